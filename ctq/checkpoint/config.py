@@ -1,0 +1,123 @@
+"""``config.json`` as a value: architecture, nested text configs, tie flags, sizes and the quantization config."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ctq.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+CONFIG_NAME = "config.json"
+TIE_KEY = "tie_word_embeddings"
+QUANTIZATION_KEYS = ("quantization_config", "compression_config")
+
+TEXT_CONFIG_KEYS = (
+    "text_config",
+    "llm_config",
+    "language_config",
+    "language_model_config",
+    "thinker_config",
+    "decoder",
+    "decoder_config",
+    "text_decoder",
+    "text_model_config",
+)
+"""Keys under which multimodal configs keep the configuration of their language model."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """A model's configuration; ``raw`` is the JSON object as it stands in the file."""
+
+    raw: Mapping[str, Any]
+
+    @property
+    def architecture(self) -> str | None:
+        """The first entry of ``architectures``."""
+        names = self.raw.get("architectures")
+        first = names[0] if isinstance(names, list) and names else None
+        return first if isinstance(first, str) else None
+
+    @property
+    def model_type(self) -> str | None:
+        """The ``model_type`` of the top level."""
+        value = self.raw.get("model_type")
+        return value if isinstance(value, str) else None
+
+    @property
+    def text_levels(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """Every level that may describe the language model: ``("", top)`` first, then nested ones by dotted path."""
+        return tuple(_levels("", self.raw))
+
+    @property
+    def tie_flags(self) -> dict[str, bool]:
+        """The tie flag of each level that states one, by dotted path (``""`` is the top level)."""
+        return {path: level[TIE_KEY] for path, level in self.text_levels if isinstance(level.get(TIE_KEY), bool)}
+
+    @property
+    def inner_architecture(self) -> str | None:
+        """The first architecture that a nested text config names."""
+        for path, level in self.text_levels:
+            names = level.get("architectures")
+            if path and isinstance(names, list) and names and isinstance(names[0], str):
+                return names[0]
+        return None
+
+    def text_int(self, *keys: str) -> int | None:
+        """Return the first of ``keys`` that holds an integer, innermost text config first."""
+        for _, level in reversed(self.text_levels):
+            for key in keys:
+                if type(level.get(key)) is int:
+                    return int(level[key])
+        return None
+
+    @property
+    def vocab_size(self) -> int | None:
+        """Rows of the embedding, as the config states them."""
+        return self.text_int("vocab_size", "padded_vocab_size", "n_vocab")
+
+    @property
+    def hidden_size(self) -> int | None:
+        """Columns of the head, as the config states them."""
+        return self.text_int("hidden_size", "n_embd", "d_model")
+
+    @property
+    def num_hidden_layers(self) -> int | None:
+        """Decoder layers, without draft layers."""
+        return self.text_int("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+
+    @property
+    def quantization(self) -> Mapping[str, Any] | None:
+        """The quantization config: at the top level as engines read it, else in a nested text config."""
+        for _, level in self.text_levels:
+            for key in QUANTIZATION_KEYS:
+                if isinstance(level.get(key), dict):
+                    return dict(level[key])
+        return None
+
+
+def parse_config(raw: bytes, *, file: str = CONFIG_NAME) -> ModelConfig:
+    """Parse the JSON of a model's configuration.
+
+    Raises:
+        CheckpointError: not JSON, or not a JSON object.
+    """
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file}: not JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{file}: not a JSON object")
+    return ModelConfig(data)
+
+
+def _levels(path: str, level: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield path, level
+    for key in TEXT_CONFIG_KEYS:
+        nested = level.get(key)
+        if isinstance(nested, dict):
+            yield from _levels(f"{path}.{key}" if path else key, nested)

@@ -1,0 +1,161 @@
+"""Safetensors headers, read and checked without loading a tensor.
+
+The checks are a ladder, cheapest and most hostile first, as in the format's own Rust reader: a header that passes describes
+tensors that lie in the file one after another, without gap or overlap, and end where the file ends.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ctq.checkpoint.dtypes import DTYPES
+from ctq.errors import HeaderError, HeaderFault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LENGTH_BYTES = 8
+MAX_HEADER_BYTES = 100_000_000
+"""The cap of the safetensors library: a longer header is refused."""
+_MAX_ELEMENTS = 1 << 62
+_BITS = {name: dtype.bits for name, dtype in DTYPES.items()}
+
+
+class TensorInfo(NamedTuple):
+    """One tensor of a file: its name, dtype, shape and place.
+
+    ``start`` and ``end`` are bytes counted from the first byte after the header.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the data in bytes."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The header of one safetensors file; ``data_start`` is the file offset of the first tensor byte."""
+
+    tensors: Mapping[str, TensorInfo]
+    metadata: Mapping[str, str]
+    data_start: int
+    file_size: int
+
+
+def header_length(prefix: bytes, file_size: int, *, file: str) -> int:
+    """Return the length of the JSON header in bytes, from the first eight bytes of the file.
+
+    Raises:
+        HeaderError: the file is too small, or the length cannot be true.
+    """
+    if file_size < LENGTH_BYTES or len(prefix) < LENGTH_BYTES:
+        raise HeaderError(HeaderFault.FILE_TOO_SMALL, f"only {file_size} bytes, no safetensors header", file=file)
+    length = int.from_bytes(prefix[:LENGTH_BYTES], "little")
+    if length > MAX_HEADER_BYTES:
+        raise HeaderError(
+            HeaderFault.HEADER_TOO_LARGE, f"claims a header of {length} bytes, more than {MAX_HEADER_BYTES}", file=file
+        )
+    if LENGTH_BYTES + length > file_size:
+        raise HeaderError(
+            HeaderFault.HEADER_BEYOND_FILE, f"claims a header of {length} bytes in a file of {file_size}", file=file
+        )
+    return length
+
+
+def parse_header(raw: bytes, file_size: int, *, file: str) -> Header:
+    """Parse the JSON header ``raw`` (without its eight length bytes) of a file of ``file_size`` bytes.
+
+    Raises:
+        HeaderError: with the first rung of the ladder that does not hold.
+    """
+    entries = _json_object(raw, file)
+    metadata = _metadata(entries.pop("__metadata__", None), file)
+    data_start = LENGTH_BYTES + len(raw)
+    tensors = {name: _tensor(name, entry, file) for name, entry in entries.items()}
+    _check_layout(tensors, file_size - data_start, file)
+    return Header(tensors, metadata, data_start, file_size)
+
+
+def _json_object(raw: bytes, file: str) -> dict[str, Any]:
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise HeaderError(HeaderFault.NOT_UTF8, f"header is not UTF-8 at byte {error.start}", file=file) from error
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise HeaderError(HeaderFault.NOT_JSON, f"header is not JSON ({error})", file=file) from error
+    if not isinstance(entries, dict):
+        raise HeaderError(HeaderFault.NOT_A_HEADER, "header is not a JSON object", file=file)
+    return entries
+
+
+def _metadata(value: object, file: str) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise HeaderError(HeaderFault.NOT_A_HEADER, "__metadata__ is not a map of strings", file=file)
+    return value
+
+
+def _tensor(name: str, entry: Any, file: str) -> TensorInfo:  # noqa: ANN401  # untrusted JSON
+    try:
+        dtype, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        bits = _BITS[dtype]
+    except KeyError as error:
+        if error.args == (entry.get("dtype"),):
+            message = f"tensor '{name}' has the unknown dtype {entry['dtype']!r}"
+            raise HeaderError(HeaderFault.UNKNOWN_DTYPE, message, file=file, tensor=name) from error
+        raise _bad_entry(name, file) from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _bad_entry(name, file) from error
+    elements = 1
+    for size in shape if type(shape) is list else (None,):
+        if type(size) is not int or size < 0:
+            raise _bad_entry(name, file)
+        elements *= size
+        if elements > _MAX_ELEMENTS:
+            message = f"tensor '{name}' has a shape beyond any file"
+            raise HeaderError(HeaderFault.SHAPE_OVERFLOW, message, file=file, tensor=name)
+    if type(start) is not int or type(end) is not int or not 0 <= start <= end:
+        raise _bad_entry(name, file)
+    if elements * bits != (end - start) * 8:
+        message = (
+            f"tensor '{name}' ({dtype} {shape}) needs {elements * bits // 8} bytes, its offsets hold {end - start}"
+        )
+        raise HeaderError(HeaderFault.SIZE_MISMATCH, message, file=file, tensor=name)
+    return TensorInfo(name, dtype, tuple(shape), start, end)
+
+
+def _bad_entry(name: str, file: str) -> HeaderError:
+    message = f"tensor '{name}' has no usable dtype, shape and data_offsets"
+    return HeaderError(HeaderFault.BAD_ENTRY, message, file=file, tensor=name)
+
+
+def _check_layout(tensors: Mapping[str, TensorInfo], available: int, file: str) -> None:
+    end = 0
+    for tensor in sorted(tensors.values(), key=_place):
+        if tensor.start != end:
+            fault = HeaderFault.OFFSETS_OVERLAP if tensor.start < end else HeaderFault.OFFSETS_GAP
+            message = f"tensor '{tensor.name}' starts at byte {tensor.start}, expected {end}"
+            raise HeaderError(fault, message, file=file, tensor=tensor.name)
+        end = tensor.end
+    if end > available:
+        missing = end - available
+        raise HeaderError(HeaderFault.TRUNCATED, f"truncated: {missing} bytes of tensor data are missing", file=file)
+    if end < available:
+        message = f"{available - end} bytes follow the last tensor"
+        raise HeaderError(HeaderFault.TRAILING_BYTES, message, file=file)
+
+
+def _place(tensor: TensorInfo) -> tuple[int, int]:
+    return tensor.start, tensor.end
