@@ -40,5 +40,5 @@ Event = Started | Advanced | Finished | Noted
 OnEvent = Callable[[Event], None]
 
 
-def ignore(event: Event) -> None:  # noqa: ARG001  # the default listener listens to nothing
+def ignore(event: Event) -> None:  # the default listener listens to nothing
     """Drop the event."""

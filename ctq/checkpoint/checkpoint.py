@@ -93,6 +93,7 @@ def open_checkpoint(source: Source) -> Checkpoint:
 
     Raises:
         CheckpointError: there is no safetensors file in it.
+
     """
     faults: list[Fault] = []
     config = _config(source, faults)
@@ -114,6 +115,7 @@ def require_sound(checkpoint: Checkpoint) -> None:
 
     Raises:
         CheckpointError: with every fault that is not harmless, one line each.
+
     """
     serious = [fault for fault in checkpoint.faults if fault.kind not in HARMLESS]
     if serious:
@@ -143,7 +145,7 @@ def _index(source: Source, faults: list[Fault]) -> Index | None:
 
 
 def _shards(source: Source, index: Index | None, faults: list[Fault]) -> list[str]:
-    """The files that engines would load, in order; strays become faults."""
+    """Return the files that engines would load, in order; strays become faults."""
     present = [name for name in source.files if name.endswith(".safetensors")]
     if not present:
         raise _no_weights(source)
@@ -155,9 +157,11 @@ def _shards(source: Source, index: Index | None, faults: list[Fault]) -> list[st
         wanted = [name for name in present if "/" not in name] or present
         if len(wanted) > 1:
             faults.append(Fault(FaultKind.INDEX_MISSING, INDEX_NAME, f"{len(wanted)} shards but no {INDEX_NAME}"))
-    for name in wanted:
-        if name not in source.files:
-            faults.append(Fault(FaultKind.SHARD_MISSING, name, f"{name}: named by the index, but not there"))
+    faults += [
+        Fault(FaultKind.SHARD_MISSING, name, f"{name}: named by the index, but not there")
+        for name in wanted
+        if name not in source.files
+    ]
     faults += [
         Fault(FaultKind.SHARD_UNLISTED, name, f"{name}: not part of the checkpoint; some tools load it all the same")
         for name in present
@@ -191,6 +195,7 @@ def read_header(source: Source, name: str) -> Header:
 
     Raises:
         HeaderError: the header does not hold.
+
     """
     size = source.files[name]
     first = source.read(name, 0, min(_FIRST_READ, size))

@@ -105,6 +105,7 @@ def parse_config(raw: bytes, *, file: str = CONFIG_NAME) -> ModelConfig:
 
     Raises:
         CheckpointError: not JSON, or not a JSON object.
+
     """
     try:
         data = json.loads(raw)

@@ -56,6 +56,7 @@ def header_length(prefix: bytes, file_size: int, *, file: str) -> int:
 
     Raises:
         HeaderError: the file is too small, or the length cannot be true.
+
     """
     if file_size < LENGTH_BYTES or len(prefix) < LENGTH_BYTES:
         raise HeaderError(HeaderFault.FILE_TOO_SMALL, f"only {file_size} bytes, no safetensors header", file=file)
@@ -76,6 +77,7 @@ def parse_header(raw: bytes, file_size: int, *, file: str) -> Header:
 
     Raises:
         HeaderError: with the first rung of the ladder that does not hold.
+
     """
     entries = _json_object(raw, file)
     metadata = _metadata(entries.pop("__metadata__", None), file)

@@ -29,6 +29,7 @@ def parse_index(raw: bytes, *, file: str = INDEX_NAME) -> Index:
 
     Raises:
         CheckpointError: not JSON, no ``weight_map``, or an entry that leaves the folder.
+
     """
     try:
         data = json.loads(raw)

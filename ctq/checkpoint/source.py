@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ctq.errors import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 _SKIPPED_FOLDERS = frozenset({".git", ".cache", "__pycache__"})
 _MAX_DEPTH = 3
@@ -31,6 +31,7 @@ class Source(Protocol):
 
         Raises:
             CheckpointError: the file is not there or cannot be read.
+
         """
 
 

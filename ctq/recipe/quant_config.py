@@ -1,0 +1,131 @@
+"""The ``quantization_config`` of compressed-tensors, read leniently from any tool's checkpoint.
+
+Reading never fails on odd values: what cannot be understood is kept as it stands in ``raw`` and listed in ``defects``, for
+inspection to name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ctq.recipe.schemes import QuantArgs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+METHOD = "compressed-tensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigGroup:
+    """One entry of ``config_groups``; ``format`` is its own, without the fallback to the config's."""
+
+    name: str
+    targets: tuple[str, ...]
+    weights: QuantArgs | None
+    activations: QuantArgs | None
+    format: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantConfig:
+    """A quantization config in the order of the file; ``defects`` says what in it has the wrong form."""
+
+    method: str | None
+    format: str | None
+    status: str | None
+    groups: tuple[ConfigGroup, ...]
+    ignore: tuple[str, ...]
+    kv_cache: bool
+    raw: Mapping[str, Any]
+    defects: tuple[str, ...] = ()
+
+    @property
+    def is_compressed_tensors(self) -> bool:
+        """Whether compressed-tensors would read it."""
+        return self.method == METHOD
+
+    def format_of(self, group: ConfigGroup) -> str | None:
+        """Return the format that holds for ``group``: its own, else the config's."""
+        return group.format or self.format
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The targets of all groups, in order."""
+        return tuple(target for group in self.groups for target in group.targets)
+
+
+def parse_quantization(raw: Mapping[str, Any]) -> QuantConfig:
+    """Read a ``quantization_config`` object, whoever wrote it."""
+    defects: list[str] = []
+    groups = raw.get("config_groups")
+    if groups is not None and not isinstance(groups, dict):
+        defects.append("config_groups is not an object")
+    parsed = [_group(name, group, defects) for name, group in groups.items()] if isinstance(groups, dict) else []
+    return QuantConfig(
+        method=_text(raw, "quant_method", defects),
+        format=_text(raw, "format", defects),
+        status=_text(raw, "quantization_status", defects),
+        groups=tuple(group for group in parsed if group),
+        ignore=_names(raw, "ignore", "", defects),
+        kv_cache=raw.get("kv_cache_scheme") is not None,
+        raw=raw,
+        defects=tuple(defects),
+    )
+
+
+def _group(name: str, group: object, defects: list[str]) -> ConfigGroup | None:
+    if not isinstance(group, dict):
+        defects.append(f"config_groups.{name} is not an object")
+        return None
+    where = f"config_groups.{name}."
+    return ConfigGroup(
+        name=name,
+        targets=_names(group, "targets", where, defects),
+        weights=_args(group, "weights", where, defects),
+        activations=_args(group, "input_activations", where, defects),
+        format=_text(group, "format", defects),
+    )
+
+
+def _args(group: Mapping[str, Any], key: str, where: str, defects: list[str]) -> QuantArgs | None:
+    value = group.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        defects.append(f"{where}{key} is not an object")
+        return None
+    bits, size = value.get("num_bits", 8), value.get("group_size")
+    if type(bits) is not int or not (size is None or type(size) is int):
+        defects.append(f"{where}{key} has a num_bits or group_size that is not an integer")
+        return None
+    group_size = size if size is not None and size > 0 else None
+    strategy = value.get("strategy") or ("channel" if size == -1 else "group" if group_size else "tensor")
+    # `dynamic` may also be the word "local" (NVFP4): true for our purposes, since no scale is stored.
+    return QuantArgs(
+        num_bits=bits,
+        type=str(value.get("type", "int")),
+        strategy=str(strategy),
+        group_size=group_size,
+        symmetric=value.get("symmetric", True) is not False,
+        dynamic=bool(value.get("dynamic", False)),
+    )
+
+
+def _names(data: Mapping[str, Any], key: str, where: str, defects: list[str]) -> tuple[str, ...]:
+    value = data.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        defects.append(f"{where}{key} is not a list of strings")
+        return ()
+    return tuple(value)
+
+
+def _text(data: Mapping[str, Any], key: str, defects: list[str]) -> str | None:
+    value = data.get(key)
+    if value is not None and not isinstance(value, str):
+        defects.append(f"{key} is not a string")
+        return None
+    return value
