@@ -1,0 +1,34 @@
+"""Layers that engines fuse into one: their parts must share a scheme, or be left dense together."""
+
+from __future__ import annotations
+
+import re
+
+FUSED_PARTS: tuple[tuple[str, ...], ...] = (
+    ("q_proj", "k_proj", "v_proj"),
+    ("gate_proj", "up_proj"),
+    ("w1", "w3"),
+    ("q_a_proj", "kv_a_proj_with_mqa"),
+    ("query", "key", "value"),
+    ("in_proj_qkv", "in_proj_z"),
+    ("in_proj_b", "in_proj_a"),
+    ("linear_in", "linear_gate"),
+    ("fc_in", "fc_gate"),
+)
+"""Last names of modules that vLLM loads into one parameter (its models' ``packed_modules_mapping``)."""
+
+_OWNER = {part: parts[0] for parts in FUSED_PARTS for part in parts}
+_EXPERTS = re.compile(r"(.*?\.experts)\.\d+\.")
+
+
+def fused_key(module: str) -> str:
+    """Return a key that is the same for all modules which engines load into one layer.
+
+    Parts of a fused projection share the key of their first part; all experts of one MoE layer share one key, since a fused
+    MoE layer has a single scheme (vLLM's ``get_moe_method``).
+    """
+    experts = _EXPERTS.match(module)
+    if experts:
+        return experts[1]
+    parent, _, leaf = module.rpartition(".")
+    return f"{parent}.{_OWNER[leaf]}" if leaf in _OWNER else module

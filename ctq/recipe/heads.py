@@ -1,0 +1,125 @@
+"""Finding the language-model head of a checkpoint: its own weight, or the embedding that it is tied to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctq.recipe.kinds import Classifier, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ctq.checkpoint.config import ModelConfig
+    from ctq.checkpoint.header import TensorInfo
+
+HEAD_PATTERN = r"re:.*lm_head$"
+"""The target that reaches the head under every name that engines give it (`lm_head`, `language_model.lm_head`, `.lm_head`)."""
+ENGINE_CLASS = "ParallelLMHead"
+"""vLLM's class of a head: as a target it also reaches heads that are built without a name."""
+
+HEAD_NAMES = ("lm_head", "embed_out", "output_layer", "proj_out", "output", "head")
+"""Last names of heads, the surest first; the last two count only when they have the vocabulary's rows."""
+_NEEDS_ROWS = frozenset({"output", "head", "proj_out", "output_layer"})
+_WEIGHT_PARTS = ("weight", "weight_packed", "qweight")
+_HEAD_OF_TYPE = {
+    "gpt_neox": "embed_out",
+    "chatglm": "transformer.output_layer",
+    "internlm2": "output",
+    "whisper": "proj_out",
+}
+_EMBEDDING = re.compile(
+    r"(?:.*\.)?(?:embed_tokens|wte|word_embeddings|embed_in|tok_embeddings|embeddings|embedding|token_embedding|shared|embed)"
+)
+_GENERATION = re.compile(r"CausalLM|ConditionalGeneration|LMHead|Generation|BlockDiffusion|ForMaskedLM")
+_NOT_A_HEAD = (Kind.TOWER, Kind.PROJECTOR, Kind.DRAFT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The head of a model.
+
+    ``name`` is the module name that it has, or gets when it is untied; ``tensor`` its own weight in the files, if any;
+    ``embedding`` the input embedding's weight; ``others`` are further modules that ``re:.*lm_head$`` would also catch.
+    """
+
+    name: str
+    tensor: str | None
+    embedding: str | None
+    others: tuple[str, ...] = ()
+
+    @property
+    def tied(self) -> bool:
+        """Whether the head has no weight of its own and shares the embedding's."""
+        return self.tensor is None
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The targets that name it: the common pattern, and its own name where that differs."""
+        leaf = self.name.rpartition(".")[2]
+        return (HEAD_PATTERN,) if leaf == "lm_head" else (HEAD_PATTERN, f"re:.*{re.escape(leaf)}$")
+
+
+def find_head(config: ModelConfig, tensors: Mapping[str, TensorInfo]) -> Head | None:
+    """Return the head of a dense or quantized checkpoint, or None when the model has none.
+
+    A head in the files is the head, whatever the tie flags say (transformers, and vLLM from 0.29 on, do so). Without one the
+    head is tied when a config level says so, or when none says anything and the model generates text.
+    """
+    classifier = Classifier(config)
+    modules = dict(_weights(tensors))
+    embedding = _embedding(config, modules, tensors)
+    own = _own_head(config, modules, tensors, classifier)
+    matched = tuple(name for name in modules if name.endswith("lm_head"))
+    if own is not None:
+        others = tuple(name for name in matched if name != own)
+        return Head(name=own, tensor=modules[own], embedding=embedding, others=others)
+    if embedding is None or not _is_tied(config):
+        return None
+    return Head(name=_name_for(config, embedding), tensor=None, embedding=embedding, others=matched)
+
+
+def _weights(tensors: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for name in tensors:
+        module, _, part = name.rpartition(".")
+        if part in _WEIGHT_PARTS:
+            yield module, name
+
+
+def _own_head(
+    config: ModelConfig, modules: Mapping[str, str], tensors: Mapping[str, TensorInfo], classifier: Classifier
+) -> str | None:
+    found: list[tuple[int, int, str]] = []
+    for module, tensor in modules.items():
+        leaf = module.rpartition(".")[2]
+        if leaf not in HEAD_NAMES or len(tensors[tensor].shape) != 2:  # noqa: PLR2004  # a matrix
+            continue
+        if leaf in _NEEDS_ROWS and tensors[tensor].shape[0] != config.vocab_size:
+            continue
+        if classifier.classify(tensors[tensor]._replace(name=f"{module}.weight")).kind in _NOT_A_HEAD:
+            continue
+        found.append((HEAD_NAMES.index(leaf), module.count("."), module))
+    return min(found)[2] if found else None
+
+
+def _embedding(config: ModelConfig, modules: Mapping[str, str], tensors: Mapping[str, TensorInfo]) -> str | None:
+    vocabulary = config.vocab_size
+    found = [
+        (tensors[tensor].shape[0] != vocabulary, module.count("."), tensor)
+        for module, tensor in modules.items()
+        if _EMBEDDING.fullmatch(module) and len(tensors[tensor].shape) == 2  # noqa: PLR2004  # a matrix
+    ]
+    return min(found)[2] if found else None
+
+
+def _is_tied(config: ModelConfig) -> bool:
+    flags = list(config.tie_flags.values())
+    return flags[0] if flags else bool(_GENERATION.search(config.architecture or ""))
+
+
+def _name_for(config: ModelConfig, embedding: str) -> str:
+    """Return the name that engines load an untied head under: that of the model type, beside the model that holds the embedding."""
+    name = _HEAD_OF_TYPE.get(config.model_type or "", "lm_head")
+    wrapper = re.match(r"(.*?language_model\.|llm\.)(?:model|transformer|gpt_neox)\.", embedding)
+    return f"{wrapper[1]}{name}" if wrapper and not embedding.startswith("model.") else name

@@ -1,0 +1,202 @@
+"""Which tensors are the weights of linear layers, decided from names, shapes and the config, without running model code.
+
+One visible table: the first row that fits says what a tensor is and why it is not quantized; a two-dimensional ``.weight`` that no
+row names is a linear layer. Each excluded kind that engines may build as a linear layer brings the ``ignore`` pattern that says so.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from ctq.checkpoint.dtypes import FLOAT_SOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctq.checkpoint.config import ModelConfig
+    from ctq.checkpoint.header import TensorInfo
+
+
+class Kind(StrEnum):
+    """What a tensor is to quantization."""
+
+    LINEAR = "linear"
+    EMBEDDING = "embedding"
+    NORM = "norm"
+    CONVOLUTION = "convolution"
+    ROUTER = "router"
+    TOWER = "tower"
+    PROJECTOR = "projector"
+    DRAFT = "draft"
+    STATE_SPACE = "state-space"
+    TRANSPOSED = "transposed"
+    FUSED_EXPERTS = "fused-experts"
+    LOW_RANK = "low-rank"
+    PARAMETER = "parameter"
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """The kind of one module, why it is not quantized, and the ``ignore`` pattern that keeps engines from expecting it to be."""
+
+    kind: Kind
+    reason: str
+    ignore: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _NameRule:
+    """Modules by name: ``component`` is any part of the dotted path, ``leaf`` its last part (one of the two)."""
+
+    kind: Kind
+    reason: str
+    component: str | None = None
+    leaf: str | None = None
+    ignored: bool = True
+
+
+_TOWERS = (
+    r"visual|vision_tower|vision_model|vision_encoder|vision_backbone|vision_module|vision|vit|img_encoder|image_encoder|"
+    r"audio_tower|audio_model|audio_encoder|audio|speech_encoder|speech_model|sound_encoder|apm|vpm|"
+    r"talker|token2wav|code2wav|code_predictor|image_newline|vision_embed_tokens|img_processor|image_embed|"
+    r"vq_model|vqmodel|video_tower|encoder_adapter|sam_model|siglip|clip_vision"
+)
+_PROJECTORS = (
+    r"multi_modal_projector|multimodal_projector|mm_projector|mm_projector_\w+|vision_projection|vision_proj|audio_projector|"
+    r"audio_projection|visual_projection|image_projection|img_projector|projector|connector|aligner|"
+    r"resampler|embed_vision|embed_audio|mlp1|merger|patch_merger|deepstack_merger_list|vl_connector|adaptor|"
+    r"vision_adapter|audio_adapter|modality_projection|visual_tokenizer|vte"
+)
+_DRAFTS = r"mtp|mtp_\w+|nextn\w*|eagle\w*|medusa\w*|draft\w*|speculator\w*|shared_head"
+
+NAME_RULES: tuple[_NameRule, ...] = (
+    _NameRule(Kind.DRAFT, "multi-token-prediction or draft layer: engines load it on its own", component=_DRAFTS),
+    _NameRule(Kind.TOWER, "vision or audio tower: kept as trained", component=_TOWERS),
+    _NameRule(Kind.PROJECTOR, "multimodal projector: kept as trained", component=_PROJECTORS),
+    _NameRule(
+        Kind.ROUTER,
+        "MoE router or gate: engines keep it dense",
+        component=r"router\w*|gate_network",
+    ),
+    _NameRule(
+        Kind.ROUTER,
+        "MoE router or gate: engines keep it dense",
+        leaf=r"gate|wg|shared_expert_gate|shared_experts_gate|moe_gate|router_proj|g_score",
+    ),
+    _NameRule(
+        Kind.STATE_SPACE,
+        "state-space projection: engines keep it dense",
+        leaf=r"x_proj|dt_proj|A_log|dt_bias|dt_layernorm|in_proj_ba|in_proj_[ab]|f_[ab]_proj|b_proj|g_[ab]_proj|bcdt_proj",
+    ),
+    _NameRule(Kind.CONVOLUTION, "convolution", leaf=r"(\w+_)?conv(1d|2d|3d)?(_proj)?|\w_conv1d|patch_embed\w*"),
+    _NameRule(Kind.NORM, "norm", leaf=r"\w*norm\d*|ln(_\w+)?|\w+_ln|\w*layernorm\w*", ignored=False),
+    _NameRule(
+        Kind.EMBEDDING,
+        "embedding",
+        leaf=r"\w*embed(?!_out)\w*|\w*embd|wte|wpe|shared|relative_attention_bias|position_\w+",
+        ignored=False,
+    ),
+    _NameRule(
+        Kind.LOW_RANK,
+        "sparse-attention indexer: engines keep it dense",
+        component=r"indexer",
+    ),
+)
+
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)(?:\.|$)")
+_CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"})
+"""Model types whose linear layers are transformers' Conv1D, stored as [in, out]."""
+_EXPERT_KEYS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_layer")
+
+
+class Classifier:
+    """Classify the modules of one checkpoint; ``config`` supplies layer and expert counts and the model type."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self._layers = config.num_hidden_layers
+        self._experts = config.text_int(*_EXPERT_KEYS)
+        types = {level.get("model_type") for _, level in config.text_levels}
+        self._transposed = bool(types & _CONV1D_MODELS)
+        self._by_shape: dict[tuple[str, int], Classified] = {}
+
+    def classify(self, tensor: TensorInfo) -> Classified:
+        """Say what a dense tensor is; ``LINEAR`` is a quantizable weight of shape [out, in]."""
+        module, _, part = tensor.name.rpartition(".")
+        if self._is_fused_experts(tensor):
+            pattern = f"re:.*{re.escape(_experts_path(tensor.name))}$"
+            return Classified(Kind.FUSED_EXPERTS, "all experts of a layer in one 3-D tensor", pattern)
+        if part != "weight" or not module:
+            return Classified(Kind.PARAMETER, "not a weight matrix")
+        named = _by_name(module)
+        draft = self._draft_layer(module)
+        if draft is not None:
+            return draft
+        if named is not None:
+            return named
+        if len(tensor.shape) != 2:  # noqa: PLR2004  # a matrix
+            return Classified(Kind.PARAMETER, f"{len(tensor.shape)}-D, not a matrix")
+        if tensor.dtype not in FLOAT_SOURCES:
+            return Classified(Kind.PARAMETER, f"{tensor.dtype}, not a float weight")
+        if self._transposed and module.rpartition(".")[2] in ("c_attn", "c_proj", "c_fc", "q_attn"):
+            return Classified(Kind.TRANSPOSED, "transposed Conv1D weight [in, out]", leaf_pattern(module))
+        return Classified(Kind.LINEAR, "linear layer")
+
+    def _draft_layer(self, module: str) -> Classified | None:
+        """Layers numbered beyond the model's own are draft layers (DeepSeek, GLM: ``num_nextn_predict_layers``)."""
+        found = _LAYER.search(module)
+        if found is None or self._layers is None or int(found[1]) < self._layers:
+            return None
+        path = re.escape(module[: found.end(1)])
+        return Classified(
+            Kind.DRAFT, f"layer {found[1]} of a model with {self._layers}: a draft layer", f"re:{path}\\..*"
+        )
+
+    def _is_fused_experts(self, tensor: TensorInfo) -> bool:
+        if len(tensor.shape) != 3 or tensor.dtype not in FLOAT_SOURCES:  # noqa: PLR2004  # [experts, out, in]
+            return False
+        return "experts" in tensor.name.split(".") or tensor.shape[0] == self._experts
+
+
+def leaf_pattern(module: str) -> str:
+    """Return the ``re:`` pattern for every module whose last name is that of ``module``."""
+    return f"re:.*\\.{re.escape(module.rpartition('.')[2])}$"
+
+
+def _experts_path(name: str) -> str:
+    parts = name.split(".")
+    return ".experts" if "experts" in parts else f".{parts[-2] if parts[-1] == 'weight' else parts[-1]}"
+
+
+def _by_name(module: str, cache: dict[tuple[str, ...], Classified | None] = {}) -> Classified | None:  # noqa: B006  # a memo
+    words = tuple(part for part in module.split(".") if not part.isdigit())
+    if words not in cache:
+        cache[words] = _first_rule(words)
+    return cache[words]
+
+
+def _first_rule(words: tuple[str, ...]) -> Classified | None:
+    for rule, pattern in _COMPILED:
+        candidates = words[-1:] if rule.leaf else words
+        hit = next((word for word in candidates if pattern.fullmatch(word)), None)
+        if hit is not None:
+            ignore = (
+                (f"re:.*\\.{re.escape(hit)}$" if rule.leaf else f"re:(.*\\.)?{re.escape(hit)}\\..*")
+                if rule.ignored
+                else None
+            )
+            return Classified(rule.kind, rule.reason, ignore)
+    return None
+
+
+_COMPILED: tuple[tuple[_NameRule, re.Pattern[str]], ...] = tuple(
+    (rule, re.compile(rule.component or rule.leaf or "")) for rule in NAME_RULES
+)
+
+
+def classify_all(config: ModelConfig, tensors: Mapping[str, TensorInfo]) -> dict[str, Classified]:
+    """Return what each tensor is, by tensor name, in the order of ``tensors``."""
+    classifier = Classifier(config)
+    return {name: classifier.classify(tensor) for name, tensor in tensors.items()}
