@@ -1,0 +1,146 @@
+"""Tiny real checkpoints of many families, saved by transformers itself.
+
+``build`` is deterministic: the same arguments give the same bytes. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import copy
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from family import Family
+from family_table import MAIN_FAMILIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    import torch
+    from transformers import PreTrainedModel
+
+__all__ = ["FAMILIES", "Family", "build", "build_family"]
+
+
+def _index(families: Iterable[Family]) -> Mapping[str, Family]:
+    table: dict[str, Family] = {}
+    for family in families:
+        assert family.name not in table, f"two families are called {family.name}"
+        table[family.name] = family
+    return MappingProxyType(table)
+
+
+FAMILIES: Final = _index(MAIN_FAMILIES)
+FIXED: Final = ("inv_freq", "num_batches_tracked", "running_mean", "running_var")
+"""Buffers that are no weights: noise would break the model."""
+
+
+def build(name: str, folder: Path, **options: Any) -> Path:
+    """Build the family called ``name`` in ``folder``; options as in `build_family`."""
+    return build_family(FAMILIES[name], folder, **options)
+
+
+def build_family(
+    family: Family,
+    folder: Path,
+    *,
+    dtype: str = "bfloat16",
+    shards: int = 1,
+    tied: bool | None = None,
+    seed: int = 0,
+    vocab: int | None = None,
+    tokenizer: bool = False,
+    config: Mapping[str, Any] | None = None,
+) -> Path:
+    """Save a checkpoint of ``family`` through ``save_pretrained`` and return ``folder``.
+
+    ``shards`` is the least number of files; ``config`` overrides keys of the configuration (nested ones too).
+    """
+    import transformers
+
+    settings = _merge(copy.deepcopy(_plain(family.config)), config or {})
+    _set_vocab(settings, family, vocab or family.vocab)
+    _set_tied(settings, family, family.tied if tied is None else tied)
+    model = _make_model(family, settings, dtype=dtype, seed=seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    transformers.utils.logging.disable_progress_bar()
+    model.save_pretrained(folder, max_shard_size=_shard_size(model, shards))
+    if tokenizer:
+        from tiny_tokenizer import save_tokenizer
+
+        save_tokenizer(folder, vocab=vocab or family.vocab)
+    return folder
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "items"):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return value
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in over.items():
+        nested = isinstance(value, dict) and isinstance(base.get(key), dict)
+        base[key] = _merge(base[key], value) if nested else value
+    return base
+
+
+def _text_config(settings: dict[str, Any], family: Family) -> dict[str, Any]:
+    for key in filter(None, family.text.split(".")):
+        settings = settings.setdefault(key, {})
+    return settings
+
+
+def _set_vocab(settings: dict[str, Any], family: Family, vocab: int) -> None:
+    _text_config(settings, family)["vocab_size"] = vocab
+
+
+def _set_tied(settings: dict[str, Any], family: Family, tied: bool) -> None:
+    settings["tie_word_embeddings"] = tied
+    _text_config(settings, family)["tie_word_embeddings"] = tied
+
+
+def _make_model(family: Family, settings: dict[str, Any], *, dtype: str, seed: int) -> PreTrainedModel:
+    import torch
+    import transformers
+
+    architecture = getattr(transformers, family.architecture)
+    made = architecture.config_class(**settings)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = architecture._from_config(made, dtype=getattr(torch, dtype))
+        _make_realistic(model)
+    return model
+
+
+def _make_realistic(model: PreTrainedModel) -> None:
+    """Give rows different spreads and vectors some noise: a lost bias or a swapped scale must show."""
+    import torch
+
+    with torch.no_grad():
+        for name, parameter in model.state_dict(keep_vars=True).items():
+            if not parameter.is_floating_point() or _is_fixed(name):
+                continue
+            noise = torch.randn(parameter.shape)
+            if parameter.ndim < 2:
+                parameter.add_((0.05 * noise).to(parameter.dtype))
+            else:
+                parameter.copy_(noise * _spread(parameter, name))
+
+
+def _is_fixed(name: str) -> bool:
+    return name.endswith(FIXED)
+
+
+def _spread(parameter: torch.Tensor, name: str) -> torch.Tensor:
+    import torch
+
+    rows = torch.exp(0.4 * torch.randn(*parameter.shape[:-1], 1))
+    wide = 2.0 if name.endswith(("router.weight", "gate.weight")) else 1.0  # clear choices of experts
+    spread: torch.Tensor = wide * rows / parameter.shape[-1] ** 0.5
+    return spread
+
+
+def _shard_size(model: PreTrainedModel, shards: int) -> int:
+    total = sum({p.data_ptr(): int(p.nbytes) for p in model.parameters()}.values())
+    return -(-total // shards) + (shards == 1) * 2**20
