@@ -1,0 +1,81 @@
+"""From decisions to the ``quantization_config`` that engines read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ctq.recipe.kinds import Kind, leaf_pattern
+from ctq.recipe.match import matches_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ctq.recipe.decide import Decision, Decisions
+    from ctq.recipe.recipe import Recipe
+    from ctq.recipe.schemes import Scheme
+
+COMPRESSED_TENSORS_VERSION = "0.17.0"
+"""The version of compressed-tensors whose config and tensor layout is written."""
+
+
+def compose(decisions: Decisions, recipe: Recipe, head_targets: Sequence[str]) -> dict[str, Any]:
+    """Return the ``quantization_config`` for ``decisions``, with ``head_targets`` as the targets that reach the head.
+
+    The head's group comes first, since the first target that matches wins in vLLM and compressed-tensors alike.
+    """
+    used = [decision.scheme for decision in decisions.modules if decision.scheme]
+    body = [(group.targets, group.scheme) for group in recipe.body if group.scheme in used]
+    groups = [(tuple(head_targets), decisions.head_scheme)] if decisions.head_scheme else []
+    groups += body
+    formats = list(dict.fromkeys(scheme.format for _, scheme in groups))
+    return {
+        "config_groups": {f"group_{i}": _group(targets, scheme) for i, (targets, scheme) in enumerate(groups)},
+        "format": formats[0] if len(formats) == 1 else "mixed-precision",
+        "global_compression_ratio": None,
+        "ignore": list(dict.fromkeys(_ignore(decisions))),
+        "kv_cache_scheme": None,
+        "quant_method": "compressed-tensors",
+        "quantization_status": "compressed",
+        "sparsity_config": {},
+        "transform_config": {},
+        "version": COMPRESSED_TENSORS_VERSION,
+    }
+
+
+def _group(targets: Sequence[str], scheme: Scheme) -> dict[str, Any]:
+    activations = scheme.activations.to_json() if scheme.activations else None
+    return {
+        "targets": list(targets),
+        "weights": scheme.weights.to_json(observer="memoryless_minmax"),
+        "input_activations": activations,
+        "output_activations": None,
+        "format": scheme.format,
+    }
+
+
+def _ignore(decisions: Decisions) -> Iterator[str]:
+    head = decisions.head
+    if head is not None and decisions.head_scheme is None:
+        yield from head.targets
+    for decision in decisions.modules:
+        if decision.scheme is None and decision.ignore is not None:
+            yield decision.ignore
+    yield from _untargeted(decisions)
+
+
+def _untargeted(decisions: Decisions) -> Iterator[str]:
+    """Name the linear layers that no target reaches: vLLM up to 0.20 refuses a layer that is neither targeted nor ignored."""
+    quantized = [decision.module for decision in decisions.modules if decision.scheme]
+    if decisions.head and decisions.head_scheme:
+        quantized.append(decisions.head.name)
+    safe: dict[str, bool] = {}
+    for decision in decisions.modules:
+        if _is_untargeted(decision):
+            pattern = leaf_pattern(decision.module)
+            if pattern not in safe:
+                safe[pattern] = not any(matches_name(module, pattern) for module in quantized)
+            yield pattern if safe[pattern] else decision.module
+
+
+def _is_untargeted(decision: Decision) -> bool:
+    return decision.kind is Kind.LINEAR and decision.scheme is None and decision.ignore is None

@@ -1,0 +1,244 @@
+"""From a recipe to one decision per module, with its reason; every objection is collected, none stops the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ctq.errors import ExitCode, Problem
+from ctq.recipe.fused import fused_key
+from ctq.recipe.heads import Head, find_head
+from ctq.recipe.kinds import Classified, Kind, classify_all
+from ctq.recipe.match import first_match, matches_class, matches_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.checkpoint.header import TensorInfo
+    from ctq.recipe.recipe import Recipe
+    from ctq.recipe.schemes import Scheme
+
+_CLASSES: dict[Kind, tuple[str, ...]] = {
+    Kind.LINEAR: ("Linear",),
+    Kind.ROUTER: ("Linear",),
+    Kind.EMBEDDING: ("Embedding",),
+    Kind.TRANSPOSED: ("Conv1D",),
+}
+"""Class names that headers can tell; compressed-tensors' class targets match these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What happens to one module: a ``scheme``, or None for dense, and why; ``ignore`` is the pattern that tells engines."""
+
+    module: str
+    tensor: str
+    kind: Kind
+    scheme: Scheme | None
+    reason: str
+    ignore: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """Every decision in the order of the files, the head and its scheme (None: dense), and what stands against the recipe."""
+
+    modules: tuple[Decision, ...]
+    head: Head | None
+    head_scheme: Scheme | None
+    head_reason: str
+    problems: tuple[Problem, ...]
+
+
+def decide(checkpoint: Checkpoint, recipe: Recipe) -> Decisions:
+    """Decide every module of a dense checkpoint; pure, from names and shapes alone."""
+    kinds = classify_all(checkpoint.config, checkpoint.tensors)
+    head = find_head(checkpoint.config, checkpoint.tensors)
+    recipe = replace(recipe, lm_head=_head_wanted(recipe, head))
+    modules = tuple(_module_decisions(kinds, recipe, head))
+    head_scheme = recipe.head_scheme if recipe.lm_head and head else None
+    problems = [
+        *_unmatched(recipe, modules, head),
+        *_split_fusions(modules),
+        *_fused_experts(modules, recipe),
+        *_head_problems(recipe, head, checkpoint),
+        *_indivisible(modules, head, head_scheme, checkpoint.tensors),
+    ]
+    if not problems and head_scheme is None and not any(decision.scheme for decision in modules):
+        problems.append(Problem(message="nothing to quantize: no linear layer is targeted", exit_code=ExitCode.USAGE))
+    return Decisions(
+        modules=modules,
+        head=head,
+        head_scheme=head_scheme,
+        head_reason=_head_reason(recipe, head),
+        problems=tuple(problems),
+    )
+
+
+def _head_wanted(recipe: Recipe, head: Head | None) -> bool | None:
+    """Take a target that names the head as asking for it, unless someone decided otherwise."""
+    if recipe.lm_head is not None or head is None:
+        return recipe.lm_head
+    named = any(matches_name(head.name, target) for group in recipe.body for target in group.targets)
+    return True if named and not any(matches_name(head.name, pattern) for pattern in recipe.ignore) else None
+
+
+def _head_reason(recipe: Recipe, head: Head | None) -> str:
+    if head is None:
+        return "the model has no head"
+    if recipe.lm_head is None:
+        return "nobody decided: the head stays dense"
+    return f"{'included' if recipe.lm_head else 'excluded'} by {recipe.origin}"
+
+
+def _module_decisions(kinds: Mapping[str, Classified], recipe: Recipe, head: Head | None) -> Iterator[Decision]:
+    others = head.others if head else ()
+    for tensor, classified in kinds.items():
+        module = tensor.removesuffix(".weight")
+        if head is not None and tensor == head.tensor:
+            continue
+        if module in others:
+            reason = f"another head: `{module}` is ignored by its name"
+            yield Decision(
+                module=module, tensor=tensor, kind=Kind.DRAFT, scheme=None, reason=reason, ignore=_by_name(module)
+            )
+        elif classified.kind is Kind.LINEAR:
+            yield _linear(module, tensor, recipe)
+        else:
+            ignore = classified.ignore
+            if ignore is None and tensor != module and _named_by_target(module, recipe):
+                ignore = _by_name(module)
+            yield Decision(
+                module=module, tensor=tensor, kind=classified.kind, scheme=None, reason=classified.reason, ignore=ignore
+            )
+
+
+def _linear(module: str, tensor: str, recipe: Recipe) -> Decision:
+    ignored = first_match(module, _CLASSES[Kind.LINEAR], recipe.ignore)
+    if ignored is not None:
+        reason = f"ignored by `{ignored}`"
+        return Decision(module=module, tensor=tensor, kind=Kind.LINEAR, scheme=None, reason=reason, ignore=ignored)
+    for group in recipe.body:
+        target = first_match(module, _CLASSES[Kind.LINEAR], group.targets)
+        if target is not None:
+            reason = f"target `{target}`"
+            return Decision(module=module, tensor=tensor, kind=Kind.LINEAR, scheme=group.scheme, reason=reason)
+    return Decision(module=module, tensor=tensor, kind=Kind.LINEAR, scheme=None, reason="no target matches")
+
+
+def _by_name(module: str) -> str:
+    return "re:.*" + module.replace(".", r"\.") + "$"
+
+
+def _named_by_target(module: str, recipe: Recipe) -> bool:
+    return any(matches_name(module, target) for group in recipe.body for target in group.targets)
+
+
+def _unmatched(recipe: Recipe, modules: Sequence[Decision], head: Head | None) -> Iterator[Problem]:
+    for group in recipe.body:
+        for target in group.targets:
+            hits = [decision for decision in modules if _matches(decision, target)]
+            if any(decision.kind is Kind.LINEAR for decision in hits) or (head and matches_name(head.name, target)):
+                continue
+            yield _unmatched_target(target, hits)
+    for pattern in recipe.ignore:
+        if not any(_matches(decision, pattern) for decision in modules) and not (
+            head and matches_name(head.name, pattern)
+        ):
+            yield Problem(
+                message=f"ignore `{pattern}` matches no module",
+                hint="names are compared whole; write `re:.*NAME$` for a pattern",
+                exit_code=ExitCode.USAGE,
+            )
+
+
+def _unmatched_target(target: str, hits: Sequence[Decision]) -> Problem:
+    if hits:
+        message = f"target `{target}` reaches only what is never quantized: {hits[0].module} ({hits[0].reason})"
+        return Problem(message=message, exit_code=ExitCode.USAGE)
+    return Problem(
+        message=f"target `{target}` matches no linear layer",
+        hint="names are compared whole; write `re:.*NAME$` for a pattern",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _matches(decision: Decision, pattern: str) -> bool:
+    return matches_name(decision.module, pattern) or matches_class(_CLASSES.get(decision.kind, ()), pattern)
+
+
+def _split_fusions(modules: Sequence[Decision]) -> Iterator[Problem]:
+    """Engines load fused parts into one parameter, which has one scheme."""
+    first: dict[str, Decision] = {}
+    reported: set[str] = set()
+    for decision in modules:
+        if decision.kind is not Kind.LINEAR:
+            continue
+        key = fused_key(decision.module)
+        other = first.setdefault(key, decision)
+        if other.scheme != decision.scheme and key not in reported:
+            reported.add(key)
+            yield Problem(
+                message=f"{other.module} and {decision.module} are fused by engines and must share a scheme "
+                f"({_words(other)}; {_words(decision)})",
+                hint="target or ignore all parts of a fused layer together",
+                exit_code=ExitCode.USAGE,
+            )
+
+
+def _words(decision: Decision) -> str:
+    return f"{decision.scheme.name if decision.scheme else 'dense'}: {decision.reason}"
+
+
+def _fused_experts(modules: Sequence[Decision], recipe: Recipe) -> Iterator[Problem]:
+    found = [
+        decision
+        for decision in modules
+        if decision.kind is Kind.FUSED_EXPERTS and first_match(decision.module, (), recipe.ignore) is None
+    ]
+    if found and recipe.body:
+        yield Problem(
+            message=f"{found[0].module}: {found[0].reason}, which would stay dense beside quantized layers",
+            hint="convert the experts to one tensor each, or leave them dense on purpose: --ignore 're:.*experts.*'",
+            exit_code=ExitCode.FAILED,
+        )
+
+
+def _head_problems(recipe: Recipe, head: Head | None, checkpoint: Checkpoint) -> Iterator[Problem]:
+    if not recipe.lm_head:
+        return
+    if head is None:
+        yield Problem(
+            message=f"{checkpoint.label}: the head is asked for, but the model has none ({checkpoint.config.architecture})",
+            hint="quantize without --include-lm-head",
+            exit_code=ExitCode.NOT_GOOD,
+        )
+        return
+    for pattern in recipe.ignore:
+        if matches_name(head.name, pattern):
+            message = f"the head is asked for, but ignore `{pattern}` excludes {head.name}"
+            yield Problem(message=message, exit_code=ExitCode.USAGE)
+
+
+def _indivisible(
+    modules: Sequence[Decision], head: Head | None, head_scheme: Scheme | None, tensors: Mapping[str, TensorInfo]
+) -> Iterator[Problem]:
+    """Check that each group size divides the columns of every weight it is used on; one problem for each size."""
+    wanted = [(decision.tensor, decision.scheme) for decision in modules if decision.scheme]
+    if head and head_scheme and (head.tensor or head.embedding):
+        wanted.append((head.tensor or head.embedding or "", head_scheme))
+    bad: dict[int, list[str]] = {}
+    for tensor, scheme in wanted:
+        size = scheme.weights.group_size
+        if size and tensors[tensor].shape[1] % size:
+            bad.setdefault(size, []).append(tensor)
+    for size, names in bad.items():
+        columns = tensors[names[0]].shape[1]
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        is_head = head is not None and names == [head.tensor or head.embedding]
+        yield Problem(
+            message=f"group size {size} does not divide the {columns} columns of {names[0]}{more}",
+            hint="take a smaller --group-size, --strategy channel, or --ignore these layers",
+            exit_code=ExitCode.NOT_GOOD if is_head else ExitCode.USAGE,
+        )
