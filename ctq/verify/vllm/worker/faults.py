@@ -1,0 +1,58 @@
+"""Describe an exception of the engine in a few words that a person can act on."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from typing import Any
+
+LONGEST = 600
+# What only a load without bytes runs into: the engine reads a value that a meta tensor does not have.
+WITHOUT_BYTES = re.compile(r"meta tensor|on meta|Meta.*backend|data-dependent|Cannot copy out of meta")
+UNEXPECTED = (
+    re.compile(r"no module or parameter named '([^']+)'"),
+    re.compile(r"no parameter or module named '([^']+)'"),
+)
+
+
+def describe_exception(error: BaseException, *, stage: str) -> dict[str, Any]:
+    """Give stage, type, message, the place inside the engine, and whether it is only for want of bytes."""
+    text = message_of(error)
+    return {
+        "stage": stage,
+        "type": type(error).__name__,
+        "message": text.strip().splitlines()[0][:LONGEST] if text.strip() else type(error).__name__,
+        "detail": text[: 4 * LONGEST],
+        "place": place_of(error),
+        "without_bytes": isinstance(error, (NotImplementedError, RuntimeError)) and WITHOUT_BYTES.search(text) is not None,
+        "unexpected": unexpected_name(text),
+    }
+
+
+def message_of(error: BaseException) -> str:
+    """Take the message; of a pydantic error the reason rather than the count."""
+    errors = getattr(error, "errors", None)
+    if callable(errors):
+        return "; ".join(str(item.get("msg", item)) for item in errors())
+    if isinstance(error, KeyError):
+        return f"KeyError: {error}"
+    return str(error)
+
+
+def place_of(error: BaseException) -> str:
+    """Name the innermost frame that is the engine's own: file, line, function."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "/vllm/" in frame.filename and "ctq" not in frame.filename] or list(frames)
+    if not own:
+        return ""
+    frame = own[-1]
+    return f"{frame.filename.rpartition('/vllm/')[2]}:{frame.lineno} {frame.name}"
+
+
+def unexpected_name(text: str) -> str | None:
+    """Find the name that a loader did not know."""
+    for pattern in UNEXPECTED:
+        found = pattern.search(text)
+        if found:
+            return found.group(1)
+    return None

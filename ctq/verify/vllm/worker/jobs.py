@@ -1,0 +1,58 @@
+"""Run the jobs of a request one after another and write each result at once, so that a death keeps the earlier ones."""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import time
+from typing import TYPE_CHECKING, Any
+
+from .faults import describe_exception
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(request: Path, results: Path) -> int:
+    """Carry out a request file; write JSON lines: the engine, then ``started`` and ``result`` for each job."""
+    jobs = json.loads(request.read_text(encoding="utf-8"))["jobs"]
+    with results.open("a", encoding="utf-8") as stream:
+
+        def write(**line: Any) -> None:
+            stream.write(json.dumps(line) + "\n")
+            stream.flush()
+
+        begun = time.monotonic()
+        try:
+            engine = start_engine()
+        except Exception as error:  # noqa: BLE001 - the boundary of the process: any failure is a result
+            write(kind="unavailable", error=describe_exception(error, stage="import"))
+            return 1
+        write(kind="engine", **engine, import_seconds=round(time.monotonic() - begun, 2))
+        for job in jobs:
+            write(kind="started", id=job["id"])
+            write(kind="result", id=job["id"], **timed(job))
+            gc.collect()
+    return 0
+
+
+def start_engine() -> dict[str, Any]:
+    """Import the engine and put the stand-ins in place."""
+    from .engine import import_engine
+
+    engine = import_engine()
+    from . import standins
+
+    standins.install()
+    return engine
+
+
+def timed(job: dict[str, Any]) -> dict[str, Any]:
+    """Carry out one job; add its seconds and the process's peak memory."""
+    from .tasks import TASKS
+
+    begun = time.monotonic()
+    answer = TASKS[job["task"]](job)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {**answer, "seconds": round(time.monotonic() - begun, 3), "peak_bytes": peak}

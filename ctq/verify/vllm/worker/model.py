@@ -1,0 +1,130 @@
+"""Build the engine's real model class on the meta device and let its own loader load tensors without bytes."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .headers import Entry, read_headers
+from .recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass
+class DryModel:
+    """A model on the meta device, what was offered to its loader, and what that loader wrote."""
+
+    config: Any
+    model: torch.nn.Module
+    offered: dict[str, Entry]
+    recorder: Recorder
+    head_arguments: dict[int, tuple[type, tuple[Any, ...], dict[str, Any]]]
+
+
+def engine_config(checkpoint: str, *, tensor_parallel_size: int) -> Any:
+    """Make the engine's configuration as serving would, without a tokenizer."""
+    from vllm.engine.arg_utils import EngineArgs
+
+    arguments = EngineArgs(
+        model=checkpoint, skip_tokenizer_init=True, enforce_eager=True, tensor_parallel_size=tensor_parallel_size
+    )
+    return arguments.create_engine_config()
+
+
+@contextlib.contextmanager
+def on_meta(dtype: torch.dtype) -> Iterator[None]:
+    """Create tensors of a default dtype on the meta device."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device("meta"):
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def build(config: Any) -> tuple[torch.nn.Module, dict[int, Any]]:
+    """Build the model class; also return how each head was constructed, by the identity of its module."""
+    from vllm.model_executor.model_loader.utils import initialize_model
+
+    config.device_config.device = torch.device("meta")  # the Transformers backend asks this one
+    with remembered_heads() as heads, on_meta(config.model_config.dtype):
+        model = initialize_model(vllm_config=config)
+    move_to_meta(model)
+    return model, heads
+
+
+@contextlib.contextmanager
+def remembered_heads() -> Iterator[dict[int, Any]]:
+    """Remember the class and arguments of every ParallelLMHead made meanwhile."""
+    from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
+
+    heads: dict[int, Any] = {}
+    real = ParallelLMHead.__init__
+
+    def remember(self: Any, *args: Any, **kwargs: Any) -> None:
+        heads[id(self)] = (type(self), args, kwargs)
+        real(self, *args, **kwargs)
+
+    ParallelLMHead.__init__ = remember
+    try:
+        yield heads
+    finally:
+        ParallelLMHead.__init__ = real
+
+
+def move_to_meta(model: torch.nn.Module) -> None:
+    """Move what a model class put elsewhere on its own, keeping the attributes that loaders need."""
+    moved: dict[int, torch.nn.Parameter] = {}
+    for module in model.modules():
+        for name, parameter in list(module._parameters.items()):  # noqa: SLF001
+            if parameter is None or parameter.is_meta:
+                continue
+            if id(parameter) not in moved:
+                moved[id(parameter)] = meta_twin(parameter)
+            module._parameters[name] = moved[id(parameter)]  # noqa: SLF001
+
+
+def meta_twin(parameter: torch.nn.Parameter) -> torch.nn.Parameter:
+    """Make a parameter of the same class, shape and attributes on the meta device."""
+    data = torch.empty_like(parameter.data, device="meta")
+    twin = torch.Tensor._make_subclass(type(parameter), data, False)  # noqa: SLF001, FBT003
+    twin.__dict__.update(parameter.__dict__)
+    return twin  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def meta_files(recorder: Recorder, offered: dict[str, Entry]) -> Iterator[None]:
+    """Let the engine's default loader yield meta tensors made from the headers of the files it chose."""
+    from vllm.model_executor.model_loader import default_loader
+
+    def iterate(files: Iterable[str], *_: Any, **__: Any) -> Iterator[tuple[str, torch.Tensor]]:
+        for entry in read_headers(files):
+            tensor = torch.empty(entry.shape, dtype=entry.dtype, device="meta")
+            offered[entry.name] = entry
+            recorder.adopt(entry.name, tensor)
+            yield entry.name, tensor
+
+    real = default_loader.safetensors_weights_iterator
+    default_loader.safetensors_weights_iterator = iterate
+    try:
+        yield
+    finally:
+        default_loader.safetensors_weights_iterator = real
+
+
+def load(config: Any, model: torch.nn.Module, heads: dict[int, Any]) -> DryModel:
+    """Run the engine's loader over the checkpoint's headers; raise what it raises."""
+    from vllm.model_executor.model_loader import get_model_loader
+
+    recorder, offered = Recorder(), dict[str, Entry]()
+    dry = DryModel(config, model, offered, recorder, heads)
+    loader = get_model_loader(config.load_config)
+    with meta_files(recorder, offered), on_meta(config.model_config.dtype), recorder:
+        loader.load_weights(model, config.model_config)
+    return dry

@@ -1,0 +1,149 @@
+"""Stand in for the CUDA kernels that a CPU build of vLLM lacks, with those kernels' own conditions.
+
+A stand-in lets a model be built and loaded; it never proves that the kernel works, and every report says which layers had one.
+The engine's own choosing runs first: stand-ins come last in its lists, so a build that has a kernel uses it.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+
+from .dequantize import unpack
+
+NAMES: dict[str, str] = {}  # class name of a stand-in -> the kernel that it stands for
+
+
+def install() -> None:
+    """Append the stand-ins where this build has no CUDA kernels; do nothing on CUDA."""
+    from vllm.platforms import current_platform
+
+    if current_platform.is_cuda_alike():
+        return
+    install_linear(current_platform)
+    install_int8_experts()
+    install_packed_experts()
+
+
+def install_linear(platform: Any) -> None:
+    """Append a weight-only linear kernel that accepts what Machete or Marlin accept."""
+    from vllm.model_executor.kernels import linear
+    from vllm.model_executor.kernels.linear.mixed_precision import MPLinearKernel
+
+    base: Any = MPLinearKernel.MPLinearKernel if hasattr(MPLinearKernel, "MPLinearKernel") else MPLinearKernel
+
+    class StandInWNA16(base):  # type: ignore[misc]  # a class of the engine, known only at run time
+        """Weight-only linear by dequantization."""
+
+        @classmethod
+        def get_min_capability(cls) -> int:
+            return 0
+
+        @classmethod
+        def can_implement(cls, c: Any) -> tuple[bool, str | None]:
+            reasons = [machete_refuses(c), marlin_refuses(c)]
+            if None in reasons:
+                return True, None
+            return False, f"stand-in: Machete: {reasons[0]}; Marlin: {reasons[1]}"
+
+        def process_weights_after_loading(self, layer: torch.nn.Module) -> None:
+            """Keep the tensors as the files have them."""
+
+        def apply_weights(self, layer: torch.nn.Module, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+            packed, scale, zero = self._get_weight_params(layer)
+            weight = unpack(packed.data, scale.data, None if zero is None else zero.data, bits=self.config.weight_type.size_bits)
+            return torch.nn.functional.linear(x, weight.to(x.dtype), bias)
+
+    NAMES[StandInWNA16.__name__] = "Machete or Marlin"
+    kernels = linear._POSSIBLE_KERNELS  # noqa: SLF001
+    kernels[platform._enum] = [*kernels.get(platform._enum, []), StandInWNA16]  # noqa: SLF001
+
+
+def machete_refuses(c: Any) -> str | None:
+    """Say why Machete would not take a layer (vLLM 0.32.0 machete.py:27, machete_utils.py:12-52), on compute capability 9.0."""
+    k, n = c.partition_weight_shape
+    types = ("uint4", "uint8") if c.zero_points else ("uint4b8", "uint8b128")
+    groups = (-1, 64, 128) if c.act_type in (torch.float16, torch.bfloat16) else (-1, 128)
+    if str(c.weight_type) not in types:
+        return f"weight type {c.weight_type}"
+    if c.group_size not in groups:
+        return f"group size {c.group_size}"
+    if k % 64 or n % 128:
+        return f"in {k} not a multiple of 64 or out {n} not a multiple of 128"
+    return None
+
+
+def marlin_refuses(c: Any) -> str | None:
+    """Say why Marlin would not take a layer (vLLM 0.32.0 marlin.py:38-74, marlin_utils.py:48-89), on 7.5 and later."""
+    types = ("uint4",) if c.zero_points else ("uint4b8", "uint8b128")
+    if str(c.weight_type) not in types:
+        return f"weight type {c.weight_type}"
+    if c.group_size not in (-1, 32, 64, 128):
+        return f"group size {c.group_size}"
+    k = c.partition_weight_shape[0]
+    if c.group_size != -1 and c.group_size < c.full_weight_shape[0] and k % c.group_size:
+        return f"in {k} per rank not a multiple of group size {c.group_size}"
+    return None
+
+
+def install_int8_experts() -> None:
+    """Append Triton's INT8 experts, which need CUDA only to run, to the backends that the engine tries."""
+    from vllm.model_executor.layers.fused_moe.experts.triton_moe import TritonExperts
+    from vllm.model_executor.layers.fused_moe.oracle import int8
+
+    keys = (int8.kInt8StaticChannelSym, int8.kInt8DynamicTokenSym)
+
+    class StandInInt8Experts(TritonExperts):  # type: ignore[misc]
+        """INT8 experts for loading only."""
+
+        @staticmethod
+        def _supports_current_device() -> bool:
+            return True
+
+        @staticmethod
+        def _supports_quant_scheme(weight_key: Any, activation_key: Any) -> bool:
+            # On CUDA 7.5 and later Triton takes exactly this pair for per-channel weights (triton_moe.py:152).
+            return (weight_key, activation_key) == keys
+
+    NAMES[StandInInt8Experts.__name__] = "Triton INT8 experts"
+    append_experts(int8, after="CPU", experts={"CPU": StandInInt8Experts})
+
+
+def install_packed_experts() -> None:
+    """Append Marlin's and Triton's weight-only experts, with the engine's own conditions but for the device."""
+    from vllm.model_executor.layers.fused_moe.experts.marlin_moe import MarlinExperts
+    from vllm.model_executor.layers.fused_moe.experts.triton_moe import TritonWNA16Experts
+    from vllm.model_executor.layers.fused_moe.oracle import int_wna16
+
+    class StandInMarlinExperts(MarlinExperts):  # type: ignore[misc]
+        """Marlin experts for loading only."""
+
+        @staticmethod
+        def _supports_current_device() -> bool:
+            return True
+
+    class StandInTritonExperts(TritonWNA16Experts):  # type: ignore[misc]
+        """Triton weight-only experts for loading only."""
+
+        @staticmethod
+        def _supports_current_device() -> bool:
+            return True
+
+    NAMES[StandInMarlinExperts.__name__] = "Marlin experts"
+    NAMES[StandInTritonExperts.__name__] = "Triton weight-only experts"
+    append_experts(int_wna16, after="MARLIN", experts={"MARLIN": StandInMarlinExperts, "TRITON": StandInTritonExperts})
+
+
+def append_experts(oracle: Any, *, after: str, experts: dict[str, type]) -> None:
+    """Let the engine find each class at the end of its backend's own list."""
+    real = oracle.backend_to_kernel_cls
+
+    @functools.wraps(real)
+    def with_stand_in(backend: Any) -> list[type]:
+        own = list(real(backend))
+        return [*own, experts[backend.name]] if backend.name in experts else own
+
+    assert after in experts
+    oracle.backend_to_kernel_cls = with_stand_in
