@@ -10,6 +10,7 @@ from ctq.recipe.fused import fused_key
 from ctq.recipe.heads import Head, find_head
 from ctq.recipe.kinds import Classified, Kind, classify_all
 from ctq.recipe.match import first_match, matches_class, matches_name
+from ctq.recipe.targeting import LINEAR_CLASSES, Hit, ambiguity, hits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from ctq.recipe.schemes import Scheme
 
 _CLASSES: dict[Kind, tuple[str, ...]] = {
-    Kind.LINEAR: ("Linear",),
-    Kind.ROUTER: ("Linear",),
+    Kind.LINEAR: LINEAR_CLASSES,
+    Kind.ROUTER: LINEAR_CLASSES,
     Kind.EMBEDDING: ("Embedding",),
     Kind.TRANSPOSED: ("Conv1D",),
 }
@@ -60,6 +61,7 @@ def decide(checkpoint: Checkpoint, recipe: Recipe) -> Decisions:
     head_scheme = recipe.head_scheme if recipe.lm_head and head else None
     problems = [
         *_unmatched(recipe, modules, head),
+        *_ambiguous(modules, recipe, head),
         *_split_fusions(modules),
         *_fused_experts(modules, recipe),
         *_head_problems(recipe, head, checkpoint),
@@ -119,11 +121,10 @@ def _linear(module: str, tensor: str, recipe: Recipe) -> Decision:
     if ignored is not None:
         reason = f"ignored by `{ignored}`"
         return Decision(module=module, tensor=tensor, kind=Kind.LINEAR, scheme=None, reason=reason, ignore=ignored)
-    for group in recipe.body:
-        target = first_match(module, _CLASSES[Kind.LINEAR], group.targets)
-        if target is not None:
-            reason = f"target `{target}`"
-            return Decision(module=module, tensor=tensor, kind=Kind.LINEAR, scheme=group.scheme, reason=reason)
+    found = hits(module, recipe.body)
+    if found:
+        reason = f"target `{found[0].target}`"
+        return Decision(module=module, tensor=tensor, kind=Kind.LINEAR, scheme=found[0].scheme, reason=reason)
     return Decision(module=module, tensor=tensor, kind=Kind.LINEAR, scheme=None, reason="no target matches")
 
 
@@ -166,6 +167,20 @@ def _unmatched_target(target: str, hits: Sequence[Decision]) -> Problem:
 
 def _matches(decision: Decision, pattern: str) -> bool:
     return matches_name(decision.module, pattern) or matches_class(_CLASSES.get(decision.kind, ()), pattern)
+
+
+def _ambiguous(modules: Sequence[Decision], recipe: Recipe, head: Head | None) -> Iterator[Problem]:
+    """Refuse what engines would decide differently: the first module is named, since a pattern has many."""
+    named = (
+        [hit for hit in hits(head.name, recipe.body) if hit.target not in LINEAR_CLASSES]
+        if head and recipe.lm_head
+        else []
+    )
+    candidates = [(head.name, [Hit(head.targets[0], recipe.head_scheme), *named])] if head and named else []
+    if len(recipe.body) > 1:
+        candidates += [(item.module, hits(item.module, recipe.body)) for item in modules if item.scheme]
+    found = (ambiguity(module, reached) for module, reached in candidates)
+    yield from [problem for problem in found if problem][:1]
 
 
 def _split_fusions(modules: Sequence[Decision]) -> Iterator[Problem]:

@@ -93,7 +93,7 @@ def _own_head(
     found: list[tuple[int, int, str]] = []
     for module, tensor in modules.items():
         leaf = module.rpartition(".")[2]
-        if leaf not in HEAD_NAMES or len(tensors[tensor].shape) != 2:  # noqa: PLR2004  # a matrix
+        if leaf not in HEAD_NAMES or len(tensors[tensor].shape) != 2:  # a matrix
             continue
         if leaf in _NEEDS_ROWS and tensors[tensor].shape[0] != config.vocab_size:
             continue
@@ -108,7 +108,7 @@ def _embedding(config: ModelConfig, modules: Mapping[str, str], tensors: Mapping
     found = [
         (tensors[tensor].shape[0] != vocabulary, module.count("."), tensor)
         for module, tensor in modules.items()
-        if _EMBEDDING.fullmatch(module) and len(tensors[tensor].shape) == 2  # noqa: PLR2004  # a matrix
+        if _EMBEDDING.fullmatch(module) and len(tensors[tensor].shape) == 2  # a matrix
     ]
     return min(found)[2] if found else None
 

@@ -136,7 +136,7 @@ class Classifier:
             return draft
         if named is not None:
             return named
-        if len(tensor.shape) != 2:  # noqa: PLR2004  # a matrix
+        if len(tensor.shape) != 2:  # a matrix
             return Classified(Kind.PARAMETER, f"{len(tensor.shape)}-D, not a matrix")
         if tensor.dtype not in FLOAT_SOURCES:
             return Classified(Kind.PARAMETER, f"{tensor.dtype}, not a float weight")
@@ -155,7 +155,7 @@ class Classifier:
         )
 
     def _is_fused_experts(self, tensor: TensorInfo) -> bool:
-        if len(tensor.shape) != 3 or tensor.dtype not in FLOAT_SOURCES:  # noqa: PLR2004  # [experts, out, in]
+        if len(tensor.shape) != 3 or tensor.dtype not in FLOAT_SOURCES:  # [experts, out, in]
             return False
         return "experts" in tensor.name.split(".") or tensor.shape[0] == self._experts
 

@@ -1,0 +1,5 @@
+"""`python -m ctq` is `ctq`."""
+
+from ctq.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""The command line: one file per command, rendering, and exit codes. Nothing else in ctq prints."""

@@ -1,0 +1,227 @@
+"""The plan of a run, from headers alone: every output byte's place is known, and every refusal made, before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ctq.checkpoint.checkpoint import HARMLESS, Checkpoint, require_sound
+from ctq.checkpoint.index import INDEX_NAME, index_json
+from ctq.checkpoint.shards import shard_names, shard_plan
+from ctq.checkpoint.writer import PlannedFile, TensorSpec, plan_file
+from ctq.errors import CheckpointError, PlanError
+from ctq.quantize.head import HeadPlan, plan_head
+from ctq.quantize.side_files import side_files
+from ctq.quantize.tasks import CopyTask, Place, QuantizeTask, Task, output_specs
+from ctq.quantize.written_config import written_config
+from ctq.recipe.compose import compose
+from ctq.recipe.decide import Decisions, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ctq.recipe.recipe import Recipe
+    from ctq.recipe.schemes import Scheme
+
+METADATA = {"format": "pt"}
+"""The metadata that transformers asks of a safetensors file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that a run will do.
+
+    ``files`` are the safetensors files by name, ``documents`` the JSON files by name (the index before the config),
+    ``side_files`` the names of source files to copy; ``notes`` are sentences that a person should read.
+    """
+
+    source: Checkpoint
+    recipe: Recipe
+    decisions: Decisions
+    head: HeadPlan
+    quantization_config: Mapping[str, Any]
+    files: Mapping[str, PlannedFile]
+    tasks: tuple[Task, ...]
+    documents: Mapping[str, bytes]
+    side_files: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def nbytes_before(self) -> int:
+        """Bytes of tensor data in the source."""
+        return self.source.nbytes
+
+    @property
+    def nbytes_after(self) -> int:
+        """Bytes of the safetensors files to be written."""
+        return sum(file.nbytes for file in self.files.values())
+
+
+def build_plan(
+    source: Checkpoint, recipe: Recipe, *, max_shard_size: int, allow_unsupported_head: bool = False
+) -> Plan:
+    """Plan the quantization of a dense checkpoint.
+
+    Raises:
+        CheckpointError: the source is damaged or already quantized.
+        PlanError: the recipe does not fit the source; all reasons at once.
+
+    """
+    require_sound(source)
+    _refuse_quantized(source)
+    decisions = decide(source, recipe)
+    head = plan_head(source, decisions, allow_unsupported=allow_unsupported_head)
+    problems = (*decisions.problems, *head.problems)
+    if problems:
+        raise PlanError(problems)
+    quantization = compose(decisions, recipe, head.targets)
+    outputs = _outputs(source, decisions)
+    files, index = _files(outputs, source, max_shard_size)
+    config = written_config(source.config, quantization, untie=decisions.head_scheme is not None)
+    strays = tuple(fault.message for fault in source.faults if fault.kind in HARMLESS)
+    return Plan(
+        source=source,
+        recipe=recipe,
+        decisions=decisions,
+        head=head,
+        quantization_config=quantization,
+        files=files,
+        tasks=tuple(_tasks(source, outputs, files)),
+        documents=index | {"config.json": config},
+        side_files=side_files(source.source.files),
+        notes=(*head.notes, *strays),
+    )
+
+
+def _refuse_quantized(source: Checkpoint) -> None:
+    raw = source.config.quantization
+    if raw is not None:
+        method = raw.get("quant_method", "unknown method")
+        raise CheckpointError(
+            f"{source.label}: already quantized ({method}, format {raw.get('format', 'unstated')})",
+            hint="give the dense original; `ctq inspect` shows what this one holds",
+        )
+    integers = [name for name, tensor in source.tensors.items() if tensor.dtype == "I8" and name.endswith(".weight")]
+    if integers:
+        raise CheckpointError(
+            f"{source.label}: holds int8 weights ({integers[0]}) but no quantization_config",
+            hint="give the dense original",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What one source tensor becomes; ``scheme`` None means copied, and a tied head adds a second output for the embedding."""
+
+    module: str
+    tensor: str
+    scheme: Scheme | None
+    specs: tuple[TensorSpec, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(spec.nbytes for spec in self.specs)
+
+
+def _outputs(source: Checkpoint, decisions: Decisions) -> list[_Output]:
+    schemes = {decision.tensor: (decision.module, decision.scheme) for decision in decisions.modules if decision.scheme}
+    head, head_scheme = decisions.head, decisions.head_scheme
+    if head and head_scheme and head.tensor:
+        schemes[head.tensor] = (head.name, head_scheme)
+    outputs = [_output(source, name, *schemes.get(name, ("", None))) for name in source.tensors]
+    if head and head_scheme and head.tensor is None and head.embedding:
+        outputs.append(_output(source, head.embedding, head.name, head_scheme))
+    return outputs
+
+
+def _output(source: Checkpoint, tensor: str, module: str, scheme: Scheme | None) -> _Output:
+    info = source.tensors[tensor]
+    if scheme is None:
+        return _Output(module, tensor, None, (TensorSpec(tensor, info.dtype, info.shape),))
+    return _Output(module, tensor, scheme, tuple(output_specs(module, info.dtype, info.shape, scheme)))
+
+
+def _files(
+    outputs: list[_Output], source: Checkpoint, max_shard_size: int
+) -> tuple[dict[str, PlannedFile], dict[str, bytes]]:
+    """Re-balance the shards; the tensors of one module stay together."""
+    by_key = {str(i): output for i, output in enumerate(outputs)}
+    shards = shard_plan([(key, output.nbytes) for key, output in by_key.items()], max_shard_size)
+    metadata = _metadata(source)
+    specs = {
+        name: [spec for key in keys for spec in by_key[key].specs]
+        for name, keys in zip(shard_names(len(shards)), shards, strict=True)
+    }
+    files = {name: plan_file(tensors, metadata) for name, tensors in specs.items()}
+    if len(files) == 1:
+        return files, {}
+    weight_map = {spec.name: name for name, tensors in specs.items() for spec in tensors}
+    total = sum(output.nbytes for output in outputs)
+    return files, {INDEX_NAME: index_json(weight_map, total)}
+
+
+def _metadata(source: Checkpoint) -> dict[str, str]:
+    """Keep what every source shard says alike; add the mark that transformers asks for."""
+    metadatas = [header.metadata for header in source.headers.values()]
+    common = set.intersection(*(set(metadata.items()) for metadata in metadatas)) if metadatas else set()
+    return dict(sorted(common | set(METADATA.items()) if "format" not in dict(common) else common))
+
+
+def _tasks(source: Checkpoint, outputs: list[_Output], files: Mapping[str, PlannedFile]) -> Iterator[Task]:
+    places = {
+        name: Place(file, start, end - start)
+        for file, planned in files.items()
+        for name, (start, end) in planned.offsets.items()
+    }
+    copies: list[CopyTask] = []
+    for output in outputs:
+        origin = _origin(source, output.tensor)
+        if output.scheme is None:
+            copies.append(CopyTask(tensor=output.tensor, source=origin, target=places[output.tensor]))
+            continue
+        info = source.tensors[output.tensor]
+        yield QuantizeTask(
+            module=output.module,
+            tensor=output.tensor,
+            dtype=info.dtype,
+            rows=info.shape[0],
+            columns=info.shape[1],
+            scheme=output.scheme,
+            source=origin,
+            outputs={spec.name.removeprefix(f"{output.module}."): places[spec.name] for spec in output.specs},
+        )
+    yield from _merged(copies)
+
+
+def _origin(source: Checkpoint, tensor: str) -> Place:
+    shard, info = source.shard_of[tensor], source.tensors[tensor]
+    return Place(shard, source.headers[shard].data_start + info.start, info.nbytes)
+
+
+def _merged(copies: list[CopyTask]) -> Iterator[CopyTask]:
+    """Join copies that are adjacent in source and target alike, so that small tensors cost no call each."""
+    pending: CopyTask | None = None
+    for copy in sorted(copies, key=lambda task: (task.source.file, task.source.offset)):
+        if pending is not None and _adjacent(pending, copy):
+            pending = CopyTask(
+                tensor=pending.tensor,
+                source=_joined(pending.source, copy.source),
+                target=_joined(pending.target, copy.target),
+            )
+            continue
+        if pending is not None:
+            yield pending
+        pending = copy
+    if pending is not None:
+        yield pending
+
+
+def _adjacent(first: CopyTask, second: CopyTask) -> bool:
+    return all(
+        a.file == b.file and a.offset + a.nbytes == b.offset
+        for a, b in ((first.source, second.source), (first.target, second.target))
+    )
+
+
+def _joined(first: Place, second: Place) -> Place:
+    return Place(first.file, first.offset, first.nbytes + second.nbytes)

@@ -1,0 +1,124 @@
+"""A plan carried out: staged, streamed, journalled and published."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctq import events
+from ctq.errors import CheckpointError, OutputError
+from ctq.quantize.journal import Journal
+from ctq.quantize.provenance import fingerprint, provenance, provenance_json
+from ctq.quantize.side_files import PROVENANCE_NAME
+from ctq.quantize.stage import Stage, open_stage, publish
+from ctq.quantize.stream import ModuleStats, stream
+from ctq.quantize.units import units_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ctq.checkpoint.writer import PlannedFile
+    from ctq.quantize.plan import Plan
+
+_SPARE_BYTES = 16 * 1024 * 1024
+"""Room kept beside the weights for side files, index and journal when the free space is checked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Where a plan's source lies and where its result goes; ``model`` and ``revision`` are what the provenance record names."""
+
+    source: Path
+    out: Path
+    model: str
+    revision: str | None = None
+    workers: int = 2
+    force: bool = False
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What a run did: seconds of streaming, source bytes read in them, and what is known of each module quantized in this run."""
+
+    seconds: float
+    nbytes_read: int
+    resumed_units: int
+    modules: Mapping[str, ModuleStats]
+
+
+def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) -> RunSummary:
+    """Quantize ``job.source`` to ``job.out`` as planned.
+
+    Raises:
+        OutputError: the output cannot be written, is in use, or there is no space for it.
+        CheckpointError: a weight is not finite, or the source changed or ended while it was read.
+
+    """
+    began = time.monotonic()
+    stage = open_stage(job.out, job.source, force=job.force, resume=job.resume)
+    record = provenance(plan, model=job.model, revision=job.revision)
+    units = units_of(plan.tasks)
+    stamps = {name: (job.source / name).stat().st_mtime_ns for name in plan.source.headers}
+    try:
+        with Journal(stage.journal, {"units": len(units), **fingerprint(plan, record, stamps)}) as journal:
+            _check_space(stage, plan.files)
+            if not _prepare(stage, plan.files):
+                journal.forget()
+            modules = stream(
+                units, source=job.source, target=stage.work, workers=job.workers, journal=journal, on_event=on_event
+            )
+            _finish(stage, plan, job.source, provenance_json(record))
+            publish(stage)
+    except OSError as error:
+        raise _os_problem(error, stage) from error
+    nbytes = sum(unit.nbytes for index, unit in enumerate(units) if index not in journal.done)
+    return RunSummary(seconds=time.monotonic() - began, nbytes_read=nbytes, resumed_units=len(journal.done), modules=modules)
+
+
+def _check_space(stage: Stage, files: Mapping[str, PlannedFile]) -> None:
+    needed = sum(file.nbytes for file in files.values()) + _SPARE_BYTES
+    present = sum(path.stat().st_blocks * 512 for name in files if (path := stage.work / name).exists())
+    room = os.statvfs(stage.work)
+    free = room.f_bavail * room.f_frsize
+    if needed - present > free:
+        missing = (needed - present - free) / 1e9
+        raise OutputError(
+            f"{stage.work}: no space: needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free",
+            hint=f"free {missing:.2f} GB, or choose an --output on another disk",
+        )
+
+
+def _prepare(stage: Stage, files: Mapping[str, PlannedFile]) -> bool:
+    """Create every file at its final size, header first; False where anything was missing, so that nothing counts as done."""
+    intact = True
+    for name, file in files.items():
+        path = stage.work / name
+        intact = intact and path.exists() and path.stat().st_size == file.nbytes
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            os.ftruncate(descriptor, file.nbytes)
+            os.pwrite(descriptor, file.header, 0)
+        finally:
+            os.close(descriptor)
+    return intact
+
+
+def _finish(stage: Stage, plan: Plan, source: Path, record: bytes) -> None:
+    """Write what makes the weights a model: side files, provenance, index, and the config last of all."""
+    for name in plan.side_files:
+        target = stage.work / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target)
+    for name, data in ({PROVENANCE_NAME: record} | dict(plan.documents)).items():
+        (stage.work / name).write_bytes(data)
+
+
+def _os_problem(error: OSError, stage: Stage) -> OutputError | CheckpointError:
+    where = error.filename or stage.work
+    hint = "the source is untouched; mend the cause and continue with --resume"
+    return OutputError(f"{where}: {error.strerror or error}", hint=hint)

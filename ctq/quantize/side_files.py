@@ -1,0 +1,33 @@
+"""Which files beside the weights belong to a model and are copied: tokenizers, generation settings, templates, texts."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from ctq.checkpoint.config import CONFIG_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PROVENANCE_NAME = "ctq.json"
+
+_SUFFIXES = frozenset(
+    {".json", ".jsonl", ".txt", ".model", ".tiktoken", ".jinja", ".md", ".vocab", ".bpe", ".spm", ".yaml"}
+)
+_NAMES = frozenset({"LICENSE", "NOTICE", "LICENCE", "USE_POLICY", "merges.txt"})
+_WRITTEN = frozenset({CONFIG_NAME, PROVENANCE_NAME})
+_SKIPPED_FOLDERS = frozenset({"original", "onnx", "runs", "logs", "checkpoints"})
+
+
+def side_files(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names to copy; code, pickles, other weights and what is written anew are left behind."""
+    return tuple(name for name in names if _is_side_file(PurePosixPath(name)))
+
+
+def _is_side_file(path: PurePosixPath) -> bool:
+    if path.name in _WRITTEN or path.name.endswith(".index.json") or path.name.startswith("."):
+        return False
+    if set(path.parts[:-1]) & _SKIPPED_FOLDERS:
+        return False
+    return path.suffix.lower() in _SUFFIXES or path.name.split(".")[0].upper() in _NAMES

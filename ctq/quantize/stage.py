@@ -1,0 +1,179 @@
+"""Where a run writes until it is whole, and how the result takes its name.
+
+Everything goes to ``OUT.partial/``; one rename makes it ``OUT``. Where ``OUT`` is a mount point (a container's volume), which
+cannot be renamed over, it is staged in ``OUT/.partial/`` and moved up file by file, ``config.json`` last: without it no
+engine takes the folder for a model.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctq.checkpoint.config import CONFIG_NAME
+from ctq.errors import OutputError
+from ctq.quantize.journal import JOURNAL_NAME, read_journal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The output ``out`` and the folder ``work`` that is written until it is whole."""
+
+    out: Path
+    work: Path
+
+    @property
+    def journal(self) -> Path:
+        """Where the journal lies."""
+        return self.work / JOURNAL_NAME
+
+
+def open_stage(out: Path, source: Path | None, *, force: bool, resume: bool) -> Stage:
+    """Check that ``out`` may be written and return its stage; nothing of the user's is touched yet.
+
+    Raises:
+        OutputError: the output is the source or around it, exists, is no folder of a model, or holds an unfinished run.
+
+    """
+    out = out.absolute()
+    _keep_off_source(out, source)
+    stage = Stage(out, out / ".partial" if os.path.ismount(out) else out.with_name(f"{out.name}.partial"))
+    _mend(stage)
+    if out.exists() and not _is_free(out, stage) and not force:
+        raise OutputError(f"{out}: already exists", hint="choose another --output, or replace it with --force")
+    if out.exists() and not _is_replaceable(out, stage):
+        raise OutputError(
+            f"{out}: not a model's folder, so --force does not replace it", hint="choose another --output"
+        )
+    if stage.work.exists() and not (force or resume):
+        raise OutputError(
+            f"{stage.work}: {_unfinished(stage)}", hint="continue it with --resume, or start over with --force"
+        )
+    try:
+        if force and not resume and stage.work.exists():
+            _discard(stage)
+        stage.work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{stage.work}: {error.strerror}", hint="choose another --output") from error
+    return stage
+
+
+def publish(stage: Stage) -> None:
+    """Give the whole result its name, replacing an old output that ``open_stage`` allowed to replace.
+
+    Raises:
+        OutputError: the folder cannot be renamed; the result stays in the stage.
+
+    """
+    try:
+        if stage.work.parent == stage.out:
+            _move_up(stage)
+        else:
+            _swap(stage)
+    except OSError as error:
+        raise OutputError(f"{stage.out}: {error.strerror}; the result is whole in {stage.work}") from error
+    (stage.out / JOURNAL_NAME).unlink(missing_ok=True)
+
+
+def _keep_off_source(out: Path, source: Path | None) -> None:
+    if source is None:
+        return
+    resolved, origin = out.resolve(), source.resolve()
+    if resolved == origin or resolved in origin.parents:
+        raise OutputError(f"{out}: is the source, or holds it", hint="choose another --output")
+    if origin in resolved.parents:
+        raise OutputError(f"{out}: lies inside the source", hint="choose an --output beside it")
+
+
+def _mend(stage: Stage) -> None:
+    """Finish what a kill interrupted between or after the renames of ``publish``."""
+    old = _old(stage)
+    if old.exists():
+        if not stage.out.exists():
+            old.rename(stage.out)
+        else:
+            shutil.rmtree(old)
+    if (stage.out / JOURNAL_NAME).exists() and (stage.out / CONFIG_NAME).exists():
+        (stage.out / JOURNAL_NAME).unlink()
+        if stage.work.exists() and not stage.journal.exists() and stage.work.parent != stage.out:
+            shutil.rmtree(stage.work)  # the old output, exchanged but not yet removed
+
+
+def _is_free(out: Path, stage: Stage) -> bool:
+    """Tell whether a folder holds nothing that could be lost: empty, or a mount point with only our stage in it."""
+    return out.is_dir() and all(entry.name in (stage.work.name, "lost+found") for entry in out.iterdir())
+
+
+def _is_replaceable(out: Path, stage: Stage) -> bool:
+    return out.is_dir() and (_is_free(out, stage) or (out / CONFIG_NAME).exists())
+
+
+def _unfinished(stage: Stage) -> str:
+    head, done = read_journal(stage.journal)
+    if head is None:
+        return "left by an earlier run that had not begun"
+    return f"an unfinished run, {len(done)} of {head.get('units', '?')} units done"
+
+
+def _discard(stage: Stage) -> None:
+    """Remove an unfinished run, unless somebody is still at it."""
+    from ctq.quantize.journal import Journal  # noqa: PLC0415  # only --force needs the lock here
+
+    if stage.journal.exists():
+        head, _ = read_journal(stage.journal)
+        with Journal(stage.journal, {key: value for key, value in (head or {}).items() if key != "boot"}):
+            shutil.rmtree(stage.work)
+    else:
+        shutil.rmtree(stage.work)
+
+
+def _old(stage: Stage) -> Path:
+    return stage.out.with_name(f"{stage.out.name}.old-ctq")
+
+
+def _swap(stage: Stage) -> None:
+    if not stage.out.exists() or not any(stage.out.iterdir()):
+        stage.work.rename(stage.out)
+    elif _exchange(stage.work, stage.out):
+        shutil.rmtree(stage.work)
+    else:
+        old = _old(stage)
+        stage.out.rename(old)
+        stage.work.rename(stage.out)
+        shutil.rmtree(old)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two folders in one step; False where the kernel or the filesystem cannot."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number))
+
+
+def _move_up(stage: Stage) -> None:
+    """Replace the contents of a mount point: the old config goes first, the new one comes last."""
+    (stage.out / CONFIG_NAME).unlink(missing_ok=True)
+    for entry in stage.out.iterdir():
+        if entry != stage.work and entry.name != "lost+found":
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    entries = [entry for entry in stage.work.iterdir() if entry.name not in (CONFIG_NAME, JOURNAL_NAME)]
+    for entry in entries:
+        entry.rename(stage.out / entry.name)
+    (stage.work / CONFIG_NAME).rename(stage.out / CONFIG_NAME)
+    shutil.rmtree(stage.work)

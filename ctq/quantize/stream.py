@@ -1,0 +1,127 @@
+"""The stream: threads take units, read row blocks, quantize them in one fused pass and write them to their planned places.
+
+Memory does not depend on the model: each thread owns one set of block buffers of about a megabyte, reused for every unit.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from ctq import events
+from ctq.quantize.copying import copy_range
+from ctq.quantize.rows import ModuleStats, RowWriter
+from ctq.quantize.units import CopyUnit, RowUnit, Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from ctq.quantize.journal import Journal
+
+__all__ = ["ModuleStats", "stream"]
+
+
+class _Files:
+    """Every source and output file, opened once each and closed together."""
+
+    def __init__(self, stack: ExitStack, folder: Path, flags: int) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._flags = flags | os.O_CLOEXEC
+        self._open: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def __getitem__(self, name: str) -> int:
+        with self._lock:
+            if name not in self._open:
+                descriptor = os.open(self._folder / name, self._flags)
+                self._stack.callback(os.close, descriptor)
+                self._open[name] = descriptor
+            return self._open[name]
+
+
+class _Stream:
+    """The state that the threads share."""
+
+    def __init__(self, pending: Iterator[tuple[int, Unit]], files: tuple[_Files, _Files], journal: Journal) -> None:
+        self.source, self.target = files
+        self.journal = journal
+        self.stopped = threading.Event()
+        self.modules: dict[str, ModuleStats] = {}
+        self._pending = pending
+        self._lock = threading.Lock()
+
+    def next(self) -> tuple[int, Unit] | None:
+        with self._lock:
+            return None if self.stopped.is_set() else next(self._pending, None)
+
+    def finished(self, index: int, unit: Unit, stats: ModuleStats | None) -> None:
+        self.journal.mark(index)
+        if stats is not None and isinstance(unit, RowUnit):
+            with self._lock:
+                known = self.modules.get(unit.task.module)
+                self.modules[unit.task.module] = stats if known is None else known + stats
+
+
+def stream(
+    units: Sequence[Unit],
+    *,
+    source: Path,
+    target: Path,
+    workers: int,
+    journal: Journal,
+    on_event: events.OnEvent,
+) -> dict[str, ModuleStats]:
+    """Carry out every unit that the journal does not know as done, and return what was learned of each module.
+
+    Raises:
+        CheckpointError: a weight is not finite.
+        OSError: reading or writing fails; units finished before stay in the journal.
+
+    """
+    pending = [(index, unit) for index, unit in enumerate(units) if index not in journal.done]
+    on_event(events.Started("quantizing", sum(unit.nbytes for _, unit in pending)))
+    with ExitStack() as stack:
+        files = (_Files(stack, source, os.O_RDONLY), _Files(stack, target, os.O_WRONLY))
+        shared = _Stream(iter(pending), files, journal)
+        pool = stack.enter_context(ThreadPoolExecutor(workers, thread_name_prefix="ctq"))
+        stack.callback(
+            shared.stopped.set
+        )  # runs before the pool waits: an interrupt stops the threads after their unit
+        futures = [pool.submit(_work, shared, on_event) for _ in range(min(workers, len(pending)))]
+        finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        shared.stopped.set()
+        for future in finished:
+            future.result()
+    on_event(events.Finished("quantizing"))
+    return shared.modules
+
+
+def _work(shared: _Stream, on_event: events.OnEvent) -> None:
+    writer = RowWriter()
+    while (entry := shared.next()) is not None:
+        index, unit = entry
+        if isinstance(unit, CopyUnit):
+            _copy(shared, unit)
+            stats = None
+        else:
+            files = {place.file: shared.target[place.file] for place in unit.task.outputs.values()}
+            stats = writer.run(unit, shared.source[unit.task.source.file], files, stopped=shared.stopped)
+        if shared.stopped.is_set():
+            return
+        shared.finished(index, unit, stats)
+        on_event(events.Advanced(unit.nbytes, unit.tensor if isinstance(unit, CopyUnit) else unit.task.tensor))
+
+
+def _copy(shared: _Stream, unit: CopyUnit) -> None:
+    copy_range(
+        shared.source[unit.source.file],
+        shared.target[unit.target.file],
+        source_offset=unit.source.offset,
+        target_offset=unit.target.offset,
+        nbytes=unit.nbytes,
+    )
