@@ -87,8 +87,8 @@ class Llama:
             "rms_norm_eps": 1e-5,
             "rope_theta": 500000.0,
             "hidden_act": "silu",
-            "bos_token_id": 128000,
-            "eos_token_id": 128001,
+            "bos_token_id": min(128000, self.vocab - 2),
+            "eos_token_id": min(128001, self.vocab - 1),
             "tie_word_embeddings": self.tied,
         }
 
