@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -23,4 +24,5 @@ def load_package() -> None:
 if __name__ == "__main__":
     load_package()
     run = importlib.import_module(f"{NAME}.jobs").run
-    sys.exit(run(Path(sys.argv[1]), Path(sys.argv[2])))
+    code = run(Path(sys.argv[1]), Path(sys.argv[2]))
+    os._exit(code)  # results are on disk; an engine's own shutdown may hang

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .model import DryModel
 
 LISTED = 200  # names listed of each kind; the counts are exact
-UNUSED_BY_SCHEMES = {"weight_shape"}  # loaded or not, no kernel reads it
+UNREAD = "weight_shape"  # whatever it holds, no kernel reads it
 
 
 def describe(dry: DryModel, *, modules: bool) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def parameter_faults(dry: DryModel, methods: dict[str, dict[str, str]]) -> Itera
     scales = frozenset(attention_scales(dry.model))
     for name, parameter in dry.model.named_parameters(remove_duplicate=False):
         loaded = loaded_elements(dry, parameter)
-        if loaded == parameter.numel() or name in scales or name.rpartition(".")[2] in UNUSED_BY_SCHEMES:
+        if loaded == parameter.numel() or name in scales or name.endswith(UNREAD):
             continue
         owner = name.rpartition(".")[0]
         yield {
@@ -176,7 +176,7 @@ def storages_of(model: torch.nn.Module) -> set[int]:
 def conversions(dry: DryModel) -> Iterator[dict[str, Any]]:
     """Yield the writes that changed what numbers mean: floating point into integers, integers into floating point."""
     for name, parameter in dry.model.named_parameters():
-        if name.rpartition(".")[2] in UNUSED_BY_SCHEMES:
+        if name.endswith(UNREAD):
             continue
         for write in dry.recorder.writes.get(storage_key(parameter), []):
             source = source_dtype(dry, write)

@@ -9,6 +9,9 @@ from typing import Any
 LONGEST = 600
 # What only a load without bytes runs into: the engine reads a value that a meta tensor does not have.
 WITHOUT_BYTES = re.compile(r"meta tensor|on meta|Meta.*backend|data-dependent|Cannot copy out of meta")
+# What only a build without a CUDA device says; where a stand-in gave its reasons, a CUDA device would refuse too.
+WITHOUT_KERNEL = re.compile(r"Failed to find a kernel|No .* backend supports|not supported (for|on) .*(CPU|platform)|Humming")
+STAND_IN = "stand-in:"
 UNEXPECTED = (
     re.compile(r"no module or parameter named '([^']+)'"),
     re.compile(r"no parameter or module named '([^']+)'"),
@@ -16,17 +19,33 @@ UNEXPECTED = (
 
 
 def describe_exception(error: BaseException, *, stage: str) -> dict[str, Any]:
-    """Give stage, type, message, the place inside the engine, and whether it is only for want of bytes."""
+    """Give stage, type, message, the place inside the engine, and whether it is only for want of bytes or of a kernel here."""
     text = message_of(error)
     return {
         "stage": stage,
         "type": type(error).__name__,
-        "message": text.strip().splitlines()[0][:LONGEST] if text.strip() else type(error).__name__,
+        "message": first_line(text) or failed_check(error),
         "detail": text[: 4 * LONGEST],
         "place": place_of(error),
         "without_bytes": isinstance(error, (NotImplementedError, RuntimeError)) and WITHOUT_BYTES.search(text) is not None,
+        "without_kernel": WITHOUT_KERNEL.search(text) is not None and STAND_IN not in text,
         "unexpected": unexpected_name(text),
     }
+
+
+def first_line(text: str) -> str:
+    """Take the first line, and the next ones where the first only announces them."""
+    if STAND_IN in text:
+        text = f"no CUDA kernel takes this weight-only layer: {text.rpartition(STAND_IN)[2]}"
+    lines = [line.strip() for line in text.strip().splitlines()] or [""]
+    count = len(lines) if lines[0].endswith(":") else 1
+    return " ".join(lines[:count])[:LONGEST]
+
+
+def failed_check(error: BaseException) -> str:
+    """Quote the line that raised, for an assertion without words."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__}: {frames[-1].line}" if frames else type(error).__name__
 
 
 def message_of(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,9 +21,9 @@ class DryModel:
 
     config: Any
     model: torch.nn.Module
-    offered: dict[str, Entry]
-    recorder: Recorder
-    head_arguments: dict[int, tuple[type, tuple[Any, ...], dict[str, Any]]]
+    heads: dict[int, tuple[type, tuple[Any, ...], dict[str, Any]]]
+    offered: dict[str, Entry] = field(default_factory=dict)
+    recorder: Recorder = field(default_factory=Recorder)
 
 
 def engine_config(checkpoint: str, *, tensor_parallel_size: int) -> Any:
@@ -48,15 +48,15 @@ def on_meta(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def build(config: Any) -> tuple[torch.nn.Module, dict[int, Any]]:
-    """Build the model class; also return how each head was constructed, by the identity of its module."""
+def build(config: Any) -> DryModel:
+    """Build the model class; also note how each head was constructed, by the identity of its module."""
     from vllm.model_executor.model_loader.utils import initialize_model
 
     config.device_config.device = torch.device("meta")  # the Transformers backend asks this one
     with remembered_heads() as heads, on_meta(config.model_config.dtype):
         model = initialize_model(vllm_config=config)
     move_to_meta(model)
-    return model, heads
+    return DryModel(config, model, heads)
 
 
 @contextlib.contextmanager
@@ -99,15 +99,20 @@ def meta_twin(parameter: torch.nn.Parameter) -> torch.nn.Parameter:
 
 
 @contextlib.contextmanager
-def meta_files(recorder: Recorder, offered: dict[str, Entry]) -> Iterator[None]:
+def meta_files(dry: DryModel) -> Iterator[None]:
     """Let the engine's default loader yield meta tensors made from the headers of the files it chose."""
+    from safetensors import safe_open
     from vllm.model_executor.model_loader import default_loader
 
     def iterate(files: Iterable[str], *_: Any, **__: Any) -> Iterator[tuple[str, torch.Tensor]]:
+        files = list(files)
+        for file in files:
+            with safe_open(file, framework="pt"):  # the library's own checks of a file, which serving would make
+                pass
         for entry in read_headers(files):
             tensor = torch.empty(entry.shape, dtype=entry.dtype, device="meta")
-            offered[entry.name] = entry
-            recorder.adopt(entry.name, tensor)
+            dry.offered[entry.name] = entry
+            dry.recorder.adopt(entry.name, tensor)
             yield entry.name, tensor
 
     real = default_loader.safetensors_weights_iterator
@@ -118,13 +123,10 @@ def meta_files(recorder: Recorder, offered: dict[str, Entry]) -> Iterator[None]:
         default_loader.safetensors_weights_iterator = real
 
 
-def load(config: Any, model: torch.nn.Module, heads: dict[int, Any]) -> DryModel:
+def load(dry: DryModel) -> None:
     """Run the engine's loader over the checkpoint's headers; raise what it raises."""
     from vllm.model_executor.model_loader import get_model_loader
 
-    recorder, offered = Recorder(), dict[str, Entry]()
-    dry = DryModel(config, model, offered, recorder, heads)
-    loader = get_model_loader(config.load_config)
-    with meta_files(recorder, offered), on_meta(config.model_config.dtype), recorder:
-        loader.load_weights(model, config.model_config)
-    return dry
+    loader = get_model_loader(dry.config.load_config)
+    with meta_files(dry), on_meta(dry.config.model_config.dtype), dry.recorder:
+        loader.load_weights(dry.model, dry.config.model_config)

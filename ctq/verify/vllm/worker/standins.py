@@ -108,7 +108,7 @@ def install_int8_experts() -> None:
             return (weight_key, activation_key) == keys
 
     NAMES[StandInInt8Experts.__name__] = "Triton INT8 experts"
-    append_experts(int8, after="CPU", experts={"CPU": StandInInt8Experts})
+    append_experts(int8, {"CPU": StandInInt8Experts})
 
 
 def install_packed_experts() -> None:
@@ -133,10 +133,14 @@ def install_packed_experts() -> None:
 
     NAMES[StandInMarlinExperts.__name__] = "Marlin experts"
     NAMES[StandInTritonExperts.__name__] = "Triton weight-only experts"
-    append_experts(int_wna16, after="MARLIN", experts={"MARLIN": StandInMarlinExperts, "TRITON": StandInTritonExperts})
+    append_experts(int_wna16, {"MARLIN": StandInMarlinExperts, "TRITON": StandInTritonExperts})
+    # On a CPU the engine asks only the CPU's backends (int_wna16.py:117); on CUDA it would come to these two.
+    own = int_wna16._get_priority_backends  # noqa: SLF001
+    more = [int_wna16.WNA16MoEBackend.MARLIN, int_wna16.WNA16MoEBackend.TRITON]
+    int_wna16._get_priority_backends = lambda: [*own(), *more]  # noqa: SLF001
 
 
-def append_experts(oracle: Any, *, after: str, experts: dict[str, type]) -> None:
+def append_experts(oracle: Any, experts: dict[str, type]) -> None:
     """Let the engine find each class at the end of its backend's own list."""
     real = oracle.backend_to_kernel_cls
 
@@ -145,5 +149,4 @@ def append_experts(oracle: Any, *, after: str, experts: dict[str, type]) -> None
         own = list(real(backend))
         return [*own, experts[backend.name]] if backend.name in experts else own
 
-    assert after in experts
     oracle.backend_to_kernel_cls = with_stand_in

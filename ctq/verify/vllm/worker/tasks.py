@@ -15,18 +15,20 @@ if TYPE_CHECKING:
 def load(job: dict[str, Any]) -> dict[str, Any]:
     """Build and load one checkpoint without bytes; see ``facts.describe`` for what comes back."""
     size, rank = job.get("tensor_parallel_size", 1), job.get("rank", 0)
-    stage = "config"
+    stage, dry = "config", None
     try:
         config = model.engine_config(job["checkpoint"], tensor_parallel_size=size)
         with parallel_state(config, size=size, rank=rank):
             stage = "build"
-            built, heads = model.build(config)
+            dry = model.build(config)
             stage = "load"
-            dry = model.load(config, built, heads)
+            model.load(dry)
             return {"outcome": "loaded", **facts.describe(dry, modules=job.get("modules", False))}
     except Exception as error:  # noqa: BLE001 - whatever the engine raises is its answer
         fault = describe_exception(error, stage=stage)
-        return {"outcome": "undecided" if fault["without_bytes"] else "refused", "error": fault}
+        here = fault.pop("without_bytes") or fault.pop("without_kernel")
+        last = next(reversed(dry.offered), None) if dry else None
+        return {"outcome": "undecided" if here else "refused", "error": {**fault, "tensor": last}}
 
 
 TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"load": load}
