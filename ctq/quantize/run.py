@@ -22,23 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctq.checkpoint.writer import PlannedFile
+    from ctq.quantize.job import Job
     from ctq.quantize.plan import Plan
 
 _SPARE_BYTES = 16 * 1024 * 1024
 """Room kept beside the weights for side files, index and journal when the free space is checked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """Where a plan's source lies and where its result goes; ``model`` and ``revision`` are what the provenance record names."""
-
-    source: Path
-    out: Path
-    model: str
-    revision: str | None = None
-    workers: int = 2
-    force: bool = False
-    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +65,9 @@ def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) 
     except OSError as error:
         raise _os_problem(error, stage) from error
     nbytes = sum(unit.nbytes for index, unit in enumerate(units) if index not in journal.done)
-    return RunSummary(seconds=time.monotonic() - began, nbytes_read=nbytes, resumed_units=len(journal.done), modules=modules)
+    return RunSummary(
+        seconds=time.monotonic() - began, nbytes_read=nbytes, resumed_units=len(journal.done), modules=modules
+    )
 
 
 def _check_space(stage: Stage, files: Mapping[str, PlannedFile]) -> None:

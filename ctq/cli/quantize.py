@@ -1,0 +1,126 @@
+"""`ctq quantize`: options in, one plan, one run, one summary out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ctq.checkpoint.shards import DEFAULT_SHARD_SIZE, parse_size
+from ctq.cli.console import safe
+from ctq.errors import ExitCode
+from ctq.quantize.job import Job, default_workers
+from ctq.recipe.recipe import OBSERVERS
+from ctq.recipe.schemes import DEFAULT_SCHEME, SCHEMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ctq.quantize.plan import Plan
+
+_SCHEME = click.Choice(list(SCHEMES), case_sensitive=False)
+
+
+@click.command(name="quantize")
+@click.argument("model")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Output folder. [default: ./NAME-SCHEME[-lm_head]]"
+)
+@click.option("--revision", help="Branch, tag or commit of a hub id.")
+@click.option(
+    "--include-lm-head/--exclude-lm-head", "lm_head", default=None, help="Quantize the head, or leave it dense."
+)
+@click.option("--scheme", type=_SCHEME, help=f"How linear layers are stored. [default: {DEFAULT_SCHEME}]")
+@click.option("--lm-head-scheme", type=_SCHEME, help="Another scheme for the head.")
+@click.option("--strategy", type=click.Choice(["channel", "group"]), help="One scale per row, or per group of columns.")
+@click.option("--group-size", type=int, help="Columns that share a scale: 32, 64 or 128.")
+@click.option("--asymmetric", is_flag=True, help="With zero points, where the scheme allows it.")
+@click.option(
+    "--target", "targets", multiple=True, metavar="PATTERN", help="Name, class or re: pattern. [default: Linear]"
+)
+@click.option("--ignore", multiple=True, metavar="PATTERN", help="Name, class or re: pattern to leave dense.")
+@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="YAML: ours, or llm-compressor's.")
+@click.option("--observer", type=click.Choice(OBSERVERS), help="How scales are chosen. [default: minmax]")
+@click.option(
+    "--max-shard-size", default=DEFAULT_SHARD_SIZE, show_default=True, metavar="SIZE", help="Largest output file."
+)
+@click.option("--allow-unsupported-head", is_flag=True, help="Go on although no known engine dispatches this head.")
+@click.option("--dry-run", is_flag=True, help="Print the plan; write nothing.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@click.option("--force", is_flag=True, help="Replace an existing output once the new one is whole.")
+@click.option("--workers", type=click.IntRange(min=1), help="Threads. [default: one per core]")
+@click.option("--no-verify", is_flag=True, help="Skip the dispatch check of the result.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary; errors only.")
+def command(model: str, **options: Any) -> int:  # noqa: ANN401  # as click passes them
+    """Quantize the dense checkpoint MODEL, a local folder or a hub id, to INT8 compressed-tensors.
+
+    Without --include-lm-head or --exclude-lm-head, and without a recipe that decides, the head stays dense.
+    """
+    from ctq.checkpoint.checkpoint import open_checkpoint
+    from ctq.cli.effective_recipe import effective_recipe
+    from ctq.cli.located import located
+    from ctq.quantize.plan import build_plan
+
+    recipe = effective_recipe(options)
+    place = located(model, options["revision"], quiet=options["quiet"])
+    plan = build_plan(
+        open_checkpoint(place.folder),
+        recipe,
+        max_shard_size=parse_size(options["max_shard_size"]),
+        allow_unsupported_head=options["allow_unsupported_head"],
+    )
+    if options["dry_run"]:
+        return _show_plan(plan, as_json=options["as_json"])
+    job = Job(
+        source=place.folder.path,
+        out=options["output"] or default_output(model, plan),
+        model=model,
+        revision=place.revision,
+        workers=options["workers"] or default_workers(),
+        force=options["force"],
+        resume=options["resume"],
+    )
+    return _run(plan, job, options)
+
+
+def _show_plan(plan: Plan, *, as_json: bool) -> int:
+    from ctq.cli.render.plan import plan_lines
+    from ctq.quantize.report import plan_json
+
+    _show(plan_json(plan) if as_json else plan_lines(plan))
+    return ExitCode.GOOD
+
+
+def _run(plan: Plan, job: Job, options: Mapping[str, Any]) -> int:
+    from ctq.cli.progress import progress
+    from ctq.cli.render.summary import summary_lines
+    from ctq.quantize.report import summary_json
+    from ctq.quantize.run import run_plan
+
+    with progress(quiet=options["quiet"] or options["as_json"]) as on_event:
+        done = run_plan(plan, job, on_event=on_event)
+    summary = summary_json(plan, job, done)
+    if options["as_json"]:
+        _show(summary)
+    elif not options["quiet"]:
+        _show(summary_lines(plan, summary))
+    return ExitCode.GOOD
+
+
+def _show(value: dict[str, Any] | Iterable[str]) -> None:
+    if isinstance(value, dict):
+        click.echo(json.dumps(value, indent=2))
+        return
+    for line in value:
+        click.echo(safe(line))
+
+
+def default_output(model: str, plan: Plan) -> Path:
+    """Return ``./NAME-SCHEME``, with ``-lm_head`` appended when the head is included."""
+    name = Path(model).resolve().name if Path(model).exists() else model.rstrip("/").rpartition("/")[2]
+    schemes = dict.fromkeys(decision.scheme.name for decision in plan.decisions.modules if decision.scheme)
+    parts = [name, "-".join(schemes), "lm_head" if plan.decisions.head_scheme else ""]
+    return Path("-".join(part for part in parts if part))

@@ -1,0 +1,89 @@
+"""What happens to the head: its targets, whether any engine will dispatch it, what it costs and saves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctq.engines.heads import Reach, head_reach
+from ctq.errors import ExitCode, Problem
+from ctq.quantize.tasks import output_specs
+from ctq.recipe.heads import ENGINE_CLASS
+
+if TYPE_CHECKING:
+    from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.recipe.decide import Decisions
+    from ctq.recipe.heads import Head
+    from ctq.recipe.schemes import Scheme
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadPlan:
+    """The head of a plan.
+
+    ``state`` is that of the result (``quantized dense tied absent``); ``materialized`` says that a tied head becomes a tensor of
+    its own. ``nbytes_dense`` is what the head's weight takes in the source's dtype, ``nbytes_quantized`` what it will take.
+    """
+
+    state: str
+    targets: tuple[str, ...] = ()
+    materialized: bool = False
+    nbytes_dense: int = 0
+    nbytes_quantized: int = 0
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def plan_head(source: Checkpoint, decisions: Decisions, *, allow_unsupported: bool) -> HeadPlan:
+    """Plan the head as decided; that no engine dispatches it is a problem unless ``allow_unsupported``."""
+    head, scheme = decisions.head, decisions.head_scheme
+    if head is None:
+        return HeadPlan(state="absent")
+    weight = source.tensors[head.tensor or head.embedding or ""]
+    if scheme is None:
+        return HeadPlan(state="tied" if head.tied else "dense", nbytes_dense=weight.nbytes)
+    reach = _reach(source, head)
+    targets = head.targets if reach.status == "dispatched" or not reach.nameless else (*head.targets, ENGINE_CLASS)
+    if reach.nameless:
+        reach = head_reach(source.config.architecture, targets, inner=source.config.inner_architecture)
+    problem, note = _support(reach, allow_unsupported=allow_unsupported)
+    nbytes = sum(spec.nbytes for spec in output_specs(head.name, weight.dtype, weight.shape, scheme))
+    return HeadPlan(
+        state="quantized",
+        targets=targets,
+        materialized=head.tied,
+        nbytes_dense=weight.nbytes,
+        nbytes_quantized=nbytes,
+        notes=tuple(note for note in (_tied_note(head, weight.nbytes, nbytes, scheme), note) if note),
+        problems=(problem,) if problem else (),
+    )
+
+
+def _reach(source: Checkpoint, head: Head) -> Reach:
+    return head_reach(source.config.architecture, head.targets, inner=source.config.inner_architecture)
+
+
+def _support(reach: Reach, *, allow_unsupported: bool) -> tuple[Problem | None, str | None]:
+    if reach.status == "dispatched":
+        return None, None
+    if reach.status == "unknown":
+        return None, f"the head may not be dispatched: {reach.reason}; `ctq verify --engine vllm` finds out"
+    if allow_unsupported:
+        return None, f"no known engine dispatches this head: {reach.reason}"
+    return (
+        Problem(
+            message=f"the head is asked for, but no known engine dispatches it: {reach.reason}",
+            hint="quantize with --exclude-lm-head, or go on with --allow-unsupported-head",
+            exit_code=ExitCode.NOT_GOOD,
+        ),
+        None,
+    )
+
+
+def _tied_note(head: Head, dense: int, quantized: int, scheme: Scheme) -> str | None:
+    if not head.tied:
+        return None
+    return (
+        f"tied embeddings: {head.name} becomes a {scheme.name} tensor of its own, {quantized / 1e6:.1f} MB more on disk; the embedding "
+        f"stays dense ({dense / 1e6:.1f} MB), and a decoded token reads {(dense - quantized) / 1e6:.1f} MB less"
+    )

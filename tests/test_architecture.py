@@ -1,0 +1,54 @@
+"""The package's imports go one way, and heavy packages stay out of the fast commands."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ctq
+
+ROOT = Path(ctq.__file__).parent
+LAYERS = ("errors", "events", "findings", "checkpoint", "recipe", "engines", "quantize", "inspect", "verify", "cli")
+RANK = {"errors": 0, "events": 0, "findings": 0, "checkpoint": 1, "recipe": 2, "engines": 3, "quantize": 4, "inspect": 4, "verify": 5, "cli": 6}
+MODULES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)
+
+
+def imported(path: Path) -> set[str]:
+    """The ctq packages that a file imports, in functions too."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    return {name.split(".")[1] for name in names if name.startswith("ctq.")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_up_the_layers_only(path: Path) -> None:
+    own = path.relative_to(ROOT).parts[0]
+    for name in imported(path) & set(RANK):
+        assert name == own or RANK[name] < RANK[own] or (own, name) == ("verify", "inspect"), f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.relative_to(ROOT).parts[0] != "cli"], ids=str)
+def test_only_the_command_line_knows_the_terminal(path: Path) -> None:
+    names = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert not names & {"click", "rich"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["rules"]], ids=" ".join)
+def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
+    code = f"import sys; from ctq.cli.main import run; run({arguments!r}); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stderr.split()}
+    assert not loaded & {"torch", "transformers", "compressed_tensors", "numba", "numpy", "pydantic", "huggingface_hub"}
