@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 KEPT = ("embed", "wte", "wpe", "norm", "gate.weight", "router", "conv", "vision", "visual", "rotary", "A_log", "ln_")
 
 
-def quantize_family(source: Path, folder: Path, *, kind: str = "w8a8", head: bool = True, keep: tuple[str, ...] = ()) -> Path:
+def quantize_family(
+    source: Path, folder: Path, *, kind: str = "w8a8", head: bool = True, keep: tuple[str, ...] = ()
+) -> Path:
     """Write ``source`` quantized as ``kind`` of `builders.KINDS`, the head in its own group or in ``ignore``."""
     ignored: list[str] = []
     tensors: dict[str, Raw] = {}

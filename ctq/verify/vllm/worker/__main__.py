@@ -13,7 +13,9 @@ NAME = "ctq_vllm_worker"
 def load_package() -> None:
     """Make this folder importable as one package under a name that nobody else uses."""
     folder = Path(__file__).resolve().parent
-    spec = importlib.util.spec_from_file_location(NAME, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    spec = importlib.util.spec_from_file_location(
+        NAME, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
     assert spec is not None
     assert spec.loader is not None
     package = importlib.util.module_from_spec(spec)

@@ -15,7 +15,9 @@ Interval = tuple[int, int]
 
 def intervals(offset: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> Iterator[Interval]:
     """Split a strided region into runs of adjacent elements, as half-open intervals."""
-    dims = sorted(((step, size) for size, step in zip(shape, stride, strict=True) if size != 1 and step != 0), reverse=True)
+    dims = sorted(
+        ((step, size) for size, step in zip(shape, stride, strict=True) if size != 1 and step != 0), reverse=True
+    )
     if any(size == 0 for size in shape):
         return
     run = 1

@@ -63,7 +63,7 @@ def mend_torchvision() -> None:
     except RuntimeError:
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]
-        library = torch.library.Library("torchvision", "DEF")
+        library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _KEPT.append(library)  # an operator lives as long as the library that defined it
@@ -76,7 +76,7 @@ def inspect_in_process() -> None:
     """Inspect architectures here instead of in a process of 8 s each (vLLM 0.32.0 registry.py:1079)."""
     from vllm.model_executor.models import registry
 
-    registry._run_in_subprocess = lambda function: function()  # noqa: SLF001
+    registry._run_in_subprocess = lambda function: function()
 
 
 @contextlib.contextmanager

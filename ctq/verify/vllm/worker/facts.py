@@ -102,7 +102,9 @@ def describe_head(dry: DryModel, name: str, method: dict[str, str]) -> dict[str,
         "stand_in": method["kernel"] in STAND_INS,
         "quantized": method["quant_method"] not in ("UnquantizedEmbeddingMethod", "UnquantizedLinearMethod"),
         "tied_to": tied_to(dry.model, name, head),
-        "parameters": [describe_parameter(dry, key, value) for key, value in head.named_parameters(remove_duplicate=False)],
+        "parameters": [
+            describe_parameter(dry, key, value) for key, value in head.named_parameters(remove_duplicate=False)
+        ],
     }
 
 
@@ -137,7 +139,7 @@ def loaded_elements(dry: DryModel, parameter: torch.Tensor) -> int:
     writes = dry.recorder.writes.get(key, [])
     if not writes:
         return parameter.numel() if origin else 0  # it took over the file's own tensor
-    start = parameter.storage_offset()
+    start = int(parameter.storage_offset())
     return covered(writes, start=start, end=start + parameter.numel())
 
 

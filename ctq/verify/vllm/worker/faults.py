@@ -10,7 +10,9 @@ LONGEST = 600
 # What only a load without bytes runs into: the engine reads a value that a meta tensor does not have.
 WITHOUT_BYTES = re.compile(r"meta tensor|on meta|Meta.*backend|data-dependent|Cannot copy out of meta")
 # What only a build without a CUDA device says; where a stand-in gave its reasons, a CUDA device would refuse too.
-WITHOUT_KERNEL = re.compile(r"Failed to find a kernel|No .* backend supports|not supported (for|on) .*(CPU|platform)|Humming")
+WITHOUT_KERNEL = re.compile(
+    r"Failed to find a kernel|No .* backend supports|not supported (for|on) .*(CPU|platform)|Humming"
+)
 STAND_IN = "stand-in:"
 UNEXPECTED = (
     re.compile(r"no module or parameter named '([^']+)'"),
@@ -27,7 +29,8 @@ def describe_exception(error: BaseException, *, stage: str) -> dict[str, Any]:
         "message": first_line(text) or failed_check(error),
         "detail": text[: 4 * LONGEST],
         "place": place_of(error),
-        "without_bytes": isinstance(error, (NotImplementedError, RuntimeError)) and WITHOUT_BYTES.search(text) is not None,
+        "without_bytes": isinstance(error, (NotImplementedError, RuntimeError))
+        and WITHOUT_BYTES.search(text) is not None,
         "without_kernel": WITHOUT_KERNEL.search(text) is not None and STAND_IN not in text,
         "unexpected": unexpected_name(text),
     }

@@ -82,20 +82,20 @@ def move_to_meta(model: torch.nn.Module) -> None:
     """Move what a model class put elsewhere on its own, keeping the attributes that loaders need."""
     moved: dict[int, torch.nn.Parameter] = {}
     for module in model.modules():
-        for name, parameter in list(module._parameters.items()):  # noqa: SLF001
+        for name, parameter in list(module._parameters.items()):
             if parameter is None or parameter.is_meta:
                 continue
             if id(parameter) not in moved:
                 moved[id(parameter)] = meta_twin(parameter)
-            module._parameters[name] = moved[id(parameter)]  # noqa: SLF001
+            module._parameters[name] = moved[id(parameter)]
 
 
 def meta_twin(parameter: torch.nn.Parameter) -> torch.nn.Parameter:
     """Make a parameter of the same class, shape and attributes on the meta device."""
     data = torch.empty_like(parameter.data, device="meta")
-    twin = torch.Tensor._make_subclass(type(parameter), data, False)  # noqa: SLF001, FBT003
+    twin = torch.Tensor._make_subclass(type(parameter), data, False)  # noqa: FBT003
     twin.__dict__.update(parameter.__dict__)
-    return twin  # type: ignore[return-value]
+    return twin
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ is recorded where it happens, below the engine's own code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,14 +15,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-aten = torch.ops.aten
 # Operations after which a value is still the file's own, moved or converted but not computed.
 MOVES = frozenset({"aten::copy_", "aten::_to_copy", "aten::clone", "aten::cat", "aten::stack"})
 
 
 def storage_key(tensor: torch.Tensor) -> int:
     """Name the memory behind a tensor; views of one storage share it."""
-    return tensor.untyped_storage()._cdata  # noqa: SLF001
+    return int(tensor.untyped_storage()._cdata)
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,13 @@ class Origin:
     moved: bool = True
 
 
-@dataclass
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own __init_subclass__
     """Record writes while it is entered; meta tensors of the files are announced with ``adopt``."""
 
-    origins: dict[int, Origin] = field(default_factory=dict)
-    writes: dict[int, list[Write]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        super().__init__()
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.origins: dict[int, Origin] = {}
+        self.writes: dict[int, list[Write]] = {}
 
     def adopt(self, name: str, tensor: torch.Tensor) -> None:
         """Announce a tensor of the files under its name."""
@@ -69,10 +66,10 @@ class Recorder(TorchDispatchMode):
         inputs = list(tensors_in((args, kwargs)))
         written = [tensor for tensor in written_tensors(func, args) if isinstance(tensor, torch.Tensor)]
         sources = [tensor for tensor in inputs if not any(tensor is other for other in written)]
-        moved = func._schema.name in MOVES  # noqa: SLF001
+        moved = func._schema.name in MOVES
         origin = self.origin_of(sources, moved=moved)
         for tensor in written:
-            self.note_write(func._schema.name, tensor, sources, origin)  # noqa: SLF001
+            self.note_write(func._schema.name, tensor, sources, origin)
         for tensor in tensors_in(result):
             self.note_result(tensor, inputs, moved=moved)
         return result
@@ -91,9 +88,8 @@ class Recorder(TorchDispatchMode):
         kind = {"aten::copy_": "copy", "aten::fill_": "fill", "aten::zero_": "fill"}.get(name, "other")
         names, moved = origin
         source_dtype = sources[0].dtype if kind == "copy" and sources else None
-        write = Write(
-            kind, tensor.storage_offset(), tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype, source_dtype, names, moved
-        )
+        region = (int(tensor.storage_offset()), tuple(tensor.shape), tuple(tensor.stride()))
+        write = Write(kind, *region, tensor.dtype, source_dtype, names, moved)
         self.writes.setdefault(key, []).append(write)
         if names:
             held = self.origins.get(key)
@@ -112,7 +108,7 @@ class Recorder(TorchDispatchMode):
 
 def written_tensors(func: Any, args: Any) -> list[Any]:
     """List the positional arguments that an operation writes to, by its schema."""
-    arguments = func._schema.arguments  # noqa: SLF001
+    arguments = func._schema.arguments
     return [
         value
         for argument, value in zip(arguments, args, strict=False)

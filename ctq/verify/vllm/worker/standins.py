@@ -51,14 +51,18 @@ def install_linear(platform: Any) -> None:
         def process_weights_after_loading(self, layer: torch.nn.Module) -> None:
             """Keep the tensors as the files have them."""
 
-        def apply_weights(self, layer: torch.nn.Module, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        def apply_weights(
+            self, layer: torch.nn.Module, x: torch.Tensor, bias: torch.Tensor | None = None
+        ) -> torch.Tensor:
             packed, scale, zero = self._get_weight_params(layer)
-            weight = unpack(packed.data, scale.data, None if zero is None else zero.data, bits=self.config.weight_type.size_bits)
+            weight = unpack(
+                packed.data, scale.data, None if zero is None else zero.data, bits=self.config.weight_type.size_bits
+            )
             return torch.nn.functional.linear(x, weight.to(x.dtype), bias)
 
     NAMES[StandInWNA16.__name__] = "Machete or Marlin"
-    kernels = linear._POSSIBLE_KERNELS  # noqa: SLF001
-    kernels[platform._enum] = [*kernels.get(platform._enum, []), StandInWNA16]  # noqa: SLF001
+    kernels = linear._POSSIBLE_KERNELS
+    kernels[platform._enum] = [*kernels.get(platform._enum, []), StandInWNA16]
 
 
 def machete_refuses(c: Any) -> str | None:
@@ -135,9 +139,9 @@ def install_packed_experts() -> None:
     NAMES[StandInTritonExperts.__name__] = "Triton weight-only experts"
     append_experts(int_wna16, {"MARLIN": StandInMarlinExperts, "TRITON": StandInTritonExperts})
     # On a CPU the engine asks only the CPU's backends (int_wna16.py:117); on CUDA it would come to these two.
-    own = int_wna16._get_priority_backends  # noqa: SLF001
+    own = int_wna16._get_priority_backends
     more = [int_wna16.WNA16MoEBackend.MARLIN, int_wna16.WNA16MoEBackend.TRITON]
-    int_wna16._get_priority_backends = lambda: [*own(), *more]  # noqa: SLF001
+    int_wna16._get_priority_backends = lambda: [*own(), *more]
 
 
 def append_experts(oracle: Any, experts: dict[str, type]) -> None:

@@ -1,0 +1,142 @@
+"""Make a verdict of what the engine showed: a pure function, so that every reason can be tested without an engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from ctq.verify.vllm.facts import Head, HeadRun, Outcome, VllmResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+NAMED = 3  # names quoted in one reason
+HEAD_LIMITS = {"cosine": (0.99, 1.0), "slope": (0.98, 1.02), "relative_error": (0.0, 0.10)}
+"""What a right head keeps to: W8A8 adds about 1 % by quantizing activations, weight-only less."""
+
+
+class Status(StrEnum):
+    """The judgement of one engine: ``unavailable`` makes a verification inconclusive."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A status with its reasons, and what a reader should know of a good one."""
+
+    status: Status
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def judge(facts: VllmResult, *, expect_head_quantized: bool | None, baseline: VllmResult | None = None) -> Judgement:
+    """Judge a dry load, and the run of the head where there was one.
+
+    ``expect_head_quantized`` None asks nothing of the head. ``baseline`` is the same architecture loaded dense: parameters that
+    stay unloaded there too are the architecture's own and no fault of the quantization.
+    """
+    if facts.outcome in (Outcome.CRASHED, Outcome.UNDECIDED):
+        message = facts.error.message if facts.error else ""
+        return Judgement(status=Status.UNAVAILABLE, reasons=(f"vLLM {facts.engine.version} cannot decide: {message}",))
+    if facts.outcome is Outcome.REFUSED:
+        return Judgement(status=Status.FAIL, reasons=(_refusal(facts),))
+    reasons = (
+        *_missing(facts, excused=_unloaded(baseline)),
+        *_converted(facts),
+        *_head(facts, expect_head_quantized),
+        *_head_run(facts),
+    )
+    return Judgement(status=Status.FAIL if reasons else Status.PASS, reasons=reasons, notes=tuple(_notes(facts)))
+
+
+def main_head(heads: Sequence[Head]) -> Head | None:
+    """Choose the language model's head among several: the one that is nested least, then the first."""
+    return min(heads, key=lambda head: head.name.count("."), default=None)
+
+
+def _refusal(facts: VllmResult) -> str:
+    error = facts.error
+    assert error is not None
+    verb = {"config": "refuses the configuration", "build": "cannot build the model"}.get(
+        error.stage, "refuses the tensors"
+    )
+    at = f" (at {error.tensor})" if error.stage == "load" and error.tensor else ""
+    return f"vLLM {facts.engine.version} {verb}{at}: {error.message}"
+
+
+def _unloaded(baseline: VllmResult | None) -> frozenset[str]:
+    if baseline is None:
+        return frozenset()
+    return frozenset(parameter.name for parameter in (*baseline.never_loaded, *baseline.partly_loaded))
+
+
+def _missing(facts: VllmResult, *, excused: frozenset[str]) -> Iterator[str]:
+    never = [parameter.name for parameter in facts.never_loaded if parameter.name not in excused]
+    if never:
+        yield f"never loaded, so served uninitialised: {_names(never)}"
+    partly = [parameter for parameter in facts.partly_loaded if parameter.name not in excused]
+    if partly:
+        parts = [f"{parameter.name} ({parameter.loaded} of {parameter.elements} elements)" for parameter in partly]
+        yield f"loaded only in part: {_names(parts)}"
+
+
+def _converted(facts: VllmResult) -> Iterator[str]:
+    if facts.converted:
+        parts = [f"{item.name} ({item.source} into {item.target})" for item in facts.converted]
+        yield f"converted without a word, so the numbers lose their meaning: {_names(parts)}"
+
+
+def _head(facts: VllmResult, expect_quantized: bool | None) -> Iterator[str]:  # noqa: FBT001 - three-valued
+    if expect_quantized is None:
+        return
+    head = main_head(facts.heads)
+    if head is None:
+        if expect_quantized:
+            yield f"the head is not quantized: {facts.architecture} has no ParallelLMHead"
+    elif expect_quantized and not head.quantized:
+        why = f", tied to {head.tied_to}" if head.tied_to else ""
+        yield f"the head is not quantized: {head.name} has {head.quant_method}{why}"
+    elif not expect_quantized and head.quantized:
+        yield f"the head is quantized: {head.name} has {head.quant_method} with {head.scheme}"
+    ignored = [name for name in facts.unused if head is not None and _is_quantized_part(name, head)]
+    if ignored:
+        yield f"tensors of a quantized head are in the files and ignored: {_names(ignored)}"
+
+
+def _is_quantized_part(name: str, head: Head) -> bool:
+    module, _, part = name.rpartition(".")
+    return part in ("weight_scale", "weight_packed") and module.rpartition(".")[2] == head.name.rpartition(".")[2]
+
+
+def _head_run(facts: VllmResult) -> Iterator[str]:
+    if facts.head_error is not None:
+        yield f"the head does not run: {facts.head_error.message}"
+    if facts.head_run is not None:
+        yield from _head_numbers(facts.head_run)
+
+
+def _head_numbers(run: HeadRun) -> Iterator[str]:
+    if not run.finite:
+        yield "the head gives logits that are not finite"
+        return
+    for name, (low, high) in HEAD_LIMITS.items():
+        value = getattr(run, name)
+        if not low <= value <= high + 1e-6:
+            yield f"the head's logits differ from its dequantized weights: {name.replace('_', ' ')} {value:.4g}"
+
+
+def _notes(facts: VllmResult) -> Iterator[str]:
+    if facts.stand_ins:
+        kernels = ", ".join(f"{name} ({count} layers)" for name, count in facts.stand_ins.items())
+        yield f"this build of vLLM has no kernel for some layers, so the kernels were not exercised: {kernels}"
+    if facts.unused_count:
+        yield f"{facts.unused_count} tensors are in the files and not used: {_names(facts.unused, facts.unused_count)}"
+
+
+def _names(names: Sequence[str], count: int | None = None) -> str:
+    more = (count or len(names)) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
