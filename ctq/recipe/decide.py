@@ -184,22 +184,25 @@ def _ambiguous(modules: Sequence[Decision], recipe: Recipe, head: Head | None) -
 
 
 def _split_fusions(modules: Sequence[Decision]) -> Iterator[Problem]:
-    """Engines load fused parts into one parameter, which has one scheme."""
+    """Check that parts which engines load into one parameter share its scheme; one problem for all alike layers."""
     first: dict[str, Decision] = {}
-    reported: set[str] = set()
+    split: dict[str, list[tuple[Decision, Decision]]] = {}
     for decision in modules:
         if decision.kind is not Kind.LINEAR:
             continue
         key = fused_key(decision.module)
         other = first.setdefault(key, decision)
-        if other.scheme != decision.scheme and key not in reported:
-            reported.add(key)
-            yield Problem(
-                message=f"{other.module} and {decision.module} are fused by engines and must share a scheme "
-                f"({_words(other)}; {_words(decision)})",
-                hint="target or ignore all parts of a fused layer together",
-                exit_code=ExitCode.USAGE,
-            )
+        if other.scheme != decision.scheme:
+            split.setdefault(key.rpartition(".")[2], []).append((other, decision))
+    for pairs in split.values():
+        one, other = pairs[0]
+        more = f", and {len(pairs) - 1} more such pairs" if len(pairs) > 1 else ""
+        yield Problem(
+            message=f"{one.module} and {other.module} are fused by engines and must share a scheme "
+            f"({_words(one)}; {_words(other)}){more}",
+            hint="target or ignore all parts of a fused layer together",
+            exit_code=ExitCode.USAGE,
+        )
 
 
 def _words(decision: Decision) -> str:

@@ -1,0 +1,95 @@
+"""What a tensor is, told from its name, its shape and the config."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ctq.checkpoint.config import ModelConfig
+from ctq.checkpoint.header import TensorInfo
+from ctq.recipe.kinds import Classifier, Kind
+
+CONFIG = ModelConfig({"model_type": "some", "num_hidden_layers": 4, "num_experts": 8})
+
+
+def classify(name: str, shape: tuple[int, ...] = (256, 128), dtype: str = "BF16", config: ModelConfig = CONFIG) -> Kind:
+    return Classifier(config).classify(TensorInfo(name, dtype, shape, 0, 0)).kind
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.layers.0.self_attn.q_proj.weight",
+        "model.layers.3.mlp.gate_proj.weight",
+        "model.layers.0.mlp.experts.5.w1.weight",
+        "model.layers.1.self_attn.kv_a_proj_with_mqa.weight",
+        "transformer.h.0.attn.c_attn.weight",
+        "model.language_model.layers.0.self_attn.o_proj.weight",
+        "model.layers.0.mlp.shared_expert.gate_proj.weight",
+        "backbone.layers.0.mixer.in_proj.weight",
+        "model.layers.0.conv.in_proj.weight",
+        "gpt_neox.layers.0.attention.query_key_value.weight",
+        "model.layers.0.self_attn.gate_proj.weight",
+    ],
+)
+def test_linear_layers(name: str) -> None:
+    assert classify(name) is Kind.LINEAR
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "kind"),
+    [
+        ("model.embed_tokens.weight", (320, 128), Kind.EMBEDDING),
+        ("transformer.wte.weight", (320, 128), Kind.EMBEDDING),
+        ("gpt_neox.embed_in.weight", (320, 128), Kind.EMBEDDING),
+        ("model.layers.0.self_attn.q_norm.weight", (8, 16), Kind.NORM),
+        ("model.layers.0.input_layernorm.weight", (128,), Kind.NORM),
+        ("model.layers.0.self_attn.q_proj.bias", (128,), Kind.PARAMETER),
+        ("model.layers.0.mlp.gate.weight", (8, 128), Kind.ROUTER),
+        ("model.layers.0.block_sparse_moe.gate.weight", (8, 128), Kind.ROUTER),
+        ("model.layers.0.mlp.router.weight", (8, 128), Kind.ROUTER),
+        ("model.layers.0.mlp.router.classifier.weight", (8, 128), Kind.ROUTER),
+        ("model.layers.0.mlp.shared_expert_gate.weight", (1, 128), Kind.ROUTER),
+        ("backbone.layers.0.mixer.conv1d.weight", (128, 1, 4), Kind.CONVOLUTION),
+        ("backbone.layers.0.mixer.A_log", (128, 16), Kind.PARAMETER),
+        ("backbone.layers.0.mixer.dt_proj.weight", (128, 8), Kind.STATE_SPACE),
+        ("model.visual.blocks.0.attn.qkv.weight", (384, 128), Kind.TOWER),
+        ("visual.merger.mlp.0.weight", (384, 128), Kind.TOWER),
+        ("vision_tower.encoder.layers.0.mlp.fc1.weight", (384, 128), Kind.TOWER),
+        ("model.multi_modal_projector.linear_1.weight", (384, 128), Kind.PROJECTOR),
+        ("mtp.layers.0.mlp.up_proj.weight", (384, 128), Kind.DRAFT),
+        ("model.layers.4.mlp.up_proj.weight", (384, 128), Kind.DRAFT),
+        ("model.layers.4.enorm.weight", (128,), Kind.DRAFT),
+        ("model.layers.0.mlp.experts.gate_up_proj", (8, 512, 128), Kind.FUSED_EXPERTS),
+        ("model.layers.0.block_sparse_moe.input_linear.weight", (8, 512, 128), Kind.FUSED_EXPERTS),
+    ],
+)
+def test_what_is_not_quantized(name: str, shape: tuple[int, ...], kind: Kind) -> None:
+    assert classify(name, shape) is kind
+
+
+def test_conv1d_models_store_their_weights_transposed() -> None:
+    gpt2 = ModelConfig({"model_type": "gpt2"})
+    assert classify("transformer.h.0.attn.c_attn.weight", (128, 384), config=gpt2) is Kind.TRANSPOSED
+    assert classify("h.0.mlp.c_fc.weight", (128, 512), config=gpt2) is Kind.TRANSPOSED
+
+
+def test_integers_are_no_weights() -> None:
+    assert classify("model.layers.0.mlp.up_proj.weight", dtype="I8") is Kind.PARAMETER
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.layers.0.mlp.gate.weight",
+        "model.visual.blocks.0.attn.qkv.weight",
+        "mtp.layers.0.up_proj.weight",
+        "model.layers.4.up.weight",
+    ],
+)
+def test_the_ignore_pattern_of_an_exclusion_matches_its_module(name: str) -> None:
+    found = Classifier(CONFIG).classify(TensorInfo(name, "BF16", (8, 128), 0, 0))
+    assert found.ignore is not None
+    assert re.match(found.ignore.removeprefix("re:"), name.removesuffix(".weight"))
+    assert not re.match(found.ignore.removeprefix("re:"), "model.layers.0.mlp.up_proj")
