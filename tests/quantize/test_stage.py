@@ -1,0 +1,150 @@
+"""Where an output may go, and that it takes its name only whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ctq.errors import OutputError
+from ctq.quantize.journal import JOURNAL_NAME, Journal
+from ctq.quantize.stage import Stage, open_stage, publish
+
+PLAN = {"units": 2, "version": "1", "source": "a", "recipe": "b"}
+
+
+def fill(stage: Stage, text: str = "new") -> None:
+    (stage.work / "config.json").write_text(text)
+    stage.journal.write_text("{}\n")
+
+
+def model(folder: Path, text: str = "old") -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(text)
+    return folder
+
+
+def test_nothing_stands_at_the_output_before_it_is_published(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    stage = open_stage(out, None, force=False, resume=False)
+    fill(stage)
+    assert not out.exists()
+    publish(stage)
+    assert sorted(path.name for path in out.iterdir()) == ["config.json"], "the journal is gone"
+    assert not stage.work.exists()
+
+
+@pytest.mark.parametrize("place", [".", "..", "inside"])
+def test_the_source_is_kept_out_of_reach(tmp_path: Path, place: str) -> None:
+    source = model(tmp_path / "a" / "source")
+    with pytest.raises(OutputError, match="source"):
+        open_stage(source / place, source, force=True, resume=False)
+    assert (source / "config.json").read_text() == "old"
+
+
+def test_a_link_to_the_source_is_the_source(tmp_path: Path) -> None:
+    source = model(tmp_path / "source")
+    (tmp_path / "link").symlink_to(source)
+    with pytest.raises(OutputError, match="is the source"):
+        open_stage(tmp_path / "link", source, force=True, resume=False)
+
+
+def test_an_existing_output_needs_force(tmp_path: Path) -> None:
+    out = model(tmp_path / "out")
+    with pytest.raises(OutputError, match="already exists"):
+        open_stage(out, None, force=False, resume=False)
+
+
+def test_force_replaces_a_model_only_when_the_new_one_is_whole(tmp_path: Path) -> None:
+    out = model(tmp_path / "out")
+    stage = open_stage(out, None, force=True, resume=False)
+    fill(stage)
+    assert (out / "config.json").read_text() == "old"
+    publish(stage)
+    assert (out / "config.json").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_force_does_not_replace_what_is_no_model(tmp_path: Path) -> None:
+    out = tmp_path / "home"
+    out.mkdir()
+    (out / "letters.txt").write_text("dear")
+    with pytest.raises(OutputError, match="not a model's folder"):
+        open_stage(out, None, force=True, resume=False)
+    with pytest.raises(OutputError, match="already exists"):
+        open_stage(out, None, force=False, resume=False)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="not a model's folder"):
+        open_stage(tmp_path / "file", None, force=True, resume=False)
+
+
+def test_an_empty_folder_is_free(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    stage = open_stage(out, None, force=False, resume=False)
+    fill(stage)
+    publish(stage)
+    assert (out / "config.json").read_text() == "new"
+
+
+def test_an_unfinished_run_is_named_and_kept(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    stage = open_stage(out, None, force=False, resume=False)
+    with Journal(stage.journal, PLAN) as journal:
+        journal.mark(0)
+    with pytest.raises(OutputError, match="an unfinished run, 1 of 2 units done") as error:
+        open_stage(out, None, force=False, resume=False)
+    assert "--resume" in (error.value.hint or "")
+    assert open_stage(out, None, force=False, resume=True).journal.exists()
+    open_stage(out, None, force=True, resume=False)
+    assert not stage.journal.exists(), "--force starts over"
+
+
+def test_force_does_not_discard_a_run_that_is_still_going(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    stage = open_stage(out, None, force=False, resume=False)
+    with Journal(stage.journal, PLAN), pytest.raises(OutputError, match="another run is writing it"):
+        open_stage(out, None, force=True, resume=False)
+    assert stage.journal.exists()
+
+
+def test_a_kill_after_the_exchange_is_mended(tmp_path: Path) -> None:
+    out = model(tmp_path / "out", "new")
+    (out / JOURNAL_NAME).write_text("{}\n")
+    model(tmp_path / "out.partial", "old")
+    with pytest.raises(OutputError, match="already exists"):
+        open_stage(out, None, force=False, resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["config.json"]
+
+
+def test_a_kill_between_two_renames_is_mended(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    model(tmp_path / "out.old-ctq", "old")
+    stage = Stage(out, tmp_path / "out.partial")
+    stage.work.mkdir()
+    fill(stage)
+    with pytest.raises(OutputError, match="already exists"):
+        open_stage(out, None, force=False, resume=True)
+    assert (out / "config.json").read_text() == "old", "the old output is back"
+    assert stage.work.exists(), "and nothing of the new one is lost"
+
+
+def test_a_mount_point_is_staged_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = model(tmp_path / "volume")
+    (out / "old.safetensors").write_text("old")
+    (out / "lost+found").mkdir()
+    monkeypatch.setattr("os.path.ismount", lambda path: Path(path) == out)
+    stage = open_stage(out, None, force=True, resume=False)
+    assert stage.work == out / ".partial"
+    fill(stage)
+    (stage.work / "model.safetensors").write_text("new")
+    publish(stage)
+    assert sorted(path.name for path in out.iterdir()) == ["config.json", "lost+found", "model.safetensors"]
+    assert (out / "config.json").read_text() == "new"
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="Not a directory"):
+        open_stage(tmp_path / "file" / "out", None, force=False, resume=False)
