@@ -1,0 +1,144 @@
+"""Recipes in YAML: ours and llm-compressor's, with errors that name file, line and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ctq.errors import ExitCode, RecipeError
+from ctq.recipe.recipe import Recipe
+from ctq.recipe.recipe_file import read_recipe
+from ctq.recipe.schemes import SCHEMES
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "recipes"
+
+
+def read(tmp_path: Path, text: str) -> Recipe:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    return read_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "head", "head_scheme"),
+    [
+        ("head-in", ["W8A8"], True, "W8A8"),
+        ("head-out", ["W8A8"], False, "W8A8"),
+        ("mixed", ["W8A8"], True, "W8A16"),
+        ("head-only", [], True, "W8A16"),
+        ("llm-compressor", ["W8A8"], False, "W8A8"),
+    ],
+)
+def test_examples(name: str, body: list[str], head: bool, head_scheme: str) -> None:
+    recipe = read_recipe(EXAMPLES / f"{name}.yaml")
+    assert [group.scheme.name for group in recipe.body] == body
+    assert recipe.lm_head is head
+    assert recipe.head_scheme.name == head_scheme
+
+
+def test_every_example_is_tested() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.yaml")} == {
+        "head-in",
+        "head-out",
+        "mixed",
+        "head-only",
+        "llm-compressor",
+    }
+
+
+def test_ours_with_groups(tmp_path: Path) -> None:
+    recipe = read(
+        tmp_path,
+        """
+groups:
+  - {targets: ["re:.*mlp.*"], scheme: W8A16, group_size: 64, symmetric: false}
+  - {targets: [Linear], scheme: W8A8}
+ignore: ["re:.*o_proj$"]
+observer: mse
+""",
+    )
+    weights = recipe.body[0].scheme.weights
+    assert (weights.strategy, weights.group_size, weights.symmetric) == ("group", 64, False)
+    assert recipe.body[1].scheme == SCHEMES["W8A8"]
+    assert (recipe.ignore, recipe.observer, recipe.lm_head) == (("re:.*o_proj$",), "mse", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("scheme: W8A8\nlm_haed: {include: true}\n", "recipe.yaml:2: lm_haed: Extra inputs are not permitted"),
+        (
+            "scheme: W8A8\nlm_head:\n  include: maybe\n",
+            "recipe.yaml:3: lm_head.include: Input should be a valid boolean",
+        ),
+        ("ignore: lm_head\n", "recipe.yaml:1: ignore: Input should be a valid list"),
+        (
+            "groups:\n  - {targets: [a], scheme: W8A8}\nscheme: W8A8\n",
+            "give either groups, or scheme and targets, not both",
+        ),
+        ("scheme: W4A4\n", "no scheme 'W4A4'"),
+        ("scheme: W8A8\nstrategy: group\n", "W8A8 is per-channel"),
+        ("scheme: W8A16\ngroup_size: 48\n", "group size 48 has no 8-bit kernel"),
+        ("scheme: [\n", "not YAML"),
+        ("- a\n", "a recipe is a mapping of keys, found list"),
+        ("a: &x [1]\nb: *x\n", "aliases are not read in recipes"),
+        ("scheme: !!python/object/apply:os.system [true]\n", "not YAML"),
+        ("quant_modifiers:\n  GPTQModifier: {scheme: W8A8}\n", "GPTQModifier needs calibration data"),
+        (
+            "quant_modifiers:\n  SmoothQuantModifier: {}\n  QuantizationModifier: {scheme: W8A8}\n",
+            "SmoothQuantModifier needs",
+        ),
+        ("QuantizationModifier: {scheme: FP8_DYNAMIC, targets: [Linear]}\n", "scheme FP8_DYNAMIC is not written"),
+    ],
+)
+def test_errors_name_the_place(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        read(tmp_path, text)
+    assert words in error.value.message
+    assert "recipe.yaml" in error.value.message
+    assert error.value.exit_code == ExitCode.USAGE
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="No such file"):
+        read_recipe(tmp_path / "none.yaml")
+
+
+def test_llm_compressor_includes_the_head_unless_it_ignores_it(tmp_path: Path) -> None:
+    text = "quant_modifiers:\n  QuantizationModifier: {scheme: W8A8, targets: Linear, ignore: []}\n"
+    assert read(tmp_path, text).lm_head is True
+    assert read(tmp_path, text.replace("[]", "['re:.*lm_head']")).lm_head is False
+
+
+def test_llm_compressor_config_groups(tmp_path: Path) -> None:
+    recipe = read(
+        tmp_path,
+        """
+quant_stage:
+  quant_modifiers:
+    QuantizationModifier:
+      ignore: [lm_head]
+      config_groups:
+        group_0:
+          weights: {num_bits: 8, type: int, symmetric: true, strategy: group, group_size: 64, observer: mse}
+          targets: ["re:.*mlp.*"]
+        group_1:
+          weights: {num_bits: 8, type: int, symmetric: true, strategy: channel}
+          input_activations: {num_bits: 8, type: int, strategy: token, dynamic: true}
+          targets: [Linear]
+""",
+    )
+    assert [group.scheme.name for group in recipe.body] == ["W8A16", "W8A8"]
+    assert recipe.body[0].scheme.weights.group_size == 64
+    assert recipe.observer == "mse"
+
+
+def test_static_activations_need_calibration(tmp_path: Path) -> None:
+    text = """
+QuantizationModifier:
+  config_groups:
+    group_0: {targets: [Linear], weights: {num_bits: 8, strategy: channel}, input_activations: {num_bits: 8, dynamic: false}}
+"""
+    with pytest.raises(RecipeError, match="static activations need calibration"):
+        read(tmp_path, text)
