@@ -1,0 +1,168 @@
+"""What each set of alike modules is, how it is stored, and what the quantization config says of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from ctq.checkpoint.header import TensorInfo
+from ctq.inspect.forms import COMPRESSED, Form, Stored, describe
+from ctq.inspect.patterns import Match, PatternList
+from ctq.recipe.kinds import Classifier, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ctq.checkpoint.config import ModelConfig
+    from ctq.inspect.defects import Diagnosis
+    from ctq.inspect.grouping import ModuleSet
+    from ctq.recipe.quant_config import ConfigGroup, QuantConfig
+
+CLASS_NAMES: Mapping[Kind, tuple[str, ...]] = {
+    Kind.LINEAR: ("Linear",),
+    Kind.ROUTER: ("Linear",),
+    Kind.TOWER: ("Linear",),
+    Kind.PROJECTOR: ("Linear",),
+    Kind.DRAFT: ("Linear",),
+    Kind.LOW_RANK: ("Linear",),
+    Kind.STATE_SPACE: ("Linear",),
+    Kind.EMBEDDING: ("Embedding",),
+    Kind.TRANSPOSED: ("Conv1D",),
+}
+"""The class that a matrix of each kind has in transformers, as far as names and shapes can tell."""
+HEAD_CLASSES = ("Linear",)
+KNOWN_CLASSES = frozenset({"Linear", "Embedding", "Conv1D", "ParallelLMHead"})
+"""Class targets that inspection can judge; what other class names would match, headers cannot tell."""
+
+
+class State(StrEnum):
+    """What a module is: the files against the config."""
+
+    QUANTIZED = "quantized"
+    DENSE = "dense"
+    TIED = "tied"
+    ABSENT = "absent"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One set of modules that are alike in the files and that the config treats alike.
+
+    ``group`` is the config group of the target that matches; ``diagnosis`` the first thing that is wrong with the modules.
+    """
+
+    modules: ModuleSet
+    kind: Kind
+    is_head: bool
+    stored: Stored
+    match: Match
+    group: ConfigGroup | None
+    format: str | None
+    diagnosis: Diagnosis | None = None
+
+    @property
+    def by_name(self) -> bool:
+        """Whether the target that matches is a name or a pattern rather than a class."""
+        return self.match.target is not None and self.match.target not in KNOWN_CLASSES
+
+    @property
+    def state(self) -> State:
+        """The state of these modules."""
+        if self.diagnosis is not None and self.diagnosis.breaks:
+            return State.BROKEN
+        return State.QUANTIZED if self.stored.is_quantized else State.DENSE
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """The patterns of a quantization config, and what became of them."""
+
+    targets: PatternList
+    ignore: PatternList
+
+
+def find_entries(
+    sets: Sequence[ModuleSet], config: ModelConfig, quant: QuantConfig | None, *, head: str | None
+) -> tuple[list[Entry], Patterns]:
+    """Say of every set what it is, how it is stored and what the config says; ``head`` is the head's module name."""
+    compressed = quant if quant is not None and quant.is_compressed_tensors else None
+    patterns = Patterns(
+        PatternList(compressed.targets if compressed else ()), PatternList(compressed.ignore if compressed else ())
+    )
+    classifier = Classifier(config)
+    entries = [
+        entry
+        for modules in sets
+        for entry in _entries(modules, _kind(modules, classifier), patterns, is_head=modules.names[0] == head)
+    ]
+    if compressed is None:
+        return [replace(entry, stored=describe(entry.modules.parts, None, None)) for entry in entries], patterns
+    return [_declared(entry, compressed, config) for entry in entries], patterns
+
+
+def _kind(modules: ModuleSet, classifier: Classifier) -> Kind:
+    """Classify as if the weight were dense: what a module is does not depend on how it is stored."""
+    weight = next(
+        (modules.parts[part] for part in ("weight", "weight_packed", "qweight", "") if part in modules.parts), None
+    )
+    name = modules.names[0]
+    if "" in modules.parts and weight is not None:
+        return classifier.classify(TensorInfo(name, weight.dtype, weight.shape, 0, 0)).kind
+    shape = weight.shape if weight is not None else (0, 0)
+    if set(modules.parts) <= {"k_scale", "v_scale", "q_scale", "bias"}:
+        return Kind.PARAMETER
+    return classifier.classify(TensorInfo(f"{name}.weight", "BF16", shape, 0, 0)).kind
+
+
+def _entries(modules: ModuleSet, kind: Kind, patterns: Patterns, *, is_head: bool) -> Iterator[Entry]:
+    classes = HEAD_CLASSES if is_head else CLASS_NAMES.get(kind, ())
+    matches = [
+        Match(target, ignored)
+        for target, ignored in zip(
+            patterns.targets.first(modules.names, classes), patterns.ignore.first(modules.names, classes), strict=True
+        )
+    ]
+    for match, part in _split(modules, matches):
+        yield Entry(
+            modules=part,
+            kind=kind,
+            is_head=is_head,
+            stored=Stored(form=Form.PLAIN),
+            match=match,
+            group=None,
+            format=None,
+        )
+
+
+def _split(modules: ModuleSet, matches: Sequence[Match]) -> Iterator[tuple[Match, ModuleSet]]:
+    """Split a set where the config treats its modules differently; which exact name matched is no difference."""
+    keys = [_without(name, match) for name, match in zip(modules.names, matches, strict=True)]
+    if len(set(keys)) == 1:
+        yield matches[0], modules
+        return
+    parts: dict[Match, list[int]] = defaultdict(list)
+    for index, key in enumerate(keys):
+        parts[key].append(index)
+    for indices in parts.values():
+        names = tuple(modules.names[i] for i in indices)
+        numbers = tuple(modules.numbers[i] for i in indices)
+        yield matches[indices[0]], replace(modules, names=names, numbers=numbers)
+
+
+def _without(name: str, match: Match) -> Match:
+    return Match("" if match.target == name else match.target, "" if match.ignored_by == name else match.ignored_by)
+
+
+def _declared(entry: Entry, quant: QuantConfig, config: ModelConfig) -> Entry:
+    group = next((group for group in quant.groups if entry.match.target in group.targets), None)
+    args = group.weights if group is not None else None
+    if args is None and entry.modules.parts.keys() & {"weight_packed"}:
+        # Stored packed, but declared by nobody: the first group's bits are the best guess.
+        args = next((other.weights for other in quant.groups if other.weights is not None), None)
+    columns = config.hidden_size if entry.is_head else None
+    stored = describe(entry.modules.parts, args, columns)
+    declared_format = quant.format_of(group) if group is not None and stored.form in COMPRESSED | {Form.DENSE} else None
+    return replace(entry, group=group, stored=stored, format=declared_format)

@@ -1,0 +1,78 @@
+"""Tensor names split into a module and one of its parts, for every way of storing a layer that inspection knows."""
+
+from __future__ import annotations
+
+WEIGHT_PARTS = ("weight", "weight_packed", "qweight", "blocks", "")
+"""Parts that hold the weight itself; ``""`` is a parameter that is no module's ``weight``."""
+
+PARTS: frozenset[str] = frozenset(
+    {
+        "weight",
+        "bias",
+        # compressed-tensors
+        "weight_packed",
+        "weight_scale",
+        "weight_shape",
+        "weight_zero_point",
+        "weight_g_idx",
+        "weight_global_scale",
+        "input_scale",
+        "input_zero_point",
+        "input_global_scale",
+        "output_scale",
+        "output_zero_point",
+        # attention and key-value cache scales, which belong to no weight
+        "k_scale",
+        "v_scale",
+        "q_scale",
+        "k_zero_point",
+        "v_zero_point",
+        "q_zero_point",
+        # GPTQ, AWQ
+        "qweight",
+        "qzeros",
+        "scales",
+        "g_idx",
+        # FP8 as DeepSeek ships it, ModelOpt, fbgemm
+        "weight_scale_inv",
+        "weight_scale_2",
+        "activation_scale",
+        "input_scale_ub",
+        # bitsandbytes
+        "SCB",
+        "weight_format",
+        # MLX keeps `biases` beside `scales`
+        "biases",
+    }
+)
+
+_INSIDE_WEIGHT = ".weight."
+_NESTED = ("absmax", "quant_map", "nested_absmax", "nested_quant_map", "quant_state")
+"""What bitsandbytes' 4-bit form keeps under the name of the weight."""
+
+_EXPERT_SUFFIXES: tuple[tuple[str, str], ...] = (
+    ("_blocks", "blocks"),
+    ("_scales", "scales"),
+    ("_weight_packed", "weight_packed"),
+    ("_weight_scale", "weight_scale"),
+    ("_weight_shape", "weight_shape"),
+    ("_weight", "weight"),
+    ("_packed", "weight_packed"),
+    ("_scale_inv", "weight_scale_inv"),
+    ("_scale", "weight_scale"),
+    ("_bias", "bias"),
+)
+"""Endings of parameters that hold all experts of a layer (``experts.gate_up_proj_blocks``), and the part each stands for."""
+
+
+def split_odd(name: str) -> tuple[str, str]:
+    """Return module and part of a tensor whose last name is not in ``PARTS``."""
+    head, found, rest = name.partition(_INSIDE_WEIGHT)
+    if found and rest.startswith(_NESTED):
+        return head, f"weight.{rest}"
+    parent, _, leaf = name.rpartition(".")
+    if parent.endswith("experts"):
+        for suffix, part in _EXPERT_SUFFIXES:
+            if leaf.endswith(suffix):
+                return f"{parent}.{leaf.removesuffix(suffix)}", part
+    return name, ""
