@@ -10,6 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from family import Family
+from family_dense import DENSE_FAMILIES
+from family_hybrid import HYBRID_FAMILIES
+from family_moe import MOE_FAMILIES
 from family_table import MAIN_FAMILIES
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ def _index(families: Iterable[Family]) -> Mapping[str, Family]:
     return MappingProxyType(table)
 
 
-FAMILIES: Final = _index(MAIN_FAMILIES)
+FAMILIES: Final = _index((*MAIN_FAMILIES, *DENSE_FAMILIES, *MOE_FAMILIES, *HYBRID_FAMILIES))
 FIXED: Final = ("inv_freq", "num_batches_tracked", "running_mean", "running_var")
 """Buffers that are no weights: noise would break the model."""
 
