@@ -69,6 +69,7 @@ class HeaderFault(StrEnum):
     HEADER_BEYOND_FILE = "header-beyond-file"
     NOT_UTF8 = "not-utf8"
     NOT_JSON = "not-json"
+    DUPLICATE_KEY = "duplicate-key"
     NOT_A_HEADER = "not-a-header"
     BAD_ENTRY = "bad-entry"
     UNKNOWN_DTYPE = "unknown-dtype"

@@ -6,55 +6,29 @@ all and quantization can refuse them all. Only a source without any readable saf
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import CONFIG_NAME, ModelConfig, parse_config
-from ctq.checkpoint.header import LENGTH_BYTES, Header, TensorInfo, header_length, parse_header
-from ctq.checkpoint.index import INDEX_NAME, SINGLE_NAME, Index, parse_index
-from ctq.errors import CheckpointError, HeaderError
+from ctq.checkpoint.faults import HARMLESS, Fault, FaultKind
+from ctq.checkpoint.header import Header, TensorInfo
+from ctq.checkpoint.index import INDEX_NAME, parse_index
+from ctq.checkpoint.strict_json import quoted
+from ctq.checkpoint.weights import PICKLE_SUFFIXES, WEIGHTS_SUFFIX, read_headers, require_weights, weight_files
+from ctq.errors import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ctq.checkpoint.index import Index
     from ctq.checkpoint.source import Source
 
-PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-_FIRST_READ = 64 * 1024
-"""Most headers fit into the first read, so that a file costs one system call (or one HTTP range)."""
-
-
-class FaultKind(StrEnum):
-    """What can be wrong between the files of a checkpoint."""
-
-    CONFIG_MISSING = "config-missing"
-    CONFIG_INVALID = "config-invalid"
-    HEADER = "header"
-    INDEX_INVALID = "index-invalid"
-    INDEX_MISSING = "index-missing"
-    SHARD_MISSING = "shard-missing"
-    SHARD_UNLISTED = "shard-unlisted"
-    TENSOR_NOT_IN_SHARD = "tensor-not-in-shard"
-    TENSOR_NOT_IN_INDEX = "tensor-not-in-index"
-    TENSOR_DUPLICATE = "tensor-duplicate"
-    TOTAL_SIZE = "total-size"
-    PICKLE = "pickle"
-
-
-HARMLESS = frozenset({FaultKind.SHARD_UNLISTED, FaultKind.TOTAL_SIZE, FaultKind.PICKLE})
-"""Faults that leave no doubt about any tensor: quantization goes on over them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One defect: its kind, the file it is in, the tensor it concerns, and words for people."""
-
-    kind: FaultKind
-    file: str
-    message: str
-    tensor: str | None = None
-    error: HeaderError | None = None
+_LARGEST_CONFIG = 32_000_000
+_LARGEST_INDEX = 100_000_000
+"""Bytes; ten times what the largest models have. Parsing takes a multiple of it in memory."""
+_SHOWN_FAULTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +66,48 @@ def open_checkpoint(source: Source) -> Checkpoint:
     """Read config, index and headers of ``source``.
 
     Raises:
-        CheckpointError: there is no safetensors file in it.
+        CheckpointError: there is no safetensors file in it, or one of its files cannot be read.
 
     """
-    faults: list[Fault] = []
-    config = _config(source, faults)
-    index = _index(source, faults)
-    shards = _shards(source, index, faults)
-    headers = dict(_headers(source, shards, faults))
-    tensors, shard_of = _tensors(headers, index, faults)
-    _check_index(index, headers, tensors, faults)
-    faults += [
-        Fault(FaultKind.PICKLE, name, f"{name}: a pickle beside the weights; ctq never opens or copies it")
-        for name in source.files
-        if name.endswith(PICKLE_SUFFIXES)
-    ]
-    return Checkpoint(source, config, headers, tensors, shard_of, index, tuple(faults))
+    require_weights(source)
+    with _collector_paused():
+        faults: list[Fault] = []
+        config = _config(source, faults)
+        index = _index(source, faults)
+        headers = _headers(source, index, faults)
+        tensors, shard_of = _tensors(headers, index, faults)
+        if index is not None:
+            _check_index(index, headers, shard_of, faults)
+        faults += _strangers(source)
+        return Checkpoint(source, config, headers, tensors, shard_of, index, tuple(faults))
 
 
 def require_sound(checkpoint: Checkpoint) -> None:
     """Refuse a checkpoint in which any tensor is in doubt.
 
     Raises:
-        CheckpointError: with every fault that is not harmless, one line each.
+        CheckpointError: with the faults that are not harmless, one line each.
 
     """
     serious = [fault for fault in checkpoint.faults if fault.kind not in HARMLESS]
     if serious:
         hint = serious[0].error.hint if serious[0].error else "fetch the checkpoint again, or repair what is named"
-        raise CheckpointError("\n".join(f"{checkpoint.label}: {fault.message}" for fault in serious), hint=hint)
+        lines = [f"{checkpoint.label}: {fault.message}" for fault in serious[:_SHOWN_FAULTS]]
+        if len(serious) > _SHOWN_FAULTS:
+            lines.append(f"{checkpoint.label}: and {len(serious) - _SHOWN_FAULTS} more faults like these")
+        raise CheckpointError("\n".join(lines), hint=hint)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Parse without garbage collections: half a million new objects, none in a cycle, would be gone through again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _config(source: Source, faults: list[Fault]) -> ModelConfig:
@@ -128,7 +115,7 @@ def _config(source: Source, faults: list[Fault]) -> ModelConfig:
         faults.append(Fault(FaultKind.CONFIG_MISSING, CONFIG_NAME, f"no {CONFIG_NAME}"))
         return ModelConfig({})
     try:
-        return parse_config(source.read(CONFIG_NAME))
+        return parse_config(_read_whole(source, CONFIG_NAME, _LARGEST_CONFIG))
     except CheckpointError as error:
         faults.append(Fault(FaultKind.CONFIG_INVALID, CONFIG_NAME, error.message))
         return ModelConfig({})
@@ -138,72 +125,39 @@ def _index(source: Source, faults: list[Fault]) -> Index | None:
     if INDEX_NAME not in source.files:
         return None
     try:
-        return parse_index(source.read(INDEX_NAME))
+        return parse_index(_read_whole(source, INDEX_NAME, _LARGEST_INDEX))
     except CheckpointError as error:
         faults.append(Fault(FaultKind.INDEX_INVALID, INDEX_NAME, error.message))
         return None
 
 
-def _shards(source: Source, index: Index | None, faults: list[Fault]) -> list[str]:
-    """Return the files that engines would load, in order; strays become faults."""
-    present = [name for name in source.files if name.endswith(".safetensors")]
-    if not present:
-        raise _no_weights(source)
-    if index is not None:
-        wanted = sorted(set(index.weight_map.values()))
-    elif SINGLE_NAME in source.files:
-        wanted = [SINGLE_NAME]
-    else:
-        wanted = [name for name in present if "/" not in name] or present
-        if len(wanted) > 1:
-            faults.append(Fault(FaultKind.INDEX_MISSING, INDEX_NAME, f"{len(wanted)} shards but no {INDEX_NAME}"))
+def _read_whole(source: Source, name: str, largest: int) -> bytes:
+    if source.files[name] > largest:
+        raise CheckpointError(f"{name}: {source.files[name]} bytes, more than the {largest} that it may have")
+    return source.read(name)
+
+
+def _headers(source: Source, index: Index | None, faults: list[Fault]) -> dict[str, Header]:
+    wanted = weight_files(source.files, index)
+    if len(wanted) > 1 and INDEX_NAME not in source.files:
+        faults.append(Fault(FaultKind.INDEX_MISSING, INDEX_NAME, f"{len(wanted)} shards but no {INDEX_NAME}"))
     faults += [
         Fault(FaultKind.SHARD_MISSING, name, f"{name}: named by the index, but not there")
         for name in wanted
         if name not in source.files
     ]
+    headers = {}
+    for name, result in read_headers(source, [name for name in wanted if name in source.files], index):
+        if isinstance(result, Header):
+            headers[name] = result
+        else:
+            faults.append(Fault(FaultKind.HEADER, name, result.message, result.tensor, result))
     faults += [
         Fault(FaultKind.SHARD_UNLISTED, name, f"{name}: not part of the checkpoint; some tools load it all the same")
-        for name in present
-        if name not in wanted and "/" not in name
+        for name in source.files
+        if name.endswith(WEIGHTS_SUFFIX) and "/" not in name and name not in wanted
     ]
-    return [name for name in wanted if name in source.files]
-
-
-def _no_weights(source: Source) -> CheckpointError:
-    pickles = [name for name in source.files if name.endswith(PICKLE_SUFFIXES)]
-    if pickles:
-        return CheckpointError(
-            f"{source.label}: no safetensors, only pickles ({pickles[0]}), which ctq never opens",
-            hint="convert in a place you trust: AutoModelForCausalLM.from_pretrained(...).save_pretrained(DIR)",
-        )
-    return CheckpointError(
-        f"{source.label}: no .safetensors file in it", hint="give the folder that holds config.json and *.safetensors"
-    )
-
-
-def _headers(source: Source, shards: list[str], faults: list[Fault]) -> Iterator[tuple[str, Header]]:
-    for name in shards:
-        try:
-            yield name, read_header(source, name)
-        except HeaderError as error:
-            faults.append(Fault(FaultKind.HEADER, name, error.message, error.tensor, error))
-
-
-def read_header(source: Source, name: str) -> Header:
-    """Read and check the header of one safetensors file of ``source``.
-
-    Raises:
-        HeaderError: the header does not hold.
-
-    """
-    size = source.files[name]
-    first = source.read(name, 0, min(_FIRST_READ, size))
-    length = header_length(first, size, file=name)
-    raw = first[LENGTH_BYTES : LENGTH_BYTES + length]
-    if len(raw) < length:
-        raw += source.read(name, len(first), length - len(raw))
-    return parse_header(raw, size, file=name)
+    return headers
 
 
 def _tensors(
@@ -213,36 +167,37 @@ def _tensors(
     shard_of: dict[str, str] = {}
     weight_map = index.weight_map if index else {}
     for shard, header in headers.items():
-        for name, tensor in header.tensors.items():
-            if name in tensors:
-                message = f"tensor '{name}' lies in {shard_of[name]} and in {shard}"
-                faults.append(Fault(FaultKind.TENSOR_DUPLICATE, shard, message, name))
-                if weight_map.get(name) != shard:
-                    continue
-            tensors[name] = tensor
-            shard_of[name] = shard
+        found = header.tensors
+        for name in tensors.keys() & found.keys():
+            message = f"tensor {quoted(name)} lies in {shard_of[name]} and in {shard}"
+            faults.append(Fault(FaultKind.TENSOR_DUPLICATE, shard, message, name))
+            if weight_map.get(name) != shard:
+                found = {other: tensor for other, tensor in found.items() if other != name}
+        tensors.update(found)
+        shard_of.update(dict.fromkeys(found, shard))
     return tensors, shard_of
 
 
-def _check_index(
-    index: Index | None, headers: Mapping[str, Header], tensors: Mapping[str, TensorInfo], faults: list[Fault]
-) -> None:
-    if index is None:
-        return
-    for name, shard in index.weight_map.items():
-        if shard in headers and name not in headers[shard].tensors:
-            message = f"tensor '{name}' is not in {shard}, where the index puts it"
-            faults.append(Fault(FaultKind.TENSOR_NOT_IN_SHARD, INDEX_NAME, message, name))
-    if any(name not in index.weight_map for name in tensors):
+def _check_index(index: Index, headers: Mapping[str, Header], shard_of: Mapping[str, str], faults: list[Fault]) -> None:
+    weight_map = index.weight_map
+    if weight_map != shard_of:
+        for name, shard in weight_map.items():
+            if shard in headers and name not in headers[shard].tensors:
+                message = f"tensor {quoted(name)} is not in {shard}, where the index puts it"
+                faults.append(Fault(FaultKind.TENSOR_NOT_IN_SHARD, INDEX_NAME, message, name))
         faults += [
-            Fault(
-                FaultKind.TENSOR_NOT_IN_INDEX, INDEX_NAME, f"tensor '{name}' is in a shard but not in the index", name
-            )
-            for name in tensors
-            if name not in index.weight_map
+            Fault(FaultKind.TENSOR_NOT_IN_INDEX, INDEX_NAME, f"tensor {quoted(name)} is not in the index", name)
+            for name in shard_of
+            if name not in weight_map
         ]
-    total = sum(tensor.nbytes for tensor in tensors.values())
-    complete = all(shard in headers for shard in set(index.weight_map.values()))
-    if complete and index.total_size is not None and index.total_size != total:
+    elif index.total_size not in (None, total := sum(header.nbytes for header in headers.values())):
         message = f"total_size says {index.total_size} bytes, the tensors hold {total}"
         faults.append(Fault(FaultKind.TOTAL_SIZE, INDEX_NAME, message))
+
+
+def _strangers(source: Source) -> Iterator[Fault]:
+    for name in source.files:
+        if name.endswith(PICKLE_SUFFIXES):
+            yield Fault(FaultKind.PICKLE, name, f"{name}: a pickle beside the weights; ctq never opens or copies it")
+    for name, target in source.links_outside.items():
+        yield Fault(FaultKind.LINK_OUTSIDE, name, f"{name}: a link that leads out of the folder, to {target}")

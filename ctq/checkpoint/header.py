@@ -1,16 +1,20 @@
 """Safetensors headers, read and checked without loading a tensor.
 
 The checks are a ladder, cheapest and most hostile first, as in the format's own Rust reader: a header that passes describes
-tensors that lie in the file one after another, without gap or overlap, and end where the file ends.
+tensors that lie in the file one after another, without gap or overlap, and end where the file ends. What that reader refuses is
+refused here too; two things are refused beyond it, since they leave in doubt what the file holds: a name that occurs twice, and
+more brackets than a header can need (a small file that would fill the memory when parsed).
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctq.checkpoint.dtypes import DTYPES
+from ctq.checkpoint.strict_json import JsonError, parse_strictly, quoted
 from ctq.errors import HeaderError, HeaderFault
 
 if TYPE_CHECKING:
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000
 """The cap of the safetensors library: a longer header is refused."""
-_MAX_ELEMENTS = 1 << 62
+_MAX_BITS = 1 << 64
 _BITS = {name: dtype.bits for name, dtype in DTYPES.items()}
 
 
@@ -41,6 +45,11 @@ class TensorInfo(NamedTuple):
         return self.end - self.start
 
 
+# The constructor of a NamedTuple is Python; this one is C, and a large checkpoint calls it 90,000 times.
+_tensor_info = partial(tuple.__new__, TensorInfo)
+_place = itemgetter(TensorInfo._fields.index("start"), TensorInfo._fields.index("end"))
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """The header of one safetensors file; ``data_start`` is the file offset of the first tensor byte."""
@@ -49,6 +58,11 @@ class Header:
     metadata: Mapping[str, str]
     data_start: int
     file_size: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of tensor data; a checked header covers all of the file."""
+        return self.file_size - self.data_start
 
 
 def header_length(prefix: bytes, file_size: int, *, file: str) -> int:
@@ -89,13 +103,9 @@ def parse_header(raw: bytes, file_size: int, *, file: str) -> Header:
 
 def _json_object(raw: bytes, file: str) -> dict[str, Any]:
     try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise HeaderError(HeaderFault.NOT_UTF8, f"header is not UTF-8 at byte {error.start}", file=file) from error
-    try:
-        entries = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise HeaderError(HeaderFault.NOT_JSON, f"header is not JSON ({error})", file=file) from error
+        entries = parse_strictly(raw)
+    except JsonError as error:
+        raise HeaderError(error.fault, f"header: {error}", file=file) from error
     if not isinstance(entries, dict):
         raise HeaderError(HeaderFault.NOT_A_HEADER, "header is not a JSON object", file=file)
     return entries
@@ -113,51 +123,45 @@ def _tensor(name: str, entry: Any, file: str) -> TensorInfo:  # noqa: ANN401  # 
     try:
         dtype, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
         bits = _BITS[dtype]
-    except KeyError as error:
-        if error.args == (entry.get("dtype"),):
-            message = f"tensor '{name}' has the unknown dtype {entry['dtype']!r}"
-            raise HeaderError(HeaderFault.UNKNOWN_DTYPE, message, file=file, tensor=name) from error
-        raise _bad_entry(name, file) from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise _bad_entry(name, file) from error
-    elements = 1
-    for size in shape if type(shape) is list else (None,):
+    except (KeyError, TypeError, ValueError) as error:
+        raise _bad_entry(name, entry, file) from error
+    if type(shape) is not list or type(start) is not int or type(end) is not int or not 0 <= start <= end:
+        raise _bad_entry(name, entry, file)
+    for size in shape:
         if type(size) is not int or size < 0:
-            raise _bad_entry(name, file)
-        elements *= size
-        if elements > _MAX_ELEMENTS:
-            message = f"tensor '{name}' has a shape beyond any file"
+            raise _bad_entry(name, entry, file)
+        bits *= size
+        if bits >= _MAX_BITS or size >= _MAX_BITS:
+            message = f"tensor {quoted(name)} has a shape beyond any file"
             raise HeaderError(HeaderFault.SHAPE_OVERFLOW, message, file=file, tensor=name)
-    if type(start) is not int or type(end) is not int or not 0 <= start <= end:
-        raise _bad_entry(name, file)
-    if elements * bits != (end - start) * 8:
+    if bits != (end - start) * 8:
         message = (
-            f"tensor '{name}' ({dtype} {shape}) needs {elements * bits // 8} bytes, its offsets hold {end - start}"
+            f"tensor {quoted(name)} needs {bits / 8:.15g} bytes as {dtype} {shape[:8]}, its offsets hold {end - start}"
         )
         raise HeaderError(HeaderFault.SIZE_MISMATCH, message, file=file, tensor=name)
-    return TensorInfo(name, dtype, tuple(shape), start, end)
+    return _tensor_info((name, dtype, tuple(shape), start, end))
 
 
-def _bad_entry(name: str, file: str) -> HeaderError:
-    message = f"tensor '{name}' has no usable dtype, shape and data_offsets"
+def _bad_entry(name: str, entry: Any, file: str) -> HeaderError:  # noqa: ANN401  # untrusted JSON
+    dtype = entry.get("dtype") if isinstance(entry, dict) else None
+    if isinstance(dtype, str) and dtype not in _BITS:
+        message = f"tensor {quoted(name)} has the unknown dtype {quoted(dtype)}"
+        return HeaderError(HeaderFault.UNKNOWN_DTYPE, message, file=file, tensor=name)
+    message = f"tensor {quoted(name)} has no usable dtype, shape and data_offsets"
     return HeaderError(HeaderFault.BAD_ENTRY, message, file=file, tensor=name)
 
 
 def _check_layout(tensors: Mapping[str, TensorInfo], available: int, file: str) -> None:
-    end = 0
+    expected = 0
     for tensor in sorted(tensors.values(), key=_place):
-        if tensor.start != end:
-            fault = HeaderFault.OFFSETS_OVERLAP if tensor.start < end else HeaderFault.OFFSETS_GAP
-            message = f"tensor '{tensor.name}' starts at byte {tensor.start}, expected {end}"
+        if tensor.start != expected:
+            fault = HeaderFault.OFFSETS_OVERLAP if tensor.start < expected else HeaderFault.OFFSETS_GAP
+            message = f"tensor {quoted(tensor.name)} starts at byte {tensor.start}, expected {expected}"
             raise HeaderError(fault, message, file=file, tensor=tensor.name)
-        end = tensor.end
-    if end > available:
-        missing = end - available
+        expected = tensor.end
+    if expected > available:
+        missing = expected - available
         raise HeaderError(HeaderFault.TRUNCATED, f"truncated: {missing} bytes of tensor data are missing", file=file)
-    if end < available:
-        message = f"{available - end} bytes follow the last tensor"
+    if expected < available:
+        message = f"{available - expected} bytes follow the last tensor"
         raise HeaderError(HeaderFault.TRAILING_BYTES, message, file=file)
-
-
-def _place(tensor: TensorInfo) -> tuple[int, int]:
-    return tensor.start, tensor.end

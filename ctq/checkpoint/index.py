@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.strict_json import JsonError, parse_strictly, quoted
 from ctq.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -28,19 +29,19 @@ def parse_index(raw: bytes, *, file: str = INDEX_NAME) -> Index:
     """Parse the JSON of an index.
 
     Raises:
-        CheckpointError: not JSON, no ``weight_map``, or an entry that leaves the folder.
+        CheckpointError: not JSON, a name twice, no ``weight_map``, or an entry that leaves the folder.
 
     """
     try:
-        data = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file}: not JSON ({error})") from error
+        data = parse_strictly(raw)
+    except JsonError as error:
+        raise CheckpointError(f"{file}: {error}") from error
     weight_map = data.get("weight_map") if isinstance(data, dict) else None
-    if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
+    if not isinstance(weight_map, dict) or not set(map(type, weight_map.values())) <= {str}:
         raise CheckpointError(f"{file}: no weight_map from tensor names to file names")
     for name in set(weight_map.values()):
         if leaves_folder(name):
-            raise CheckpointError(f"{file}: the entry {name!r} leaves the folder")
+            raise CheckpointError(f"{file}: the entry {quoted(name)} leaves the folder, or is no file name")
     metadata = data.get("metadata")
     total = metadata.get("total_size") if isinstance(metadata, dict) else None
     # Some tools write a float; a whole one is as good as an integer.

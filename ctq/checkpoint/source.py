@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+import stat
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ctq.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 _SKIPPED_FOLDERS = frozenset({".git", ".cache", "__pycache__"})
 _MAX_DEPTH = 3
+_NEEDED_SUFFIXES = (".safetensors", ".json")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Source(Protocol):
@@ -26,45 +31,88 @@ class Source(Protocol):
     def files(self) -> Mapping[str, int]:
         """Every file's relative name and its size in bytes."""
 
+    @property
+    def links_outside(self) -> Mapping[str, str]:
+        """Files that are symbolic links to elsewhere, and where they lead."""
+
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
-        """Return ``length`` bytes of the file from ``start`` on (all that follow by default).
+        """Return ``length`` bytes of the file from ``start`` on (all that follow by default); fewer where the file ends.
 
         Raises:
             CheckpointError: the file is not there or cannot be read.
 
         """
 
+    def concurrently(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Apply a function that reads to each item, in order, several at once where reading means waiting."""
+
 
 class LocalFolder:
-    """A folder on this machine, or a single safetensors file seen as a folder that holds nothing else."""
+    """A folder on this machine, or a single file seen as a folder that holds nothing else.
 
-    def __init__(self, path: Path) -> None:
-        if not path.exists():
-            raise CheckpointError(
-                f"{path}: no such file or folder", hint="give a local folder, or a hub id like ORG/NAME"
-            )
-        self.path = path if path.is_dir() else path.parent
-        self.label = str(path)
-        self._only = None if path.is_dir() else path.name
-        self.files = self._list()
+    Its files may be links, as in the hub's cache; those that lead elsewhere than the folder or that cache are in ``links_outside``.
+    """
 
-    def _list(self) -> dict[str, int]:
+    def __init__(self, path: Path, *, label: str | None = None) -> None:
+        single = not _is_folder(path)
+        self.path = path.parent if single else path
+        self.label = label or str(path)
+        self.links_outside: dict[str, str] = {}
         try:
-            if self._only is not None:
-                return {self._only: (self.path / self._only).stat().st_size}
-            return dict(sorted(_walk(str(self.path), "", 0)))
+            if single:
+                self.files = {path.name: path.stat().st_size}
+            else:
+                home = _home(path)
+                self.files = dict(sorted(_walk(str(path), "", 0)))
+                self.links_outside = {name: target for name in self.files if (target := _leads_out(path / name, home))}
         except OSError as error:
             raise CheckpointError(f"{error.filename}: {error.strerror}") from error
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Return a range of the file ``name``; see ``Source.read``."""
-        path = self.path / name
+        if name not in self.files:
+            raise CheckpointError(f"{self.label}: no file {name!r} in it")
         try:
-            with path.open("rb", buffering=0) as file:
-                file.seek(start)
-                return _read_fully(file.fileno(), path.stat().st_size - start if length is None else length)
+            descriptor = os.open(self.path / name, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return _read_fully(descriptor, start, self.files[name] - start if length is None else length)
+            finally:
+                os.close(descriptor)
         except OSError as error:
-            raise CheckpointError(f"{path}: {error.strerror}") from error
+            raise CheckpointError(f"{self.path / name}: {error.strerror}") from error
+
+    def concurrently(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Apply ``function`` to one item after another: reading headers from a page cache gains nothing from threads."""
+        return map(function, items)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: no such file or folder", hint="give a local folder, or a hub id like ORG/NAME"
+        ) from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}") from error
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise CheckpointError(f"{path}: neither a file nor a folder")
+    return stat.S_ISDIR(mode)
+
+
+def _home(folder: Path) -> Path:
+    """Return the folder that links may lead into: the hub's cache if this is a snapshot of it, else the folder itself."""
+    real = folder.resolve()
+    if real.parent.name == "snapshots" and real.parents[1].name.startswith("models--"):
+        return real.parents[2]
+    return real
+
+
+def _leads_out(path: Path, home: Path) -> str | None:
+    if not path.is_symlink():
+        return None
+    target = path.resolve()
+    return None if target.is_relative_to(home) else str(target)
 
 
 def _walk(folder: str, prefix: str, depth: int) -> Iterator[tuple[str, int]]:
@@ -75,13 +123,16 @@ def _walk(folder: str, prefix: str, depth: int) -> Iterator[tuple[str, int]]:
                     yield from _walk(entry.path, f"{prefix}{entry.name}/", depth + 1)
             elif entry.is_file():
                 yield f"{prefix}{entry.name}", entry.stat().st_size
-            elif entry.is_symlink():
-                raise CheckpointError(f"{entry.path}: a link that leads nowhere", hint="fetch the file it stands for")
+            elif entry.is_symlink() and entry.name.endswith(_NEEDED_SUFFIXES):
+                raise CheckpointError(
+                    f"{entry.path}: a link that leads to no file", hint="fetch the file it stands for"
+                )
 
 
-def _read_fully(descriptor: int, length: int) -> bytes:
+def _read_fully(descriptor: int, start: int, length: int) -> bytes:
     parts = []
-    while length > 0 and (part := os.read(descriptor, length)):
+    while length > 0 and (part := os.pread(descriptor, length, start)):
         parts.append(part)
+        start += len(part)
         length -= len(part)
     return b"".join(parts)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ctq.checkpoint.checkpoint import HARMLESS, Checkpoint, require_sound
+from ctq.checkpoint.checkpoint import Checkpoint, require_sound
+from ctq.checkpoint.faults import HARMLESS
 from ctq.checkpoint.index import INDEX_NAME, index_json
 from ctq.checkpoint.shards import shard_names, shard_plan
 from ctq.checkpoint.writer import PlannedFile, TensorSpec, plan_file
@@ -88,7 +89,7 @@ def build_plan(
         files=files,
         tasks=tuple(_tasks(source, outputs, files)),
         documents=index | {"config.json": config},
-        side_files=side_files(source.source.files),
+        side_files=side_files(name for name in source.source.files if name not in source.source.links_outside),
         notes=(*head.notes, *strays),
     )
 

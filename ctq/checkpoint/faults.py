@@ -1,0 +1,43 @@
+"""What can be wrong between the files of a checkpoint, as values: inspection reports them, quantization refuses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ctq.errors import HeaderError
+
+
+class FaultKind(StrEnum):
+    """The kinds of defects, each of which stands for itself: one defect gives one kind of fault."""
+
+    CONFIG_MISSING = "config-missing"
+    CONFIG_INVALID = "config-invalid"
+    HEADER = "header"
+    INDEX_INVALID = "index-invalid"
+    INDEX_MISSING = "index-missing"
+    SHARD_MISSING = "shard-missing"
+    SHARD_UNLISTED = "shard-unlisted"
+    TENSOR_NOT_IN_SHARD = "tensor-not-in-shard"
+    TENSOR_NOT_IN_INDEX = "tensor-not-in-index"
+    TENSOR_DUPLICATE = "tensor-duplicate"
+    TOTAL_SIZE = "total-size"
+    LINK_OUTSIDE = "link-outside"
+    PICKLE = "pickle"
+
+
+HARMLESS = frozenset({FaultKind.SHARD_UNLISTED, FaultKind.TOTAL_SIZE, FaultKind.LINK_OUTSIDE, FaultKind.PICKLE})
+"""Faults that leave no doubt about any tensor: quantization goes on over them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One defect: its kind, the file it is in, the tensor it concerns, and words for people."""
+
+    kind: FaultKind
+    file: str
+    message: str
+    tensor: str | None = None
+    error: HeaderError | None = None

@@ -1,0 +1,94 @@
+"""Which files of a source are its weights, and their headers, read in as few and as small reads as possible."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ctq.checkpoint.header import LENGTH_BYTES, Header, header_length, parse_header
+from ctq.checkpoint.index import SINGLE_NAME
+from ctq.errors import CheckpointError, HeaderError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from ctq.checkpoint.index import Index
+    from ctq.checkpoint.source import Source
+
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+WEIGHTS_SUFFIX = ".safetensors"
+_FIRST_READ = 64 * 1024
+"""Without an index: most headers fit into this, so that a file costs one system call, or one request."""
+_BYTES_PER_TENSOR = 192
+"""With an index: a name and an entry rarely take more, so that one read of just the right size is enough."""
+_SMALLEST_READ = 4096
+
+
+def weight_files(files: Collection[str], index: Index | None) -> list[str]:
+    """Return the names of the files that engines load, in order; what an index names may be missing from ``files``."""
+    if index is not None:
+        return sorted(set(index.weight_map.values()))
+    if SINGLE_NAME in files:
+        return [SINGLE_NAME]
+    present = sorted(name for name in files if name.endswith(WEIGHTS_SUFFIX))
+    return [name for name in present if "/" not in name] or present
+
+
+def require_weights(source: Source) -> None:
+    """Refuse a source that holds no safetensors file.
+
+    Raises:
+        CheckpointError: it says what is there instead, and what to do.
+
+    """
+    if any(name.endswith(WEIGHTS_SUFFIX) for name in source.files):
+        return
+    pickles = [name for name in source.files if name.endswith(PICKLE_SUFFIXES)]
+    if pickles:
+        raise CheckpointError(
+            f"{source.label}: no safetensors, only pickles ({pickles[0]}), which ctq never opens",
+            hint="convert in a place you trust: AutoModelForCausalLM.from_pretrained(...).save_pretrained(DIR)",
+        )
+    raise CheckpointError(
+        f"{source.label}: no {WEIGHTS_SUFFIX} file in it",
+        hint="give the folder that holds config.json and *.safetensors",
+    )
+
+
+def read_headers(
+    source: Source, names: Sequence[str], index: Index | None
+) -> Iterator[tuple[str, Header | HeaderError]]:
+    """Yield the header of each file, or what is wrong with it, in the order of ``names``.
+
+    Raises:
+        CheckpointError: a file cannot be read at all.
+
+    """
+    counts = Counter(index.weight_map.values()) if index else {}
+    guesses = {name: max(_SMALLEST_READ, counts[name] * _BYTES_PER_TENSOR) if index else _FIRST_READ for name in names}
+    read = partial(_header_or_error, source, guesses)
+    return zip(names, source.concurrently(read, names), strict=True)
+
+
+def _header_or_error(source: Source, guesses: dict[str, int], name: str) -> Header | HeaderError:
+    try:
+        return read_header(source, name, guess=guesses[name])
+    except HeaderError as error:
+        return error
+
+
+def read_header(source: Source, name: str, *, guess: int = _FIRST_READ) -> Header:
+    """Read and check the header of one safetensors file; ``guess`` is how many bytes to read at first.
+
+    Raises:
+        HeaderError: the header does not hold.
+
+    """
+    size = source.files[name]
+    first = source.read(name, 0, min(guess, size))
+    length = header_length(first, size, file=name)
+    raw = first[LENGTH_BYTES : LENGTH_BYTES + length]
+    if len(raw) < length:
+        raw += source.read(name, LENGTH_BYTES + len(raw), length - len(raw))
+    return parse_header(raw, size, file=name)
