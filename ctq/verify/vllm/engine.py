@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ctq.verify.vllm.facts import VllmResult, read_engine, read_result
+from ctq.errors import EngineUnavailableError
+from ctq.verify.vllm.facts import Generation, VllmResult, read_engine, read_generation, read_result
 from ctq.verify.vllm.process import run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+Json: TypeAlias = dict[str, Any]
 TIMEOUT_S = 600.0
 
 
@@ -38,14 +40,47 @@ def run_vllm(requests: Sequence[VllmRequest], *, python: Path, timeout_s: float 
     ``timeout_s`` bounds each request; a worker that dies or hangs gives that request the outcome ``crashed``. Raises
     EngineUnavailableError when vLLM does not start at all.
     """
-    engine, answers = run_jobs([_job(request) for request in requests], python=python, timeout_s=timeout_s)
-    if not answers:
+    if not requests:
         return []
+    engine, answers = run_jobs([_job(request) for request in requests], python=python, timeout_s=timeout_s)
     described = read_engine(engine)
-    return [read_result(_known(answer), described) for answer in answers]
+    return [read_result(answer, described) for answer in answers]
 
 
-def _job(request: VllmRequest) -> dict[str, Any]:
+def generate_vllm(checkpoint: Path, *, python: Path, tokens: int, timeout_s: float = TIMEOUT_S) -> Generation:
+    """Run the whole engine for some greedy tokens, in a process of its own; raises and dies as ``run_vllm``."""
+    job = {"task": "generate", "checkpoint": str(checkpoint.absolute()), "tokens": tokens}
+    engine, answers = run_jobs([job], python=python, timeout_s=timeout_s)
+    return read_generation(answers[0], read_engine(engine))
+
+
+def match_vllm(cases: Sequence[Json], *, python: Path, timeout_s: float = TIMEOUT_S) -> list[Json]:
+    """Ask the engine's own ``find_matched_target`` and ``should_ignore_layer`` about many cases in one process.
+
+    A case has ``layer_name``, ``class``, ``targets``, ``ignore`` and ``fused`` (name -> parts); its answer ``target``, ``ignored``
+    and ``error``, the name of what either raised.
+    """
+    return _ask({"task": "match", "cases": list(cases)}, python=python, timeout_s=timeout_s)
+
+
+def dispatch_vllm(cases: Sequence[Json], *, python: Path, timeout_s: float = TIMEOUT_S) -> list[Json]:
+    """Ask the engine's own ``CompressedTensorsConfig.get_quant_method`` about many cases in one process.
+
+    A case has ``config`` (a quantization_config), ``class`` (of the engine's layer), ``prefix`` and ``fused``; its answer the
+    class names ``method`` and ``scheme`` or None, ``error`` and ``message``.
+    """
+    return _ask({"task": "get_quant_method", "cases": list(cases)}, python=python, timeout_s=timeout_s)
+
+
+def _ask(job: Json, *, python: Path, timeout_s: float) -> list[Json]:
+    _, (answer,) = run_jobs([job], python=python, timeout_s=timeout_s)
+    if answer["outcome"] != "loaded":
+        raise EngineUnavailableError(f"vLLM did not answer: {answer['error']['message']}")
+    answers: list[Json] = answer["answers"]
+    return answers
+
+
+def _job(request: VllmRequest) -> Json:
     return {
         "task": "load",
         "checkpoint": str(request.checkpoint.absolute()),
@@ -56,7 +91,3 @@ def _job(request: VllmRequest) -> dict[str, Any]:
         "seed": request.seed,
         "hidden_states": None if request.hidden_states is None else str(request.hidden_states.absolute()),
     }
-
-
-def _known(answer: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in answer.items() if key not in ("kind", "id")}

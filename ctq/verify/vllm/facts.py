@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -139,6 +139,22 @@ class VllmResult:
     unused_count: int = 0
     head_run: HeadRun | None = None
     head_error: Refusal | None = None
+    head_skipped: str = ""
+    seconds: float = 0.0
+    peak_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """What the whole engine continued a fixed prompt with, greedily; ``finite`` says so of its log probabilities."""
+
+    outcome: Outcome
+    engine: Engine
+    error: Refusal | None = None
+    prompt: tuple[int, ...] = ()
+    generated: tuple[int, ...] = ()
+    finite: bool = False
+    stand_ins: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     peak_bytes: int = 0
 
@@ -160,7 +176,7 @@ def read_result(answer: Json, engine: Engine) -> VllmResult:
     return VllmResult(
         outcome=Outcome(answer["outcome"]),
         engine=engine,
-        error=Refusal(**answer["error"]) if "error" in answer else None,
+        error=_refusal(answer["error"]) if "error" in answer else None,
         heads=tuple(_head(head) for head in answer.get("heads", ())),
         methods=tuple(_method(method) for method in answer.get("methods", ())),
         modules={name: _method(method) for name, method in answer.get("modules", {}).items()},
@@ -169,12 +185,32 @@ def read_result(answer: Json, engine: Engine) -> VllmResult:
         converted=tuple(_conversion(value) for value in answer.get("converted", ())),
         unused=tuple(answer.get("unused", ())),
         head_run=HeadRun(**run) if run else None,
-        head_error=Refusal(**failed) if failed else None,
+        head_error=_refusal(failed) if failed else None,
         **{key: answer[key] for key in PLAIN if key in answer},
     )
 
 
-PLAIN = ("architecture", "dtype", "tensors", "stand_ins", "unused_count", "seconds", "peak_bytes")
+def read_generation(answer: Json, engine: Engine) -> Generation:
+    """Read one answer of the worker to a request to generate."""
+    return Generation(
+        outcome=Outcome(answer["outcome"]),
+        engine=engine,
+        error=_refusal(answer["error"]) if "error" in answer else None,
+        prompt=tuple(answer.get("prompt", ())),
+        generated=tuple(answer.get("generated", ())),
+        finite=answer.get("finite", False),
+        stand_ins=answer.get("stand_ins", {}),
+        seconds=answer.get("seconds", 0.0),
+        peak_bytes=answer.get("peak_bytes", 0),
+    )
+
+
+PLAIN = ("architecture", "dtype", "tensors", "stand_ins", "unused_count", "head_skipped", "seconds", "peak_bytes")
+
+
+def _refusal(value: Json) -> Refusal:
+    known = {item.name for item in fields(Refusal)}
+    return Refusal(**{key: item for key, item in value.items() if key in known})
 
 
 def _parameter(value: Json) -> Parameter:

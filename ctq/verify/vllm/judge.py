@@ -133,6 +133,8 @@ def _notes(facts: VllmResult) -> Iterator[str]:
     if facts.stand_ins:
         kernels = ", ".join(f"{name} ({count} layers)" for name, count in facts.stand_ins.items())
         yield f"this build of vLLM has no kernel for some layers, so the kernels were not exercised: {kernels}"
+    if facts.head_skipped:
+        yield f"the head was not run: {facts.head_skipped}"
     if facts.unused_count:
         yield f"{facts.unused_count} tensors are in the files and not used: {_names(facts.unused, facts.unused_count)}"
 

@@ -37,12 +37,12 @@ def engine_config(checkpoint: str, *, tensor_parallel_size: int) -> Any:
 
 
 @contextlib.contextmanager
-def on_meta(dtype: torch.dtype) -> Iterator[None]:
-    """Create tensors of a default dtype on the meta device."""
+def created_on(device: str, dtype: torch.dtype) -> Iterator[None]:
+    """Create tensors of a default dtype on a device; some kernels ask the default dtype for that of their output."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        with torch.device("meta"):
+        with torch.device(device):
             yield
     finally:
         torch.set_default_dtype(before)
@@ -53,7 +53,7 @@ def build(config: Any) -> DryModel:
     from vllm.model_executor.model_loader.utils import initialize_model
 
     config.device_config.device = torch.device("meta")  # the Transformers backend asks this one
-    with remembered_heads() as heads, on_meta(config.model_config.dtype):
+    with remembered_heads() as heads, created_on("meta", config.model_config.dtype):
         model = initialize_model(vllm_config=config)
     move_to_meta(model)
     return DryModel(config, model, heads)
@@ -128,5 +128,5 @@ def load(dry: DryModel) -> None:
     from vllm.model_executor.model_loader import get_model_loader
 
     loader = get_model_loader(dry.config.load_config)
-    with meta_files(dry), on_meta(dry.config.model_config.dtype), dry.recorder:
+    with meta_files(dry), created_on("meta", dry.config.model_config.dtype), dry.recorder:
         loader.load_weights(dry.model, dry.config.model_config)

@@ -7,6 +7,7 @@ The engine's own choosing runs first: stand-ins come last in its lists, so a bui
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ import torch
 from .dequantize import unpack
 
 NAMES: dict[str, str] = {}  # class name of a stand-in -> the kernel that it stands for
+USED: Counter[str] = Counter()  # how often each linear stand-in was made
 
 
 def install() -> None:
@@ -47,6 +49,10 @@ def install_linear(platform: Any) -> None:
             if None in reasons:
                 return True, None
             return False, f"stand-in: Machete: {reasons[0]}; Marlin: {reasons[1]}"
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            USED[NAMES[type(self).__name__]] += 1
 
         def process_weights_after_loading(self, layer: torch.nn.Module) -> None:
             """Keep the tensors as the files have them."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import facts, model
+from .dispatch import get_quant_method, match
 from .engine import parallel_state
 from .faults import describe_exception
+from .generate import generate
+from .head import CannotRunError, run_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +26,8 @@ def load(job: dict[str, Any]) -> dict[str, Any]:
             dry = model.build(config)
             stage = "load"
             model.load(dry)
-            return {"outcome": "loaded", **facts.describe(dry, modules=job.get("modules", False))}
+            found = facts.describe(dry, modules=job.get("modules", False))
+            return {"outcome": "loaded", **found, **(try_head(dry, job) if job.get("head_tokens") else {})}
     except Exception as error:  # noqa: BLE001 - whatever the engine raises is its answer
         fault = describe_exception(error, stage=stage)
         here = fault.pop("without_bytes") or fault.pop("without_kernel")
@@ -31,4 +35,19 @@ def load(job: dict[str, Any]) -> dict[str, Any]:
         return {"outcome": "undecided" if here else "refused", "error": {**fault, "tensor": last}}
 
 
-TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"load": load}
+def try_head(dry: model.DryModel, job: dict[str, Any]) -> dict[str, Any]:
+    """Run the head; what the engine raises there is an answer of its own and leaves the load's facts as they are."""
+    try:
+        return {"head_run": run_head(dry, job)}
+    except CannotRunError as error:
+        return {"head_skipped": str(error)}
+    except Exception as error:  # noqa: BLE001 - whatever the engine raises is its answer
+        return {"head_error": describe_exception(error, stage="head")}
+
+
+TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "load": load,
+    "generate": generate,
+    "match": match,
+    "get_quant_method": get_quant_method,
+}
