@@ -13,6 +13,7 @@ from family import Family
 from family_dense import DENSE_FAMILIES
 from family_hybrid import HYBRID_FAMILIES
 from family_moe import MOE_FAMILIES
+from family_multimodal import MULTIMODAL_FAMILIES
 from family_table import MAIN_FAMILIES
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def _index(families: Iterable[Family]) -> Mapping[str, Family]:
     return MappingProxyType(table)
 
 
-FAMILIES: Final = _index((*MAIN_FAMILIES, *DENSE_FAMILIES, *MOE_FAMILIES, *HYBRID_FAMILIES))
-FIXED: Final = ("inv_freq", "num_batches_tracked", "running_mean", "running_var")
+FAMILIES: Final = _index((*MAIN_FAMILIES, *DENSE_FAMILIES, *MOE_FAMILIES, *HYBRID_FAMILIES, *MULTIMODAL_FAMILIES))
+FIXED: Final = ("inv_freq", "num_batches_tracked", "slope_rate", "_decay", "running_mean", "running_var")
 """Buffers that are no weights: noise would break the model."""
 
 
