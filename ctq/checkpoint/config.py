@@ -60,12 +60,15 @@ class ModelConfig:
 
     @property
     def inner_architecture(self) -> str | None:
-        """The first architecture that a nested text config names."""
-        for path, level in self.text_levels:
-            names = level.get("architectures")
-            if path and isinstance(names, list) and names and isinstance(names[0], str):
-                return names[0]
-        return None
+        """The first architecture that a nested text config names, else the first model type."""
+        nested = [level for path, level in self.text_levels if path]
+        named = [
+            level["architectures"][0]
+            for level in nested
+            if isinstance(level.get("architectures"), list) and level["architectures"]
+        ]
+        typed = [level["model_type"] for level in nested if level.get("model_type")]
+        return next((name for name in [*named, *typed] if isinstance(name, str)), None)
 
     def text_int(self, *keys: str) -> int | None:
         """Return the first of ``keys`` that holds an integer, innermost text config first."""

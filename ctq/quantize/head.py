@@ -42,10 +42,7 @@ def plan_head(source: Checkpoint, decisions: Decisions, *, allow_unsupported: bo
     weight = source.tensors[head.tensor or head.embedding or ""]
     if scheme is None:
         return HeadPlan(state="tied" if head.tied else "dense", nbytes_dense=weight.nbytes)
-    reach = _reach(source, head)
-    targets = head.targets if reach.status == "dispatched" or not reach.nameless else (*head.targets, ENGINE_CLASS)
-    if reach.nameless:
-        reach = head_reach(source.config.architecture, targets, inner=source.config.inner_architecture)
+    targets, reach = _targets(source, head)
     problem, note = _support(reach, allow_unsupported=allow_unsupported)
     nbytes = sum(spec.nbytes for spec in output_specs(head.name, weight.dtype, weight.shape, scheme))
     return HeadPlan(
@@ -59,8 +56,14 @@ def plan_head(source: Checkpoint, decisions: Decisions, *, allow_unsupported: bo
     )
 
 
-def _reach(source: Checkpoint, head: Head) -> Reach:
-    return head_reach(source.config.architecture, head.targets, inner=source.config.inner_architecture)
+def _targets(source: Checkpoint, head: Head) -> tuple[tuple[str, ...], Reach]:
+    """Return the head's targets and what the newest known vLLM does with them; a head built without a name needs its class."""
+    config = source.config
+    reach = head_reach(config.architecture, head.targets, inner=config.inner_architecture)
+    if reach.status == "dispatched" or not reach.nameless:
+        return head.targets, reach
+    targets = (*head.targets, ENGINE_CLASS)
+    return targets, head_reach(config.architecture, targets, inner=config.inner_architecture)
 
 
 def _support(reach: Reach, *, allow_unsupported: bool) -> tuple[Problem | None, str | None]:
@@ -84,6 +87,6 @@ def _tied_note(head: Head, dense: int, quantized: int, scheme: Scheme) -> str | 
     if not head.tied:
         return None
     return (
-        f"tied embeddings: {head.name} becomes a {scheme.name} tensor of its own, {quantized / 1e6:.1f} MB more on disk; the embedding "
-        f"stays dense ({dense / 1e6:.1f} MB), and a decoded token reads {(dense - quantized) / 1e6:.1f} MB less"
+        f"tied embeddings: {head.name} becomes a {scheme.name} tensor of its own, {quantized / 1e6:.1f} MB more on disk; "
+        f"the embedding stays dense ({dense / 1e6:.1f} MB), and a decoded token reads {(dense - quantized) / 1e6:.1f} MB less"
     )
