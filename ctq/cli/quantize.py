@@ -60,14 +60,15 @@ def command(model: str, **options: Any) -> int:  # noqa: ANN401  # as click pass
     Without --include-lm-head or --exclude-lm-head, and without a recipe that decides, the head stays dense.
     """
     from ctq.checkpoint.checkpoint import open_checkpoint
+    from ctq.checkpoint.hub import obtain
     from ctq.cli.effective_recipe import effective_recipe
-    from ctq.cli.located import located
     from ctq.quantize.plan import build_plan
+    from ctq.quantize.side_files import side_files
 
     recipe = effective_recipe(options)
-    place = located(model, options["revision"], quiet=options["quiet"])
+    obtained = obtain(model, side_files, revision=options["revision"], show_progress=_shows_progress(options))
     plan = build_plan(
-        open_checkpoint(place.folder),
+        open_checkpoint(obtained.folder),
         recipe,
         max_shard_size=parse_size(options["max_shard_size"]),
         allow_unsupported_head=options["allow_unsupported_head"],
@@ -75,10 +76,10 @@ def command(model: str, **options: Any) -> int:  # noqa: ANN401  # as click pass
     if options["dry_run"]:
         return _show_plan(plan, as_json=options["as_json"])
     job = Job(
-        source=place.folder.path,
+        source=obtained.folder.path,
         out=options["output"] or default_output(model, plan),
         model=model,
-        revision=place.revision,
+        revision=obtained.commit,
         workers=options["workers"] or default_workers(),
         force=options["force"],
         resume=options["resume"],
@@ -100,7 +101,7 @@ def _run(plan: Plan, job: Job, options: Mapping[str, Any]) -> int:
     from ctq.quantize.report import summary_json
     from ctq.quantize.run import run_plan
 
-    with progress(quiet=options["quiet"] or options["as_json"]) as on_event:
+    with progress(quiet=not _shows_progress(options)) as on_event:
         done = run_plan(plan, job, on_event=on_event)
     summary = summary_json(plan, job, done)
     if options["as_json"]:
@@ -108,6 +109,10 @@ def _run(plan: Plan, job: Job, options: Mapping[str, Any]) -> int:
     elif not options["quiet"]:
         _show(summary_lines(plan, summary))
     return ExitCode.GOOD
+
+
+def _shows_progress(options: Mapping[str, Any]) -> bool:
+    return not options["quiet"] and not options["as_json"]
 
 
 def _show(value: dict[str, Any] | Iterable[str]) -> None:
