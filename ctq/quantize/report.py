@@ -85,7 +85,7 @@ def module_counts(plan: Plan) -> dict[str, dict[str, int]]:
         if decision.scheme:
             quantized[decision.scheme.name] = quantized.get(decision.scheme.name, 0) + 1
         elif decision.tensor.endswith(".weight"):
-            reason = f"{decision.kind}: {decision.reason}"
+            reason = decision.reason if decision.reason == decision.kind else f"{decision.kind} ({decision.reason})"
             dense[reason] = dense.get(reason, 0) + 1
     return {"quantized": quantized, "dense": dense}
 
