@@ -114,8 +114,9 @@ def _config(source: Source, faults: list[Fault]) -> ModelConfig:
     if CONFIG_NAME not in source.files:
         faults.append(Fault(FaultKind.CONFIG_MISSING, CONFIG_NAME, f"no {CONFIG_NAME}"))
         return ModelConfig({})
+    raw = source.read(CONFIG_NAME, 0, _LARGEST_CONFIG + 1)
     try:
-        return parse_config(_read_whole(source, CONFIG_NAME, _LARGEST_CONFIG))
+        return parse_config(_bounded(raw, CONFIG_NAME, _LARGEST_CONFIG))
     except CheckpointError as error:
         faults.append(Fault(FaultKind.CONFIG_INVALID, CONFIG_NAME, error.message))
         return ModelConfig({})
@@ -124,17 +125,18 @@ def _config(source: Source, faults: list[Fault]) -> ModelConfig:
 def _index(source: Source, faults: list[Fault]) -> Index | None:
     if INDEX_NAME not in source.files:
         return None
+    raw = source.read(INDEX_NAME, 0, _LARGEST_INDEX + 1)
     try:
-        return parse_index(_read_whole(source, INDEX_NAME, _LARGEST_INDEX))
+        return parse_index(_bounded(raw, INDEX_NAME, _LARGEST_INDEX))
     except CheckpointError as error:
         faults.append(Fault(FaultKind.INDEX_INVALID, INDEX_NAME, error.message))
         return None
 
 
-def _read_whole(source: Source, name: str, largest: int) -> bytes:
-    if source.files[name] > largest:
-        raise CheckpointError(f"{name}: {source.files[name]} bytes, more than the {largest} that it may have")
-    return source.read(name)
+def _bounded(raw: bytes, name: str, largest: int) -> bytes:
+    if len(raw) > largest:
+        raise CheckpointError(f"{name}: larger than the {largest} bytes that it may have")
+    return raw
 
 
 def _headers(source: Source, index: Index | None, faults: list[Fault]) -> dict[str, Header]:
