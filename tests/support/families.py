@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import copy
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from dense_builder import INDEX, write_index
 from family import Family
 from family_dense import DENSE_FAMILIES
 from family_hybrid import HYBRID_FAMILIES
 from family_moe import MOE_FAMILIES
 from family_multimodal import MULTIMODAL_FAMILIES
 from family_table import MAIN_FAMILIES
+from raw_safetensors import read_safetensors, write_safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,11 +72,21 @@ def build_family(
     folder.mkdir(parents=True, exist_ok=True)
     transformers.utils.logging.disable_progress_bar()
     model.save_pretrained(folder, max_shard_size=_shard_size(model, shards))
+    _rename(folder, family.renames)
     if tokenizer:
         from tiny_tokenizer import save_tokenizer
 
         save_tokenizer(folder, vocab=vocab or family.vocab)
     return folder
+
+
+def _rename(folder: Path, renames: Iterable[tuple[str, str]]) -> None:
+    for pattern, replacement in renames:
+        for path in folder.glob("*.safetensors"):
+            tensors = {re.sub(pattern, replacement, name): raw for name, raw in read_safetensors(path).items()}
+            write_safetensors(path, tensors, metadata={"format": "pt"})
+        if (folder / INDEX).exists():
+            write_index(folder)
 
 
 def _plain(value: Any) -> Any:

@@ -40,3 +40,5 @@ class Family:
     moe: bool = False
     multimodal: bool = False
     notes: str = ""
+    renames: tuple[tuple[str, str], ...] = ()
+    """Patterns and replacements that give tensors the names of published checkpoints, where transformers saves others."""

@@ -74,5 +74,12 @@ DENSE_FAMILIES: Final[tuple[Family, ...]] = (
     named("bloom", "BloomForCausalLM", hidden_size=128, n_layer=2, n_head=4),
     named("mpt", "MptForCausalLM", d_model=128, n_layers=2, n_heads=4, max_seq_len=256),
     named("xglm", "XGLMForCausalLM", d_model=128, ffn_dim=256, num_layers=2, attention_heads=4),
-    named("biogpt", "BioGptForCausalLM", hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4),
+    named(
+        "biogpt",
+        "BioGptForCausalLM",
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+    ),
 )

@@ -11,6 +11,7 @@ MLA: Final[Config] = {
     "kv_lora_rank": 128, "q_lora_rank": 128, "qk_rope_head_dim": 32, "qk_nope_head_dim": 32, "v_head_dim": 32,
 }  # fmt: skip
 MROPE: Final[Config] = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]}
+VISION_MODEL: Final = ((r"vision_tower\.", "vision_tower.vision_model."),)
 QWEN_VISION: Final[Config] = {
     "depth": 1, "hidden_size": 128, "intermediate_size": 256, "num_heads": 4, "out_hidden_size": 128,
     "fullatt_block_indexes": [0],
@@ -37,7 +38,7 @@ MAIN_FAMILIES: Final[tuple[Family, ...]] = (
         text="text_config",
         config={"text_config": {**GQA, "head_dim": 32}, "vision_config": {**VISION, "vision_use_head": False},
                 "mm_tokens_per_image": 4, "image_token_index": 300, "boi_token_index": 301, "eoi_token_index": 302},
-        notes="vision names differ from what vLLM reads",
+        renames=VISION_MODEL,
     ),
     Family(name="gpt-neox", architecture="GPTNeoXForCausalLM", config=BASE, head="embed_out", notes="fused query_key_value"),
     Family(
