@@ -20,7 +20,7 @@ HINT = (
 )
 
 
-def find_vllm(python: Path | None = None) -> Path | None:
+def find_vllm(python: Path | str | None = None) -> Path | None:
     """Return an interpreter that has vLLM: the given one, else the one that runs ctq; None where it has none."""
     if python is None:
         return Path(sys.executable) if importlib.util.find_spec("vllm") is not None else None
@@ -31,7 +31,7 @@ def find_vllm(python: Path | None = None) -> Path | None:
     return path if _has_vllm(path) else None
 
 
-def require_vllm(python: Path | None = None) -> Path:
+def require_vllm(python: Path | str | None = None) -> Path:
     """Return an interpreter that has vLLM; raise EngineUnavailableError that says how to get one."""
     found = find_vllm(python)
     if found is not None:

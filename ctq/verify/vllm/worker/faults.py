@@ -39,7 +39,7 @@ def describe_exception(error: BaseException, *, stage: str) -> dict[str, Any]:
 def first_line(text: str) -> str:
     """Take the first line, and the next ones where the first only announces them."""
     if STAND_IN in text:
-        text = f"no CUDA kernel takes this weight-only layer: {text.rpartition(STAND_IN)[2]}"
+        text = f"no CUDA kernel takes this weight-only layer: {text.rpartition(STAND_IN)[2].strip()}"
     lines = [line.strip() for line in text.strip().splitlines()] or [""]
     count = len(lines) if lines[0].endswith(":") else 1
     return " ".join(lines[:count])[:LONGEST]

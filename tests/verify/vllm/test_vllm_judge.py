@@ -1,0 +1,137 @@
+"""Every reason for which the real engine's answer is a pass, a fail or no answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ctq.verify.vllm.facts import Conversion, Engine, Head, HeadRun, Outcome, Parameter, Refusal, VllmResult
+from ctq.verify.vllm.judge import Status, judge, main_head
+
+ENGINE = Engine(version="0.32.0", torch="2.13.0", device="cpu", device_name="cpu", import_seconds=9.0)
+QUANTIZED = Head(
+    name="lm_head",
+    prefix="lm_head",
+    quantized=True,
+    quant_method="CompressedTensorsLinearMethod",
+    scheme="CompressedTensorsW8A8Int8",
+    kernel="CPUInt8ScaledMMLinearKernel",
+    stand_in=False,
+    tied_to=None,
+    parameters=(),
+)
+DENSE = replace(QUANTIZED, quantized=False, quant_method="UnquantizedEmbeddingMethod", scheme="", kernel="")
+TIED = replace(DENSE, tied_to="model.embed_tokens.weight")
+HEALTHY = VllmResult(outcome=Outcome.LOADED, engine=ENGINE, architecture="LlamaForCausalLM", heads=(QUANTIZED,))
+SCALE = Parameter(name="lm_head.weight_scale", dtype="float32", shape=(320, 1), elements=320, loaded=0)
+QKV = Parameter(name="model.layers.0.qkv_proj.weight", dtype="int8", shape=(256, 128), elements=32768, loaded=24576)
+RUN = HeadRun(
+    device="cpu",
+    kernel="K",
+    exercised=True,
+    tokens=64,
+    rows=320,
+    cosine=0.9999,
+    slope=0.997,
+    relative_error=0.012,
+    top1=1.0,
+    finite=True,
+    seconds=0.1,
+)
+
+
+@pytest.mark.parametrize("expected", [True, None])
+def test_a_healthy_load_passes(expected: bool | None) -> None:
+    assert judge(HEALTHY, expect_head_quantized=expected).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected", "reason"),
+    [
+        (replace(HEALTHY, heads=(DENSE,)), True, "not quantized: lm_head has UnquantizedEmbeddingMethod"),
+        (replace(HEALTHY, heads=(TIED,)), True, "tied to model.embed_tokens.weight"),
+        (replace(HEALTHY, heads=()), True, "LlamaForCausalLM has no ParallelLMHead"),
+        (
+            HEALTHY,
+            False,
+            "the head is quantized: lm_head has CompressedTensorsLinearMethod with CompressedTensorsW8A8Int8",
+        ),
+        (replace(HEALTHY, never_loaded=(SCALE,)), True, "never loaded, so served uninitialised: lm_head.weight_scale"),
+        (replace(HEALTHY, partly_loaded=(QKV,)), None, "qkv_proj.weight (24576 of 32768 elements)"),
+        (
+            replace(
+                HEALTHY, converted=(Conversion(name="lm_head.weight", source="bfloat16", target="int8", tensors=()),)
+            ),
+            True,
+            "lm_head.weight (bfloat16 into int8)",
+        ),
+        (
+            replace(HEALTHY, heads=(DENSE,), unused=("lm_head.weight_scale",), unused_count=1),
+            False,
+            "tensors of a quantized head are in the files and ignored: lm_head.weight_scale",
+        ),
+        (replace(HEALTHY, head_run=replace(RUN, slope=845.0)), True, "slope 845"),
+        (replace(HEALTHY, head_run=replace(RUN, cosine=0.5)), True, "cosine 0.5"),
+        (replace(HEALTHY, head_run=replace(RUN, relative_error=0.36)), True, "relative error 0.36"),
+        (replace(HEALTHY, head_run=replace(RUN, finite=False)), True, "not finite"),
+        (
+            replace(HEALTHY, head_error=Refusal(stage="head", type="RuntimeError", message="no kernel image")),
+            True,
+            "the head does not run: no kernel image",
+        ),
+    ],
+)
+def test_each_fault_fails_with_its_reason(facts: VllmResult, expected: bool | None, reason: str) -> None:
+    judgement = judge(facts, expect_head_quantized=expected)
+    assert judgement.status is Status.FAIL
+    assert reason in "; ".join(judgement.reasons)
+
+
+@pytest.mark.parametrize("head", [DENSE, TIED])
+def test_a_dense_head_passes_where_it_is_expected(head: Head) -> None:
+    assert judge(replace(HEALTHY, heads=(head,)), expect_head_quantized=False).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ("config", "refuses the configuration: no"),
+        ("build", "cannot build the model: no"),
+        ("load", "tensors (at a.b): no"),
+    ],
+)
+def test_a_refusal_fails_and_says_where(stage: str, words: str) -> None:
+    error = Refusal(stage=stage, type="ValueError", message="no", tensor="a.b")
+    judgement = judge(replace(HEALTHY, outcome=Outcome.REFUSED, error=error), expect_head_quantized=None)
+    assert judgement.status is Status.FAIL
+    assert words in judgement.reasons[0]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CRASHED, Outcome.UNDECIDED])
+def test_no_answer_is_neither_good_nor_bad(outcome: Outcome) -> None:
+    error = Refusal(stage="process", type="", message="the worker died: killed by SIGKILL")
+    judgement = judge(replace(HEALTHY, outcome=outcome, error=error), expect_head_quantized=True)
+    assert judgement.status is Status.UNAVAILABLE
+    assert "killed by SIGKILL" in judgement.reasons[0]
+
+
+def test_what_the_dense_original_leaves_unloaded_is_excused() -> None:
+    odd = replace(SCALE, name="model.never_used")
+    facts = replace(HEALTHY, never_loaded=(odd, SCALE))
+    judgement = judge(facts, expect_head_quantized=True, baseline=replace(HEALTHY, never_loaded=(odd,)))
+    assert judgement.reasons == ("never loaded, so served uninitialised: lm_head.weight_scale",)
+
+
+def test_stand_ins_and_unused_tensors_are_noted() -> None:
+    facts = replace(HEALTHY, stand_ins={"Machete or Marlin": 9}, unused=("a", "b", "c", "d"), unused_count=4)
+    first, second = judge(facts, expect_head_quantized=True).notes
+    assert "not exercised: Machete or Marlin (9 layers)" in first
+    assert second == "4 tensors are in the files and not used: a, b, c and 1 more"
+
+
+def test_the_main_head_is_the_one_nested_least() -> None:
+    inner = replace(DENSE, name="draft.shared_head.head")
+    outer = replace(QUANTIZED, name="language_model.lm_head")
+    assert main_head((inner, outer)) is outer
+    assert main_head(()) is None
