@@ -192,7 +192,10 @@ def _check_index(index: Index, headers: Mapping[str, Header], shard_of: Mapping[
             for name in shard_of
             if name not in weight_map
         ]
-    elif index.total_size not in (None, total := sum(header.nbytes for header in headers.values())):
+        return
+    total = sum(header.nbytes for header in headers.values())
+    duplicates = sum(len(header.tensors) for header in headers.values()) > len(shard_of)
+    if index.total_size not in (None, total) and not duplicates:
         message = f"total_size says {index.total_size} bytes, the tensors hold {total}"
         faults.append(Fault(FaultKind.TOTAL_SIZE, INDEX_NAME, message))
 

@@ -118,15 +118,31 @@ def _leads_out(path: Path, home: Path) -> str | None:
 def _walk(folder: str, prefix: str, depth: int) -> Iterator[tuple[str, int]]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir():
-                if depth < _MAX_DEPTH and entry.name not in _SKIPPED_FOLDERS and not entry.is_symlink():
-                    yield from _walk(entry.path, f"{prefix}{entry.name}/", depth + 1)
-            elif entry.is_file():
-                yield f"{prefix}{entry.name}", entry.stat().st_size
-            elif entry.is_symlink() and entry.name.endswith(_NEEDED_SUFFIXES):
-                raise CheckpointError(
-                    f"{entry.path}: a link that leads to no file", hint="fetch the file it stands for"
-                )
+            found = _stat(entry)
+            if found is None:
+                continue
+            if stat.S_ISREG(found.st_mode):
+                yield f"{prefix}{entry.name}", found.st_size
+            elif _is_entered(entry, depth):
+                yield from _walk(entry.path, f"{prefix}{entry.name}/", depth + 1)
+
+
+def _is_entered(entry: os.DirEntry[str], depth: int) -> bool:
+    return depth < _MAX_DEPTH and entry.is_dir(follow_symlinks=False) and entry.name not in _SKIPPED_FOLDERS
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Return what the entry leads to; a link that leads nowhere is passed over if nobody misses it."""
+    try:
+        return entry.stat()
+    except OSError as error:
+        if not entry.is_symlink():
+            raise
+        if entry.name.endswith(_NEEDED_SUFFIXES):
+            raise CheckpointError(
+                f"{entry.path}: a link that leads to no file", hint="fetch the file it stands for"
+            ) from error
+        return None
 
 
 def _read_fully(descriptor: int, start: int, length: int) -> bytes:
