@@ -57,7 +57,7 @@ _TOKEN: Final = _args(strategy="token", dynamic=True)
 _FP8_TOKEN: Final = _TOKEN | {"type": "float"}
 _NVFP4: Final = _args(num_bits=4, type="float", strategy="tensor_group", group_size=16)
 _MXFP4: Final = _group(32, num_bits=4, type="float")
-_MXFP8: Final = _group(32, type="float")
+_MXFP8: Final = _group(32, type="float", scale_dtype="torch.uint8")
 _BLOCK: Final = _args(type="float", strategy="block", block_structure=[128, 128])
 
 KINDS: Final[Mapping[str, Kind]] = {
