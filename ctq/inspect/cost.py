@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.dtypes import DTYPES
 from ctq.inspect.entries import State
+from ctq.inspect.forms import FLOATS
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def _head_variants(facts: Facts) -> tuple[int, int]:
     if len(shape) != 2 or head.state is State.ABSENT:  # a matrix
         return 0, 0
     scale = None if head.entry is None else head.entry.modules.parts.get("weight_scale")
-    dtype = next((tensor.dtype for tensor in (scale, embedding, weight) if tensor is not None), "BF16")
+    candidates = (part.dtype for part in (embedding, weight, scale) if part is not None)
+    dtype = next((dtype for dtype in candidates if dtype in FLOATS), "BF16")
     size = DTYPES[dtype].bits // 8
     return prod(shape) * size, prod(shape) + shape[0] * size

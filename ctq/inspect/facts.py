@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ctq.inspect.defects import Surroundings, diagnose
 from ctq.inspect.entries import KNOWN_CLASSES, Entry, Patterns, find_entries
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.inspect.engines import EngineVerdict
+    from ctq.inspect.oddities import Odd
     from ctq.recipe.quant_config import QuantConfig
+
+Expected = Literal["quantized", "dense"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +29,8 @@ class Facts:
     """What a checkpoint holds.
 
     ``method`` names how it is quantized, by the config or, without one, by the tensors; None means dense. ``entries`` are sets of
-    alike modules in the order of the files.
+    alike modules in the order of the files; ``engines`` what each engine makes of the head, ``expected`` what the user expects of
+    it. ``unreadable`` files are readable by their owner alone, ``deep`` holds what is odd about values, where they were read.
     """
 
     checkpoint: Checkpoint
@@ -34,6 +39,10 @@ class Facts:
     entries: tuple[Entry, ...]
     patterns: Patterns
     head: HeadFacts
+    engines: tuple[EngineVerdict, ...] = ()
+    expected: Expected | None = None
+    unreadable: tuple[str, ...] = ()
+    deep: tuple[Odd, ...] = ()
 
     @property
     def is_compressed_tensors(self) -> bool:

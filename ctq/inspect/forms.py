@@ -132,6 +132,8 @@ def describe(parts: Mapping[str, Part], declared: QuantArgs | None, columns: int
     strategy, group = _strategy(
         parts.get("weight_scale"), weight.shape[-2] if len(weight.shape) > 1 else 1, stored_columns
     )
+    if declared is not None and _is_one_group(declared, strategy, stored_columns):
+        strategy, group = "group", declared.group_size
     return Stored(
         form=form,
         bits=bits,
@@ -156,6 +158,16 @@ def _bits(form: Form, weight: Part, declared: QuantArgs | None, columns: int | N
         if fits:
             return declared.num_bits if declared and declared.num_bits in fits else fits[0]
     return declared.num_bits if declared else None
+
+
+def _is_one_group(declared: QuantArgs, strategy: str | None, columns: int | None) -> bool:
+    """Tell a group as wide as the row from one scale for each row: the shapes are the same."""
+    return (
+        strategy == "channel"
+        and declared.strategy == "group"
+        and columns is not None
+        and (declared.group_size or 0) >= columns
+    )
 
 
 def _strategy(scale: Part | None, rows: int, columns: int | None) -> tuple[str | None, int | None]:

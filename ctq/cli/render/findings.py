@@ -1,0 +1,70 @@
+"""Findings as text, each with what to change, and the documentation of rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.cli.console import safe
+from ctq.cli.render.lines import line, paragraph
+from ctq.findings import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.text import Text
+
+    from ctq.findings import Finding
+    from ctq.inspect.rules.rule import Rule
+
+STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+
+def findings_view(findings: Sequence[Finding], width: int) -> Iterator[Text]:
+    """Yield the findings and a count of them."""
+    for finding in findings:
+        yield line((STYLES[finding.severity], str(finding.severity)), ("", f" {finding.code} {finding.name}"))
+        where = "" if finding.where in finding.message else f"{finding.where}: "
+        yield paragraph(safe(where + finding.message), width, indent=2)
+        yield paragraph(safe(f"-> {finding.hint}"), width, indent=2, style="green")
+        yield line()
+    yield line(("bold", count(findings)))
+
+
+def count(findings: Sequence[Finding]) -> str:
+    """Return how many findings there are of each severity."""
+    counts = {severity: sum(finding.severity is severity for finding in findings) for severity in Severity}
+    words = [f"{number} {severity}{'s' if number > 1 else ''}" for severity, number in counts.items() if number]
+    return ", ".join(words) or "no findings"
+
+
+def rules_view(rules: Sequence[Rule], families: dict[str, str]) -> Iterator[Text]:
+    """Yield one line for each rule, by family."""
+    for family, title in families.items():
+        yield line(("bold", title))
+        for rule in rules:
+            if rule.code.startswith(family):
+                yield line(
+                    ("bold", f"  {rule.code}"), (STYLES[rule.severity], f"  {rule.severity:<7}"), ("", f"  {rule.name}")
+                )
+        yield line()
+
+
+def rule_view(rule: Rule, width: int) -> Iterator[Text]:
+    """Yield the documentation of one rule."""
+    yield line(("bold", f"{rule.code} {rule.name}"), ("", " ("), (STYLES[rule.severity], str(rule.severity)), ("", ")"))
+    yield line()
+    yield paragraph(rule.summary, width)
+    for heading, text in rule.sections.items():
+        yield line()
+        yield line(("bold", heading))
+        yield from _body(text, width)
+
+
+def _body(text: str, width: int) -> Iterator[Text]:
+    """Yield paragraphs wrapped anew, and code as it stands."""
+    for number, block in enumerate(text.split("```")):
+        if number % 2:  # between two fences
+            yield line(("", "  " + block.partition("\n")[2].strip().replace("\n", "\n  ")))
+        else:
+            paragraphs = (" ".join(piece.split()) for piece in block.split("\n\n"))
+            yield from (paragraph(piece, width, indent=2) for piece in paragraphs if piece)

@@ -1,0 +1,155 @@
+"""A report of inspection as text for 80 columns: the head first, modules folded, findings last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.cli.console import safe
+from ctq.cli.render.findings import findings_view
+from ctq.cli.render.lines import labelled, line, paragraph
+from ctq.cli.render.size import size
+from ctq.inspect.entries import State
+from ctq.inspect.fold import counted_name
+from ctq.inspect.forms import Form
+from ctq.inspect.words import scheme_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from ctq.inspect.entries import Entry
+    from ctq.inspect.facts import Facts
+    from ctq.inspect.report import Report
+
+_STATE_STYLES = {
+    State.QUANTIZED: "green",
+    State.DENSE: "yellow",
+    State.TIED: "yellow",
+    State.ABSENT: "yellow",
+    State.BROKEN: "bold red",
+}
+_VERDICT_STYLES = {"quantized": "green", "dense": "yellow", "fails": "bold red", "garbage": "bold red", "unknown": ""}
+_LABEL = 11
+"""Least width of the column of labels."""
+
+
+def report_view(report: Report, width: int, *, unfolded: bool) -> Iterator[RenderableType]:
+    """Yield what is to be shown, from top to bottom; ``unfolded`` lists every module by its own name."""
+    facts = report.facts
+    yield line(("", safe(facts.checkpoint.label)))
+    yield paragraph(_summary(facts), width, style="dim")
+    yield line()
+    yield from _head(report, width)
+    yield line()
+    yield _modules(facts, unfolded=unfolded)
+    yield line()
+    yield from _costs(report, width)
+    yield line()
+    yield from findings_view(report.findings, width)
+
+
+def _head(report: Report, width: int) -> Iterator[Text]:
+    head = report.facts.head
+    engines = [f"{verdict.engine} {verdict.version}" for verdict in report.facts.engines]
+    column = max(_LABEL, *(len(word) + 2 for word in (head.name or "", *engines)))
+    state = (_STATE_STYLES[head.state], str(head.state))
+    yield labelled((safe(head.name or "lm_head"), column), state, safe(_head_words(report)), width)
+    for label, verdict in zip(engines, report.facts.engines, strict=True):
+        reason = f": {verdict.reason}" if verdict.verdict != "quantized" else ""
+        yield labelled((label, column), (_VERDICT_STYLES[verdict.verdict], verdict.verdict), safe(reason), width)
+
+
+def _summary(facts: Facts) -> str:
+    checkpoint = facts.checkpoint
+    method = facts.method or ("unnamed method" if facts.quant is not None else "dense")
+    method += f" {facts.quant.format}" if facts.quant is not None and facts.quant.format else ""
+    shards = len(checkpoint.headers)
+    return safe(
+        f"{checkpoint.config.architecture or 'no architecture'}, {method}, {size(checkpoint.nbytes)} in "
+        f"{shards} file{'s' if shards != 1 else ''}, {len(checkpoint.tensors)} tensors"
+    )
+
+
+def _head_words(report: Report) -> str:
+    """Return what follows the state of the head: scheme and target, or the reason."""
+    head, cost = report.facts.head, report.cost
+    if head.state is not State.QUANTIZED:
+        return f": {head.reason}"
+    words = [head.scheme or "", f"matched by `{head.match.target}`" if head.match.target else ""]
+    if cost.head and cost.head_dense > cost.head:
+        words.append(f"{cost.head_dense / cost.head:.1f}x smaller")
+    return ": " + ", ".join(word for word in words if word)
+
+
+def _modules(facts: Facts, *, unfolded: bool) -> RenderableType:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=False)
+    table.add_column("Modules", overflow="fold", ratio=None)
+    table.add_column("Stored as", overflow="fold")
+    table.add_column("Size", justify="right", no_wrap=True)
+    small: list[Entry] = []
+    for entry in _in_order(facts.entries):
+        if _is_small(entry) and not unfolded:
+            small.append(entry)
+            continue
+        row = (safe(_stored(entry, facts)), _STATE_STYLES[State.BROKEN] if entry.state is State.BROKEN else "")
+        names = list(entry.modules.names) if unfolded else [counted_name(entry.modules)]
+        nbytes = entry.modules.nbytes_each if unfolded else entry.modules.nbytes
+        for name in names:
+            table.add_row(_text(safe(name)), _text(*row), size(nbytes))
+    if small:
+        count, nbytes = sum(entry.modules.count for entry in small), sum(entry.modules.nbytes for entry in small)
+        table.add_row(_text(f"norms and other small parameters x{count}", "dim"), _text("dense", "dim"), size(nbytes))
+    return table
+
+
+def _in_order(entries: Sequence[Entry]) -> list[Entry]:
+    """Sort as the model computes: what stands before the layers, the layers, what follows them; names in natural order."""
+    return sorted(entries, key=lambda entry: (_rank(entry), entry.modules.template, entry.modules.numbers))
+
+
+def _rank(entry: Entry) -> int:
+    if entry.is_head:
+        return 2
+    return 1 if entry.modules.numbers[0] else 0
+
+
+def _is_small(entry: Entry) -> bool:
+    """Tell whether a set may be summed up: healthy, dense and no matrix."""
+    if entry.stored.is_quantized or entry.diagnosis is not None or entry.is_head:
+        return False
+    return all(len(part.shape) < 2 for part in entry.modules.parts.values())  # a matrix is worth a line
+
+
+def _stored(entry: Entry, facts: Facts) -> str:
+    words = scheme_words(entry.stored, facts.quant.raw if facts.quant is not None else {})
+    if words is None:
+        words = {Form.FROZEN: "dense, with scales", Form.NO_WEIGHT: "no weight"}.get(entry.stored.form) or _dense(entry)
+    return f"{words} (broken)" if entry.state is State.BROKEN else words
+
+
+def _dense(entry: Entry) -> str:
+    part = next(iter(entry.modules.parts.values()))
+    return f"dense {part.dtype}"
+
+
+def _costs(report: Report, width: int) -> Iterator[Text]:
+    cost = report.cost
+    kinds = ", ".join(f"{kind} {size(nbytes)}" for kind, nbytes in cost.by_kind.items())
+    yield labelled(("size", _LABEL), ("", kinds), "", width)
+    yield labelled(
+        ("per token", _LABEL), ("", size(cost.per_token)), " of weights read while decoding one sequence", width
+    )
+    if cost.head_saves > 0:
+        saves = f"saves {size(cost.head_saves)}" if cost.head_quantized else f"int8 would save {size(cost.head_saves)}"
+        gain = f" of that: decoding about {cost.decode_gain:.2f}x as fast as with a dense head"
+        yield labelled(("head", _LABEL), ("", saves), gain, width)
+
+
+def _text(text: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(text, style=style)

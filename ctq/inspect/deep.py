@@ -1,0 +1,117 @@
+"""The values of scales and shapes: small tensors, read one at a time, and only when asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ctq.inspect.forms import Form
+from ctq.inspect.oddities import Odd, Oddity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.inspect.entries import Entry
+
+_SCALES = ("weight_scale", "weight_global_scale", "input_scale", "weight_scale_inv", "input_global_scale")
+_LARGEST = 1 << 30
+"""Bytes; a larger scale tensor is no small one, and is left alone."""
+_ABSURD = 1000.0
+
+
+def examine(checkpoint: Checkpoint, entries: Sequence[Entry]) -> tuple[Odd, ...]:
+    """Read the scales and shapes of all quantized modules and return what is odd about them.
+
+    Memory stays near the largest of them.
+
+    Raises:
+        CheckpointError: a file cannot be read any more.
+
+    """
+    jobs = list(_jobs(entries))
+    found = checkpoint.source.concurrently(lambda job: _examine(checkpoint, *job), jobs)
+    return tuple(odd for odd in found if odd is not None)
+
+
+def _jobs(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str, str]]:
+    for entry in entries:
+        if not entry.stored.is_quantized:
+            continue
+        wanted = [part for part in (*_SCALES, "weight_shape") if part in entry.modules.parts]
+        for name in entry.modules.names:
+            yield from ((entry, name, part) for part in wanted if entry.modules.parts[part].nbytes <= _LARGEST)
+
+
+def _examine(checkpoint: Checkpoint, entry: Entry, module: str, part: str) -> Odd | None:
+    tensor = f"{module}.{part}"
+    raw = checkpoint.read(tensor)
+    if part == "weight_shape":
+        return _false_shape(tensor, raw, entry)
+    values = decode(raw, entry.modules.parts[part].dtype)
+    return None if values is None or values.size == 0 else _odd_scale(tensor, values, exact=_is_float(entry, part))
+
+
+def _is_float(entry: Entry, part: str) -> bool:
+    """Tell scales that can be judged as they stand from FP8 ones, which may round to zero under a global scale."""
+    return entry.modules.parts[part].dtype in ("BF16", "F16", "F32", "F64")
+
+
+def _odd_scale(tensor: str, values: npt.NDArray[np.float32], *, exact: bool) -> Odd | None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        return Odd(
+            tensor, Oddity.NOT_FINITE, f"{values.size - int(finite.sum())} of {values.size} scales are NaN or infinite"
+        )
+    bad = int((values < 0).sum()) + (int((values == 0).sum()) if exact else 0)
+    if bad:
+        return Odd(tensor, Oddity.NOT_POSITIVE, f"{bad} of {values.size} scales are zero or negative")
+    if exact and _multiplies_directly(tensor) and float(values.max()) > _ABSURD:
+        return Odd(tensor, Oddity.ABSURD, f"scales up to {float(values.max()):.3g}")
+    return None
+
+
+def _multiplies_directly(tensor: str) -> bool:
+    """Tell a scale that multiplies integers or FP8 values directly from a global one, which may be large."""
+    return not tensor.endswith("_global_scale")
+
+
+def decode(raw: bytes, dtype: str) -> npt.NDArray[np.float32] | None:
+    """Return the values of a little-endian tensor as float32 (E8M0 exponents as powers of two), None for other dtypes."""
+    if dtype == "BF16":
+        return (np.frombuffer(raw, "<u2").astype("<u4") << 16).view("<f4")
+    if dtype in ("F16", "F32", "F64"):
+        return np.frombuffer(raw, {"F16": "<f2", "F32": "<f4", "F64": "<f8"}[dtype]).astype(np.float32)
+    codes = np.frombuffer(raw, np.uint8)
+    if dtype == "F8_E4M3":
+        return _e4m3(codes)
+    if dtype in ("U8", "F8_E8M0"):
+        return np.where(codes == 255, np.float32(np.nan), np.exp2(codes.astype(np.float32) - 127))
+    return None
+
+
+def _e4m3(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    exponent, mantissa = (codes >> 3) & 15, (codes & 7).astype(np.float32)
+    values = np.where(
+        exponent > 0, (1 + mantissa / 8) * np.exp2(exponent.astype(np.float32) - 7), mantissa / 8 * 2.0**-6
+    )
+    values = np.where((codes & 0x7F) == 0x7F, np.float32(np.nan), values)
+    return np.where(codes & 0x80, -values, values).astype(np.float32)
+
+
+def _false_shape(tensor: str, raw: bytes, entry: Entry) -> Odd | None:
+    part, packed = entry.modules.parts["weight_shape"], entry.modules.parts.get("weight_packed")
+    size = {"I64": 8, "I32": 4}.get(part.dtype)
+    if (
+        entry.stored.form is not Form.PACKED or size is None or packed is None or len(raw) != 2 * size
+    ):  # rows and columns
+        return None
+    shape = [int.from_bytes(raw[i : i + size], "little", signed=True) for i in (0, size)]
+    per_word = 32 // entry.stored.bits if entry.stored.bits else None
+    words = -(-shape[1] // per_word) if per_word else packed.shape[-1]
+    if [shape[0], words] == list(packed.shape[-2:]):
+        return None
+    return Odd(tensor, Oddity.FALSE_SHAPE, f"says {shape}, but weight_packed is {list(packed.shape)}")

@@ -1,0 +1,297 @@
+"""CFG: the quantization config by itself and against the tensors as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.checkpoint.config import QUANTIZATION_KEYS
+from ctq.findings import Severity
+from ctq.inspect.forms import COMPRESSED, FOREIGN
+from ctq.inspect.rules.quant_schema import schema_defects
+from ctq.inspect.rules.rule import Hit, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.inspect.facts import Facts
+
+_CONFIG = "config.json: quantization_config"
+
+
+def missing_quantization_config(facts: Facts) -> Iterator[Hit]:
+    """Report quantized tensors without a `quantization_config`.
+
+    ## What it checks
+    Tensors are stored quantized, and neither `config.json` nor another tool's own config file says how.
+
+    ## Why it hurts
+    Engines build a dense model: vLLM ends in a KeyError on the first `weight_scale`, others serve integers as weights.
+
+    ## Example
+    A `config.json` copied over from the dense original after quantization.
+
+    ## How to mend
+    Restore the `quantization_config` that the tool wrote, or quantize again.
+
+    ## References
+    llm-compressor issues #959, #870.
+    """
+    if (
+        facts.quant is None
+        and facts.quantized
+        and facts.method not in ("modelopt", "mlx")
+        and not _has_side_file(facts)
+    ):
+        yield Hit(
+            where="config.json",
+            message=f"{listing(facts.quantized)}: stored quantized, but config.json has no quantization_config",
+            hint="restore the quantization_config that the quantizing tool wrote, or quantize again",
+        )
+
+
+def _has_side_file(facts: Facts) -> bool:
+    files = facts.checkpoint.source.files
+    return any(name in files for name in ("hf_quant_config.json", "quantize_config.json", "quant_config.json"))
+
+
+def contradictory_quantization_configs(facts: Facts) -> Iterator[Hit]:
+    """Report several quantization configs that differ.
+
+    ## What it checks
+    `quantization_config` (or the older `compression_config`) stands at more than one level of `config.json`, with different
+    contents.
+
+    ## Why it hurts
+    Engines read one of them, not all the same one.
+
+    ## Example
+    A new `quantization_config` at the top level and the source's FP8 one in `text_config`.
+
+    ## How to mend
+    Keep the one that describes the tensors, at the top level.
+
+    ## References
+    vLLM 0.32.0 `config/model.py` (`_parse_quant_hf_config`).
+    """
+    found = [
+        (f"{path}.{key}" if path else key, level[key])
+        for path, level in facts.checkpoint.config.text_levels
+        for key in QUANTIZATION_KEYS
+        if isinstance(level.get(key), dict)
+    ]
+    other = next((where for where, value in found[1:] if value != found[0][1]), None)
+    if other is not None:
+        yield Hit(
+            where=f"config.json: {other}",
+            message=f"{found[0][0]} and {other} differ: engines read one of them",
+            hint=f"keep the one that describes the tensors, and remove {other} if that is {found[0][0]}",
+            severity=Severity.WARNING,
+        )
+
+
+def invalid_quantization_config(facts: Facts) -> Iterator[Hit]:
+    """Report a compressed-tensors config that does not validate.
+
+    ## What it checks
+    Types, required keys and values of `quantization_config`, against compressed-tensors 0.17: a missing `quant_method`, targets
+    that are no list, a strategy that does not exist, a group strategy without a size, keys that `QuantizationArgs` forbids.
+
+    ## Why it hurts
+    Engines validate the config before anything else and refuse the checkpoint.
+
+    ## Example
+    `"weights": {"num_bits": "8", ...}` or `"weights": {"bits": 8}`.
+
+    ## How to mend
+    Correct the key that is named.
+
+    ## References
+    compressed-tensors 0.17.0 `quantization/quant_args.py`, `quant_config.py`.
+    """
+    quant = facts.quant
+    if quant is None:
+        return
+    defects = list(quant.defects) if quant.is_compressed_tensors else []
+    if quant.method is None and "config_groups" in quant.raw:
+        defects.append("quant_method is missing")
+    elif quant.is_compressed_tensors:
+        defects += [defect for defect in schema_defects(quant.raw) if defect not in defects]
+    if defects:
+        yield Hit(
+            where=_CONFIG,
+            message=f"engines refuse the quantization_config: {'; '.join(defects[:3])}",
+            hint="correct the named keys as compressed-tensors 0.17 defines them",
+        )
+
+
+def invalid_pattern(facts: Facts) -> Iterator[Hit]:
+    """Report a `re:` pattern that is no regular expression, or one that would run forever.
+
+    ## What it checks
+    Every `re:` entry of targets and `ignore` compiles, and can be matched in bounded time.
+
+    ## Why it hurts
+    Engines compile it while loading and stop with `re.error`; one with nested repeats hangs.
+
+    ## Example
+    `re:*.lm_head` (a shell pattern, not a regular expression).
+
+    ## How to mend
+    Write a Python regular expression: `re:.*lm_head$`.
+
+    ## References
+    Python's `re` module.
+    """
+    for where, patterns in (("targets", facts.patterns.targets), ("ignore", facts.patterns.ignore)):
+        for message in patterns.invalid.values():
+            yield Hit(
+                where=f"{_CONFIG}.{where}",
+                message=message,
+                hint="write a Python regular expression after `re:`, e.g. re:.*lm_head$",
+            )
+
+
+def method_contradicts_tensors(facts: Facts) -> Iterator[Hit]:
+    """Report a config of compressed-tensors over tensors of another method.
+
+    ## What it checks
+    `quant_method` is compressed-tensors, and the tensors have the names of GPTQ, AWQ, bitsandbytes or another method.
+
+    ## Why it hurts
+    No engine finds the tensors that the config promises.
+
+    ## Example
+    `quant_method: compressed-tensors` beside `q_proj.qweight` and `q_proj.qzeros`.
+
+    ## How to mend
+    Restore the config of the method that wrote the tensors.
+
+    ## References
+    transformers `quantizers/auto.py`.
+    """
+    foreign = [entry for entry in facts.entries if entry.stored.form in FOREIGN]
+    if facts.is_compressed_tensors and foreign:
+        yield Hit(
+            where=_CONFIG + ".quant_method",
+            message=f"quant_method is compressed-tensors, but {listing(foreign)} has the tensors of {foreign[0].stored.form}",
+            hint="restore the quantization_config of the tool that wrote the tensors",
+        )
+
+
+def status_not_compressed(facts: Facts) -> Iterator[Hit]:
+    """Report a `quantization_status` other than compressed beside compressed tensors.
+
+    ## What it checks
+    Tensors are stored compressed, and `quantization_status` says something else, or nothing.
+
+    ## Why it hurts
+    transformers and compressed-tensors take `frozen` or a missing status for weights that are still to be compressed, and
+    initialise or compress them again. vLLM does not read the status.
+
+    ## Example
+    `"quantization_status": "frozen"` beside `weight_packed`.
+
+    ## How to mend
+    Set `quantization_status` to `compressed`.
+
+    ## References
+    transformers issues #47152, #48072.
+    """
+    stored = any(entry.stored.form in COMPRESSED for entry in facts.entries)
+    if facts.quant is not None and facts.is_compressed_tensors and stored and facts.quant.status != "compressed":
+        yield Hit(
+            where=_CONFIG + ".quantization_status",
+            message=f"quantization_status is {facts.quant.status or 'not stated'}, but the tensors are compressed",
+            hint='set "quantization_status": "compressed"',
+        )
+
+
+def sparsity_config(facts: Facts) -> Iterator[Hit]:
+    """Report a sparsity config, which engines no longer support.
+
+    ## What it checks
+    `sparsity_config` of the quantization config names targets.
+
+    ## Why it hurts
+    compressed-tensors dropped sparse formats; vLLM raises while it reads the config.
+
+    ## Example
+    `"sparsity_config": {"format": "sparse-24-bitmask", "targets": ["Linear"]}`.
+
+    ## How to mend
+    Decompress the weights and quantize again without sparsity.
+
+    ## References
+    vLLM 0.32.0 `compressed_tensors.py` (`_parse_sparsity_config`).
+    """
+    raw = facts.quant.raw.get("sparsity_config") if facts.quant is not None and facts.is_compressed_tensors else None
+    if isinstance(raw, dict) and raw.get("targets"):
+        yield Hit(
+            where=_CONFIG + ".sparsity_config",
+            message=f"sparsity_config (format {raw.get('format', 'unstated')}) is no longer supported by any engine",
+            hint="decompress the weights and quantize again without sparsity",
+        )
+
+
+def mixed_precision_without_group_format(facts: Facts) -> Iterator[Hit]:
+    """Report `mixed-precision` where a group does not say its own format.
+
+    ## What it checks
+    The config's format is `mixed-precision`, and a group that quantizes weights has no `format`.
+
+    ## Why it hurts
+    vLLM takes the config's format for the group, knows no scheme for `mixed-precision`, and raises NotImplementedError.
+    transformers infers the format, so it seems to work.
+
+    ## Example
+    `"format": "mixed-precision"` and two groups without `format`.
+
+    ## How to mend
+    Give each group its format: `int-quantized` for W8A8, `pack-quantized` for W8A16 and W4A16.
+
+    ## References
+    vLLM 0.32.0 `compressed_tensors.py:792`, `:946`.
+    """
+    quant = facts.quant
+    if quant is None or not quant.is_compressed_tensors or quant.format != "mixed-precision":
+        return
+    without = [group.name for group in quant.groups if group.weights is not None and group.format is None]
+    if without:
+        yield Hit(
+            where=f"{_CONFIG}.config_groups.{without[0]}",
+            message=f"format is mixed-precision, but {', '.join(without)} has no format of its own",
+            hint="give each group its own format (int-quantized, pack-quantized, ...)",
+        )
+
+
+def weight_only_int_quantized(facts: Facts) -> Iterator[Hit]:
+    """Report weight-only integers under the format `int-quantized`.
+
+    ## What it checks
+    A group has integer weights, no quantized activations, and the format `int-quantized` or `naive-quantized`.
+
+    ## Why it hurts
+    vLLM asserts while it reads the config: *Assertion failed*, and nothing more. transformers loads it.
+
+    ## Example
+    W8A16 written with `"format": "int-quantized"`.
+
+    ## How to mend
+    Store weight-only integers packed: `ctq quantize --scheme W8A16`.
+
+    ## References
+    vLLM 0.32.0 `compressed_tensors.py:365`.
+    """
+    quant = facts.quant
+    for group in quant.groups if quant is not None and quant.is_compressed_tensors else ():
+        is_int = group.weights is not None and group.weights.type == "int"
+        if quant is not None and is_int and group.activations is None and quant.format_of(group) in _ASSERTED:
+            yield Hit(
+                where=f"{_CONFIG}.config_groups.{group.name}",
+                message=f"{group.name} is weight-only int{group.weights.num_bits if group.weights else ''} in the format "
+                f"{quant.format_of(group)}: vLLM stops with a bare assertion",
+                hint="quantize again with --scheme W8A16 (pack-quantized), or with activations (W8A8)",
+            )
+
+
+_ASSERTED = frozenset({"int-quantized", "naive-quantized", "float-quantized", "nvfp4-pack-quantized"})

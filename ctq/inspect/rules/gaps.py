@@ -1,0 +1,107 @@
+"""Finding what is not there: layers, experts and modules that their neighbours say should exist."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from math import prod
+from typing import TYPE_CHECKING
+
+from ctq.inspect.defects import BODY_LINEARS
+from ctq.inspect.grouping import NUMBER
+from ctq.recipe.kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.inspect.facts import Facts
+    from ctq.inspect.grouping import ModuleSet
+
+_LAYER_LISTS = ("layers", "h", "blocks")
+_ENCODERS = frozenset({"encoder", "decoder"})
+
+
+def missing_layers(facts: Facts) -> Iterator[str]:
+    """Yield decoder layers that ``num_hidden_layers`` promises and no module belongs to."""
+    count = facts.checkpoint.config.num_hidden_layers
+    stacks = _stacks(facts)
+    if count is None or len(stacks) != 1:
+        return
+    [(stack, present)] = stacks.items()
+    missing = sorted(set(range(count)) - present)
+    if len(missing) < count:
+        yield from (f"{stack}.{number}" for number in missing)
+
+
+def _stacks(facts: Facts) -> dict[str, set[int]]:
+    """Return the numbers of the layers that are there, by the name of their list."""
+    stacks: dict[str, set[int]] = defaultdict(set)
+    for entry in facts.entries:
+        before, found, _ = entry.modules.template.partition(f".{NUMBER}.")
+        words = before.split(".")
+        if not found or words[-1] not in _LAYER_LISTS or entry.kind in (Kind.TOWER, Kind.DRAFT, Kind.PROJECTOR):
+            continue
+        if not _ENCODERS & set(words):
+            stacks[before].update(numbers[0] for numbers in entry.modules.numbers)
+    return stacks
+
+
+def missing_experts(facts: Facts) -> Iterator[str]:
+    """Yield experts that other layers, or other parts of the same layer, have."""
+    for template, sets in _by_template(facts, numbers=2).items():
+        if ".experts." not in template or _is_complete(sets):
+            continue
+        found = {numbers for modules in sets for numbers in modules.numbers}
+        layers, experts = {layer for layer, _ in found}, {expert for _, expert in found}
+        for layer in sorted(layers):
+            yield from (
+                template.replace(NUMBER, str(layer), 1).replace(NUMBER, str(expert), 1)
+                for expert in sorted(experts)
+                if (layer, expert) not in found
+            )
+
+
+def _is_complete(sets: list[ModuleSet]) -> bool:
+    columns = zip(*(numbers for modules in sets for numbers in modules.numbers), strict=True)
+    return prod(len(set(column)) for column in columns) == sum(modules.count for modules in sets)
+
+
+def missing_modules(facts: Facts) -> Iterator[str]:
+    """Yield modules that one layer alone lacks, as a well-known linear layer or in the middle of the model."""
+    by_layer, templates = _by_layer(facts)
+    alike = Counter(frozenset(present) for present in by_layer.values())
+    for layer, present in sorted(by_layer.items()):
+        if alike[frozenset(present)] > 1:  # a kind of layer of its own, not damage
+            continue
+        for full in alike:
+            lacking = full - present
+            if present < full and len(lacking) == 1:
+                template = next(iter(lacking))
+                if _is_sure(template, templates[template], layer[1], len(by_layer)):
+                    yield template.replace(NUMBER, str(layer[1]), 1)
+                break
+
+
+def _by_layer(facts: Facts) -> tuple[dict[tuple[str, int], set[str]], Counter[str]]:
+    """Return which templates each layer has, and in how many layers each template occurs."""
+    by_layer: dict[tuple[str, int], set[str]] = defaultdict(set)
+    templates: Counter[str] = Counter()
+    for template, sets in _by_template(facts, numbers=1).items():
+        stack = template.partition(f".{NUMBER}.")[0]
+        for modules in sets:
+            for numbers in modules.numbers:
+                by_layer[stack, numbers[0]].add(template)
+        templates[template] = sum(modules.count for modules in sets)
+    return by_layer, templates
+
+
+def _is_sure(template: str, count: int, layer: int, layers: int) -> bool:
+    """Trust a gap in a well-known linear layer, or in the middle of the model where all other layers have the module."""
+    return template.rpartition(".")[2] in BODY_LINEARS or (count == layers - 1 and 0 < layer < layers - 1)
+
+
+def _by_template(facts: Facts, *, numbers: int) -> dict[str, list[ModuleSet]]:
+    sets: dict[str, list[ModuleSet]] = defaultdict(list)
+    for entry in facts.entries:
+        if entry.modules.template.count(NUMBER) == numbers and entry.kind not in (Kind.DRAFT,):
+            sets[entry.modules.template].append(entry.modules)
+    return sets

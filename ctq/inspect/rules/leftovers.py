@@ -1,0 +1,104 @@
+"""FIL: files beside the weights, and what the file system says of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.checkpoint.faults import FaultKind
+from ctq.inspect.rules.files import one_of_kind
+from ctq.inspect.rules.rule import Hit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.inspect.facts import Facts
+
+
+def wrong_total_size(facts: Facts) -> Iterator[Hit]:
+    """Report an index whose `total_size` is not the size of the tensors.
+
+    ## What it checks
+    `metadata.total_size` of the index against the bytes of all tensors.
+
+    ## Why it hurts
+    Loaders plan memory and progress by it; a wrong one shows that the index was not written for these shards.
+
+    ## Example
+    The dense model's total beside quantized shards, or 0.
+
+    ## How to mend
+    Write the index again from the shards.
+
+    ## References
+    huggingface_hub `serialization`.
+    """
+    yield from one_of_kind(facts, FaultKind.TOTAL_SIZE, "write the index again from the shards")
+
+
+def pickle_beside(facts: Facts) -> Iterator[Hit]:
+    """Report pickles beside the weights.
+
+    ## What it checks
+    Files ending in `.bin`, `.pt`, `.pth`, `.ckpt` or `.pkl`.
+
+    ## Why it hurts
+    Loading a pickle runs code. Beside a quantized checkpoint it is also the dense model once more, uploaded and downloaded with it.
+
+    ## Example
+    `pytorch_model.bin` or `training_args.bin` in a release folder.
+
+    ## How to mend
+    Remove it from the release.
+
+    ## References
+    Python's `pickle` documentation, the warning at its top.
+    """
+    yield from one_of_kind(facts, FaultKind.PICKLE, "remove it from the release")
+
+
+def link_outside(facts: Facts) -> Iterator[Hit]:
+    """Note links that lead out of the folder.
+
+    ## What it checks
+    Symbolic links to files elsewhere, other than those of the hub's cache.
+
+    ## Why it hurts
+    A copy of the folder does not hold what the links stand for, and what is inspected here may be replaced there.
+
+    ## Example
+    `model.safetensors -> /scratch/run7/model.safetensors`.
+
+    ## How to mend
+    Copy the file into the folder before publishing it.
+
+    ## References
+    `cp --dereference`.
+    """
+    yield from one_of_kind(facts, FaultKind.LINK_OUTSIDE, "copy the file into the folder before publishing it")
+
+
+def unreadable_mode(facts: Facts) -> Iterator[Hit]:
+    """Report files that only their owner can read.
+
+    ## What it checks
+    The mode bits of the weights, the index and the config in a local folder: neither group nor others may read.
+
+    ## Why it hurts
+    A server that runs as another user fails to start, with a permission error that nobody expects from a model.
+
+    ## Example
+    `model-00001-of-00002.safetensors` with mode 0600, as temporary files get it.
+
+    ## How to mend
+    `chmod a+r` the files.
+
+    ## References
+    safetensors issue #782.
+    """
+    if facts.unreadable:
+        more = f" and {len(facts.unreadable) - 1} more" if len(facts.unreadable) > 1 else ""
+        yield Hit(
+            where=facts.unreadable[0],
+            message=f"{facts.unreadable[0]}{more}: only the owner may read it",
+            hint="chmod a+r the files",
+        )

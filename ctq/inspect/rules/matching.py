@@ -1,0 +1,241 @@
+"""CFG: targets and ignore entries that reach nothing, or that engines read in different ways."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from ctq.findings import Severity
+from ctq.inspect.entries import KNOWN_CLASSES, State
+from ctq.inspect.fold import counted_name
+from ctq.inspect.rules.rule import Hit
+from ctq.recipe.fused import FUSED_PARTS
+from ctq.recipe.kinds import Kind
+from ctq.recipe.match import REGEX_PREFIX, matches_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ctq.inspect.entries import Entry
+    from ctq.inspect.facts import Facts
+    from ctq.inspect.patterns import PatternList
+
+_CONFIG = "config.json: quantization_config"
+
+
+def unmatched_target(facts: Facts) -> Iterator[Hit]:
+    """Report a target that reaches no module.
+
+    ## What it checks
+    A target that is a name or a `re:` pattern matches no module of the files, nor a tied head. Names of classes are left alone:
+    headers cannot show them.
+
+    ## Why it hurts
+    Nothing is quantized by it, silently; engines do not warn.
+
+    ## Example
+    `"targets": ["model.layers.0.mlp.down_prj"]`, or a regular expression without its `re:`.
+
+    ## How to mend
+    Correct the pattern, or remove it. Names are compared whole: write `re:.*NAME$` for a part.
+
+    ## References
+    compressed-tensors PR #866.
+    """
+    for pattern in _unused(facts.patterns.targets, facts):
+        if not _may_be_class(pattern):
+            yield Hit(
+                where=f"{_CONFIG}.config_groups",
+                message=f"target `{pattern}` matches no module{_missing_prefix(pattern)}",
+                hint="correct or remove it; names are compared whole, `re:.*NAME$` matches their end",
+            )
+
+
+def unmatched_ignore(facts: Facts) -> Iterator[Hit]:
+    """Report an `ignore` entry that excludes nothing.
+
+    ## What it checks
+    An entry of `ignore` that is a name or a `re:` pattern matches no module of the files, nor a tied head.
+
+    ## Why it hurts
+    What it was meant to keep dense is expected to be quantized. An entry that differs from a module's name only in what stands
+    before it is a note: tools and engines name the wrappers of multimodal models differently.
+
+    ## Example
+    `"ignore": ["lm_head"]` in a model whose head is `language_model.lm_head`; `".*mlp.gate"` without `re:`.
+
+    ## How to mend
+    Correct the entry, or remove it.
+
+    ## References
+    llm-compressor issue #1428, PR #2803; compressed-tensors PR #866.
+    """
+    for pattern in _unused(facts.patterns.ignore, facts):
+        if _may_be_class(pattern) and pattern != "lm_head":
+            continue
+        near = _differs_in_prefix(pattern, facts)
+        yield Hit(
+            where=f"{_CONFIG}.ignore",
+            message=f"ignore `{pattern}` matches no module{_missing_prefix(pattern)}"
+            + (f" (the files have `{near}`)" if near else ""),
+            hint="correct or remove it; names are compared whole, `re:.*NAME$` matches their end",
+            severity=Severity.NOTE if near else None,
+        )
+
+
+def _unused(patterns: PatternList, facts: Facts) -> list[str]:
+    """Return patterns that match no module; parents of modules count, since tools list them too."""
+    return [
+        pattern
+        for pattern in patterns.patterns
+        if pattern not in patterns.used
+        and pattern not in patterns.invalid
+        and pattern not in KNOWN_CLASSES
+        and not _matches_container(pattern, facts)
+    ]
+
+
+def _matches_container(pattern: str, facts: Facts) -> bool:
+    """Tell whether a pattern matches a module that only holds others (``model.layers.0.mlp``), which has no tensors of its own."""
+    if not pattern.startswith(REGEX_PREFIX):
+        prefix = pattern + "."
+        return any(name.startswith(prefix) for entry in facts.entries for name in entry.modules.names)
+    containers = {
+        name[:index]
+        for entry in facts.entries
+        for name in (entry.modules.names[0], entry.modules.names[-1])
+        for index, character in enumerate(name)
+        if character == "."
+    }
+    return any(matches_name(container, pattern) for container in containers)
+
+
+def _may_be_class(pattern: str) -> bool:
+    """Tell whether a target may be the name of a class that headers cannot show: capitalised, without dots."""
+    return pattern.isidentifier() and not pattern.islower()
+
+
+def _missing_prefix(pattern: str) -> str:
+    looks_regular = not pattern.startswith(REGEX_PREFIX) and any(mark in pattern for mark in ("*", "\\", "$", "^", "["))
+    return ": it looks like a regular expression without `re:`" if looks_regular else ""
+
+
+def _differs_in_prefix(pattern: str, facts: Facts) -> str | None:
+    words = pattern.removeprefix(REGEX_PREFIX).split(".")
+    if pattern.startswith(REGEX_PREFIX) or len(words) < 3:
+        return None
+    tail = "." + ".".join(words[-3:])
+    return next((name for entry in facts.entries for name in entry.modules.names if name.endswith(tail)), None)
+
+
+def ambiguous_targets(facts: Facts) -> Iterator[Hit]:
+    """Report a module that targets of different groups reach in a way that engines decide differently.
+
+    ## What it checks
+    Two regular expressions of groups with different schemes match the same module.
+
+    ## Why it hurts
+    compressed-tensors takes the first by the alphabet, vLLM the first in the config: with the loser's scheme the tensors do not
+    fit.
+
+    ## Example
+    `re:.*proj$` (W4A16) in one group and `re:.*down_proj$` (W8A8) in another.
+
+    ## How to mend
+    Narrow one of the two patterns.
+
+    ## References
+    compressed-tensors 0.17.0 `match_targets`; vLLM 0.32.0 `find_matched_target`.
+    """
+    quant = facts.quant
+    if quant is None or not quant.is_compressed_tensors or len(quant.groups) < 2:  # one group cannot disagree
+        return
+    regexes = [(group, target) for group in quant.groups for target in group.targets if target.startswith(REGEX_PREFIX)]
+    for entry in facts.entries:
+        if entry.group is None or not entry.match.declared or not (entry.match.target or "").startswith(REGEX_PREFIX):
+            continue
+        name = entry.modules.names[0]
+        for group, target in regexes:
+            if target in facts.patterns.targets.invalid or not matches_name(name, target):
+                continue
+            if (group.weights, group.activations) != (entry.group.weights, entry.group.activations):
+                yield Hit(
+                    where=name,
+                    message=f"`{entry.match.target}` and `{target}` both reach {counted_name(entry.modules)}, with different "
+                    "schemes: engines do not agree on which counts",
+                    hint="narrow one of the two targets",
+                )
+                return
+            break  # the first in the config, which is vLLM's choice
+
+
+def fused_parts_differ(facts: Facts) -> Iterator[Hit]:
+    """Report parts of one fused layer that do not share a scheme.
+
+    ## What it checks
+    q, k and v, gate and up, or the experts of one layer: some quantized and some dense, or with different schemes.
+
+    ## Why it hurts
+    Engines load them into one parameter. vLLM raises *Found different quantization schemes for the shards*, or takes the first
+    part's scheme for all.
+
+    ## Example
+    `"ignore": ["model.layers.0.self_attn.q_proj"]` with k and v quantized.
+
+    ## How to mend
+    Quantize or ignore all parts of a fused layer together.
+
+    ## References
+    vLLM 0.32.0 `compressed_tensors/utils.py:65`.
+    """
+    healthy = [entry for entry in facts.entries if entry.diagnosis is None and not entry.is_head]
+    for parent, leaves, parts in _fusions(healthy):
+        kinds = {_scheme(entry) for entry in parts}
+        if len(kinds) > 1 and facts.is_compressed_tensors:
+            words = ", ".join(dict.fromkeys(f"{entry.modules.leaf} {_words(entry)}" for entry in parts))
+            yield Hit(
+                where=parent,
+                message=f"engines fuse {' and '.join(leaves)} of {parent}, but they differ: {words}",
+                hint="quantize or ignore all parts of a fused layer together",
+            )
+            return
+
+
+_SURE_FUSIONS = FUSED_PARTS[:2]
+"""Parts that vLLM fuses in nearly every model that has them: q, k, v and gate, up."""
+
+
+def _fusions(entries: Sequence[Entry]) -> Iterator[tuple[str, tuple[str, ...], list[Entry]]]:
+    """Yield each parent whose fused parts lie in more than one kind of entry, once for each kind of parent."""
+    by_parent: dict[tuple[str, tuple[str, ...]], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.kind is not Kind.LINEAR:
+            continue
+        for leaves in _SURE_FUSIONS:
+            if entry.modules.leaf in leaves:
+                by_parent[entry.modules.template.rpartition(".")[0], leaves].append(entry)
+    for (_, leaves), parts in by_parent.items():
+        if len({_scheme(entry) for entry in parts}) < 2:  # all alike, whatever the layer
+            continue
+        yield from _differing(leaves, parts)
+
+
+def _differing(leaves: tuple[str, ...], parts: Sequence[Entry]) -> Iterator[tuple[str, tuple[str, ...], list[Entry]]]:
+    owners: dict[str, list[Entry]] = defaultdict(list)
+    for entry in parts:
+        for name in entry.modules.names:
+            owners[name.rpartition(".")[0]].append(entry)
+    for parent, members in owners.items():
+        if len({_scheme(entry) for entry in members}) > 1:
+            yield parent, leaves, members
+
+
+def _scheme(entry: Entry) -> object:
+    args = entry.group.weights if entry.group is not None and entry.match.declared else None
+    activations = entry.group.activations if entry.group is not None and entry.match.declared else None
+    return entry.state is State.QUANTIZED, args, activations
+
+
+def _words(entry: Entry) -> str:
+    args = entry.group.weights if entry.group is not None and entry.state is State.QUANTIZED else None
+    return f"{args.type}{args.num_bits}" if args is not None else "dense"

@@ -1,0 +1,77 @@
+"""A rule as a value: a code, a function over facts, and the documentation in its docstring."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctq.inspect.fold import counted_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ctq.findings import Severity
+    from ctq.inspect.entries import Entry
+    from ctq.inspect.facts import Facts
+
+HEADINGS = ("What it checks", "Why it hurts", "Example", "How to mend", "References")
+"""The sections of every rule's docstring, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """What a rule found: a place, what is wrong there, and what to do; ``severity`` where it is not the rule's own."""
+
+    where: str
+    message: str
+    hint: str
+    severity: Severity | None = None
+
+
+Check = Callable[["Facts"], Iterator[Hit]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One row of the table.
+
+    ``severity`` is the gravest that its findings have. It stays silent when a rule in ``unless`` found something, of which its own
+    findings would be consequences.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    check: Check
+    unless: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """The first line of the documentation."""
+        return self._doc.split("\n", 1)[0]
+
+    @property
+    def sections(self) -> dict[str, str]:
+        """The documentation by heading."""
+        pieces = re.split(r"^## (.+)$", self._doc, flags=re.MULTILINE)
+        return {pieces[i]: pieces[i + 1].strip() for i in range(1, len(pieces), 2)}
+
+    @property
+    def _doc(self) -> str:
+        return inspect.cleandoc(self.check.__doc__ or "")
+
+
+_MOST_NAMED = 3
+
+
+def listing(entries: Sequence[Entry]) -> str:
+    """Name sets of modules in a sentence: the first three, and how many more there are."""
+    names = [counted_name(entry.modules) for entry in entries[:_MOST_NAMED]]
+    rest = entries[_MOST_NAMED:]
+    if rest:
+        modules = sum(entry.modules.count for entry in rest)
+        names.append(f"{modules} more module{'s' if modules > 1 else ''}")
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

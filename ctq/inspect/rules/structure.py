@@ -1,0 +1,128 @@
+"""TEN: what is missing as a whole, and what does not fit the config's sizes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from ctq.inspect.grouping import NUMBER
+from ctq.inspect.rules.gaps import missing_experts, missing_layers, missing_modules
+from ctq.inspect.rules.rule import Hit
+from ctq.recipe.kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.inspect.entries import Entry
+    from ctq.inspect.facts import Facts
+
+_MOST_NAMED = 3
+
+
+def vocabulary_mismatch(facts: Facts) -> Iterator[Hit]:
+    """Report a head or an embedding whose rows are not the vocabulary's.
+
+    ## What it checks
+    Rows of the head and of the input embedding against `vocab_size`.
+
+    ## Why it hurts
+    vLLM asserts that they are equal; transformers refuses the shape.
+
+    ## Example
+    `lm_head.weight` [128256, 4096] under `"vocab_size": 128000`, after tokens were added to one and not to the other.
+
+    ## How to mend
+    Set `vocab_size` to the rows, or resize embedding and head together before quantizing.
+
+    ## References
+    vLLM 0.32.0 `vocab_parallel_embedding.py:515`.
+    """
+    vocabulary = facts.checkpoint.config.vocab_size
+    for entry in facts.entries:
+        rows = _rows(entry, facts)
+        if vocabulary is not None and rows is not None and rows != vocabulary:
+            name = entry.modules.names[0]
+            yield Hit(
+                where=name,
+                message=f"{name} has {rows} rows, vocab_size is {vocabulary}",
+                hint="set vocab_size to the rows, or resize embedding and head together before quantizing",
+            )
+            return
+
+
+def _rows(entry: Entry, facts: Facts) -> int | None:
+    """Return the rows of the head or of the one input embedding; others (positions, vision) have sizes of their own."""
+    name = entry.modules.names[0]
+    if not entry.is_head and facts.head.embedding != f"{name}.weight":
+        return None
+    part = next((entry.modules.parts[key] for key in ("weight", "weight_packed") if key in entry.modules.parts), None)
+    return part.shape[0] if part is not None and len(part.shape) == 2 else None  # a matrix
+
+
+def missing_module(facts: Facts) -> Iterator[Hit]:
+    """Report layers, experts or single modules that are missing from the files.
+
+    ## What it checks
+    Decoder layers up to `num_hidden_layers`, every expert of every layer, the other parts of a fused layer (k without q, gate
+    without up), and modules that all layers have but one.
+
+    ## Why it hurts
+    vLLM does not report parameters that were never loaded when a model is quantized: they stay uninitialised, and the model
+    serves garbage.
+
+    ## Example
+    Every `model.layers.N.self_attn.k_proj` but that of layer 17.
+
+    ## How to mend
+    Fetch or copy the checkpoint again, or quantize again from a complete original.
+
+    ## References
+    vLLM 0.32.0 `default_loader.py:507`; GPTQModel PR #3077.
+    """
+    names = [*missing_layers(facts), *missing_experts(facts), *missing_modules(facts)]
+    if names:
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        yield Hit(
+            where=names[0],
+            message=f"missing from the files: {', '.join(names[:_MOST_NAMED])}{more}",
+            hint="fetch the checkpoint again, or quantize again from a complete original",
+        )
+
+
+def uneven_layers(facts: Facts) -> Iterator[Hit]:
+    """Report a module whose shape differs in one layer alone.
+
+    ## What it checks
+    The dense shape of a module in every layer: exactly one layer differs from all others.
+
+    ## Why it hurts
+    Models build all layers alike: engines refuse the shape, or broadcast it.
+
+    ## Example
+    `model.layers.5.mlp.up_proj` with 2048 rows where all other layers have 11008.
+
+    ## How to mend
+    Fetch or copy the checkpoint again, or quantize again.
+
+    ## References
+    vLLM 0.32.0 `parameter.py`.
+    """
+    shapes: dict[str, dict[tuple[int, ...], list[str]]] = defaultdict(lambda: defaultdict(list))
+    for entry in facts.entries:
+        weight = entry.modules.parts.get("weight") or entry.modules.parts.get("weight_packed")
+        if weight is not None and entry.modules.template.count(NUMBER) == 1 and entry.kind is Kind.LINEAR:
+            shapes[f"{entry.modules.template} {entry.stored.form}"][weight.shape].extend(entry.modules.names)
+    for by_shape in shapes.values():
+        odd = [names[0] for names in by_shape.values() if len(names) == 1]
+        rest = max(len(names) for names in by_shape.values())
+        if len(by_shape) == 2 and len(odd) == 1 and rest > _FEWEST_LAYERS:  # two shapes, one of them once
+            yield Hit(
+                where=odd[0],
+                message=f"{odd[0]} has another shape than the same module in the {rest} other layers",
+                hint="fetch the checkpoint again, or quantize again",
+            )
+            return
+
+
+_FEWEST_LAYERS = 3
+"""With fewer others it cannot be told which is the odd one."""

@@ -1,0 +1,124 @@
+"""The table of rules: codes are never used again, and the order is the order of the documentation."""
+
+from __future__ import annotations
+
+from ctq.findings import Severity
+from ctq.inspect.rules import (
+    config,
+    deep,
+    files,
+    head,
+    leftovers,
+    matching,
+    parts,
+    schemes,
+    serving,
+    structure,
+    tensors,
+)
+from ctq.inspect.rules.rule import Check, Rule
+
+FAMILIES = {
+    "HED": "The head",
+    "CFG": "The quantization config",
+    "TEN": "Tensors",
+    "FIL": "Files",
+    "DEP": "Values of small tensors (`--deep`)",
+}
+
+_FILES = ("FIL001", "FIL003", "FIL004", "FIL006", "FIL008")
+"""Without all tensors at hand, nothing can be said about what is missing or unmatched."""
+_CONFIG = ("CFG001", "CFG003", "CFG004", "CFG005")
+"""A config that engines do not even read is judged no further."""
+
+
+def _rule(code: str, check: Check, severity: Severity = Severity.ERROR, *, unless: tuple[str, ...] = ()) -> Rule:
+    return Rule(code=code, name=check.__name__.replace("_", "-"), severity=severity, check=check, unless=unless)
+
+
+RULES: tuple[Rule, ...] = (
+    _rule("HED001", head.head_only_targeted_by_class, unless=_CONFIG),
+    _rule("HED002", head.quantized_head_ignored, unless=_CONFIG),
+    _rule("HED003", head.quantized_head_untargeted, unless=_CONFIG),
+    _rule("HED004", head.dense_head_targeted, unless=_CONFIG),
+    _rule("HED005", head.targeted_head_without_tensors, unless=(*_CONFIG, *_FILES)),
+    _rule("HED006", head.tie_flag_beside_quantized_head, Severity.WARNING, unless=_CONFIG),
+    _rule("HED007", serving.exact_target_misses_head, unless=_CONFIG),
+    _rule("HED008", head.catch_all_target_hits_embedding, unless=_CONFIG),
+    _rule("HED009", head.other_head_caught, unless=_CONFIG),
+    _rule(
+        "HED010",
+        serving.head_not_dispatched,
+        unless=(*_CONFIG, "CFG006", "CFG007", "CFG008", "CFG014", "CFG015", "HED001"),
+    ),
+    _rule("HED011", serving.head_not_as_expected),
+    _rule("HED012", serving.limits_of_a_quantized_head, Severity.NOTE),
+    _rule("CFG001", config.missing_quantization_config, unless=("FIL003",)),
+    _rule("CFG002", config.contradictory_quantization_configs, Severity.WARNING),
+    _rule("CFG003", config.invalid_quantization_config),
+    _rule("CFG004", config.invalid_pattern, unless=("CFG003",)),
+    _rule("CFG005", config.method_contradicts_tensors),
+    _rule("CFG006", config.mixed_precision_without_group_format, unless=_CONFIG),
+    _rule("CFG007", config.weight_only_int_quantized, unless=(*_CONFIG, "TEN009")),
+    _rule("CFG008", schemes.unsupported_scheme, unless=(*_CONFIG, "CFG007", "CFG012", "TEN009", "TEN012")),
+    _rule("CFG009", schemes.group_size_does_not_divide, unless=_CONFIG),
+    _rule("CFG010", schemes.scheme_without_kernel, Severity.NOTE, unless=(*_CONFIG, "CFG008", "TEN012")),
+    _rule("CFG011", config.status_not_compressed, Severity.WARNING, unless=(*_CONFIG, "TEN003")),
+    _rule("CFG012", schemes.group_activation_ordering, unless=_CONFIG),
+    _rule("CFG013", config.sparsity_config, unless=_CONFIG),
+    _rule("CFG014", schemes.refused_config, unless=(*_CONFIG, "CFG006", "CFG007", "CFG012", "CFG013", "TEN009")),
+    _rule("CFG015", matching.fused_parts_differ, unless=_CONFIG),
+    _rule("CFG016", matching.ambiguous_targets, Severity.WARNING, unless=(*_CONFIG, "TEN009", "TEN010", "TEN011")),
+    _rule(
+        "CFG017",
+        matching.unmatched_target,
+        Severity.WARNING,
+        unless=(*_CONFIG, *_FILES, "HED001", "HED003", "TEN004"),
+    ),
+    _rule(
+        "CFG018",
+        matching.unmatched_ignore,
+        Severity.WARNING,
+        unless=(*_CONFIG, *_FILES, "HED004", "HED009", "TEN006", "TEN007", "TEN008"),
+    ),
+    _rule("TEN001", tensors.missing_weight, unless=(*_CONFIG, *_FILES)),
+    _rule("TEN002", tensors.missing_weight_scale, unless=(*_CONFIG, *_FILES)),
+    _rule("TEN003", tensors.weights_not_compressed, unless=_CONFIG),
+    _rule("TEN004", tensors.quantized_but_undeclared, unless=_CONFIG),
+    _rule("TEN005", tensors.quantized_but_ignored, unless=_CONFIG),
+    _rule("TEN006", tensors.dense_but_declared_quantized, unless=_CONFIG),
+    _rule("TEN007", tensors.dense_layer_not_ignored, Severity.WARNING, unless=_CONFIG),
+    _rule("TEN008", tensors.draft_layers_not_ignored, Severity.WARNING, unless=_CONFIG),
+    _rule("TEN009", tensors.format_does_not_fit, unless=_CONFIG),
+    _rule("TEN010", parts.wrong_dtype, unless=_CONFIG),
+    _rule("TEN011", parts.wrong_shape, unless=_CONFIG),
+    _rule("TEN012", parts.missing_zero_point, unless=(*_CONFIG, *_FILES)),
+    _rule("TEN013", parts.missing_input_scale, unless=(*_CONFIG, *_FILES)),
+    _rule("TEN014", parts.missing_weight_shape, Severity.WARNING, unless=(*_CONFIG, *_FILES)),
+    _rule("TEN015", parts.extra_part, unless=_CONFIG),
+    _rule("TEN016", parts.embedding_quantized, unless=_CONFIG),
+    _rule("TEN017", parts.router_quantized, Severity.WARNING, unless=_CONFIG),
+    _rule("TEN018", parts.fused_experts_quantized, Severity.WARNING, unless=_CONFIG),
+    _rule("TEN019", structure.vocabulary_mismatch, unless=("TEN011",)),
+    _rule("TEN020", structure.missing_module, unless=_FILES),
+    _rule("TEN021", structure.uneven_layers, unless=("TEN011",)),
+    _rule("FIL001", files.unreadable_shard),
+    _rule("FIL002", files.config_missing),
+    _rule("FIL003", files.config_invalid),
+    _rule("FIL004", files.index_invalid),
+    _rule("FIL005", files.index_missing, Severity.WARNING),
+    _rule("FIL006", files.shard_missing),
+    _rule("FIL007", files.shard_unlisted, Severity.WARNING, unless=("FIL004",)),
+    _rule("FIL008", files.tensor_not_in_shard),
+    _rule("FIL009", files.tensor_not_in_index, Severity.WARNING),
+    _rule("FIL010", files.tensor_duplicate, Severity.WARNING),
+    _rule("FIL011", leftovers.wrong_total_size, Severity.WARNING),
+    _rule("FIL012", leftovers.pickle_beside, Severity.WARNING),
+    _rule("FIL013", leftovers.link_outside, Severity.NOTE),
+    _rule("FIL014", leftovers.unreadable_mode, Severity.WARNING),
+    _rule("DEP001", deep.non_finite_scale),
+    _rule("DEP002", deep.non_positive_scale),
+    _rule("DEP003", deep.absurd_scale, Severity.WARNING),
+    _rule("DEP004", deep.false_weight_shape, Severity.WARNING),
+)
+"""Every rule; ``unless`` names the rules of whose findings its own would be consequences."""
