@@ -21,7 +21,7 @@ from ctq.recipe.decide import Decisions, decide
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ctq.recipe.recipe import Recipe
+    from ctq.recipe.recipe import Observer, Recipe
     from ctq.recipe.schemes import Scheme
 
 METADATA = {"format": "pt"}
@@ -87,7 +87,7 @@ def build_plan(
         head=head,
         quantization_config=quantization,
         files=files,
-        tasks=tuple(_tasks(source, outputs, files)),
+        tasks=tuple(_tasks(source, outputs, files, recipe.observer)),
         documents=index | {"config.json": config},
         side_files=side_files(name for name in source.source.files if name not in source.source.links_outside),
         notes=(*head.notes, *strays),
@@ -168,7 +168,9 @@ def _metadata(source: Checkpoint) -> dict[str, str]:
     return dict(sorted(common | set(METADATA.items()) if "format" not in dict(common) else common))
 
 
-def _tasks(source: Checkpoint, outputs: list[_Output], files: Mapping[str, PlannedFile]) -> Iterator[Task]:
+def _tasks(
+    source: Checkpoint, outputs: list[_Output], files: Mapping[str, PlannedFile], observer: Observer
+) -> Iterator[Task]:
     places = {
         name: Place(file, start, end - start)
         for file, planned in files.items()
@@ -190,6 +192,7 @@ def _tasks(source: Checkpoint, outputs: list[_Output], files: Mapping[str, Plann
             scheme=output.scheme,
             source=origin,
             outputs={spec.name.removeprefix(f"{output.module}."): places[spec.name] for spec in output.specs},
+            observer=observer,
         )
     yield from _merged(copies)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,7 @@ def module_counts(plan: Plan) -> dict[str, dict[str, int]]:
 
 def sqnr_json(plan: Plan, summary: RunSummary) -> dict[str, Any]:
     """Return the worst and the median signal-to-noise ratio, and the head's."""
-    values = {name: stats.sqnr_db for name, stats in summary.modules.items() if stats.sqnr_db is not None}
+    values = {name: stats.sqnr_db for name, stats in summary.modules.items() if math.isfinite(stats.sqnr_db)}
     worst = min(values, key=lambda name: values[name], default=None)
     head = plan.decisions.head
     return {

@@ -14,7 +14,7 @@ from ctq.quantize.journal import Journal
 from ctq.quantize.provenance import fingerprint, provenance, provenance_json
 from ctq.quantize.side_files import PROVENANCE_NAME
 from ctq.quantize.stage import Stage, open_stage, publish
-from ctq.quantize.stream import ModuleStats, stream
+from ctq.quantize.stream import stream
 from ctq.quantize.units import units_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.writer import PlannedFile
     from ctq.quantize.job import Job
+    from ctq.quantize.kernels.stats import BlockStats
     from ctq.quantize.plan import Plan
 
 _SPARE_BYTES = 16 * 1024 * 1024
@@ -36,7 +37,7 @@ class RunSummary:
     seconds: float
     nbytes_read: int
     resumed_units: int
-    modules: Mapping[str, ModuleStats]
+    modules: Mapping[str, BlockStats]
 
 
 def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) -> RunSummary:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ctq import events
 from ctq.quantize.copying import copy_range
-from ctq.quantize.rows import ModuleStats, RowWriter
+from ctq.quantize.rows import quantize_unit
 from ctq.quantize.units import CopyUnit, RowUnit, Unit
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctq.quantize.journal import Journal
-
-__all__ = ["ModuleStats", "stream"]
+    from ctq.quantize.kernels.stats import BlockStats
 
 
 class _Files:
@@ -51,7 +50,7 @@ class _Stream:
         self.source, self.target = files
         self.journal = journal
         self.stopped = threading.Event()
-        self.modules: dict[str, ModuleStats] = {}
+        self.modules: dict[str, BlockStats] = {}
         self._pending = pending
         self._lock = threading.Lock()
 
@@ -59,7 +58,7 @@ class _Stream:
         with self._lock:
             return None if self.stopped.is_set() else next(self._pending, None)
 
-    def finished(self, index: int, unit: Unit, stats: ModuleStats | None) -> None:
+    def finished(self, index: int, unit: Unit, stats: BlockStats | None) -> None:
         self.journal.mark(index)
         if stats is not None and isinstance(unit, RowUnit):
             with self._lock:
@@ -75,7 +74,7 @@ def stream(
     workers: int,
     journal: Journal,
     on_event: events.OnEvent,
-) -> dict[str, ModuleStats]:
+) -> dict[str, BlockStats]:
     """Carry out every unit that the journal does not know as done, and return what was learned of each module.
 
     Raises:
@@ -89,9 +88,8 @@ def stream(
         files = (_Files(stack, source, os.O_RDONLY), _Files(stack, target, os.O_WRONLY))
         shared = _Stream(iter(pending), files, journal)
         pool = stack.enter_context(ThreadPoolExecutor(workers, thread_name_prefix="ctq"))
-        stack.callback(
-            shared.stopped.set
-        )  # runs before the pool waits: an interrupt stops the threads after their unit
+        # Called before the pool waits for its threads, so that an interrupt stops them after their block.
+        stack.callback(shared.stopped.set)
         futures = [pool.submit(_work, shared, on_event) for _ in range(min(workers, len(pending)))]
         finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
         shared.stopped.set()
@@ -102,7 +100,6 @@ def stream(
 
 
 def _work(shared: _Stream, on_event: events.OnEvent) -> None:
-    writer = RowWriter()
     while (entry := shared.next()) is not None:
         index, unit = entry
         if isinstance(unit, CopyUnit):
@@ -110,7 +107,9 @@ def _work(shared: _Stream, on_event: events.OnEvent) -> None:
             stats = None
         else:
             files = {place.file: shared.target[place.file] for place in unit.task.outputs.values()}
-            stats = writer.run(unit, shared.source[unit.task.source.file], files, stopped=shared.stopped)
+            stats = quantize_unit(
+                unit, source=shared.source[unit.task.source.file], targets=files, stopped=shared.stopped
+            )
         if shared.stopped.is_set():
             return
         shared.finished(index, unit, stats)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.writer import TensorSpec
 
 if TYPE_CHECKING:
+    from ctq.recipe.recipe import Observer
     from ctq.recipe.schemes import Scheme
 
 
@@ -41,6 +42,7 @@ class QuantizeTask:
     scheme: Scheme
     source: Place
     outputs: dict[str, Place]
+    observer: Observer = "minmax"
 
 
 Task = CopyTask | QuantizeTask

@@ -139,6 +139,8 @@ def _named_by_target(module: str, recipe: Recipe) -> bool:
 def _unmatched(recipe: Recipe, modules: Sequence[Decision], head: Head | None) -> Iterator[Problem]:
     for group in recipe.body:
         for target in group.targets:
+            if target in LINEAR_CLASSES:
+                continue  # the default: a model without linear layers may still have a head to quantize
             hits = [decision for decision in modules if _matches(decision, target)]
             if any(decision.kind is Kind.LINEAR for decision in hits) or (head and matches_name(head.name, target)):
                 continue

@@ -157,7 +157,8 @@ class Classifier:
     def _is_fused_experts(self, tensor: TensorInfo) -> bool:
         if len(tensor.shape) != 3 or tensor.dtype not in FLOAT_SOURCES:  # [experts, out, in]
             return False
-        return "experts" in tensor.name.split(".") or tensor.shape[0] == self._experts
+        parts = tensor.name.split(".")
+        return "experts" in parts or (parts[-1] == "weight" and tensor.shape[0] == self._experts)
 
 
 def leaf_pattern(module: str) -> str:

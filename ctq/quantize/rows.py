@@ -1,0 +1,129 @@
+"""One thread's way through a weight's rows: read a block, quantize it in one pass, write what it becomes.
+
+A block is read into a buffer that fits the core's cache, so that the kernel finds it there and the weight passes through memory
+once; the buffers are the thread's own and are used again from block to block. Scales are kept until the unit ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ctq.errors import CheckpointError
+from ctq.quantize.copying import read_into, write_fully
+from ctq.quantize.kernels.quantize import NUMPY_TYPES, BlockOutput, allocate_output, quantize_block
+from ctq.quantize.kernels.spec import KernelSpec, block_shape
+from ctq.quantize.kernels.stats import BlockStats
+from ctq.quantize.units import ROW_MULTIPLE
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ctq.quantize.kernels.spec import SourceDtype
+    from ctq.quantize.tasks import Place, QuantizeTask
+    from ctq.quantize.units import RowUnit
+
+_VALUES = {"int-quantized": "weight", "pack-quantized": "weight_packed"}
+BLOCK_BYTES = 512 * 1024
+"""Source bytes of a block; half of it again is written, and both should stay in a core's second-level cache."""
+
+
+def quantize_unit(unit: RowUnit, *, source: int, targets: Mapping[str, int], stopped: threading.Event) -> BlockStats:
+    """Read the unit's rows from the open file ``source``, write what they become to the open files ``targets``, return statistics.
+
+    Raises:
+        CheckpointError: a weight is not finite.
+        OSError: reading or writing fails.
+
+    """
+    task = unit.task
+    spec = kernel_spec(task)
+    step = _rows_in_block(task, unit)
+    block = np.empty((step, task.columns), NUMPY_TYPES[task.dtype])
+    values = allocate_output(spec, step, task.columns).values
+    kept = _kept(spec, unit)
+    stats = BlockStats()
+    for start in range(unit.start, unit.stop, step):
+        if stopped.is_set():
+            return stats
+        rows = block[: min(step, unit.stop - start)]
+        read_into(source, rows.data.cast("B"), task.source.offset + start * rows.nbytes // len(rows))
+        out = _part(values, kept, start - unit.start, len(rows))
+        found = quantize_block(rows, spec, out)
+        if found.nonfinite:
+            raise _not_finite(task, start, found)
+        stats = stats + found
+        _write(out.values, task.outputs[_VALUES[task.scheme.format]], start, targets)
+    _write_kept(kept, unit, targets)
+    return stats
+
+
+def kernel_spec(task: QuantizeTask) -> KernelSpec:
+    """Return what the kernels are asked for a task."""
+    weights = task.scheme.weights
+    return KernelSpec(
+        dtype=cast("SourceDtype", task.dtype),
+        strategy="group" if weights.group_size else "channel",
+        group_size=weights.group_size,
+        symmetric=weights.symmetric,
+        packed=task.scheme.format == "pack-quantized",
+        observer=task.observer,
+        num_bits=weights.num_bits,
+    )
+
+
+def _rows_in_block(task: QuantizeTask, unit: RowUnit) -> int:
+    row_bytes = max(1, task.source.nbytes // max(1, task.rows))
+    return min(unit.stop - unit.start, max(ROW_MULTIPLE, BLOCK_BYTES // row_bytes // ROW_MULTIPLE * ROW_MULTIPLE))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Scales, and zero points where there are any, of a whole unit."""
+
+    scale: NDArray[Any]
+    zero_point: NDArray[Any] | None
+
+
+def _kept(spec: KernelSpec, unit: RowUnit) -> _Kept:
+    shape = block_shape(spec, unit.stop - unit.start, unit.task.columns)
+    zero = shape.zero_point
+    return _Kept(
+        np.empty(shape.scale.shape, NUMPY_TYPES[shape.scale.dtype]),
+        None if zero is None else np.empty(zero.shape, NUMPY_TYPES[zero.dtype]),
+    )
+
+
+def _part(values: NDArray[Any], kept: _Kept, start: int, rows: int) -> BlockOutput:
+    """Return the arrays of one block: the first rows of ``values``, and its own place in what is kept."""
+    zero = kept.zero_point
+    first, last = start // ROW_MULTIPLE, -(-(start + rows) // ROW_MULTIPLE)
+    return BlockOutput(values[:rows], kept.scale[start : start + rows], None if zero is None else zero[first:last])
+
+
+def _write_kept(kept: _Kept, unit: RowUnit, targets: Mapping[str, int]) -> None:
+    outputs = unit.task.outputs
+    _write(kept.scale, outputs["weight_scale"], unit.start, targets)
+    if kept.zero_point is not None:
+        _write(kept.zero_point, outputs["weight_zero_point"], unit.start // ROW_MULTIPLE, targets)
+    if "weight_shape" in outputs and unit.start == 0:
+        _write(np.array([[unit.task.rows, unit.task.columns]], np.int64), outputs["weight_shape"], 0, targets)
+
+
+def _write(array: NDArray[Any], place: Place, row: int, targets: Mapping[str, int]) -> None:
+    """Write whole rows of one output tensor at the place of its row ``row``."""
+    if array.size:
+        write_fully(targets[place.file], array.data.cast("B"), place.offset + row * array.nbytes // len(array))
+
+
+def _not_finite(task: QuantizeTask, start: int, found: BlockStats) -> CheckpointError:
+    row, column = divmod(found.first_nonfinite or 0, task.columns)
+    return CheckpointError(
+        f"{task.source.file}: tensor '{task.tensor}' holds a weight that is not finite (row {start + row}, column {column})",
+        hint="the checkpoint is damaged: fetch it again, or --ignore this layer",
+    )
