@@ -1,0 +1,132 @@
+"""All other modules through the same dispatch, from headers: what the engine would refuse or leave uninitialised. Pure.
+
+Modules are taken as sets of alike ones (``ctq.inspect``), fused as the engine's models fuse them, and each set is asked for by its
+first and its last name. Where a multimodal model's names in the engine differ from those in the files, nothing is judged here: the
+files against the config remains, which inspection does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.layers import (
+    ColumnParallelLinear,
+    FusedMoE,
+    LayerSpec,
+    MergedColumnParallelLinear,
+    QKVParallelLinear,
+    RowParallelLinear,
+)
+from ctq.inspect.forms import COMPRESSED, Form
+from ctq.recipe.kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ctq.engines.dispatch import DispatchConfig
+    from ctq.inspect.entries import Entry
+    from ctq.inspect.facts import Facts
+
+_EXPERT = re.compile(r"(?P<layer>.*\.experts)\.\d+\.(?P<part>\w+)$")
+_ROW_PARALLEL = frozenset({"o_proj", "down_proj", "out_proj", "dense", "dense_4h_to_h", "w2", "fc2", "c_proj"})
+_PROJECTIONS = (("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2"))
+"""An expert's gate, up and down projection, under the two sets of names that checkpoints use."""
+_PARTS = {
+    "W8A8Int8": frozenset({"weight", "weight_scale"}),
+    "WNA16": frozenset({"weight_packed", "weight_scale"}),
+    "W8A8Fp8": frozenset({"weight", "weight_scale"}),
+    "W8A16Fp8": frozenset({"weight", "weight_scale"}),
+}
+"""Parameters of a scheme that must not stay uninitialised; of other schemes only the dispatch is judged."""
+_INT8_WEIGHTS = {"W8A8Int8": Form.INT, "WNA16": Form.PACKED}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLayer:
+    """A layer of the engine's model: its class and the name that it is looked up under."""
+
+    spec: LayerSpec
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyFault:
+    """One thing that the engine would do wrong or refuse, and the modules of the files that it concerns."""
+
+    message: str
+    unexpected: tuple[str, ...] = ()
+    never_loaded: tuple[str, ...] = ()
+
+
+def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
+    """Yield what is wrong with the modules beside the head."""
+    if any(path for path, _ in facts.checkpoint.config.text_levels):
+        return
+    names = {name for entry in facts.entries for name in entry.modules.names}
+    seen: set[str] = set()
+    for entry in facts.entries:
+        if entry.is_head or entry.kind is not Kind.LINEAR or not _is_judged(entry):
+            continue
+        for module in dict.fromkeys((entry.modules.names[0], entry.modules.names[-1])):
+            layer = engine_layer(module, names, quant.fused_mapping)
+            fault = _fault(entry, module, layer, quant)
+            if fault is not None and fault.message not in seen:
+                seen.add(fault.message)
+                yield fault
+
+
+def engine_layer(module: str, names: Iterable[str], fused: Mapping[str, tuple[str, ...]]) -> EngineLayer:
+    """Return the layer of the engine that holds ``module``; ``names`` are all modules of the files."""
+    expert = _EXPERT.match(module)
+    if expert:
+        projections = next((row for row in _PROJECTIONS if expert["part"] in row), _PROJECTIONS[0])
+        return EngineLayer(FusedMoE(projections=projections), expert["layer"])
+    parent, _, leaf = module.rpartition(".")
+    for key, parts in fused.items():
+        if leaf in parts and len(parts) > 1 and all(f"{parent}.{part}" in names for part in parts):
+            spec = QKVParallelLinear() if key == "qkv_proj" else MergedColumnParallelLinear()
+            return EngineLayer(spec, f"{parent}.{key}")
+    return EngineLayer(RowParallelLinear() if leaf in _ROW_PARALLEL else ColumnParallelLinear(), module)
+
+
+def _is_judged(entry: Entry) -> bool:
+    return entry.stored.form in COMPRESSED or entry.stored.form is Form.DENSE
+
+
+def _fault(entry: Entry, module: str, layer: EngineLayer, quant: DispatchConfig) -> BodyFault | None:
+    try:
+        method = quant.get_quant_method(layer.spec, layer.prefix)
+    except DispatchError as error:
+        return BodyFault(message=f"refused at {layer.prefix}: {error.message}")
+    scheme = method.scheme if method else None
+    parts = entry.modules.parts
+    count = f" and {entry.modules.count - 1} more like it" if entry.modules.count > 1 else ""
+    if scheme is None:
+        if not entry.stored.is_quantized:
+            return None
+        scales = tuple(f"{module}.{part}" for part in parts if part.startswith("weight_"))
+        message = f"{module}{count} is stored quantized, but the engine builds {layer.prefix} dense"
+        return BodyFault(message=message, unexpected=scales)
+    return _stored_otherwise(entry, module, scheme, count)
+
+
+def _stored_otherwise(entry: Entry, module: str, scheme: str, count: str) -> BodyFault | None:
+    """Compare the parts in the files with those that the scheme creates."""
+    needed = _PARTS.get(scheme)
+    if needed is None:
+        return None
+    missing = tuple(f"{module}.{part}" for part in sorted(needed - entry.modules.parts.keys()))
+    form = _INT8_WEIGHTS.get(scheme)
+    if missing:
+        lost = ", ".join(missing)
+        message = (
+            f"{module}{count} is stored {entry.stored.form}, but the engine runs it as {scheme}: {lost} never loaded"
+        )
+        return BodyFault(message=message, never_loaded=missing)
+    if form is not None and entry.stored.form is not form:
+        message = f"{module}{count} is stored {entry.stored.form}, but the engine runs it as {scheme}"
+        return BodyFault(message=message)
+    return None

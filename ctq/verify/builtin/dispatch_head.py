@@ -1,0 +1,103 @@
+"""What vLLM's dispatch makes of the head of a checkpoint: its method, or the words of the refusal. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctq.engines.dispatch import DispatchConfig, Method
+from ctq.engines.fused import fused_mapping
+from ctq.engines.heads import HeadSupport, Reach, head_reach, head_support
+from ctq.engines.layers import ParallelLMHead
+from ctq.engines.vllm_matching import should_ignore_layer
+
+if TYPE_CHECKING:
+    from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.rules import EngineRules
+    from ctq.engines.scheme_predicates import SchemeArgs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadDispatch:
+    """The head in one release: the name that it is looked up under, its method, and why.
+
+    ``args`` are those of the method's scheme; ``guessed`` says that the architecture is not known, so that the name in the files is
+    taken for the name in the engine; ``support`` is what is known of the architecture's model class.
+    """
+
+    prefix: str
+    method: Method | None
+    args: SchemeArgs | None
+    reason: str
+    guessed: bool = False
+    support: HeadSupport | None = None
+
+    @property
+    def scheme(self) -> str | None:
+        """The scheme of a quantized head."""
+        return self.method.scheme if self.method else None
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the head gets a linear method with a scheme; what embeddings get does not run as a head."""
+        return self.method is not None and self.method.kind == "linear" and self.method.scheme is not None
+
+
+def dispatch_config(config: ModelConfig, rules: EngineRules, *, capability: int | None) -> DispatchConfig | None:
+    """Read the checkpoint's quantization config as vLLM does, or return None where there is none.
+
+    Raises:
+        DispatchError: vLLM refuses it.
+
+    """
+    raw = config.quantization
+    if raw is None:
+        return None
+    mapping = fused_mapping(config.architecture)
+    return DispatchConfig.from_quantization_config(raw, rules, fused_mapping=mapping, capability=capability)
+
+
+def dispatch_head(config: ModelConfig, quant: DispatchConfig | None, rules: EngineRules, *, name: str) -> HeadDispatch:
+    """Ask for the method of the head, which the files call ``name``.
+
+    Raises:
+        DispatchError: vLLM refuses the layer, or would refuse every layer.
+
+    """
+    support = head_support(config.architecture, rules.asked)
+    if quant is None:
+        return HeadDispatch(prefix=name, method=None, args=None, reason="no quantization config", support=support)
+    reach = head_reach(config.architecture, tuple(quant.schemes), inner=_inner(config), version=rules.asked)
+    prefix = name if reach.prefix is None else reach.prefix.replace("<idx>", "0")
+    if reach.status == "impossible":
+        return HeadDispatch(prefix=prefix, method=None, args=None, reason=reach.reason, support=support)
+    layer = ParallelLMHead()
+    method = quant.get_quant_method(layer, prefix)
+    found = quant.matched(layer, prefix) if method is not None and method.scheme is not None else None
+    return HeadDispatch(
+        prefix=prefix,
+        method=method,
+        args=found.args if found else None,
+        reason=_reason(quant, method, prefix, reach),
+        guessed=reach.prefix is None,
+        support=support,
+    )
+
+
+def _inner(config: ModelConfig) -> str | None:
+    """Return what names the text model inside a multimodal one: its architecture, else its model type."""
+    types = [level.get("model_type") for path, level in config.text_levels if path]
+    return config.inner_architecture or next((name for name in types if isinstance(name, str)), None)
+
+
+def _reason(quant: DispatchConfig, method: Method | None, prefix: str, reach: Reach) -> str:
+    shown = prefix or "the nameless head"
+    if method is not None and method.target:
+        return f"target `{method.target}` reaches {shown}"
+    if _is_ignored(quant, prefix):
+        return f"`ignore` holds {shown}"
+    return reach.reason if reach.status == "missed" else f"no target reaches {shown}"
+
+
+def _is_ignored(quant: DispatchConfig, prefix: str) -> bool:
+    return should_ignore_layer(prefix, quant.ignore or (), quant.fused_mapping, quant.rules)

@@ -1,0 +1,159 @@
+"""The builtin engine: vLLM's dispatch of a chosen release, its loading of the head, and the head run on real arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.heads import newest_vllm
+from ctq.engines.rules import rules_for
+from ctq.inspect.entries import State
+from ctq.recipe.quant_config import METHOD
+from ctq.verify.builtin.body import check_body
+from ctq.verify.builtin.dispatch_head import HeadDispatch, dispatch_config, dispatch_head
+from ctq.verify.builtin.head_loading import HeadLoading, plan_loading
+from ctq.verify.builtin.limits import wrong_logits
+from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ctq.engines.rules import EngineRules
+    from ctq.verify.builtin.body import BodyFault
+    from ctq.verify.engine_names import EngineName
+    from ctq.verify.subject import Subject
+
+NAME = "builtin"
+
+
+def ask_builtin(engine: EngineName, subject: Subject) -> EngineAnswer:
+    """Judge the checkpoint by vLLM's own rules, of ``engine.version`` or the newest known; no engine is needed.
+
+    Raises:
+        CheckpointError: a file cannot be read.
+        UsageError: the version is no version number, or the hidden states given do not fit.
+
+    """
+    rules = rules_for(engine.version or newest_vllm())
+    method = subject.facts.method
+    if method is not None and method != METHOD:
+        return unavailable(NAME, rules.asked, f"judges compressed-tensors alone; this checkpoint is {method}")
+    try:
+        return _ask(subject, rules)
+    except DispatchError as error:
+        return EngineAnswer(report=_failed(rules, f"vLLM {rules.asked} refuses it: {error.message}"))
+
+
+def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
+    config, name = subject.checkpoint.config, subject.facts.head.name or "lm_head"
+    quant = dispatch_config(config, rules, capability=None)
+    faults = list(check_body(subject.facts, quant)) if quant else []
+    if subject.facts.head.state is State.ABSENT:
+        return EngineAnswer(report=_headless(subject, rules, faults))
+    head = dispatch_head(config, quant, rules, name=name)
+    loading = plan_loading(subject.checkpoint, head, name=name, ranks=subject.request.tensor_parallel_size, rules=rules)
+    report = _report(subject, rules, head, loading)
+    reasons = [*_unmet(subject, head), *loading.reasons, *(fault.message for fault in faults)]
+    report = replace(
+        report,
+        unexpected=(*report.unexpected, *(name for fault in faults for name in fault.unexpected)),
+        never_loaded=(*report.never_loaded, *(name for fault in faults for name in fault.never_loaded)),
+    )
+    if reasons or not head.quantized:
+        return EngineAnswer(report=_judged(report, reasons))
+    return _with_runs(subject, head, loading, report)
+
+
+def _headless(subject: Subject, rules: EngineRules, faults: Sequence[BodyFault]) -> EngineReport:
+    reasons = ["the head is not quantized: the model has none"] if subject.expects_quantized else []
+    report = EngineReport(engine=NAME, version=rules.asked, device=None, status=Status.PASS)
+    return _judged(report, [*reasons, *(fault.message for fault in faults)])
+
+
+def _report(subject: Subject, rules: EngineRules, head: HeadDispatch, loading: HeadLoading) -> EngineReport:
+    name, found = subject.facts.head.name or "lm_head", loading.placements
+    missing = tuple(f"{name}.{part}" for part in found.missing)
+    return EngineReport(
+        engine=NAME,
+        version=rules.asked,
+        device=None,
+        status=Status.PASS,
+        quant_method=_METHODS[head.method.kind] if head.method and head.method.scheme else None,
+        scheme=f"CompressedTensors{head.scheme}" if head.scheme else None,
+        missing=missing,
+        unexpected=found.unexpected,
+        never_loaded=missing,
+    )
+
+
+_METHODS = {
+    "linear": "CompressedTensorsLinearMethod",
+    "embedding": "CompressedTensorsEmbeddingMethod",
+    "moe": "CompressedTensorsMoEMethod",
+    "kv_cache": "CompressedTensorsKVCacheMethod",
+}
+"""vLLM's classes of the methods (CT/compressed_tensors.py)."""
+
+
+def _unmet(subject: Subject, head: HeadDispatch) -> Iterator[str]:
+    if head.method is not None and head.method.kind == "embedding":
+        yield f"{head.reason}, but as an embedding, which fails at the first logits"
+    elif subject.expects_quantized and not head.quantized:
+        yield f"the head is not quantized: {head.reason}"
+    elif head.quantized and not subject.expects_quantized:
+        yield f"the head is quantized ({head.scheme}): {head.reason}"
+
+
+def _judged(report: EngineReport, reasons: Sequence[str]) -> EngineReport:
+    status = Status.FAIL if reasons else report.status
+    return replace(report, status=status, error="; ".join(reasons) or report.error)
+
+
+def _failed(rules: EngineRules, why: str) -> EngineReport:
+    return EngineReport(engine=NAME, version=rules.asked, device=None, status=Status.FAIL, error=why)
+
+
+def _with_runs(subject: Subject, head: HeadDispatch, loading: HeadLoading, report: EngineReport) -> EngineAnswer:
+    """Load and run the head: torch is imported only here."""
+    import torch
+
+    from ctq.verify.builtin.running import can_run, capability_of, choose_device, device_name, kernel_name, run_head
+
+    device = choose_device(subject.request.device)
+    if subject.request.device == "cuda" and device != "cuda":
+        return EngineAnswer(report=_undecided(report, "no CUDA device is here; --device cpu runs the head on the CPU"))
+    if not can_run(head, loading):
+        return EngineAnswer(
+            report=_undecided(report, f"{head.scheme} is dispatched, but its arithmetic is not known here")
+        )
+    too_old = _too_old(subject, report.version, capability_of(device))
+    if too_old:
+        return EngineAnswer(report=_judged(report, [too_old]))
+    report = replace(report, device=device_name(device), kernel=kernel_name(head))
+    try:
+        runs = run_head(subject, head, loading, device=device)
+    except torch.OutOfMemoryError as error:
+        return EngineAnswer(report=_undecided(report, f"no room on the device: {str(error).splitlines()[0]}"))
+    return EngineAnswer(report=_judged(report, _wrong(runs, head, subject)), runs=runs)
+
+
+def _too_old(subject: Subject, version: str | None, capability: int | None) -> str | None:
+    """Ask again with the capability of the GPU that is here; return the refusal, if any."""
+    if capability is None:
+        return None
+    rules = rules_for(version)
+    try:
+        quant = dispatch_config(subject.checkpoint.config, rules, capability=capability)
+        dispatch_head(subject.checkpoint.config, quant, rules, name=subject.facts.head.name or "lm_head")
+    except DispatchError as error:
+        return error.message
+    return None
+
+
+def _wrong(runs: Sequence[LogitsRun], head: HeadDispatch, subject: Subject) -> list[str]:
+    return [why for run in runs for why in wrong_logits(run, head.scheme, subject.request.limits)]
+
+
+def _undecided(report: EngineReport, why: str) -> EngineReport:
+    return replace(report, status=Status.UNAVAILABLE, error=why)

@@ -1,0 +1,128 @@
+"""What would be loaded into the head's parameters, and every reason for which that goes wrong. Pure, from headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctq.engines.dispatch_error import DispatchError
+from ctq.verify.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
+from ctq.verify.builtin.placement import Placements, place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.checkpoint.config import ModelConfig
+    from ctq.checkpoint.header import TensorInfo
+    from ctq.engines.rules import EngineRules
+    from ctq.verify.builtin.dispatch_head import HeadDispatch
+
+_DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32", "half": "F16", "float": "F32"}
+_WEIGHTS = ("weight", "weight_packed")
+_BIAS = "bias"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadLoading:
+    """The head's parameters and what the files bring for them.
+
+    ``parameters`` is None for a scheme whose parameters are not known here; ``reasons`` say why the head would be refused or served
+    wrong, one line each.
+    """
+
+    geometry: HeadGeometry
+    parameters: tuple[ParameterSpec, ...] | None
+    placements: Placements
+    reasons: tuple[str, ...]
+
+
+_NOTHING = Placements(loaded=(), missing=(), unexpected=(), refusals=(), converted=())
+
+
+def plan_loading(
+    checkpoint: Checkpoint, head: HeadDispatch, *, name: str, ranks: int, rules: EngineRules
+) -> HeadLoading:
+    """Plan the loading of the head that the files call ``name``; its module is the dense embedding's where it has no tensors."""
+    tensors = head_tensors(checkpoint, name)
+    geometry = _geometry(checkpoint.config, tensors, ranks)
+    try:
+        specs = head_parameters(head.scheme if head.quantized else None, head.args, geometry)
+    except DispatchError as error:
+        return HeadLoading(geometry=geometry, parameters=None, placements=_NOTHING, reasons=(str(error),))
+    if specs is None:
+        return HeadLoading(geometry=geometry, parameters=None, placements=_NOTHING, reasons=())
+    if (
+        not tensors and not head.quantized
+    ):  # tied and dense: the embedding's weight serves, and nothing of the head is loaded
+        return HeadLoading(geometry=geometry, parameters=specs, placements=_NOTHING, reasons=())
+    if _BIAS in tensors:  # the model class has a bias beside the weight, whatever the scheme
+        specs = (*specs, ParameterSpec(name=_BIAS, dtype=geometry.dtype, shape=(geometry.rows_per_rank,)))
+    dropped = _dropped(checkpoint.config, tensors, head, rules)
+    placements = place(specs, {} if dropped else tensors, geometry, rules=rules)
+    reasons = (dropped,) if dropped else tuple(_reasons(placements, name, quantized=head.quantized))
+    return HeadLoading(geometry=geometry, parameters=specs, placements=placements, reasons=reasons)
+
+
+def head_tensors(checkpoint: Checkpoint, name: str) -> dict[str, TensorInfo]:
+    """Return the tensors of the module ``name`` by part."""
+    inside = f"{name}."
+    return {
+        tensor.removeprefix(inside): info
+        for tensor, info in checkpoint.tensors.items()
+        if tensor.startswith(inside) and "." not in tensor.removeprefix(inside)
+    }
+
+
+def model_dtype(config: ModelConfig) -> str:
+    """Return the dtype that the model runs in, as safetensors spells it; bfloat16 where the config does not say."""
+    for _, level in reversed(config.text_levels):
+        for key in ("dtype", "torch_dtype"):
+            name = str(level.get(key, "")).removeprefix("torch.")
+            if name in _DTYPES:
+                return _DTYPES[name]
+    return "BF16"
+
+
+def _geometry(config: ModelConfig, tensors: Mapping[str, TensorInfo], ranks: int) -> HeadGeometry:
+    weight = next((tensors[part] for part in _WEIGHTS if part in tensors), None)
+    rows, columns = weight.shape if weight is not None and len(weight.shape) == 2 else (0, 0)  # a matrix
+    # OPT's head is narrower than its hidden states where a projection lies between.
+    hidden = config.text_int("word_embed_proj_dim") or config.hidden_size or columns
+    return HeadGeometry(vocabulary=config.vocab_size or rows, hidden=hidden, ranks=ranks, dtype=model_dtype(config))
+
+
+def _dropped(
+    config: ModelConfig, tensors: Mapping[str, TensorInfo], head: HeadDispatch, rules: EngineRules
+) -> str | None:
+    """Say why a tied head's own tensors are not loaded, or None.
+
+    Source: the model files' ``skip_prefixes`` up to 0.28; config/model.py 0.32.0:1242 from 0.29 on.
+    """
+    flags = list(config.tie_flags.values())
+    if not tensors or not flags or not flags[0] or not rules.skips_tied_head:
+        return None
+    ways = head.support.tie if head.support else "skip_prefixes"
+    if ways in ("ignored", "inner", ""):
+        return None
+    served = "the dense embedding is served" if "module_alias" in ways else "its parameters stay uninitialised"
+    return f"vLLM {rules.asked} drops the head's tensors, since tie_word_embeddings is true: {served}"
+
+
+def _reasons(found: Placements, name: str, *, quantized: bool) -> Iterator[str]:
+    if found.converted:
+        yield f"values change their meaning without a word: {', '.join(found.converted)}"
+    if found.unexpected:
+        kind = "quantized" if quantized else "dense"
+        yield f"the engine builds a {kind} head and has no parameter for {_names(found.unexpected)}"
+    if (
+        quantized
+    ):  # the sizes of a dense head are the architecture's own affair (OPT's is narrower than its hidden states)
+        yield from found.refusals
+    if found.missing:
+        names = [f"{name}.{part}" for part in found.missing]
+        yield f"never loaded, so served uninitialised: {_names(names)}"
+
+
+def _names(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,40 @@
+"""What a right head's logits keep to, by scheme; a shortfall becomes a reason in words. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.verify.report import LogitsRun
+    from ctq.verify.request import Limits
+
+Range = tuple[float, float]
+
+_ACTIVATIONS: dict[str, Range] = {"cosine": (0.99, 1.0), "slope": (0.98, 1.02), "relative_error": (0.0, 0.10)}
+_WEIGHT_ONLY: dict[str, Range] = {"cosine": (0.999, 1.0), "slope": (0.99, 1.01), "relative_error": (0.0, 0.02)}
+_REFERENCE: dict[str, Range] = {"cosine": (0.98, 1.0), "slope": (0.95, 1.05), "relative_error": (0.0, 0.20)}
+AGAINST_DEQUANTIZED: dict[str, dict[str, Range]] = {
+    "W8A8Int8": _ACTIVATIONS,
+    "W8A8Fp8": _ACTIVATIONS,
+    "WNA16": _WEIGHT_ONLY,
+    "W8A16Fp8": _WEIGHT_ONLY,
+}
+"""Against its own dequantized weights a head errs by its activations alone: about 1 % in int8, the model's dtype otherwise."""
+_ROUNDING = 1e-6
+
+
+def wrong_logits(run: LogitsRun, scheme: str | None, limits: Limits) -> Iterator[str]:
+    """Yield what is wrong with a run of the head, in words."""
+    whose = "its dequantized weights" if run.against == "dequantized" else "the reference's head"
+    if not run.finite:
+        yield "the head gives logits that are not finite"
+        return
+    ranges = AGAINST_DEQUANTIZED.get(scheme or "", _WEIGHT_ONLY) if run.against == "dequantized" else _REFERENCE
+    for name, (low, high) in ranges.items():
+        value = getattr(run, name)
+        if not low <= value <= high + _ROUNDING:
+            yield f"the head's logits differ from {whose}: {name.replace('_', ' ')} {value:.4g}"
+    if run.against == "reference" and run.top1 < limits.min_top1:
+        yield f"the head chooses the reference's token in {run.top1:.1%} of cases, --min-top1 asks for {limits.min_top1:.1%}"

@@ -1,0 +1,1 @@
+"""Every weight against the dense original, at disk speed and in bounded memory; no torch."""

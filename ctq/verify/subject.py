@@ -1,0 +1,65 @@
+"""The checkpoint under verification, opened once: its facts, what is expected of its head, and the reference beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctq.checkpoint.checkpoint import open_checkpoint, require_sound
+from ctq.checkpoint.source import LocalFolder
+from ctq.inspect.facts import collect_facts
+
+if TYPE_CHECKING:
+    from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.inspect.facts import Facts
+    from ctq.verify.request import Expectation, VerifyRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What every engine is given; ``expected`` is decided, by the request or by the checkpoint's own config."""
+
+    request: VerifyRequest
+    checkpoint: Checkpoint
+    facts: Facts
+    expected: Expectation
+    reference: Checkpoint | None = None
+
+    @property
+    def expects_quantized(self) -> bool:
+        """Whether the head is to be quantized."""
+        return self.expected == "quantized"
+
+
+def open_subject(request: VerifyRequest) -> Subject:
+    """Open the checkpoint and the reference of a request.
+
+    Raises:
+        CheckpointError: either cannot be read, or leaves a tensor in doubt.
+
+    """
+    checkpoint = open_checkpoint(LocalFolder(request.checkpoint))
+    require_sound(checkpoint)
+    facts = collect_facts(checkpoint)
+    reference = None
+    if request.reference is not None:
+        reference = open_checkpoint(LocalFolder(request.reference))
+        require_sound(reference)
+    return Subject(
+        request=request,
+        checkpoint=checkpoint,
+        facts=facts,
+        expected=request.expected or declared(facts),
+        reference=reference,
+    )
+
+
+def declared(facts: Facts) -> Expectation:
+    """Return what the config says of the head: quantized when a target reaches it and ``ignore`` does not.
+
+    A class target reaches a head that has tensors of its own; a tied one stays dense unless a target names it.
+    """
+    head = facts.head
+    if not head.match.declared:
+        return "dense"
+    return "quantized" if head.entry is not None or head.by_name else "dense"

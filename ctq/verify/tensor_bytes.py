@@ -1,0 +1,75 @@
+"""Ranges of a local checkpoint's tensors read into memory that the caller owns; nothing is mapped, no tensor is read whole."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from ctq.checkpoint.source import LocalFolder
+from ctq.errors import CheckpointError
+from ctq.quantize.copying import read_into
+
+if TYPE_CHECKING:
+    from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.checkpoint.header import TensorInfo
+
+_CHUNK = 4 * 1024 * 1024
+
+
+class TensorBytes:
+    """The tensors of one checkpoint by name; shards are opened once and closed together. Threads may share it."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        assert isinstance(checkpoint.source, LocalFolder), "only a local checkpoint's bytes are read"
+        self.checkpoint = checkpoint
+        self._folder = checkpoint.source.path
+        self._stack = ExitStack()
+        self._open: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> TensorBytes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def __getitem__(self, name: str) -> TensorInfo:
+        return self.checkpoint.tensors[name]
+
+    def read(self, name: str, target: memoryview, offset: int = 0) -> None:
+        """Fill ``target`` (bytes) with the tensor's data from ``offset`` on.
+
+        Raises:
+            CheckpointError: the file cannot be read, or ends early.
+
+        """
+        shard = self.checkpoint.shard_of[name]
+        place = self.checkpoint.headers[shard].data_start + self.checkpoint.tensors[name].start + offset
+        try:
+            read_into(self._descriptor(shard), target, place)
+        except OSError as error:
+            raise CheckpointError(f"{self._folder / shard}: {error.strerror}") from error
+
+    def _descriptor(self, shard: str) -> int:
+        with self._lock:
+            if shard not in self._open:
+                self._open[shard] = os.open(self._folder / shard, os.O_RDONLY | os.O_CLOEXEC)
+                self._stack.callback(os.close, self._open[shard])
+            return self._open[shard]
+
+
+def first_difference(left: tuple[TensorBytes, str], right: tuple[TensorBytes, str]) -> int | None:
+    """Return the offset of the first byte in which two tensors of equal size differ, or None; some megabytes are held at a time."""
+    nbytes = left[0][left[1]].nbytes
+    size = min(_CHUNK, nbytes)
+    first, second = bytearray(size), bytearray(size)
+    for start in range(0, nbytes, _CHUNK):
+        length = min(_CHUNK, nbytes - start)
+        a, b = memoryview(first)[:length], memoryview(second)[:length]
+        left[0].read(left[1], a, start)
+        right[0].read(right[1], b, start)
+        if first[:length] != second[:length]:
+            return start + next(i for i in range(length) if a[i] != b[i])
+    return None

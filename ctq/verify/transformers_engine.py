@@ -1,0 +1,105 @@
+"""The transformers engine: ``from_pretrained`` in a process of its own, the head's state, logits against the reference.
+
+The whole model is loaded and run, so it is for small models, or when it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
+from ctq.verify.worker_process import WorkerDiedError, run_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.verify.engine_names import EngineName
+    from ctq.verify.subject import Subject
+
+NAME = "transformers"
+WORKER = "ctq.verify.transformers_worker"
+MODEL_LIMITS = {"cosine": (0.98, 1.0), "slope": (0.95, 1.05)}
+"""What the logits of a whole quantized model keep to against the dense one; errors of many layers add up."""
+_NEEDED = ("transformers", "compressed_tensors")
+
+
+def ask_transformers(engine: EngineName, subject: Subject) -> EngineAnswer:
+    """Load the checkpoint as transformers does; that it is missing, dies or hangs is an answer too."""
+    absent = next((name for name in _NEEDED if importlib.util.find_spec(name) is None), None)
+    if absent is not None:
+        return unavailable(
+            NAME, engine.version, f"{absent} is not installed beside ctq; pip install 'ctq[transformers]'"
+        )
+    version = importlib.metadata.version("transformers")
+    if not engine.accepts(version):
+        return unavailable(NAME, engine.version, f"transformers {version} is installed, {engine.version} was asked for")
+    try:
+        found = run_worker(WORKER, _job(subject), timeout_s=subject.request.timeout_s)
+    except WorkerDiedError as death:
+        return unavailable(NAME, version, f"transformers {version} cannot decide: {death}")
+    if found.get("failed") == "reference":
+        return unavailable(NAME, version, f"the reference does not load: {found['error']}")
+    return _answer(found, subject)
+
+
+def _job(subject: Subject) -> dict[str, Any]:
+    request = subject.request
+    return {
+        "checkpoint": str(request.checkpoint.absolute()),
+        "reference": str(request.reference.absolute()) if request.reference else None,
+        "device": request.device,
+        "token_ids": list(request.token_ids),
+        "tokens": request.tokens,
+        "seed": request.seed,
+    }
+
+
+def _answer(found: dict[str, Any], subject: Subject) -> EngineAnswer:
+    reasons = [found["error"]] if "error" in found else list(_reasons(found, subject))
+    report = EngineReport(
+        engine=NAME,
+        version=found["version"],
+        device=found["device"],
+        status=Status.FAIL if reasons else Status.PASS,
+        quant_method="compressed-tensors" if found.get("quantized") else None,
+        scheme=found.get("scheme"),
+        kernel="decompressed, dense matmul" if found.get("quantized") else None,
+        missing=tuple(found.get("missing", ())),
+        unexpected=tuple(found.get("unexpected", ())),
+        never_loaded=tuple(found.get("missing", ())),
+        error="; ".join(reasons) or None,
+    )
+    return EngineAnswer(report=report, runs=_runs(found))
+
+
+def _reasons(found: dict[str, Any], subject: Subject) -> Iterator[str]:
+    if found["missing"]:
+        yield f"never loaded, so made up by transformers: {_names(found['missing'])}"
+    if found["mismatched"]:
+        yield f"of another shape than the model's: {_names(found['mismatched'])}"
+    if subject.expects_quantized and not found["quantized"]:
+        yield f"the head is not quantized: it is a dense {found['head_class']}"
+    if not subject.expects_quantized and found["quantized"]:
+        yield f"the head is quantized: {found['scheme']}"
+    run = found.get("run")
+    if run is not None and not run["finite"]:
+        yield "logits that are not finite"
+    elif run is not None:
+        for name, (low, high) in MODEL_LIMITS.items():
+            if not low <= run[name] <= high + 1e-6:
+                yield f"logits differ from the reference's: {name} {run[name]:.4g}"
+
+
+def _runs(found: dict[str, Any]) -> tuple[LogitsRun, ...]:
+    if "run" not in found:
+        return ()
+    kernel = "from_pretrained"
+    run = {"of": "model", "against": "reference", "exercised": True, "seconds": found["seconds"], **found["run"]}
+    return (LogitsRun(engine=NAME, device=found["device"], kernel=kernel, **run),)
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # three are enough to go on
+    return ", ".join(names[:3]) + more

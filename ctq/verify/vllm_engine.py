@@ -1,0 +1,144 @@
+"""The real vLLM's answer as an engine report: loaded without bytes, its head run on the device where it can be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ctq.errors import EngineUnavailableError
+from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
+from ctq.verify.vllm.engine import VllmRequest, generate_vllm, run_vllm
+from ctq.verify.vllm.facts import Outcome, VllmResult
+from ctq.verify.vllm.interpreter import require_vllm
+from ctq.verify.vllm.judge import Judgement, judge, main_head
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ctq.verify.engine_names import EngineName
+    from ctq.verify.subject import Subject
+
+NAME = "vllm"
+_GRAVITY = (Status.FAIL, Status.UNAVAILABLE, Status.PASS)
+
+
+def ask_vllm(engine: EngineName, subject: Subject) -> EngineAnswer:
+    """Ask the real vLLM, in a process of its own; that it is missing, dies or hangs is an answer too."""
+    try:
+        python = require_vllm(subject.request.vllm_python)
+        results = run_vllm(_requests(subject), python=python, timeout_s=subject.request.timeout_s)
+    except EngineUnavailableError as error:
+        return unavailable(NAME, engine.version, f"{error.message}; {error.hint}" if error.hint else error.message)
+    version = results[0].engine.version
+    if not engine.accepts(version):
+        return unavailable(
+            NAME, engine.version, f"{python} has vLLM {version}; name another interpreter with --vllm-python"
+        )
+    ranks = results[: len(_ranks(subject))]
+    baseline = results[len(ranks)] if len(results) > len(ranks) else None
+    answer = _worst([_answer(rank, subject, baseline) for rank in ranks])
+    if subject.request.generate and answer.report.status is Status.PASS:
+        return _generated(answer, subject, python)
+    return answer
+
+
+def _ranks(subject: Subject) -> tuple[int, ...]:
+    """Ask the first rank and the last, which alone holds what pads the vocabulary."""
+    size = subject.request.tensor_parallel_size
+    return (0,) if size == 1 else (0, size - 1)
+
+
+def _requests(subject: Subject) -> list[VllmRequest]:
+    request = subject.request
+    asked = [
+        VllmRequest(
+            checkpoint=request.checkpoint,
+            tensor_parallel_size=request.tensor_parallel_size,
+            rank=rank,
+            head_tokens=request.tokens if rank == 0 else 0,
+            seed=request.seed,
+            hidden_states=request.hidden_states,
+        )
+        for rank in _ranks(subject)
+    ]
+    if request.reference is not None:
+        # What stays unloaded in the dense original too is the architecture's own, no fault of the quantization.
+        asked.append(VllmRequest(checkpoint=request.reference, tensor_parallel_size=request.tensor_parallel_size))
+    return asked
+
+
+def _answer(result: VllmResult, subject: Subject, baseline: VllmResult | None) -> EngineAnswer:
+    usable = baseline if baseline is not None and baseline.outcome is Outcome.LOADED else None
+    judgement = judge(result, expect_head_quantized=subject.expects_quantized, baseline=usable)
+    return EngineAnswer(report=_report(result, judgement), runs=_runs(result))
+
+
+def _report(result: VllmResult, judgement: Judgement) -> EngineReport:
+    head = main_head(result.heads)
+    unloaded = (*result.never_loaded, *result.partly_loaded)
+    refused = (result.error.unexpected,) if result.error is not None and result.error.unexpected else ()
+    return EngineReport(
+        engine=NAME,
+        version=result.engine.version,
+        device=result.engine.device_name or result.engine.device,
+        status=Status(judgement.status),
+        quant_method=head.quant_method if head else None,
+        scheme=(head.scheme or None) if head else None,
+        kernel=_kernel(result),
+        missing=tuple(part.name for part in head.parameters if not part.loaded) if head else (),
+        unexpected=(*refused, *result.unused),
+        never_loaded=tuple(part.name for part in unloaded),
+        error="; ".join(judgement.reasons) or None,
+    )
+
+
+def _kernel(result: VllmResult) -> str | None:
+    head = main_head(result.heads)
+    if result.head_run is not None:
+        return result.head_run.kernel + ("" if result.head_run.exercised else " (stand-in)")
+    return (head.kernel or None) if head else None
+
+
+def _runs(result: VllmResult) -> tuple[LogitsRun, ...]:
+    run = result.head_run
+    if run is None:
+        return ()
+    return (
+        LogitsRun(
+            engine=NAME,
+            device=run.device,
+            kernel=run.kernel,
+            of="head",
+            against="dequantized",
+            tokens=run.tokens,
+            rows=run.rows,
+            cosine=run.cosine,
+            slope=run.slope,
+            relative_error=run.relative_error,
+            top1=run.top1,
+            kl=None,
+            finite=run.finite,
+            exercised=run.exercised,
+            seconds=run.seconds,
+        ),
+    )
+
+
+def _worst(answers: Sequence[EngineAnswer]) -> EngineAnswer:
+    """Return the gravest answer of all ranks, with the runs of every one."""
+    worst = min(answers, key=lambda answer: _GRAVITY.index(answer.report.status))
+    return replace(worst, runs=tuple(run for answer in answers for run in answer.runs))
+
+
+def _generated(answer: EngineAnswer, subject: Subject, python: Path) -> EngineAnswer:
+    """Add the run of the whole engine for a few greedy tokens."""
+    request = subject.request
+    done = generate_vllm(request.checkpoint, python=python, tokens=request.generate, timeout_s=request.timeout_s)
+    if done.outcome is Outcome.LOADED and done.finite:
+        return answer
+    undecided = done.outcome in (Outcome.CRASHED, Outcome.UNDECIDED)
+    status = Status.UNAVAILABLE if undecided else Status.FAIL
+    reason = done.error.message if done.error else "log probabilities that are not finite"
+    why = f"generating {request.generate} tokens: {reason}"
+    return replace(answer, report=replace(answer.report, status=status, error=why))

@@ -1,0 +1,73 @@
+"""Run a worker module of ours in a process of its own, and come back with its answer or with why there is none.
+
+What it prints is noise, kept only to say why it died; the answer travels through a file. A worker that hangs is killed with
+everything that it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+_TAIL_BYTES = 2000
+
+
+class WorkerDiedError(Exception):
+    """A worker that gave no answer; the message says how it ended, with the last line of what it printed."""
+
+
+def run_worker(module: str, request: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
+    """Run ``python -m module REQUEST ANSWER`` and return the JSON object that it wrote to ANSWER.
+
+    Raises:
+        WorkerDiedError: it ended without an answer, or took longer than ``timeout_s``.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="ctq-worker-") as name:
+        folder = Path(name)
+        asked, answer, noise = folder / "request.json", folder / "answer.json", folder / "noise.txt"
+        asked.write_text(json.dumps(request), encoding="utf-8")
+        end = _run([sys.executable, "-P", "-m", module, str(asked), str(answer)], folder, noise, timeout_s)
+        try:
+            result: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise WorkerDiedError(f"the worker died: {end}{_last_line(noise)}") from None
+        return result
+
+
+def _run(command: list[str], folder: Path, noise: Path, timeout_s: float) -> str:
+    with noise.open("wb") as stream:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(timeout_s)
+        except BaseException as reason:  # an interrupt of ours, too, must not leave it running
+            os.killpg(process.pid, signal.SIGKILL)  # not waited for yet, so the number is still its own
+            process.wait()
+            if not isinstance(reason, subprocess.TimeoutExpired):
+                raise
+            return f"no answer within {timeout_s:g} s"
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+def _last_line(noise: Path) -> str:
+    with noise.open("rb") as stream:
+        stream.seek(max(0, noise.stat().st_size - _TAIL_BYTES))
+        lines = stream.read().decode("utf-8", errors="replace").strip().splitlines()
+    return f"; {lines[-1].strip()}" if lines else ""
