@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ctq.checkpoint.strict_json import refuse_surrogates
 from ctq.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class ModelConfig:
     @property
     def text_levels(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """Every level that may describe the language model: ``("", top)`` first, then nested ones by dotted path."""
-        return tuple(_levels("", self.raw))
+        return tuple(_levels(self.raw))
 
     @property
     def tie_flags(self) -> dict[str, bool]:
@@ -112,6 +113,7 @@ def parse_config(raw: bytes, *, file: str = CONFIG_NAME) -> ModelConfig:
     """
     try:
         data = json.loads(raw)
+        refuse_surrogates(data, raw)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: not JSON ({error})") from error
     if not isinstance(data, dict):
@@ -119,9 +121,10 @@ def parse_config(raw: bytes, *, file: str = CONFIG_NAME) -> ModelConfig:
     return ModelConfig(data)
 
 
-def _levels(path: str, level: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    yield path, level
-    for key in TEXT_CONFIG_KEYS:
-        nested = level.get(key)
-        if isinstance(nested, dict):
-            yield from _levels(f"{path}.{key}" if path else key, nested)
+def _levels(top: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    waiting = [("", top)]
+    while waiting:
+        path, level = waiting.pop()
+        yield path, level
+        nested = [(f"{path}.{key}" if path else key, level.get(key)) for key in TEXT_CONFIG_KEYS]
+        waiting += [(inner, value) for inner, value in reversed(nested) if isinstance(value, dict)]

@@ -9,6 +9,7 @@ from ctq.errors import HeaderFault
 
 _MIN_BYTES_PER_BRACKET = 16
 """The shortest entry of a safetensors header takes 49 bytes and has two square brackets; names may hold some more."""
+_CANNOT_FILL_MEMORY = 1_000_000
 _SHOWN_CHARACTERS = 200
 
 
@@ -23,7 +24,7 @@ class JsonError(ValueError):
 def parse_strictly(raw: bytes) -> Any:  # noqa: ANN401  # untrusted JSON
     """Parse UTF-8 JSON as the Rust readers of these files do: no NaN, no lone surrogates, and here no key twice either.
 
-    Text with more brackets than tensors can need is refused before it is parsed: 100 MB of ``[[],[],...`` would take gigabytes.
+    A long text with more brackets than tensors need is refused before it is parsed: 100 MB of ``[],[],...`` would take gigabytes.
 
     Raises:
         JsonError: with the first cause found.
@@ -33,19 +34,29 @@ def parse_strictly(raw: bytes) -> Any:  # noqa: ANN401  # untrusted JSON
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise JsonError(HeaderFault.NOT_UTF8, f"not UTF-8 at byte {error.start}") from error
-    if max(text.count("["), text.count("{")) > _MIN_BYTES_PER_BRACKET + len(text) // _MIN_BYTES_PER_BRACKET:
+    if len(text) > _CANNOT_FILL_MEMORY and max(text.count("["), text.count("{")) > len(text) // _MIN_BYTES_PER_BRACKET:
         raise JsonError(HeaderFault.NOT_A_HEADER, "more brackets than its tensors can need")
     try:
         value = json.loads(text, parse_constant=_no_constant)
         if _may_repeat_a_key(value, text):
             json.loads(text, object_pairs_hook=_unique)
-        if "\\u" in text:  # an escaped half of a surrogate pair is no character: it could not even be printed
-            json.dumps(value, ensure_ascii=False).encode()
+        refuse_surrogates(value, raw)
     except JsonError:
         raise
     except (ValueError, RecursionError) as error:
         raise JsonError(HeaderFault.NOT_JSON, f"not JSON ({error})") from error
     return value
+
+
+def refuse_surrogates(value: object, raw: bytes) -> None:
+    """Refuse escaped halves of surrogate pairs in ``value``, parsed from ``raw``: no characters, they cannot even be printed.
+
+    Raises:
+        UnicodeEncodeError: a ``ValueError``, as of any text that is not JSON.
+
+    """
+    if b"\\u" in raw:
+        json.dumps(value, ensure_ascii=False).encode()
 
 
 def quoted(name: str) -> str:

@@ -45,7 +45,7 @@ def test_metadata_may_be_missing() -> None:
         (raw({"a": None}), "no weight_map"),
         (b'{"weight_map": {"a": "x", "a": "y"}}', "has 'a' twice"),
         (b'{"weight_map": {"\\ud800": "x"}}', "not JSON"),
-        (b'{"weight_map":' + b"[" * 1000, "more brackets"),
+        (b'{"weight_map":' + b"[" * 1_000_000, "more brackets"),
         (raw({"a": ""}), "leaves the folder, or is no file name"),
         (raw({"a": "/etc/passwd"}), "'/etc/passwd' leaves the folder"),
         (raw({"a": "../x.safetensors"}), "'../x.safetensors' leaves the folder"),

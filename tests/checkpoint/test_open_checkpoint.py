@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from builders import (
     write_file,
     write_safetensors,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import ctq
 from ctq.checkpoint.checkpoint import open_checkpoint, require_sound
@@ -250,3 +253,25 @@ def test_ninety_thousand_tensors_in_many_shards(tmp_path: Path) -> None:
     tensors, faults, peak = opened_apart(tmp_path, 600)
     assert (tensors, faults) == (90_000, 0)
     assert peak < 130
+
+
+@given(data=st.data())
+@settings(max_examples=60)
+def test_whatever_is_done_to_the_bytes_of_any_file_is_a_fault_or_a_refusal(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = tiny_checkpoint(Path(name), shards=2)
+        victim = folder / data.draw(st.sampled_from(sorted(path.name for path in folder.iterdir())))
+        content = bytearray(victim.read_bytes())
+        for _ in range(data.draw(st.integers(1, 4))):
+            start = data.draw(st.integers(0, min(len(content), 3000)))
+            stop = data.draw(st.integers(start, min(len(content), start + 50)))
+            content[start:stop] = data.draw(
+                st.binary(max_size=8) | st.sampled_from([b'"', b"{", b"]", b"null", b"-1", b"1e9", b","])
+            )
+        victim.write_bytes(content)
+        try:
+            checkpoint = open_checkpoint(LocalFolder(folder))
+        except CheckpointError:
+            return
+        assert all("\n" not in fault.message and len(fault.message) < 1000 for fault in checkpoint.faults)
+        assert checkpoint.config.text_levels
