@@ -107,7 +107,7 @@ TOOLS: Final[dict[str, Callable[[Case, Path, Path], str]]] = {
     "modelfree": model_free,
     "compressor": model_compressor,
 }
-OTHERS: Final = ("W4A16", "W4A16_ASYM", "FP8_DYNAMIC", "FP8_BLOCK", "NVFP4A16", "MXFP4A16", "MXFP8A16")
+OTHERS: Final = ("W4A16", "W4A16_ASYM", "FP8_DYNAMIC", "NVFP4A16", "MXFP4A16", "MXFP8A16")
 CASES: Final = (
     *(
         Case(tool=tool, source=source, scheme=scheme, ignore=((EMBEDDING,) if tool == "modelfree" else ()) + head)
@@ -122,6 +122,7 @@ CASES: Final = (
     Case(tool="modelfree", source="qwen3-moe", scheme="W8A16", ignore=(EMBEDDING, "lm_head"), note="router"),
     Case(tool="modelfree", source="qwen2.5-vl", scheme="W8A16", ignore=(EMBEDDING, VISUAL, "lm_head")),
     *(Case(tool="oneshot", source="llama", scheme=scheme, ignore=("lm_head",)) for scheme in OTHERS),
+    Case(tool="oneshot", source="llama-head64", scheme="FP8_BLOCK", ignore=("lm_head",)),
     *(Case(tool="compressor", source="llama", scheme=scheme) for scheme in ("W8A8", "W8A16", "W8A16+W8A8")),
     Case(tool="compressor", source="llama", scheme="W8A8", ignore=(HEAD,)),
 )  # fmt: skip

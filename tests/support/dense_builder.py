@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,83 +16,97 @@ if TYPE_CHECKING:
 
 HIDDEN: Final = 128
 INTERMEDIATE: Final = 256
-KEY_VALUE: Final = 64
+HEADS: Final = 4
+KEY_VALUE_HEADS: Final = 2
 INDEX: Final = "model.safetensors.index.json"
 SINGLE: Final = "model.safetensors"
-LINEARS: Final[Mapping[str, tuple[int, int]]] = {
-    "self_attn.q_proj": (HIDDEN, HIDDEN),
-    "self_attn.k_proj": (KEY_VALUE, HIDDEN),
-    "self_attn.v_proj": (KEY_VALUE, HIDDEN),
-    "self_attn.o_proj": (HIDDEN, HIDDEN),
-    "mlp.gate_proj": (INTERMEDIATE, HIDDEN),
-    "mlp.up_proj": (INTERMEDIATE, HIDDEN),
-    "mlp.down_proj": (HIDDEN, INTERMEDIATE),
-}
-"""Linear layers of one decoder layer: name and [out, in]."""
+LINEARS: Final = (
+    "self_attn.q_proj",
+    "self_attn.k_proj",
+    "self_attn.v_proj",
+    "self_attn.o_proj",
+    "mlp.gate_proj",
+    "mlp.up_proj",
+    "mlp.down_proj",
+)
+"""Linear layers of one decoder layer."""
 NORMS: Final = ("input_layernorm", "post_attention_layernorm")
 DTYPE_NAMES: Final = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 
 
-def tiny_checkpoint(
-    folder: Path,
-    *,
-    shards: int = 2,
-    dtype: str = "BF16",
-    tied: bool = False,
-    layers: int = 2,
-    vocab: int = 320,
-    seed: int = 0,
-) -> Path:
-    """Write a Llama checkpoint with hidden size 128, intermediate size 256 and a config that transformers loads."""
-    tensors = dense_tensors(dtype=dtype, tied=tied, layers=layers, vocab=vocab, seed=seed)
-    return write_folder(
-        folder, tensors, dense_config(dtype=dtype, tied=tied, layers=layers, vocab=vocab), shards=shards
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Sizes that tests vary; ``head_dim`` 64 makes every layer divisible by blocks of 128."""
+
+    layers: int = 2
+    vocab: int = 320
+    head_dim: int = 32
+    tied: bool = False
+    dtype: str = "BF16"
+
+    @property
+    def linears(self) -> dict[str, tuple[int, int]]:
+        """Name and [out, in] of each linear layer of a decoder layer."""
+        wide, narrow = HEADS * self.head_dim, KEY_VALUE_HEADS * self.head_dim
+        up, down = (INTERMEDIATE, HIDDEN), (HIDDEN, INTERMEDIATE)
+        return dict(
+            zip(
+                LINEARS, [(wide, HIDDEN), (narrow, HIDDEN), (narrow, HIDDEN), (HIDDEN, wide), up, up, down], strict=True
+            )
+        )
 
 
-def dense_tensors(
-    *, dtype: str = "BF16", tied: bool = False, layers: int = 2, vocab: int = 320, seed: int = 0
-) -> dict[str, Raw]:
+def tiny_checkpoint(folder: Path, *, shards: int = 2, seed: int = 0, **shape: Any) -> Path:
+    """Write a Llama checkpoint with hidden size 128, intermediate size 256 and a config that transformers loads.
+
+    ``shape``: ``dtype`` (BF16, F16, F32), ``tied``, ``layers``, ``vocab``, ``head_dim``, as in `Shape`.
+    """
+    return write_folder(folder, dense_tensors(seed=seed, **shape), dense_config(**shape), shards=shards)
+
+
+def dense_tensors(*, seed: int = 0, **shape: Any) -> dict[str, Raw]:
     """Make the tensors: rows of different spread, norms near one."""
+    sizes = Shape(**shape)
     random = np.random.default_rng(seed)
 
     def matrix(out_features: int, in_features: int) -> Raw:
         spread = np.exp(0.4 * random.standard_normal((out_features, 1), np.float32)) / in_features**0.5
-        return from_floats(spread * random.standard_normal((out_features, in_features), np.float32), dtype)
+        return from_floats(spread * random.standard_normal((out_features, in_features), np.float32), sizes.dtype)
 
     def norm() -> Raw:
-        return from_floats(1 + 0.05 * random.standard_normal(HIDDEN, np.float32), dtype)
+        return from_floats(1 + 0.05 * random.standard_normal(HIDDEN, np.float32), sizes.dtype)
 
-    tensors = {"model.embed_tokens.weight": matrix(vocab, HIDDEN)}
-    for layer in range(layers):
-        tensors |= {f"model.layers.{layer}.{name}.weight": matrix(*shape) for name, shape in LINEARS.items()}
+    tensors = {"model.embed_tokens.weight": matrix(sizes.vocab, HIDDEN)}
+    for layer in range(sizes.layers):
+        tensors |= {f"model.layers.{layer}.{name}.weight": matrix(*size) for name, size in sizes.linears.items()}
         tensors |= {f"model.layers.{layer}.{name}.weight": norm() for name in NORMS}
     tensors["model.norm.weight"] = norm()
-    if not tied:
-        tensors["lm_head.weight"] = matrix(vocab, HIDDEN)
+    if not sizes.tied:
+        tensors["lm_head.weight"] = matrix(sizes.vocab, HIDDEN)
     return tensors
 
 
-def dense_config(*, dtype: str = "BF16", tied: bool = False, layers: int = 2, vocab: int = 320) -> dict[str, Any]:
+def dense_config(**shape: Any) -> dict[str, Any]:
     """Make the ``config.json`` of `dense_tensors`."""
+    sizes = Shape(**shape)
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
-        "dtype": DTYPE_NAMES[dtype],
+        "dtype": DTYPE_NAMES[sizes.dtype],
         "hidden_size": HIDDEN,
         "intermediate_size": INTERMEDIATE,
-        "num_hidden_layers": layers,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 32,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": KEY_VALUE_HEADS,
+        "head_dim": sizes.head_dim,
         "max_position_embeddings": 256,
-        "vocab_size": vocab,
+        "vocab_size": sizes.vocab,
         "rms_norm_eps": 1e-6,
         "hidden_act": "silu",
         "bos_token_id": 1,
         "eos_token_id": 2,
         "pad_token_id": 0,
-        "tie_word_embeddings": tied,
+        "tie_word_embeddings": sizes.tied,
     }
 
 

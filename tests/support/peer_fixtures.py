@@ -16,6 +16,8 @@ from raw_safetensors import ITEM_BITS, Header, Raw, from_floats, read_file, writ
 Fixture: TypeAlias = dict[str, Any]
 FOLDER: Final = Path(__file__).parent / "peer_headers"
 INDEX: Final = "model.safetensors.index.json"
+OUTCOMES: Final = Path(__file__).parent / "peer_outcomes.json"
+"""What the real vLLM made of each, by ``benchmarks/peers/engine_outcomes.py``."""
 FIXTURES: Final = tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
 """Names of the stored outputs: TOOL-SOURCE-SCHEME-HEAD."""
 
@@ -23,6 +25,12 @@ FIXTURES: Final = tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
 def load_fixture(name: str) -> Fixture:
     """Return one stored output; its ``made_by`` says with what."""
     loaded: Fixture = json.loads((FOLDER / f"{name}.json").read_text())
+    return loaded
+
+
+def load_outcomes() -> dict[str, Any]:
+    """Return the real engine's outcome of each stored output: ``outcome``, ``heads``, ``error``."""
+    loaded: dict[str, Any] = json.loads(OUTCOMES.read_text())["outcomes"]
     return loaded
 
 

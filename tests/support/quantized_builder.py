@@ -35,6 +35,7 @@ class Kind:
     activations: Json | None = None
     method: Json | None = None
     head: str = ""
+    shape: Json = field(default_factory=dict)
 
 
 def _args(**over: Any) -> Json:
@@ -86,6 +87,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         format="float-quantized",
         weights=_BLOCK,
         activations=_group(128, type="float", dynamic=True),
+        shape={"head_dim": 64},
     ),
     "nvfp4": Kind(
         store=forms.nvfp4_packed,
@@ -126,6 +128,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "fp8-native": Kind(
         store=partial(forms.fp8_block, scale_name="weight_scale_inv"),
         method={"quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3", "weight_block_size": [128, 128]},
+        shape={"head_dim": 64},
     ),
 }
 """compressed-tensors kinds first; those with ``method`` belong to other tools."""
@@ -134,29 +137,26 @@ FOREIGN: Final = tuple(name for name, kind in KINDS.items() if kind.method is no
 
 
 def tiny_quantized(
-    folder: Path, *, kind: str = "w8a8", head: Head = "quantized", shards: int = 2, dtype: str = "BF16", **shape: int
+    folder: Path, *, kind: str = "w8a8", head: Head = "quantized", shards: int = 2, seed: int = 0, **shape: Any
 ) -> Path:
     """Write the quantized form of `tiny_checkpoint` (same options, same weights) as its best maker would.
 
     The head has its own group, first, with the target ``re:.*lm_head$``; a dense or tied one stands in ``ignore``.
-    Kinds of other methods keep their head dense: ask for ``head="dense"`` or ``"tied"``.
+    Kinds of other methods keep their head dense: ask for ``head="dense"`` or ``"tied"``. FP8 blocks get heads of 64.
     """
     chosen = KINDS[kind]
     assert chosen.method is None or head != "quantized", f"{kind} keeps its head dense"
-    tied = head == "tied"
+    shape = {**chosen.shape, **shape, "tied": head == "tied"}
     names = {f"{name}.weight" for name in LINEARS}
     tensors: dict[str, Raw] = {}
-    for name, tensor in dense_tensors(dtype=dtype, tied=tied, **shape).items():
+    for name, tensor in dense_tensors(seed=seed, **shape).items():
         if name == "lm_head.weight" and head == "quantized":
             tensors |= _stored(name, tensor, KINDS[chosen.head or kind].store)
         elif name.split(".", 3)[-1] in names:
             tensors |= _stored(name, tensor, chosen.store)
         else:
             tensors[name] = tensor
-    sizes = {key: shape[key] for key in ("layers", "vocab") if key in shape}
-    config = dense_config(dtype=dtype, tied=tied, **sizes) | {
-        "quantization_config": quantization_config(kind, head=head)
-    }
+    config = dense_config(**shape) | {"quantization_config": quantization_config(kind, head=head)}
     return write_folder(folder, tensors, config, shards=shards)
 
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from peer_fixtures import FIXTURES, capture, load_fixture, materialise
+from peer_fixtures import FIXTURES, capture, load_fixture, load_outcomes, materialise
 from safetensors import safe_open
 
 if TYPE_CHECKING:
@@ -32,3 +32,10 @@ def test_the_cases_that_the_inspector_is_judged_on_are_there() -> None:
     assert [group["targets"] for group in config["config_groups"].values()] == [["Linear"]]
     assert "compressor-llama-w8a8-head" in FIXTURES
     assert len(json.dumps([load_fixture(name) for name in FIXTURES])) < 300_000
+
+
+def test_every_stored_output_has_the_engine_s_outcome() -> None:
+    outcomes = load_outcomes()
+    assert set(outcomes) == set(FIXTURES)
+    assert outcomes["modelfree-llama-w8a8-head"]["outcome"] == "refused"
+    assert [head["quantized"] for head in outcomes["compressor-llama-w8a8-head"]["heads"]] == [True]
