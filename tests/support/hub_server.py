@@ -188,15 +188,17 @@ class _Handler(BaseHTTPRequestHandler):
             linked = {"X-Linked-Size": str(path.stat().st_size), "X-Linked-ETag": headers["ETag"]}
             self._send(302, headers | linked | {"Location": self.server.hub.url("cdn") + self.path}, b"")
             return
-        content = path.read_bytes()
+        size = path.stat().st_size
         wanted = None if self.server.hub.behaviour.ignores_ranges else _RANGE.fullmatch(self.headers.get("Range", ""))
         if wanted is None:
-            self._send(200, headers, content)
-        elif int(wanted[1]) >= len(content):
-            self._send(416, headers | {"Content-Range": f"bytes */{len(content)}"}, b"")
+            self._send(200, headers, path.read_bytes())
+        elif int(wanted[1]) >= size:
+            self._send(416, headers | {"Content-Range": f"bytes */{size}"}, b"")
         else:
-            part = content[int(wanted[1]) : int(wanted[2]) + 1]
-            place = f"bytes {wanted[1]}-{int(wanted[1]) + len(part) - 1}/{len(content)}"
+            with path.open("rb") as file:
+                file.seek(int(wanted[1]))
+                part = file.read(int(wanted[2]) + 1 - int(wanted[1]))
+            place = f"bytes {wanted[1]}-{int(wanted[1]) + len(part) - 1}/{size}"
             self._send(206, headers | {"Content-Range": place}, part)
 
     def _refuse(self, status: int, code: str, message: str) -> None:
@@ -232,4 +234,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _etag(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    found = path.stat()
+    return hashlib.sha256(f"{path.name} {found.st_size} {found.st_mtime_ns}".encode()).hexdigest()
