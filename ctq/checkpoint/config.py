@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 CONFIG_NAME = "config.json"
 TIE_KEY = "tie_word_embeddings"
+TIE_ALIASES = ("tie_embedding", "tie_embeddings", "weight_tying")
+"""Other spellings of the tie flag that some model types read (LFM2: ``tie_embedding``) and that then win over the common one."""
 QUANTIZATION_KEYS = ("quantization_config", "compression_config")
 
 TEXT_CONFIG_KEYS = (
@@ -57,7 +59,12 @@ class ModelConfig:
     @property
     def tie_flags(self) -> dict[str, bool]:
         """The tie flag of each level that states one, by dotted path (``""`` is the top level)."""
-        return {path: level[TIE_KEY] for path, level in self.text_levels if isinstance(level.get(TIE_KEY), bool)}
+        keys = (*TIE_ALIASES, TIE_KEY)
+        stated = (
+            (path, next((level[key] for key in keys if isinstance(level.get(key), bool)), None))
+            for path, level in self.text_levels
+        )
+        return {path: flag for path, flag in stated if flag is not None}
 
     @property
     def inner_architecture(self) -> str | None:

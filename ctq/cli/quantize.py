@@ -78,7 +78,7 @@ def command(model: str, **options: Any) -> int:  # noqa: ANN401  # as click pass
     job = Job(
         source=obtained.folder.path,
         out=options["output"] or default_output(model, plan),
-        model=model,
+        model=model if obtained.commit else obtained.folder.path.resolve().name,
         revision=obtained.commit,
         workers=options["workers"] or default_workers(),
         force=options["force"],

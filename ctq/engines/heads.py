@@ -148,6 +148,9 @@ def _reach(support: HeadSupport, architecture: str, targets: Sequence[str], inne
     if support.quant_config in _IMPOSSIBLE:
         reason = _IMPOSSIBLE[support.quant_config].format(version=asked, architecture=owner)
         return Reach(status="impossible", reason=reason, version=asked, prefix=support.prefix)
+    if "always_tied" in support.tie:
+        reason = f"the {owner} of vLLM {asked} ties its head to the embedding whatever the config says"
+        return Reach(status="impossible", reason=reason, version=asked, prefix=support.prefix)
     if support.quant_config != "yes":
         reason = f"in vLLM {asked} {owner} decides whether the head of {architecture} can be quantized"
         return Reach(status="unknown", reason=reason, version=asked, prefix=support.prefix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ctq.checkpoint.config import TEXT_CONFIG_KEYS, TIE_KEY
+from ctq.checkpoint.config import TEXT_CONFIG_KEYS, TIE_ALIASES, TIE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,4 +25,4 @@ def written_config(config: ModelConfig, quantization: Mapping[str, Any], *, unti
 
 def _untied(level: Mapping[str, Any]) -> dict[str, Any]:
     nested = {key: _untied(level[key]) for key in TEXT_CONFIG_KEYS if isinstance(level.get(key), dict)}
-    return dict(level) | nested | {TIE_KEY: False}
+    return dict(level) | nested | dict.fromkeys([TIE_KEY, *(key for key in TIE_ALIASES if key in level)], False)

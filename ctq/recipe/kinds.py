@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.dtypes import FLOAT_SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ctq.checkpoint.config import ModelConfig
     from ctq.checkpoint.header import TensorInfo
@@ -56,6 +56,7 @@ class _NameRule:
     component: str | None = None
     leaf: str | None = None
     ignored: bool = True
+    ignore: str | None = None
 
 
 _TOWERS = (
@@ -85,6 +86,7 @@ NAME_RULES: tuple[_NameRule, ...] = (
         Kind.ROUTER,
         "MoE router or gate: engines keep it dense",
         leaf=r"gate|wg|shared_expert_gate|shared_experts_gate|moe_gate|router_proj|g_score",
+        ignore=r"re:.*\.({hit}|router)$",  # transformers, and vLLM's backend of it, call some gates `router`
     ),
     _NameRule(
         Kind.STATE_SPACE,
@@ -107,20 +109,24 @@ NAME_RULES: tuple[_NameRule, ...] = (
 )
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)(?:\.|$)")
+_CONV1D_LEAVES = frozenset({"c_attn", "c_proj", "c_fc", "q_attn"})
 _CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"})
 """Model types whose linear layers are transformers' Conv1D, stored as [in, out]."""
 _EXPERT_KEYS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_layer")
 
 
 class Classifier:
-    """Classify the modules of one checkpoint; ``config`` supplies layer and expert counts and the model type."""
+    """Classify the modules of one checkpoint.
 
-    def __init__(self, config: ModelConfig) -> None:
+    ``config`` supplies layer and expert counts and the model type, ``names`` (all tensors) which mixers are of the first Mamba.
+    """
+
+    def __init__(self, config: ModelConfig, names: Iterable[str] = ()) -> None:
         self._layers = config.num_hidden_layers
         self._experts = config.text_int(*_EXPERT_KEYS)
         types = {level.get("model_type") for _, level in config.text_levels}
         self._transposed = bool(types & _CONV1D_MODELS)
-        self._by_shape: dict[tuple[str, int], Classified] = {}
+        self._mamba1 = {name.removesuffix(".x_proj.weight") for name in names if name.endswith(".x_proj.weight")}
 
     def classify(self, tensor: TensorInfo) -> Classified:
         """Say what a dense tensor is; ``LINEAR`` is a quantizable weight of shape [out, in]."""
@@ -130,22 +136,17 @@ class Classifier:
             return Classified(Kind.FUSED_EXPERTS, "all experts of a layer in one 3-D tensor", pattern)
         if part != "weight" or not module:
             return Classified(Kind.PARAMETER, "not a weight matrix")
-        named = _by_name(module)
-        draft = self._draft_layer(module)
-        if draft is not None:
-            return draft
-        if named is not None:
-            return named
-        if len(tensor.shape) != 2:  # a matrix
-            return Classified(Kind.PARAMETER, f"{len(tensor.shape)}-D, not a matrix")
-        if tensor.dtype not in FLOAT_SOURCES:
-            return Classified(Kind.PARAMETER, f"{tensor.dtype}, not a float weight")
-        if self._transposed and module.rpartition(".")[2] in ("c_attn", "c_proj", "c_fc", "q_attn"):
-            return Classified(Kind.TRANSPOSED, "transposed Conv1D weight [in, out]", leaf_pattern(module))
-        return Classified(Kind.LINEAR, "linear layer")
+        return (
+            self._draft_layer(module)
+            or _by_name(module)
+            or _unfit(tensor)
+            or self._transposed_layer(module)
+            or self._mamba1_layer(module)
+            or Classified(Kind.LINEAR, "linear layer")
+        )
 
     def _draft_layer(self, module: str) -> Classified | None:
-        """Layers numbered beyond the model's own are draft layers (DeepSeek, GLM: ``num_nextn_predict_layers``)."""
+        """Recognise layers numbered beyond the model's own as draft layers (DeepSeek, GLM: ``num_nextn_predict_layers``)."""
         found = _LAYER.search(module)
         if found is None or self._layers is None or int(found[1]) < self._layers:
             return None
@@ -154,11 +155,32 @@ class Classifier:
             Kind.DRAFT, f"layer {found[1]} of a model with {self._layers}: a draft layer", f"re:{path}\\..*"
         )
 
+    def _transposed_layer(self, module: str) -> Classified | None:
+        if not self._transposed or module.rpartition(".")[2] not in _CONV1D_LEAVES:
+            return None
+        return Classified(Kind.TRANSPOSED, "transposed Conv1D weight [in, out]", leaf_pattern(module))
+
+    def _mamba1_layer(self, module: str) -> Classified | None:
+        """Keep the first Mamba's mixer dense: vLLM 0.32.0 layers/mamba/mamba_mixer.py passes no quant_config to any layer of it."""
+        parent = module.rpartition(".")[0]
+        if parent not in self._mamba1:
+            return None
+        pattern = rf"re:.*\.{re.escape(parent.rpartition('.')[2])}\.(in_proj|x_proj|dt_proj|out_proj)$"
+        return Classified(Kind.STATE_SPACE, "Mamba-1 mixer: engines keep it dense", pattern)
+
     def _is_fused_experts(self, tensor: TensorInfo) -> bool:
         if len(tensor.shape) != 3 or tensor.dtype not in FLOAT_SOURCES:  # [experts, out, in]
             return False
         parts = tensor.name.split(".")
         return "experts" in parts or (parts[-1] == "weight" and tensor.shape[0] == self._experts)
+
+
+def _unfit(tensor: TensorInfo) -> Classified | None:
+    if len(tensor.shape) != 2:  # a matrix
+        return Classified(Kind.PARAMETER, f"{len(tensor.shape)}-D, not a matrix")
+    if tensor.dtype not in FLOAT_SOURCES:
+        return Classified(Kind.PARAMETER, f"{tensor.dtype}, not a float weight")
+    return None
 
 
 def leaf_pattern(module: str) -> str:
@@ -192,6 +214,12 @@ def _first_rule(words: tuple[str, ...]) -> Classified | None:
     return None
 
 
+def _ignore_of(rule: _NameRule, hit: str) -> str | None:
+    if not rule.ignored:
+        return None
+    return (rule.ignore or (r"re:.*\.{hit}$" if rule.leaf else r"re:(.*\.)?{hit}\..*")).format(hit=hit)
+
+
 _COMPILED: tuple[tuple[_NameRule, re.Pattern[str]], ...] = tuple(
     (rule, re.compile(rule.component or rule.leaf or "")) for rule in NAME_RULES
 )
@@ -199,5 +227,5 @@ _COMPILED: tuple[tuple[_NameRule, re.Pattern[str]], ...] = tuple(
 
 def classify_all(config: ModelConfig, tensors: Mapping[str, TensorInfo]) -> dict[str, Classified]:
     """Return what each tensor is, by tensor name, in the order of ``tensors``."""
-    classifier = Classifier(config)
+    classifier = Classifier(config, tensors)
     return {name: classifier.classify(tensor) for name, tensor in tensors.items()}

@@ -97,6 +97,19 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path}: {error.message}", hint=error.hint) from error
 
 
+def recipe_from_json(data: object, *, origin: str) -> Recipe:
+    """Return the recipe that a provenance record holds (the object of `Recipe.to_json`).
+
+    Raises:
+        RecipeError: it does not validate.
+
+    """
+    try:
+        return _ours(RecipeFields.model_validate(data), origin)
+    except ValidationError as error:
+        raise RecipeError(f"{origin}: {error.errors()[0]['msg']}") from error
+
+
 def _ours(fields: RecipeFields, origin: str) -> Recipe:
     if fields.groups is not None:
         body = tuple(BodyGroup(targets=tuple(group.targets), scheme=group.build()) for group in fields.groups)
