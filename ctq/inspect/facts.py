@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ctq.inspect.defects import Surroundings, diagnose
+from ctq.inspect.defects import Defect, Diagnosis, Surroundings, diagnose
 from ctq.inspect.entries import KNOWN_CLASSES, Entry, Patterns, find_entries
 from ctq.inspect.forms import QUANTIZED, Form
 from ctq.inspect.grouping import group_modules
@@ -50,6 +50,11 @@ class Facts:
         return self.quant is not None and self.quant.is_compressed_tensors
 
     @property
+    def lacks_config(self) -> bool:
+        """Whether nothing says how the tensors are quantized, although a config is there to say it."""
+        return _lacks_config(self.checkpoint, self.quant)
+
+    @property
     def quantized(self) -> tuple[Entry, ...]:
         """The sets that are stored quantized."""
         return tuple(entry for entry in self.entries if entry.stored.is_quantized)
@@ -66,6 +71,8 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
     if quant is not None and quant.is_compressed_tensors:
         around = _surroundings(entries, quant)
         entries = [replace(entry, diagnosis=diagnose(entry, around)) for entry in entries]
+    elif _lacks_config(checkpoint, quant):
+        entries = [replace(entry, diagnosis=_NOT_SAID) if entry.stored.is_quantized else entry for entry in entries]
     return Facts(
         checkpoint=checkpoint,
         quant=quant,
@@ -74,6 +81,15 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
         patterns=patterns,
         head=head_facts(head, entries, patterns, quant),
     )
+
+
+_NOT_SAID = Diagnosis(Defect.UNDECLARED, "stored quantized, but config.json has no quantization_config")
+_MLX_KEY = "quantization"
+
+
+def _lacks_config(checkpoint: Checkpoint, quant: QuantConfig | None) -> bool:
+    elsewhere = any(file in checkpoint.source.files for file in _SIDE_FILES) or _MLX_KEY in checkpoint.config.raw
+    return quant is None and bool(checkpoint.config.raw) and not elsewhere
 
 
 def _surroundings(entries: Sequence[Entry], quant: QuantConfig) -> Surroundings:

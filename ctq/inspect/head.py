@@ -47,7 +47,13 @@ class HeadFacts:
 
 def locate_head(sets: Sequence[ModuleSet], config: ModelConfig, tensors: Mapping[str, TensorInfo]) -> Head | None:
     """Find the head among the sets; a head that has lost its weight but kept other tensors is still the head."""
-    few = {name: tensors[name] for modules in sets if _may_matter(modules) for name in _weights(modules)}
+    few = {
+        name: tensors[name]
+        for modules in sets
+        if _may_matter(modules)
+        for name in _weights(modules)
+        if name in tensors  # experts in one tensor have names of their own
+    }
     head = find_head(config, few)
     if head is not None and head.tensor is not None:
         return head
@@ -127,7 +133,7 @@ def _tied(head: Head, patterns: Patterns) -> HeadFacts:
     target = patterns.targets.first([head.name], HEAD_CLASSES)[0]
     ignored = patterns.ignore.first([head.name], HEAD_CLASSES)[0]
     match = Match(target, ignored)
-    if match.declared and target not in KNOWN_CLASSES:
+    if match.declared and target not in KNOWN_CLASSES:  # a class target leaves it tied in vLLM, which serves it dense
         reason = (
             f"target `{target}` declares it quantized, but the files hold no tensors for it (tied to {head.embedding})"
         )

@@ -36,22 +36,12 @@ def missing_quantization_config(facts: Facts) -> Iterator[Hit]:
     ## References
     llm-compressor issues #959, #870.
     """
-    if (
-        facts.quant is None
-        and facts.quantized
-        and facts.method not in ("modelopt", "mlx")
-        and not _has_side_file(facts)
-    ):
+    if facts.lacks_config and facts.quantized:
         yield Hit(
             where="config.json",
             message=f"{listing(facts.quantized)}: stored quantized, but config.json has no quantization_config",
             hint="restore the quantization_config that the quantizing tool wrote, or quantize again",
         )
-
-
-def _has_side_file(facts: Facts) -> bool:
-    files = facts.checkpoint.source.files
-    return any(name in files for name in ("hf_quant_config.json", "quantize_config.json", "quant_config.json"))
 
 
 def contradictory_quantization_configs(facts: Facts) -> Iterator[Hit]:
@@ -283,15 +273,23 @@ def weight_only_int_quantized(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `compressed_tensors.py:365`.
     """
     quant = facts.quant
-    for group in quant.groups if quant is not None and quant.is_compressed_tensors else ():
-        is_int = group.weights is not None and group.weights.type == "int"
-        if quant is not None and is_int and group.activations is None and quant.format_of(group) in _ASSERTED:
-            yield Hit(
-                where=f"{_CONFIG}.config_groups.{group.name}",
-                message=f"{group.name} is weight-only int{group.weights.num_bits if group.weights else ''} in the format "
-                f"{quant.format_of(group)}: vLLM stops with a bare assertion",
-                hint="quantize again with --scheme W8A16 (pack-quantized), or with activations (W8A8)",
-            )
+    if quant is None or not quant.is_compressed_tensors:
+        return
+    names = [
+        group.name
+        for group in quant.groups
+        if group.weights is not None
+        and group.weights.type == "int"
+        and group.activations is None
+        and quant.format_of(group) in _ASSERTED
+    ]
+    if names:
+        yield Hit(
+            where=f"{_CONFIG}.config_groups.{names[0]}",
+            message=f"weight-only integers in a format for quantized activations ({', '.join(names)}): vLLM stops with a bare "
+            "assertion",
+            hint="quantize again with --scheme W8A16 (pack-quantized), or with activations (W8A8)",
+        )
 
 
 _ASSERTED = frozenset({"int-quantized", "naive-quantized", "float-quantized", "nvfp4-pack-quantized"})

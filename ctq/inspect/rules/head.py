@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.heads import HEAD_CLASS
 from ctq.findings import Severity
 from ctq.inspect.defects import Defect
-from ctq.inspect.entries import KNOWN_CLASSES, State
+from ctq.inspect.entries import KNOWN_CLASSES
 from ctq.inspect.forms import Form
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.heads import HEAD_PATTERN
@@ -156,14 +156,15 @@ def targeted_head_without_tensors(facts: Facts) -> Iterator[Hit]:
     """Report a head that is declared quantized but has no tensors, since it is tied to the embedding.
 
     ## What it checks
-    A target names the head, `ignore` does not, and the files hold no tensors of its own.
+    A target reaches the head, `ignore` does not, and the files hold no tensors of its own.
 
     ## Why it hurts
-    vLLM creates the parameters of a quantized head and never loads them: logits from uninitialised memory, without an error.
+    vLLM creates the parameters of a quantized head and never loads them: logits from uninitialised memory, without an error. If
+    only `Linear` reaches the head, vLLM serves it dense, and transformers leaves its scale uninitialised: a warning.
 
     ## Example
     `"tie_word_embeddings": true`, `"targets": ["re:.*lm_head$"]`, and only `model.embed_tokens.weight` in the files: some tools
-    skip a tied head silently.
+    skip a tied head silently, and their config says `Linear` all the same.
 
     ## How to mend
     `ctq quantize --include-lm-head` materialises the head as a tensor of its own and unties it; or add `re:.*lm_head$` to
@@ -173,11 +174,12 @@ def targeted_head_without_tensors(facts: Facts) -> Iterator[Hit]:
     auto-round issues #101 and #1709; llm-compressor issue #2798.
     """
     head = facts.head
-    if facts.is_compressed_tensors and head.entry is None and head.state is State.BROKEN:
+    if facts.is_compressed_tensors and head.name is not None and head.entry is None and head.match.declared:
         yield Hit(
-            where=head.name or "",
+            where=head.name,
             message=f"target `{head.match.target}` declares the head quantized, but the files hold no tensors for it",
             hint=f"quantize again with --include-lm-head, which unties the head, or add `{HEAD_PATTERN}` to ignore",
+            severity=None if head.by_name else Severity.WARNING,
         )
 
 

@@ -53,15 +53,19 @@ def group_activation_ordering(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `compressed_tensors.py` (`_quantization_scheme_map_from_config`).
     """
     groups = facts.quant.raw.get("config_groups") if facts.quant is not None and facts.is_compressed_tensors else None
-    for name, group in groups.items() if isinstance(groups, dict) else ():
-        weights = group.get("weights") if isinstance(group, dict) else None
-        order = weights.get("actorder") if isinstance(weights, dict) else None
-        if order is True or (isinstance(order, str) and order.lower() in ("group", "dynamic")):
-            yield Hit(
-                where=f"{_CONFIG}.config_groups.{name}.weights.actorder",
-                message=f"{name} has group activation ordering (actorder {order!r}), which vLLM refuses",
-                hint="quantize again with actorder static",
-            )
+    names = [name for name, group in groups.items() if _orders_by_group(group)] if isinstance(groups, dict) else []
+    if names:
+        yield Hit(
+            where=f"{_CONFIG}.config_groups.{names[0]}.weights.actorder",
+            message=f"group activation ordering ({', '.join(names)}), which vLLM refuses",
+            hint="quantize again with actorder static",
+        )
+
+
+def _orders_by_group(group: object) -> bool:
+    weights = group.get("weights") if isinstance(group, dict) else None
+    order = weights.get("actorder") if isinstance(weights, dict) else None
+    return order is True or (isinstance(order, str) and order.lower() in ("group", "dynamic"))
 
 
 def unsupported_scheme(facts: Facts) -> Iterator[Hit]:
