@@ -182,9 +182,10 @@ def _offline() -> bool:
 def _wanted(source: HubSource, side_files: Callable[[Iterable[str]], Iterable[str]]) -> list[str]:
     require_weights(source)
     index = parse_index(source.read(INDEX_NAME)) if INDEX_NAME in source.files else None
-    beside = [name for name in source.files if not name.endswith((".safetensors", *_NEVER))]
+    safe = [name for name in source.files if not name.endswith(_NEVER)]
+    beside = [name for name in safe if not name.endswith(".safetensors")]
     wanted = {CONFIG_NAME, INDEX_NAME, *weight_files(source.files, index), *side_files(beside)}
-    return [name for name in source.files if name in wanted]
+    return [name for name in safe if name in wanted]
 
 
 def _snapshot(hub_id: HubId, names: list[str], *, show_progress: bool) -> Obtained:

@@ -85,6 +85,9 @@ def hub(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubS
         file.truncate(5000)
     escaping = tiny_checkpoint(others / "escaping", shards=2)
     edit_index(escaping, lambda index: index["weight_map"].update({"lm_head.weight": "../../secret.safetensors"}))
+    lured = tiny_checkpoint(others / "lured", shards=2)
+    (lured / "weights.bin").write_bytes(b"\x80\x04.")
+    edit_index(lured, lambda index: index["weight_map"].update({"lm_head.weight": "weights.bin"}))
     bracketed = tiny_checkpoint(others / "bracketed", shards=1)
     (bracketed / "model.safetensors").rename(bracketed / "model[1]*.safetensors")
     repos = {
@@ -95,6 +98,7 @@ def hub(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubS
         "org/pickled": HubRepo(pickled),
         "org/damaged": HubRepo(damaged),
         "org/escaping": HubRepo(escaping),
+        "org/lured": HubRepo(lured),
         "org/bracketed": HubRepo(bracketed),
     }
     with HubServer(repos) as server:
@@ -116,7 +120,7 @@ def anonymous(hub: HubServer, home: Path) -> dict[tuple[str | None, ...], Answer
         ),
         ("inspect", "org/tiny", "v1"),
         ("inspect", "org/tiny", "v2"),
-        *(("download", f"org/{name}", None) for name in ("tiny", "gated", "pickled", "bracketed", "escaping")),
+        *(("download", f"org/{name}", None) for name in ("tiny", "gated", "pickled", "bracketed", "escaping", "lured")),
     ]
     return dict(zip(questions, ask(hub, home, *questions), strict=True))
 
@@ -220,6 +224,12 @@ def test_a_damaged_shard_is_a_fault_like_a_local_one(anonymous: dict[tuple[str |
 def test_an_index_that_leads_outside_is_a_fault(anonymous: dict[tuple[str | None, ...], Answer]) -> None:
     faults = anonymous["inspect", "org/escaping", None]["faults"]
     assert [fault for fault in faults if "'../../secret.safetensors' leaves the folder" in fault]
+
+
+def test_an_index_that_names_a_pickle_fetches_none(anonymous: dict[tuple[str | None, ...], Answer]) -> None:
+    answer = anonymous["download", "org/lured", None]
+    assert "weights.bin" not in answer["files"]
+    assert "weights.bin: named by the index, but not there" in answer["faults"]
 
 
 def test_file_names_with_brackets_are_names_not_patterns(anonymous: dict[tuple[str | None, ...], Answer]) -> None:
