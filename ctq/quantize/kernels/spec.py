@@ -1,0 +1,84 @@
+"""What a kernel is asked to do, as a value, so that a plan can be made without numpy or numba."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SourceDtype = Literal["BF16", "F16", "F32"]
+Strategy = Literal["channel", "group"]
+Observer = Literal["minmax", "mse"]
+
+WORD_BITS = 32
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """How the rows of one weight become integers; scales keep the weight's own dtype.
+
+    `group_size` counts columns and belongs to the strategy "group" alone. `packed` stores values, and zero
+    points, as compressed-tensors' "pack-quantized" does: four unsigned bytes in an int32 word.
+    """
+
+    dtype: SourceDtype
+    strategy: Strategy = "channel"
+    group_size: int | None = None
+    symmetric: bool = True
+    packed: bool = False
+    observer: Observer = "minmax"
+    num_bits: int = 8
+
+    def __post_init__(self) -> None:
+        if self.num_bits != 8:
+            raise ValueError(f"kernels quantize to 8 bits, not {self.num_bits}")
+        if (self.strategy == "group") != (self.group_size is not None):
+            raise ValueError(f"strategy {self.strategy!r} does not go with group size {self.group_size}")
+        if self.group_size is not None and self.group_size < 1:
+            raise ValueError(f"a group of {self.group_size} columns")
+
+    @property
+    def values_per_word(self) -> int:
+        """Count the values that share one element of the output."""
+        return WORD_BITS // self.num_bits if self.packed else 1
+
+    def groups(self, cols: int) -> int:
+        """Count the scales of one row. Raises ValueError when the group size does not divide the columns."""
+        if self.group_size is None:
+            return 1
+        if cols % self.group_size:
+            raise ValueError(f"group size {self.group_size} does not divide {cols} columns")
+        return cols // self.group_size
+
+
+@dataclass(frozen=True)
+class ArrayShape:
+    """One output array of a block; `dtype` is a safetensors name."""
+
+    dtype: str
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class BlockShape:
+    """The arrays that quantizing a block of whole rows fills; `zero_point` is there when asymmetric."""
+
+    values: ArrayShape
+    scale: ArrayShape
+    zero_point: ArrayShape | None
+
+
+def block_shape(spec: KernelSpec, rows: int, cols: int) -> BlockShape:
+    """Describe the output of `rows` rows.
+
+    Values are `[rows, cols]` int8, or `[rows, ceil(cols / 4)]` int32 when packed. Scales are `[rows, groups]`.
+    Zero points are `[rows, groups]` int8, or packed along the rows: `[ceil(rows / 4), groups]` int32
+    (compressed-tensors 0.17.0 pack_quantized/base.py, `packed_dim=0`).
+    """
+    dtype = "I32" if spec.packed else "I8"
+    words = spec.values_per_word
+    groups = spec.groups(cols)
+    return BlockShape(
+        values=ArrayShape(dtype, (rows, -(-cols // words))),
+        scale=ArrayShape(spec.dtype, (rows, groups)),
+        zero_point=None if spec.symmetric else ArrayShape(dtype, (-(-rows // words), groups)),
+    )

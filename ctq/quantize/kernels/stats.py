@@ -1,0 +1,49 @@
+"""What a pass over a block saw, as values that add up to a whole weight's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+def sqnr_db(signal: float, noise: float) -> float:
+    """Return the signal to quantization noise ratio in decibels; infinite without noise."""
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+
+
+def _shift(first: int | None, by: int) -> int | None:
+    return None if first is None else first + by
+
+
+@dataclass(frozen=True)
+class BlockStats:
+    """Sums over quantized weights, in the weight's own unit squared.
+
+    `a + b` is for blocks in row order: `first_nonfinite` is a flat index (row * cols + column) from the first
+    row of the first block. The sums leave out rows that hold a NaN or an infinity.
+    """
+
+    weights: int = 0
+    signal: float = 0.0
+    noise: float = 0.0
+    largest_error_steps: float = 0.0
+    nonfinite: int = 0
+    first_nonfinite: int | None = None
+
+    def __add__(self, other: BlockStats) -> BlockStats:
+        first = self.first_nonfinite
+        return BlockStats(
+            self.weights + other.weights,
+            self.signal + other.signal,
+            self.noise + other.noise,
+            max(self.largest_error_steps, other.largest_error_steps),
+            self.nonfinite + other.nonfinite,
+            first if first is not None else _shift(other.first_nonfinite, self.weights),
+        )
+
+    @property
+    def sqnr_db(self) -> float:
+        """Return the signal to quantization noise ratio in decibels; infinite without noise."""
+        return sqnr_db(self.signal, self.noise)

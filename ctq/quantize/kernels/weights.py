@@ -1,0 +1,67 @@
+"""Read weights from raw bits of any source dtype: compiled, chosen by the type of the pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from ctq.quantize.kernels.formats import FORMATS
+from ctq.quantize.kernels.primitives import as_bits, as_float, as_pointee, as_signed, as_unsigned, inlined, peek
+
+EXPONENT_SHIFT = np.uint32(112 << 23)  # between the biases of half and single precision
+
+
+def widen(bits: Any) -> Any:
+    """Return the float32 value of a weight's bits (a F16 infinity becomes a number above the largest F16)."""
+    raise NotImplementedError
+
+
+def _widen_bf16(bits: Any) -> Any:
+    return as_float(np.uint32(np.uint32(bits) << np.uint32(16)))
+
+
+def _widen_f16(bits: Any) -> Any:
+    # Not LLVM's own conversion: on a target without F16C that calls a function that is not there.
+    magnitude = np.uint32(np.uint32(bits) & np.uint32(0x7FFF))
+    sign = np.uint32((np.uint32(bits) & np.uint32(0x8000)) << np.uint32(16))
+    subnormal = as_bits(np.float32(np.int32(magnitude)) * np.float32(2.0**-24))
+    normal = np.uint32((magnitude << np.uint32(13)) + EXPONENT_SHIFT)
+    return as_float(np.uint32((subnormal if magnitude < np.uint32(0x400) else normal) | sign))
+
+
+def _widen_f32(bits: Any) -> Any:
+    return as_float(bits)
+
+
+_WIDEN: dict[str, Callable[[Any], Any]] = {"BF16": _widen_bf16, "F16": _widen_f16, "F32": _widen_f32}
+_BY_TYPE = {getattr(types, FORMATS[dtype].word): function for dtype, function in _WIDEN.items()}
+
+
+@overload(widen, jit_options={"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
+def _choose(bits: Any) -> Any:
+    return _BY_TYPE[bits]
+
+
+@inlined
+def load(weights: Any, index: Any) -> Any:
+    """Return weight `index` as a float32."""
+    return widen(peek(weights, index))
+
+
+@inlined
+def extremes(weights: Any, count: Any) -> Any:
+    """Return the weights of least and greatest bits; when all are of one sign, the lower one is meaningless.
+
+    Bits compare as integers: the greatest signed one is the largest weight, the greatest unsigned one the most
+    negative. So this loop converts nothing, and whatever is not finite shows in the result.
+    """
+    top, bottom = as_signed(peek(weights, 0)), as_unsigned(peek(weights, 0))
+    for index in range(count):
+        bits = peek(weights, index)
+        top = max(top, as_signed(bits))
+        bottom = max(bottom, as_unsigned(bits))
+    return widen(as_pointee(bottom, weights)), widen(as_pointee(top, weights))
