@@ -71,10 +71,10 @@ class EngineReport:
 class LogitsRun:
     """Logits that an engine computed, compared with those of other weights.
 
-    ``of`` is ``head`` (the head alone, on hidden states ``[tokens, hidden]``) or ``model`` (all of it, on token ids). ``against`` is
-    ``dequantized`` (the same tensors in float32) or ``reference`` (the dense original). ``slope`` is the least-squares factor between
-    the two: cosine and top-1 agreement are blind to a uniformly wrong scale. ``kl`` is the mean divergence in nats, ``exercised``
-    false where a stand-in ran in the place of the engine's own kernel.
+    ``of`` is ``head`` (the head alone, on hidden states ``[tokens, hidden]``) or ``model`` (all of it, on token ids).
+    ``against`` is ``dequantized`` (the same tensors in float32) or ``reference`` (the dense original). ``slope`` is the
+    least-squares factor between the two: cosine and top-1 agreement are blind to a uniformly wrong scale. ``kl`` is the mean
+    divergence in nats, ``exercised`` false where a stand-in ran in the place of the engine's own kernel.
     """
 
     engine: str
@@ -139,7 +139,6 @@ class VerifyReport:
     engines: tuple[EngineReport, ...]
     numeric: NumericReport = field(default_factory=NumericReport)
     findings: tuple[Finding, ...] = ()
-    undecided: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -149,7 +148,8 @@ class VerifyReport:
         statuses = {report.status for report in self.engines}
         if Status.FAIL in statuses:
             return Verdict.FAIL
-        if Status.UNAVAILABLE in statuses or self.undecided or not self.engines:
+        open_questions = self.numeric.weights is not None and self.numeric.weights.undecided
+        if Status.UNAVAILABLE in statuses or open_questions or not self.engines:
             return Verdict.INCONCLUSIVE
         return Verdict.PASS
 
@@ -168,7 +168,6 @@ class VerifyReport:
             "lm_head": dict(self.lm_head),
             "engines": [report.to_json() for report in self.engines],
             "numeric": self.numeric.to_json(),
-            "undecided": list(self.undecided),
             "findings": findings_json(self.findings),
         }
 

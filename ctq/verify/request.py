@@ -18,11 +18,12 @@ Device = Literal["auto", "cuda", "cpu"]
 class Limits:
     """What numbers must keep to.
 
-    ``min_sqnr`` in decibels for every quantized weight against the reference; ``min_top1`` the share of tokens on which the
-    head and the reference's head choose the same one; ``strict`` also asks for the half-step bound of round-to-nearest.
+    ``min_sqnr`` in decibels for every quantized weight against the reference (None: a default for the bits of each);
+    ``min_top1`` the share of tokens on which the head and the reference's head choose the same one; ``strict`` also asks for the
+    half-step bound of round-to-nearest.
     """
 
-    min_sqnr: float = 30.0
+    min_sqnr: float | None = None
     min_top1: float = 0.90
     strict: bool = False
 

@@ -60,16 +60,29 @@ class TensorBytes:
             return self._open[shard]
 
 
-def first_difference(left: tuple[TensorBytes, str], right: tuple[TensorBytes, str]) -> int | None:
-    """Return the offset of the first byte in which two tensors of equal size differ, or None; some megabytes are held at a time."""
-    nbytes = left[0][left[1]].nbytes
-    size = min(_CHUNK, nbytes)
+def first_difference(
+    left: tuple[TensorBytes, str], right: tuple[TensorBytes, str], *, start: int = 0, stop: int | None = None
+) -> int | None:
+    """Return the offset of the first byte in ``[start, stop)`` in which two tensors of equal size differ, or None.
+
+    Some megabytes are held at a time.
+    """
+    end = left[0][left[1]].nbytes if stop is None else stop
+    size = max(0, min(_CHUNK, end - start))
     first, second = bytearray(size), bytearray(size)
-    for start in range(0, nbytes, _CHUNK):
-        length = min(_CHUNK, nbytes - start)
-        a, b = memoryview(first)[:length], memoryview(second)[:length]
-        left[0].read(left[1], a, start)
-        right[0].read(right[1], b, start)
+    for place in range(start, end, _CHUNK):
+        length = min(_CHUNK, end - place)
+        left[0].read(left[1], memoryview(first)[:length], place)
+        right[0].read(right[1], memoryview(second)[:length], place)
         if first[:length] != second[:length]:
-            return start + next(i for i in range(length) if a[i] != b[i])
+            return place + _first(first, second, length)
     return None
+
+
+def _first(left: bytearray, right: bytearray, length: int) -> int:
+    """Halve the range that holds the first difference until it is one byte."""
+    low, high = 0, length
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if left[low:middle] != right[low:middle] else (middle, high)
+    return low

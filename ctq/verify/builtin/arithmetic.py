@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ctq.engines.engine_args import EngineArgs
     from ctq.engines.scheme_predicates import SchemeArgs
 
-Parameters = "Mapping[str, torch.Tensor]"
 INT8_BLOCK_ROWS, BLOCK_ROWS = 8192, 512
 """Rows at a time: small enough that a dequantized block stays in the processor's cache."""
 _CUDA_BLOCK_ROWS = 16384

@@ -153,6 +153,8 @@ def _pair(
         return "groups in an order of their own (weight_g_idx) are not taken apart here"
     if len(reference.shape) != 2 or reference.dtype not in FLOATS:  # a matrix
         return f"the reference has {reference.dtype} {list(reference.shape)} there"
+    if not _readable(form, parts):
+        return "its scales or zero points have a dtype that is not taken apart here"
     rows, columns = reference.shape
     width = _width(form, weight, columns, bits)
     groups = _groups(parts["weight_scale"].shape, rows, columns)
@@ -168,6 +170,12 @@ def _pair(
         groups=groups,
         parts=dict(parts),
     )
+
+
+def _readable(form: Form, parts: Mapping[str, TensorInfo]) -> bool:
+    zero = parts.get("weight_zero_point")
+    wanted = "I32" if form == "packed" else "I8"
+    return parts["weight_scale"].dtype in FLOATS and (zero is None or zero.dtype == wanted)
 
 
 def _width(form: Form, weight: TensorInfo, columns: int, declared: tuple[int, ...]) -> int | None:

@@ -74,8 +74,8 @@ class WeightsReport:
     """Every weight of a checkpoint against the reference.
 
     ``modules`` are the quantized ones that were compared; ``recomputed`` says that the checkpoint is a result of ctq whose bytes
-    were computed again from the reference; ``differences`` are tensors that are not byte-equal to what they should be, dense ones and,
-    where recomputed, all; ``undecided`` is why something could not be proven, if so.
+    were computed again from the reference; ``differences`` are tensors that are not byte-equal to what they should be (dense
+    ones, and where recomputed all); ``undecided`` is why something could not be proven, if so.
     """
 
     reference: str
@@ -88,6 +88,7 @@ class WeightsReport:
     unmatched: tuple[str, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
     calibrated: tuple[str, ...] = ()
+    converted: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     nbytes: int = 0
     seconds: float = 0.0
@@ -127,6 +128,7 @@ class WeightsReport:
             "unmatched": list(self.unmatched),
             "unreadable": dict(self.unreadable),
             "calibrated": list(self.calibrated),
+            "converted": list(self.converted),
             "undecided": list(self.undecided),
             "bytes": self.nbytes,
             "seconds": round(self.seconds, 3),

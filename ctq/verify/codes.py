@@ -1,0 +1,133 @@
+"""The findings that a verification adds to those of inspection, as one table: codes are never used again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ctq.findings import Finding, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """One kind of finding; ``summary`` is its line in the documentation, ``hint`` the next step."""
+
+    code: str
+    name: str
+    severity: Severity
+    summary: str
+    hint: str
+
+    def at(self, where: str, message: str) -> Finding:
+        """Return a finding of this kind."""
+        return Finding(
+            code=self.code, name=self.name, severity=self.severity, message=message, where=where, hint=self.hint
+        )
+
+
+LOW_SQNR = Code(
+    code="VER001",
+    name="weight-far-from-original",
+    severity=Severity.ERROR,
+    summary="A quantized weight is further from its original than `--min-sqnr` allows.",
+    hint="quantize again; if the weights were changed on purpose (SmoothQuant, AWQ, GPTQ), set --min-sqnr or leave --reference out",
+)
+CHANGED_RESULT = Code(
+    code="VER002",
+    name="result-changed",
+    severity=Severity.ERROR,
+    summary="A tensor of a result of ctq is not what the reference and the recipe on record give, byte for byte.",
+    hint="the file was damaged or changed after it was written: quantize again",
+)
+CHANGED_DENSE = Code(
+    code="VER003",
+    name="dense-tensor-changed",
+    severity=Severity.ERROR,
+    summary="A tensor that was not quantized differs from the reference's.",
+    hint="is the reference the right one? SmoothQuant and AWQ change norms on purpose: verify such results without --reference",
+)
+LOST = Code(
+    code="VER004",
+    name="tensor-lost",
+    severity=Severity.ERROR,
+    summary="The reference holds a tensor of which the checkpoint holds nothing.",
+    hint="engines serve it uninitialised or refuse to load: quantize again",
+)
+WITHOUT_ORIGINAL = Code(
+    code="VER005",
+    name="tensor-without-original",
+    severity=Severity.WARNING,
+    summary="A tensor has no counterpart of its name in the reference, so nothing about it is proven.",
+    hint="give the original whose names the checkpoint keeps",
+)
+BEYOND_HALF_STEP = Code(
+    code="VER006",
+    name="beyond-half-a-step",
+    severity=Severity.ERROR,
+    summary="With `--strict`: a weight is further than half a step from its original, which rounding to nearest never is.",
+    hint="leave --strict out for searched scales, GPTQ, AWQ and SmoothQuant",
+)
+NOT_COMPARED = Code(
+    code="VER007",
+    name="weight-not-compared",
+    severity=Severity.WARNING,
+    summary="A quantized weight is stored in a form that is not taken apart here, so it is not proven.",
+    hint="a real engine proves its loading: --engine vllm",
+)
+OTHER_SOURCE = Code(
+    code="VER008",
+    name="another-source",
+    severity=Severity.WARNING,
+    summary="The reference is not the source that `ctq.json` names, so the result was compared, not computed again.",
+    hint="give the checkpoint that was quantized as --reference",
+)
+NO_RECORD = Code(
+    code="VER009",
+    name="record-not-followed",
+    severity=Severity.WARNING,
+    summary="`ctq.json` is there, but the run that it describes cannot be planned again.",
+    hint="quantize again with this version",
+)
+CALIBRATED = Code(
+    code="VER010",
+    name="calibrated-tensor",
+    severity=Severity.NOTE,
+    summary="A tensor comes from calibration data: the reference has nothing to compare it with.",
+    hint="run the model on real prompts",
+)
+CONVERTED = Code(
+    code="VER011",
+    name="dense-tensor-rounded",
+    severity=Severity.NOTE,
+    summary="A dense tensor has another dtype than the reference's, and holds the reference's values rounded to it.",
+    hint="nothing to do, if the dtype is meant",
+)
+CONFIG_CHANGED = Code(
+    code="VER012",
+    name="config-changed",
+    severity=Severity.WARNING,
+    summary="The quantization config of a result of ctq is not the one that its recipe gives.",
+    hint="targets and ignore decide what engines do: quantize again rather than editing them",
+)
+NOT_FINITE = Code(
+    code="VER013",
+    name="original-not-finite",
+    severity=Severity.ERROR,
+    summary="The reference holds weights that are NaN or infinite where the checkpoint holds quantized ones.",
+    hint="the reference is damaged: fetch it again",
+)
+
+CODES = (
+    LOW_SQNR,
+    CHANGED_RESULT,
+    CHANGED_DENSE,
+    LOST,
+    WITHOUT_ORIGINAL,
+    BEYOND_HALF_STEP,
+    NOT_COMPARED,
+    OTHER_SOURCE,
+    NO_RECORD,
+    CALIBRATED,
+    CONVERTED,
+    CONFIG_CHANGED,
+    NOT_FINITE,
+)

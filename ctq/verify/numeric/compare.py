@@ -1,0 +1,67 @@
+"""One quantized weight against its original: how far every value is from the one that it stands for."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ctq.verify.numeric.blocks import BlockReader, rows_in_block
+from ctq.verify.numeric.decode import compare_floats, dequantized, floats
+from ctq.verify.numeric.result import WeightStats, WorstRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.verify.numeric.pairs import QuantizedPair
+    from ctq.verify.tensor_bytes import TensorBytes
+
+
+def compare_rows(
+    pair: QuantizedPair, result: TensorBytes, reference: TensorBytes, *, start: int, stop: int
+) -> WeightStats:
+    """Compare the rows ``[start, stop)`` of a weight with the original's; ``start`` is a multiple of eight.
+
+    Raises:
+        CheckpointError: a file cannot be read.
+
+    """
+    reader = BlockReader(pair, result, reference)
+    step = rows_in_block(pair)
+    stats = WeightStats()
+    for first in range(start, stop, step):
+        stats += _compare_block(pair, reader, first, min(first + step, stop))
+    return stats
+
+
+def worst_rows(pair: QuantizedPair, result: TensorBytes, reference: TensorBytes, *, count: int = 3) -> list[WorstRow]:
+    """Return the rows of a weight with the lowest signal to quantization noise ratio; slow, so only for what is named."""
+    reader = BlockReader(pair, result, reference)
+    step = rows_in_block(pair)
+    rows = [
+        row for first in range(0, pair.rows, step) for row in _rows(pair, reader, first, min(first + step, pair.rows))
+    ]
+    return sorted(rows, key=lambda row: -math.inf if math.isnan(row.sqnr_db) else row.sqnr_db)[:count]
+
+
+def _compare_block(pair: QuantizedPair, reader: BlockReader, start: int, stop: int) -> WeightStats:
+    scale = reader.scale(start, stop)
+    original = floats(reader.original(start, stop), pair.reference.dtype)
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # a damaged scale may be anything; what it makes of the weight is the finding
+        restored = dequantized(pair, reader.values(start, stop), scale, reader.zero_point(start, stop))
+        return compare_floats(original, restored, scale)
+
+
+def _rows(pair: QuantizedPair, reader: BlockReader, start: int, stop: int) -> Iterator[WorstRow]:
+    scale = reader.scale(start, stop)
+    original = floats(reader.original(start, stop), pair.reference.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        restored = dequantized(pair, reader.values(start, stop), scale, reader.zero_point(start, stop))
+        signal = np.square(original, dtype=np.float64).sum(1)
+        noise = np.square((original - restored).astype(np.float64)).sum(1)
+    for row in range(stop - start):
+        stats = WeightStats(weights=pair.columns, signal=float(signal[row]), noise=float(noise[row]))
+        yield WorstRow(pair.module, start + row, stats.sqnr_db)

@@ -1,0 +1,103 @@
+"""Stored values taken apart with numpy, a block of rows at a time: for forms that the compiled kernels do not read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ctq.verify.numeric.result import WeightStats
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ctq.verify.numeric.pairs import QuantizedPair
+
+RAW_TYPES: dict[str, type[np.generic]] = {
+    "BF16": np.uint16,
+    "F16": np.uint16,
+    "F32": np.uint32,
+    "I8": np.int8,
+    "I32": np.int32,
+    "F8_E4M3": np.uint8,
+}
+"""The numpy types under which raw data is read; floats are bits."""
+_ROUNDING = 1e-5
+"""Steps by which float32 arithmetic may put an error beyond half a step that is not there."""
+
+
+def floats(raw: NDArray[Any], dtype: str) -> NDArray[np.float32]:
+    """Return the float32 values of raw bits."""
+    if dtype == "BF16":
+        return (raw.astype(np.uint32) << 16).view(np.float32)
+    if dtype == "F16":
+        return raw.view(np.float16).astype(np.float32)
+    return raw.view(np.float32)
+
+
+def unpacked(words: NDArray[np.int32], bits: int, columns: int) -> NDArray[np.uint8]:
+    """Return the unsigned codes ``[rows, columns]`` of int32 words ``[rows, words]``, the first in the lowest bits."""
+    codes = np.ascontiguousarray(words).view(np.uint8).reshape(words.shape[0], -1)
+    if bits == 4:  # two codes to the byte
+        codes = np.stack((codes & 15, codes >> 4), axis=-1).reshape(words.shape[0], -1)
+    return codes[:, :columns]
+
+
+def unpacked_rows(words: NDArray[np.int32], bits: int, rows: int) -> NDArray[np.uint8]:
+    """Return the unsigned codes ``[rows, groups]`` of zero points packed along the rows, ``[words, groups]``."""
+    per_word = 32 // bits
+    codes = unpacked(words.reshape(-1, 1), bits, per_word).reshape(words.shape[0], words.shape[1], per_word)
+    return codes.transpose(0, 2, 1).reshape(-1, words.shape[1])[:rows]
+
+
+def dequantized(
+    pair: QuantizedPair, values: NDArray[Any], scale: NDArray[np.float32], zero: NDArray[Any] | None
+) -> NDArray[np.float32]:
+    """Return the float32 weights ``[rows, columns]`` of stored ``values``; ``scale`` and ``zero`` are ``[rows, groups]``."""
+    if pair.form == "float8":
+        codes = _FLOAT8[values]
+    elif pair.form == "packed":
+        codes = unpacked(values, pair.bits, pair.columns).astype(np.float32)
+        if zero is None:
+            codes -= 1 << (pair.bits - 1)
+    else:
+        codes = values.astype(np.float32)
+    grouped = codes.reshape(codes.shape[0], scale.shape[1], -1)
+    if zero is not None:
+        grouped -= zero.astype(np.float32)[..., None]
+    restored: NDArray[np.float32] = (grouped * scale[..., None]).reshape(codes.shape)
+    return restored
+
+
+def compare_floats(
+    original: NDArray[np.float32], restored: NDArray[np.float32], scale: NDArray[np.float32]
+) -> WeightStats:
+    """Sum up the errors of a block; a weight that is not finite in the original is counted and left out."""
+    is_finite = np.isfinite(original)
+    nonfinite = int(original.size - np.count_nonzero(is_finite))
+    if nonfinite:
+        original, restored = np.where(is_finite, original, 0), np.where(is_finite, restored, 0)
+    error = (original - restored).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = np.abs(error).reshape(error.shape[0], scale.shape[1], -1) / scale[..., None]
+    steps = np.where(np.isnan(steps), 0.0, steps)
+    return WeightStats(
+        weights=original.size,
+        signal=float(np.square(original, dtype=np.float64).sum()),
+        noise=float(np.square(error).sum()),
+        beyond=int(np.count_nonzero(steps > 0.5 + _ROUNDING)),
+        largest_error_steps=float(steps.max(initial=0.0)),
+        nonfinite=nonfinite,
+    )
+
+
+def _float8_table() -> NDArray[np.float32]:
+    """Return the value of every E4M3 byte; 0x7F and 0xFF are NaN."""
+    codes = np.arange(256)
+    exponent, mantissa = (codes >> 3) & 15, codes & 7
+    size = np.where(exponent > 0, (1 + mantissa / 8) * 2.0 ** (exponent - 7), mantissa / 8 * 2.0**-6)
+    size = np.where((codes & 0x7F) == 0x7F, np.nan, size)
+    return np.where(codes & 0x80, -size, size).astype(np.float32)
+
+
+_FLOAT8 = _float8_table()

@@ -1,0 +1,165 @@
+"""Results of ctq itself: every byte computed again from the original and compared, so that any changed one is found.
+
+A result is known by its provenance record; the recipe in it and the reference give the plan of the run that made it, and that plan
+says what every tensor has to hold, wherever in the files it lies.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ctq.checkpoint.shards import DEFAULT_SHARD_SIZE, parse_size
+from ctq.errors import CheckpointError, CtqError, PlanError
+from ctq.quantize.kernels.quantize import NUMPY_TYPES, BlockOutput, allocate_output, quantize_block
+from ctq.quantize.plan import build_plan
+from ctq.quantize.provenance import RECORD_VERSION, source_files
+from ctq.quantize.rows import kernel_spec
+from ctq.quantize.side_files import PROVENANCE_NAME
+from ctq.quantize.tasks import QuantizeTask, output_specs
+from ctq.verify.numeric.blocks import BLOCK_BYTES, ROW_MULTIPLE
+from ctq.verify.numeric.result import Difference, WeightStats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.checkpoint.header import TensorInfo
+    from ctq.quantize.kernels.stats import BlockStats
+    from ctq.verify.tensor_bytes import TensorBytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPlan:
+    """What ctq would write for the reference today: the weights to quantize, and the config that says so."""
+
+    tasks: tuple[QuantizeTask, ...]
+    quantization_config: Mapping[str, Any]
+
+    def ill_formed(self, task: QuantizeTask, tensors: Mapping[str, TensorInfo]) -> str | None:
+        """Return the first tensor of a weight that is not there, or has another dtype or shape than it has to have."""
+        for spec in output_specs(task.module, task.dtype, (task.rows, task.columns), task.scheme):
+            found = tensors.get(spec.name)
+            if found is None or (found.dtype, found.shape) != (spec.dtype, spec.shape):
+                return spec.name
+        return None
+
+
+def read_record(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Return the provenance record of a result of ctq, or None where there is none that can be read."""
+    if PROVENANCE_NAME not in checkpoint.source.files:
+        return None
+    try:
+        record = json.loads(checkpoint.source.read(PROVENANCE_NAME))
+    except (ValueError, RecursionError):
+        return None
+    known = isinstance(record, dict) and record.get("record_version") == RECORD_VERSION
+    return record if known and {"source", "recipe", "lm_head"} <= record.keys() else None
+
+
+def is_recorded_source(record: dict[str, Any], reference: Checkpoint) -> bool:
+    """Tell whether the reference has the very files, by size and header, that the record names as its source."""
+    return bool(record["source"].get("files") == source_files(reference))
+
+
+def own_plan(record: dict[str, Any], reference: Checkpoint) -> OwnPlan:
+    """Plan again the run that the record describes.
+
+    Raises:
+        CheckpointError: the record's recipe cannot be read, or does not fit the reference.
+
+    """
+    from ctq.recipe.recipe_file import recipe_from_json
+
+    try:
+        recipe = recipe_from_json(record["recipe"], origin=PROVENANCE_NAME)
+        # A target that names the head decides for it without `lm_head` saying so: the record tells the outcome.
+        recipe = replace(recipe, lm_head=bool(record["lm_head"]["quantized"]))
+        size = parse_size(DEFAULT_SHARD_SIZE)
+        plan = build_plan(reference, recipe, max_shard_size=size, allow_unsupported_head=True)
+    except PlanError as error:
+        raise CheckpointError(
+            f"{PROVENANCE_NAME}: its recipe does not fit the reference: {error.problems[0].message}"
+        ) from error
+    except (CtqError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{PROVENANCE_NAME}: not a record that can be followed: {error}") from error
+    tasks = tuple(task for task in plan.tasks if isinstance(task, QuantizeTask))
+    return OwnPlan(tasks=tasks, quantization_config=plan.quantization_config)
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """The rows of one module: the sums over its weights, and the first different byte of each tensor that differs."""
+
+    module: str
+    stats: WeightStats
+    differences: tuple[Difference, ...]
+
+
+def recompute_rows(
+    task: QuantizeTask, result: TensorBytes, reference: TensorBytes, *, start: int, stop: int
+) -> Recomputed:
+    """Quantize the rows ``[start, stop)`` again and compare every byte of what they become.
+
+    Raises:
+        CheckpointError: a file cannot be read.
+
+    """
+    spec = kernel_spec(task)
+    row_bytes = task.source.nbytes // max(1, task.rows)
+    step = max(ROW_MULTIPLE, BLOCK_BYTES // max(1, row_bytes) // ROW_MULTIPLE * ROW_MULTIPLE)
+    block = np.empty((min(step, stop - start), task.columns), NUMPY_TYPES[task.dtype])
+    stats = WeightStats()
+    differences: dict[str, Difference] = {}
+    for first in range(start, stop, step):
+        rows = block[: min(step, stop - first)]
+        reference.read(task.tensor, rows.data.cast("B"), first * row_bytes)
+        out = allocate_output(spec, len(rows), task.columns)
+        stats += _stats(quantize_block(rows, spec, out))
+        for difference in _differences(task, out, result, first):
+            differences.setdefault(difference.tensor, difference)
+    return Recomputed(task.module, stats, tuple(differences.values()))
+
+
+def _stats(found: BlockStats) -> WeightStats:
+    return WeightStats(
+        weights=found.weights,
+        signal=found.signal,
+        noise=found.noise,
+        largest_error_steps=found.largest_error_steps,
+        nonfinite=found.nonfinite,
+    )
+
+
+def _differences(task: QuantizeTask, out: BlockOutput, result: TensorBytes, first: int) -> Iterator[Difference]:
+    packed = task.scheme.format == "pack-quantized"
+    yield from _difference(f"{task.module}.{'weight_packed' if packed else 'weight'}", out.values, result, first)
+    yield from _difference(f"{task.module}.weight_scale", out.scale, result, first)
+    if out.zero_point is not None:
+        per_word = 32 // task.scheme.weights.num_bits if packed else 1
+        yield from _difference(f"{task.module}.weight_zero_point", out.zero_point, result, first // per_word)
+    if packed and first == 0:
+        shape = np.array([[task.rows, task.columns]], np.int64)
+        yield from _difference(f"{task.module}.weight_shape", shape, result, 0)
+
+
+def _difference(name: str, expected: NDArray[Any], result: TensorBytes, row: int) -> Iterator[Difference]:
+    """Yield the first byte of ``expected`` that the tensor has otherwise; its shape is known to be right."""
+    if not expected.size:
+        return
+    wanted = np.ascontiguousarray(expected).reshape(-1).view(np.uint8)
+    found = np.empty_like(wanted)
+    offset = row * (expected.nbytes // len(expected))
+    result.read(name, found.data, offset)
+    if not np.array_equal(_wide(wanted), _wide(found)):
+        yield Difference(name, offset + int(np.argmax(wanted != found)))
+
+
+def _wide(data: NDArray[np.uint8]) -> NDArray[Any]:
+    """View bytes as eight at a time where they divide: comparing them is several times as fast."""
+    return data.view(np.uint64) if data.size % 8 == 0 else data
