@@ -39,6 +39,7 @@ def import_engine() -> dict[str, Any]:
     from vllm.platforms import current_platform
 
     inspect_in_process()
+    mend_triton()
     return {
         "version": vllm.__version__,
         "torch": torch.__version__,
@@ -70,6 +71,14 @@ def mend_torchvision() -> None:
 
 
 _KEPT: list[Any] = []
+
+
+def mend_triton() -> None:
+    """Give the placeholder that CPU builds have for Triton the one function that a model calls while it is built."""
+    from vllm.triton_utils import triton
+
+    if not hasattr(triton, "set_allocator"):
+        triton.set_allocator = lambda allocator: None  # noqa: ARG005
 
 
 def inspect_in_process() -> None:

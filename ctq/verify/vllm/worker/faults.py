@@ -31,9 +31,19 @@ def describe_exception(error: BaseException, *, stage: str) -> dict[str, Any]:
         "place": place_of(error),
         "without_bytes": isinstance(error, (NotImplementedError, RuntimeError))
         and WITHOUT_BYTES.search(text) is not None,
-        "without_kernel": WITHOUT_KERNEL.search(text) is not None and STAND_IN not in text,
+        "without_kernel": lacks_kernel(error, text),
         "unexpected": unexpected_name(text),
     }
+
+
+def lacks_bytes(error: BaseException) -> bool:
+    """Tell whether the engine read a value that a tensor without bytes does not have."""
+    return isinstance(error, (NotImplementedError, RuntimeError)) and WITHOUT_BYTES.search(str(error)) is not None
+
+
+def lacks_kernel(error: BaseException, text: str) -> bool:
+    """Tell whether only this build of the engine lacks a kernel, or a package that comes with CUDA."""
+    return isinstance(error, ImportError) or (WITHOUT_KERNEL.search(text) is not None and STAND_IN not in text)
 
 
 def first_line(text: str) -> str:

@@ -15,7 +15,7 @@ import torch
 from .dequantize import dequantized_rows
 from .facts import head_names
 from .headers import read_header, read_tensor
-from .model import created_on
+from .placement import created_on
 from .recorder import storage_key
 from .standins import NAMES as STAND_INS
 

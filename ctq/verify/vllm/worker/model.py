@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .faults import lacks_bytes
 from .headers import Entry, read_headers
+from .placement import created_on, move_to_meta, small_ones_real
 from .recorder import Recorder
 
 if TYPE_CHECKING:
@@ -30,30 +32,34 @@ def engine_config(checkpoint: str, *, tensor_parallel_size: int) -> Any:
     """Make the engine's configuration as serving would, without a tokenizer."""
     from vllm.engine.arg_utils import EngineArgs
 
+    # Prefix caching has no part in loading, and CPU builds switch it off late, which hybrids then refuse.
     arguments = EngineArgs(
-        model=checkpoint, skip_tokenizer_init=True, enforce_eager=True, tensor_parallel_size=tensor_parallel_size
+        model=checkpoint,
+        skip_tokenizer_init=True,
+        enforce_eager=True,
+        enable_prefix_caching=False,
+        tensor_parallel_size=tensor_parallel_size,
     )
     return arguments.create_engine_config()
 
 
-@contextlib.contextmanager
-def created_on(device: str, dtype: torch.dtype) -> Iterator[None]:
-    """Create tensors of a default dtype on a device; some kernels ask the default dtype for that of their output."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        with torch.device(device):
-            yield
-    finally:
-        torch.set_default_dtype(before)
-
-
 def build(config: Any) -> DryModel:
     """Build the model class; also note how each head was constructed, by the identity of its module."""
+    config.device_config.device = torch.device("meta")  # the Transformers backend asks this one
+    try:
+        return build_on(config, created_on("meta", config.model_config.dtype))
+    except (NotImplementedError, RuntimeError) as error:
+        if not lacks_bytes(error):
+            raise
+    config.compilation_config.static_forward_context.clear()
+    return build_on(config, small_ones_real(config.model_config.dtype))
+
+
+def build_on(config: Any, placed: contextlib.AbstractContextManager[None]) -> DryModel:
+    """Build the model class with its tensors placed by a context, and end with all of them on the meta device."""
     from vllm.model_executor.model_loader.utils import initialize_model
 
-    config.device_config.device = torch.device("meta")  # the Transformers backend asks this one
-    with remembered_heads() as heads, created_on("meta", config.model_config.dtype):
+    with remembered_heads() as heads, placed:
         model = initialize_model(vllm_config=config)
     move_to_meta(model)
     return DryModel(config, model, heads)
@@ -76,26 +82,6 @@ def remembered_heads() -> Iterator[dict[int, Any]]:
         yield heads
     finally:
         ParallelLMHead.__init__ = real
-
-
-def move_to_meta(model: torch.nn.Module) -> None:
-    """Move what a model class put elsewhere on its own, keeping the attributes that loaders need."""
-    moved: dict[int, torch.nn.Parameter] = {}
-    for module in model.modules():
-        for name, parameter in list(module._parameters.items()):
-            if parameter is None or parameter.is_meta:
-                continue
-            if id(parameter) not in moved:
-                moved[id(parameter)] = meta_twin(parameter)
-            module._parameters[name] = moved[id(parameter)]
-
-
-def meta_twin(parameter: torch.nn.Parameter) -> torch.nn.Parameter:
-    """Make a parameter of the same class, shape and attributes on the meta device."""
-    data = torch.empty_like(parameter.data, device="meta")
-    twin = torch.Tensor._make_subclass(type(parameter), data, False)  # noqa: FBT003
-    twin.__dict__.update(parameter.__dict__)
-    return twin
 
 
 @contextlib.contextmanager
