@@ -205,19 +205,14 @@ def _first_rule(words: tuple[str, ...]) -> Classified | None:
         candidates = words[-1:] if rule.leaf else words
         hit = next((word for word in candidates if pattern.fullmatch(word)), None)
         if hit is not None:
-            ignore = (
-                (f"re:.*\\.{re.escape(hit)}$" if rule.leaf else f"re:(.*\\.)?{re.escape(hit)}\\..*")
-                if rule.ignored
-                else None
-            )
-            return Classified(rule.kind, rule.reason, ignore)
+            return Classified(rule.kind, rule.reason, _ignore_of(rule, re.escape(hit)))
     return None
 
 
 def _ignore_of(rule: _NameRule, hit: str) -> str | None:
     if not rule.ignored:
         return None
-    return (rule.ignore or (r"re:.*\.{hit}$" if rule.leaf else r"re:(.*\.)?{hit}\..*")).format(hit=hit)
+    return (rule.ignore or (r"re:.*\.{hit}$" if rule.leaf else r"re:(.*\.)?{hit}(\..*)?$")).format(hit=hit)
 
 
 _COMPILED: tuple[tuple[_NameRule, re.Pattern[str]], ...] = tuple(

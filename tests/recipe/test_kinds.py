@@ -86,6 +86,8 @@ def test_integers_are_no_weights() -> None:
         "model.visual.blocks.0.attn.qkv.weight",
         "mtp.layers.0.up_proj.weight",
         "model.layers.4.up.weight",
+        "model.layers.0.mlp.router.weight",
+        "multi_modal_projector.weight",
     ],
 )
 def test_the_ignore_pattern_of_an_exclusion_matches_its_module(name: str) -> None:
@@ -93,3 +95,9 @@ def test_the_ignore_pattern_of_an_exclusion_matches_its_module(name: str) -> Non
     assert found.ignore is not None
     assert re.match(found.ignore.removeprefix("re:"), name.removesuffix(".weight"))
     assert not re.match(found.ignore.removeprefix("re:"), "model.layers.0.mlp.up_proj")
+
+
+def test_a_gate_is_ignored_under_the_name_that_transformers_gives_it_too() -> None:
+    found = Classifier(CONFIG).classify(TensorInfo("model.layers.0.mlp.gate.weight", "BF16", (8, 128), 0, 0))
+    assert found.ignore is not None
+    assert re.match(found.ignore.removeprefix("re:"), "model.layers.0.mlp.router")
