@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ctq import events
 from ctq.errors import CheckpointError, OutputError
+from ctq.quantize.durable import sync_tree
 from ctq.quantize.journal import Journal
 from ctq.quantize.provenance import fingerprint, provenance, provenance_json
 from ctq.quantize.side_files import PROVENANCE_NAME
@@ -62,6 +63,7 @@ def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) 
                 units, source=job.source, target=stage.work, workers=job.workers, journal=journal, on_event=on_event
             )
             _finish(stage, plan, job.source, provenance_json(record))
+            sync_tree(stage.work)
             publish(stage)
     except OSError as error:
         raise _os_problem(error, stage) from error
