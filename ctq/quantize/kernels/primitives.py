@@ -11,7 +11,11 @@ from typing import Any, TypeVar
 
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
+
+LANES = 32
+"""How many sums a loop keeps side by side where the order must be the same on every processor."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -61,6 +65,17 @@ def advance(_context: Any, pointer: Any, count: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]], inbounds=True)
 
     return pointer(pointer, count), code
+
+
+@_primitive
+def make_lanes(_context: Any) -> Any:
+    """Return `LANES` float32 numbers of the kernel's own, of any content."""
+
+    def code(_target: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        lanes = cgutils.alloca_once(builder, ir.ArrayType(ir.FloatType(), LANES))
+        return builder.bitcast(lanes, ir.PointerType(ir.FloatType()))
+
+    return types.CPointer(types.float32)(), code
 
 
 @_primitive

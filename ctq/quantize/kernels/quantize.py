@@ -24,7 +24,6 @@ NUMPY_TYPES: dict[str, type[np.generic]] = {
 }
 """The numpy types of a block's arrays; floating-point ones are raw bits."""
 
-CANDIDATES = {"minmax": 1, "mse": 16}
 
 _COUNTS = ("int64",) * 8
 _FORMAT = ("uint32", "float32", "float32", "uint32", "uint32", "float32")
@@ -61,12 +60,12 @@ def quantize_block(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> 
     values[:, cols:] = 0
     if out.zero_point is not None and rows % stacked:
         out.zero_point[-1] = 0
-    report = np.empty(5)
+    plan, report = np.empty((out.scale.shape[1], 4), np.float32), np.empty(5)
     form = FORMATS[spec.dtype]
     _kernel(spec.dtype)(
-        *(_address(array) for array in (source, values, out.scale, out.zero_point, report)),
+        *(_address(array) for array in (source, values, out.scale, out.zero_point, plan, report)),
         *(rows, cols, values.shape[1], spec.group_size or cols, stacked),
-        *(spec.symmetric, 128 if spec.packed else 0, CANDIDATES[spec.observer]),
+        *(spec.symmetric, 128 if spec.packed else 0, spec.observer == "mse"),
         *(form.dropped, form.normal, form.grid, form.bias, form.shift, form.largest),
     )
     signal, noise, worst, nonfinite, first = report.tolist()
@@ -75,7 +74,7 @@ def quantize_block(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> 
 
 def _kernel(dtype: str) -> Callable[..., None]:
     word = f"*{FORMATS[dtype].word}"
-    pointers = (word, "*uint8", word, "*uint8", "*float64")
+    pointers = (word, "*uint8", word, "*uint8", "*float32", "*float64")
     return load_kernel(Kernel("quantize_rows", dtype, (*pointers, *_COUNTS, *_FORMAT)))
 
 
