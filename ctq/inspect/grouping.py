@@ -100,7 +100,7 @@ def group_modules(tensors: Mapping[str, TensorInfo], *, layers: int | None = Non
         entry = found.get(key)
         if entry is None:
             template = place.template if leaf.isdecimal() else f"{place.template}.{leaf}" if parent else leaf
-            found[key] = ([module], [numbers], [template, *flat])
+            found[key] = ([module], [numbers], [template, place.beyond, *flat])
         else:
             entry[0].append(module)
             entry[1].append(numbers)
@@ -148,10 +148,10 @@ def _is_layer_list(template: str) -> bool:
 def _merged(entries: Iterable[tuple[list[str], list[tuple[int, ...]], list[object]]]) -> Iterable[ModuleSet]:
     """Make the sets; entries that differ only in the order of their parts (as files sort them) are one."""
     merged: dict[object, tuple[list[str], list[tuple[int, ...]], str, dict[str, Part]]] = {}
-    for names, numbers, (template, *flat) in entries:
+    for names, numbers, (template, beyond, *flat) in entries:
         parts = {str(flat[i]): Part(flat[i + 1], flat[i + 2]) for i in range(0, len(flat), 3)}  # type: ignore[arg-type]
         parts = {part: parts[part] for part in sorted(parts, key=_part_rank)}
-        same = merged.setdefault((template, frozenset(parts.items())), ([], [], str(template), parts))
+        same = merged.setdefault((template, beyond, frozenset(parts.items())), ([], [], str(template), parts))
         same[0].extend(names)
         same[1].extend(numbers)
     for names, numbers, template, parts in merged.values():

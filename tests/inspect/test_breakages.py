@@ -36,7 +36,7 @@ def grave(report: Report) -> list[str]:
     return [finding.code for finding in report.findings if finding.severity is not Severity.NOTE]
 
 
-@pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: breakage.name)
+@pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: breakage.code)
 def test_one_defect_is_one_finding(breakage: Breakage, tmp_path: Path) -> None:
     report = inspect(breakage.make(tmp_path), deep=breakage.deep)
     assert grave(report) == [breakage.code], report.findings

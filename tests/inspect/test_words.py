@@ -1,0 +1,78 @@
+"""Forms and schemes in words, for every way of storing that inspection knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from builders import tiny_quantized
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.inspect.forms import Form, stored_form
+from ctq.inspect.grouping import Part
+from ctq.inspect.report import inspect_checkpoint
+from ctq.recipe.schemes import QuantArgs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORDS = {
+    "w8a8": ("int8 per-channel", "int8 per-token dynamic", "int-quantized"),
+    "w8a8-static": ("int8 per-channel", "int8 per-tensor static", "int-quantized"),
+    "w8a16": ("int8 group 128", None, "pack-quantized"),
+    "w8a16-g32": ("int8 group 32", None, "pack-quantized"),
+    "w8a16-channel": ("int8 per-channel", None, "pack-quantized"),
+    "w8a16-asym": ("int8 group 128 asymmetric", None, "pack-quantized"),
+    "w4a16": ("int4 group 128", None, "pack-quantized"),
+    "mixed": ("int8 per-channel", "int8 per-token dynamic", "int-quantized"),
+    "naive": ("int8 per-channel", "int8 per-token dynamic", "int-quantized"),
+    "fp8": ("fp8 per-channel", "fp8 per-token dynamic", "float-quantized"),
+    "fp8-block": ("fp8 block", "fp8 group 128 dynamic", "float-quantized"),
+    "nvfp4": ("nvfp4 group 16", "fp4 group 16 dynamic", "nvfp4-pack-quantized"),
+    "mxfp4": ("mxfp4 group 32", "fp4 group 32 dynamic", "mxfp4-pack-quantized"),
+    "mxfp8": ("mxfp8 group 32", "fp8 group 32 dynamic", "mxfp8-quantized"),
+    "gptq": ("gptq int4 group 128", None, "gptq"),
+    "awq": ("awq int4 group 128", None, "awq"),
+    "bnb-int8": ("bitsandbytes int8", None, "bitsandbytes-int8"),
+    "bnb-nf4": ("bitsandbytes 4-bit", None, "bitsandbytes-4bit"),
+    "fp8-native": ("fp8", None, "fp8"),
+}
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_a_layer_is_named_as_it_is_stored(kind: str, tmp_path: Path) -> None:
+    folder = tiny_quantized(tmp_path, kind=kind, head="dense")
+    modules = inspect_checkpoint(open_checkpoint(LocalFolder(folder))).to_json()["modules"]
+    layer = next(module for module in modules if module["name"] == "model.layers.1.mlp.down_proj")
+    assert (layer["scheme"], layer["activations"], layer["format"]) == WORDS[kind]
+    assert layer["state"] == "quantized"
+
+
+@pytest.mark.parametrize(
+    ("parts", "form"),
+    [
+        ({"weight": Part("F8_E4M3", (4, 4)), "weight_scale": Part("F32", ()), "input_scale": Part("F32", ())}, Form.FLOAT),
+        ({"weight": Part("U8", (4, 2)), "weight_scale": Part("F8_E4M3", (4, 1)), "weight_scale_2": Part("F32", ())},
+         Form.MODELOPT_FP4),
+        ({"weight": Part("F8_E4M3", (4, 4)), "weight_scale_2": Part("F32", ())}, Form.FP8),
+        ({"blocks": Part("U8", (2, 4, 2, 16)), "scales": Part("U8", (2, 4, 2)), "bias": Part("BF16", (2, 4))}, Form.MXFP4_BLOCKS),
+        ({"weight": Part("U32", (4, 1)), "scales": Part("BF16", (4, 1)), "biases": Part("BF16", (4, 1))}, Form.MLX),
+        ({"k_scale": Part("F32", ()), "v_scale": Part("F32", ())}, Form.PLAIN),
+        ({"weight": Part("I64", (4,))}, Form.PLAIN),
+        ({"weight": Part("BF16", (4, 4)), "weight_scale": Part("BF16", (4, 1))}, Form.FROZEN),
+        ({"weight_shape": Part("I64", (2,))}, Form.NO_WEIGHT),
+    ],
+)  # fmt: skip
+def test_forms_are_told_from_names_and_dtypes(parts: dict[str, Part], form: Form) -> None:
+    assert stored_form(parts) is form
+
+
+def test_bits_of_packed_weights_come_from_the_config() -> None:
+    from ctq.inspect.forms import describe
+
+    parts = {"weight_packed": Part("I32", (8, 16)), "weight_scale": Part("BF16", (8, 1))}
+    four = describe(parts, QuantArgs(num_bits=4), None)
+    assert (four.bits, four.columns) == (4, 128)
+    assert describe(parts, None, 64).bits == 8
+    assert describe(parts, None, None).bits is None
