@@ -1,20 +1,45 @@
 """Where text goes: results on stdout, everything else on stderr, and no name from a checkpoint trusted with the terminal.
 
-rich decides about width (COLUMNS, the terminal, else 80), colour (NO_COLOR, not a terminal) and nothing else: markup, emoji and
-highlighting are off, so that a tensor called ``[red]`` prints as it is spelt.
+Views are lines of styled pieces. A terminal gets them through rich, with colour unless NO_COLOR says otherwise; everything else
+gets the bare text, and rich is not even imported. Markup, emoji and highlighting are off: ``[red]`` prints as it is spelt.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
+
+Line = tuple[tuple[str, str], ...]
+"""One line (or several, with line breaks) as pieces of (style, text); the styles are rich's."""
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories that move the cursor, reorder text, break lines or have no encoding."""
+
+
+def width() -> int:
+    """Return the columns to write for: COLUMNS, the terminal's, else 80."""
+    return shutil.get_terminal_size().columns
+
+
+def show(lines: Iterable[Line]) -> None:
+    """Write a view to stdout."""
+    stream = _lenient(sys.stdout)
+    if not _colourful(stream):
+        stream.writelines("".join(text for _, text in line) + "\n" for line in lines)
+        return
+    from rich.text import Text
+
+    console = data_console()
+    for line in lines:
+        console.print(Text.assemble(*((text, style) for style, text in line)), soft_wrap=True)
 
 
 def data_console() -> Console:
@@ -30,11 +55,23 @@ def status_console() -> Console:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    stream: Any = sys.stderr if stderr else sys.stdout
-    if hasattr(stream, "reconfigure"):
-        # A terminal that knows only ASCII shows escapes where it cannot show a character: never a traceback.
-        stream.reconfigure(errors="backslashreplace")
+    _lenient(sys.stderr if stderr else sys.stdout)
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+
+def _lenient(stream: TextIO) -> TextIO:
+    """Let a terminal that knows only ASCII show escapes where it cannot show a character: never a traceback."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+    return stream
+
+
+def _colourful(stream: TextIO) -> bool:
+    """Whether anyone could see colours; the conventions are those of no-color.org and force-color.org."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
 
 
 def safe(text: str) -> str:

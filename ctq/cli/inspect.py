@@ -55,11 +55,10 @@ def command(checkpoint: str, **options: Any) -> int:  # noqa: ANN401  # as click
 
 def exit_code(report: Report, fail_on: str) -> int:
     """Return 1 when a finding is as grave as ``fail_on``, or when the head is not what was expected of it."""
-    missed = any(finding.name == "head-not-as-expected" for finding in report.findings)
     worst = report.worst()
     limit = None if fail_on == "never" else Severity(fail_on)
     is_bad = limit is not None and worst is not None and worst.rank <= limit.rank
-    return ExitCode.NOT_GOOD if is_bad or missed else ExitCode.GOOD
+    return ExitCode.NOT_GOOD if is_bad or not report.facts.as_expected else ExitCode.GOOD
 
 
 def _options(options: dict[str, Any]) -> InspectOptions:
@@ -99,12 +98,10 @@ def _show(report: Report, *, unfolded: bool, as_json: bool) -> None:
     if as_json:
         _print_json(report.to_json())
         return
-    from ctq.cli.console import data_console
+    from ctq.cli.console import show, width
     from ctq.cli.render.inspect import report_view
 
-    console = data_console()
-    for piece in report_view(report, console.width, unfolded=unfolded):
-        console.print(piece)
+    show(report_view(report, width(), unfolded=unfolded))
 
 
 def _show_diff(before: Report, after: Report, *, as_json: bool) -> int:
@@ -114,12 +111,10 @@ def _show_diff(before: Report, after: Report, *, as_json: bool) -> int:
     if as_json:
         _print_json(difference.to_json())
         return ExitCode.GOOD
-    from ctq.cli.console import data_console
+    from ctq.cli.console import show, width
     from ctq.cli.render.diff import difference_view
 
-    console = data_console()
-    for piece in difference_view(difference, console.width):
-        console.print(piece)
+    show(difference_view(difference, width()))
     return ExitCode.GOOD
 
 

@@ -23,10 +23,8 @@ def command(code: str | None, *, as_json: bool, markdown: bool) -> int:
 
         click.echo(docs.json_text(wanted) if as_json else docs.page(wanted), nl=False)
         return ExitCode.GOOD
-    from ctq.cli.console import data_console
+    from ctq.cli.console import show, width
     from ctq.cli.render.findings import rule_view, rules_view
 
-    console = data_console()
-    for piece in rules_view(RULES, FAMILIES) if code is None else rule_view(wanted[0], console.width):
-        console.print(piece)
+    show(rules_view(RULES, FAMILIES) if code is None else rule_view(wanted[0], width()))
     return ExitCode.GOOD

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ctq.inspect.defects import Defect, Diagnosis, Surroundings, diagnose
-from ctq.inspect.entries import KNOWN_CLASSES, Entry, Patterns, find_entries
+from ctq.inspect.entries import KNOWN_CLASSES, Entry, Patterns, State, find_entries
 from ctq.inspect.forms import QUANTIZED, Form
 from ctq.inspect.grouping import group_modules
 from ctq.inspect.head import HeadFacts, head_facts, locate_head
@@ -48,6 +48,12 @@ class Facts:
     def is_compressed_tensors(self) -> bool:
         """Whether the config is one that these rules judge."""
         return self.quant is not None and self.quant.is_compressed_tensors
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the head is what was expected of it: a tied one counts as dense, a broken or absent one as neither."""
+        allowed = {"quantized": (State.QUANTIZED,), "dense": (State.DENSE, State.TIED)}
+        return self.expected is None or self.head.state in allowed[self.expected]
 
     @property
     def lacks_config(self) -> bool:

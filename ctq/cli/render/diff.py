@@ -6,14 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 from ctq.cli.console import safe
-from ctq.cli.render.lines import labelled, line, paragraph
+from ctq.cli.render.lines import BLANK, labelled, line, paragraph
 from ctq.cli.render.size import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.text import Text
-
+    from ctq.cli.console import Line
     from ctq.inspect.diff import Difference
     from ctq.inspect.report import Report
 
@@ -21,23 +20,23 @@ _LABEL = 9
 _LONGEST_VALUE = 60
 
 
-def difference_view(difference: Difference, width: int) -> Iterator[Text]:
+def difference_view(difference: Difference, width: int) -> Iterator[Line]:
     """Yield the two checkpoints, their heads, and every module and key that is not the same."""
     for sign, report in (("-", difference.before), ("+", difference.after)):
         yield labelled(
             (sign, 2), ("", safe(report.facts.checkpoint.label)), f", {size(report.facts.checkpoint.nbytes)}", width
         )
-    yield line()
+    yield BLANK
     yield labelled(
         ("lm_head", _LABEL), ("", safe(_head(difference.before))), f" -> {safe(_head(difference.after))}", width
     )
-    yield line()
+    yield BLANK
     for change in difference.modules:
         yield paragraph(safe(change.modules), width)
         sizes = f"{size(change.bytes_before)} -> {size(change.bytes_after)}"
         yield paragraph(safe(f"{change.before or 'absent'} -> {change.after or 'absent'}, {sizes}"), width, indent=2)
     if difference.config:
-        yield line()
+        yield BLANK
     for key in difference.config:
         yield paragraph(safe(f"config.json: {key.key}"), width)
         yield paragraph(safe(f"{_value(key.before)} -> {_value(key.after)}"), width, indent=2)

@@ -5,28 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.cli.console import safe
-from ctq.cli.render.lines import line, paragraph
+from ctq.cli.render.lines import BLANK, line, paragraph
 from ctq.findings import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rich.text import Text
-
+    from ctq.cli.console import Line
     from ctq.findings import Finding
     from ctq.inspect.rules.rule import Rule
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
-def findings_view(findings: Sequence[Finding], width: int) -> Iterator[Text]:
+def findings_view(findings: Sequence[Finding], width: int) -> Iterator[Line]:
     """Yield the findings and a count of them."""
     for finding in findings:
         yield line((STYLES[finding.severity], str(finding.severity)), ("", f" {finding.code} {finding.name}"))
         where = "" if finding.where in finding.message else f"{finding.where}: "
         yield paragraph(safe(where + finding.message), width, indent=2)
         yield paragraph(safe(f"-> {finding.hint}"), width, indent=2, style="green")
-        yield line()
+        yield BLANK
     yield line(("bold", count(findings)))
 
 
@@ -37,7 +36,7 @@ def count(findings: Sequence[Finding]) -> str:
     return ", ".join(words) or "no findings"
 
 
-def rules_view(rules: Sequence[Rule], families: dict[str, str]) -> Iterator[Text]:
+def rules_view(rules: Sequence[Rule], families: dict[str, str]) -> Iterator[Line]:
     """Yield one line for each rule, by family."""
     for family, title in families.items():
         yield line(("bold", title))
@@ -46,21 +45,21 @@ def rules_view(rules: Sequence[Rule], families: dict[str, str]) -> Iterator[Text
                 yield line(
                     ("bold", f"  {rule.code}"), (STYLES[rule.severity], f"  {rule.severity:<7}"), ("", f"  {rule.name}")
                 )
-        yield line()
+        yield BLANK
 
 
-def rule_view(rule: Rule, width: int) -> Iterator[Text]:
+def rule_view(rule: Rule, width: int) -> Iterator[Line]:
     """Yield the documentation of one rule."""
     yield line(("bold", f"{rule.code} {rule.name}"), ("", " ("), (STYLES[rule.severity], str(rule.severity)), ("", ")"))
-    yield line()
+    yield BLANK
     yield paragraph(rule.summary, width)
     for heading, text in rule.sections.items():
-        yield line()
+        yield BLANK
         yield line(("bold", heading))
         yield from _body(text, width)
 
 
-def _body(text: str, width: int) -> Iterator[Text]:
+def _body(text: str, width: int) -> Iterator[Line]:
     """Yield paragraphs wrapped anew, and code as it stands."""
     for number, block in enumerate(text.split("```")):
         if number % 2:  # between two fences

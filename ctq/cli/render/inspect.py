@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctq.cli.console import safe
 from ctq.cli.render.findings import findings_view
-from ctq.cli.render.lines import labelled, line, paragraph
+from ctq.cli.render.lines import BLANK, labelled, line, paragraph, table
 from ctq.cli.render.size import size
 from ctq.inspect.entries import State
 from ctq.inspect.fold import counted_name
@@ -16,9 +16,8 @@ from ctq.inspect.words import scheme_words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rich.console import RenderableType
-    from rich.text import Text
-
+    from ctq.cli.console import Line
+    from ctq.cli.render.lines import Row
     from ctq.inspect.entries import Entry
     from ctq.inspect.facts import Facts
     from ctq.inspect.report import Report
@@ -35,22 +34,22 @@ _LABEL = 11
 """Least width of the column of labels."""
 
 
-def report_view(report: Report, width: int, *, unfolded: bool) -> Iterator[RenderableType]:
+def report_view(report: Report, width: int, *, unfolded: bool) -> Iterator[Line]:
     """Yield what is to be shown, from top to bottom; ``unfolded`` lists every module by its own name."""
     facts = report.facts
     yield line(("", safe(facts.checkpoint.label)))
     yield paragraph(_summary(facts), width, style="dim")
-    yield line()
+    yield BLANK
     yield from _head(report, width)
-    yield line()
-    yield _modules(facts, unfolded=unfolded)
-    yield line()
+    yield BLANK
+    yield from _modules(facts, width, unfolded=unfolded)
+    yield BLANK
     yield from _costs(report, width)
-    yield line()
+    yield BLANK
     yield from findings_view(report.findings, width)
 
 
-def _head(report: Report, width: int) -> Iterator[Text]:
+def _head(report: Report, width: int) -> Iterator[Line]:
     head = report.facts.head
     engines = [f"{verdict.engine} {verdict.version}" for verdict in report.facts.engines]
     column = max(_LABEL, *(len(word) + 2 for word in (head.name or "", *engines)))
@@ -83,27 +82,21 @@ def _head_words(report: Report) -> str:
     return ": " + ", ".join(word for word in words if word)
 
 
-def _modules(facts: Facts, *, unfolded: bool) -> RenderableType:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=False)
-    table.add_column("Modules", overflow="fold", ratio=None)
-    table.add_column("Stored as", overflow="fold")
-    table.add_column("Size", justify="right", no_wrap=True)
+def _modules(facts: Facts, width: int, *, unfolded: bool) -> Iterator[Line]:
+    rows: list[Row] = []
     small: list[Entry] = []
     for entry in _in_order(facts.entries):
         if _is_small(entry) and not unfolded:
             small.append(entry)
             continue
-        row = (safe(_stored(entry, facts)), _STATE_STYLES[State.BROKEN] if entry.state is State.BROKEN else "")
-        names = list(entry.modules.names) if unfolded else [counted_name(entry.modules)]
-        nbytes = entry.modules.nbytes_each if unfolded else entry.modules.nbytes
-        for name in names:
-            table.add_row(_text(safe(name)), _text(*row), size(nbytes))
+        words = (_STATE_STYLES[State.BROKEN] if entry.state is State.BROKEN else "", safe(_stored(entry, facts)))
+        names = entry.modules.names if unfolded else (counted_name(entry.modules),)
+        nbytes = size(entry.modules.nbytes_each if unfolded else entry.modules.nbytes)
+        rows += [(safe(name), words, nbytes) for name in names]
     if small:
-        count, nbytes = sum(entry.modules.count for entry in small), sum(entry.modules.nbytes for entry in small)
-        table.add_row(_text(f"norms and other small parameters x{count}", "dim"), _text("dense", "dim"), size(nbytes))
-    return table
+        count, total = sum(entry.modules.count for entry in small), sum(entry.modules.nbytes for entry in small)
+        rows.append((f"norms and other small parameters x{count}", ("", "dense"), size(total)))
+    yield from table(("Modules", ("", "Stored as"), "Size"), rows, width)
 
 
 def _in_order(entries: Sequence[Entry]) -> list[Entry]:
@@ -136,7 +129,7 @@ def _dense(entry: Entry) -> str:
     return f"dense {part.dtype}"
 
 
-def _costs(report: Report, width: int) -> Iterator[Text]:
+def _costs(report: Report, width: int) -> Iterator[Line]:
     cost = report.cost
     kinds = ", ".join(f"{kind} {size(nbytes)}" for kind, nbytes in cost.by_kind.items())
     yield labelled(("size", _LABEL), ("", kinds), "", width)
@@ -147,9 +140,3 @@ def _costs(report: Report, width: int) -> Iterator[Text]:
         saves = f"saves {size(cost.head_saves)}" if cost.head_quantized else f"int8 would save {size(cost.head_saves)}"
         gain = f" of that: decoding about {cost.decode_gain:.2f}x as fast as with a dense head"
         yield labelled(("head", _LABEL), ("", saves), gain, width)
-
-
-def _text(text: str, style: str = "") -> Text:
-    from rich.text import Text
-
-    return Text(text, style=style)

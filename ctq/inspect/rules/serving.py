@@ -114,13 +114,11 @@ def head_not_as_expected(facts: Facts) -> Iterator[Hit]:
     ## References
     llm-compressor issue #1820; auto-round issue #102.
     """
-    state = facts.head.state
-    is_met = {"quantized": state is State.QUANTIZED, "dense": state in (State.DENSE, State.TIED)}
-    if facts.expected is not None and not is_met[facts.expected]:
+    if not facts.as_expected:
         option = "--include-lm-head" if facts.expected == "quantized" else "--exclude-lm-head"
         yield Hit(
             where=facts.head.name or "",
-            message=f"the head should be {facts.expected}, but it is {state}: {facts.head.reason}",
+            message=f"the head should be {facts.expected}, but it is {facts.head.state}: {facts.head.reason}",
             hint=f"quantize the dense original with {option}",
         )
 
