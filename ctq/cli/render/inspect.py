@@ -14,7 +14,7 @@ from ctq.inspect.forms import Form
 from ctq.inspect.words import scheme_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from ctq.cli.console import Line
     from ctq.cli.render.lines import Row
@@ -83,28 +83,38 @@ def _head_words(report: Report) -> str:
 
 
 def _modules(facts: Facts, width: int, *, unfolded: bool) -> Iterator[Line]:
-    rows: list[Row] = []
+    rows = _unfolded_rows(facts) if unfolded else _folded_rows(facts)
+    yield from table(("Modules", ("", "Stored as"), "Size"), list(rows), width)
+
+
+def _folded_rows(facts: Facts) -> Iterator[Row]:
     small: list[Entry] = []
-    for entry in _in_order(facts.entries):
-        if _is_small(entry) and not unfolded:
+    for entry in sorted(facts.entries, key=lambda entry: (_rank(entry), entry.modules.template, entry.modules.numbers)):
+        if _is_small(entry):
             small.append(entry)
-            continue
-        words = (_STATE_STYLES[State.BROKEN] if entry.state is State.BROKEN else "", safe(_stored(entry, facts)))
-        names = entry.modules.names if unfolded else (counted_name(entry.modules),)
-        nbytes = size(entry.modules.nbytes_each if unfolded else entry.modules.nbytes)
-        rows += [(safe(name), words, nbytes) for name in names]
+        else:
+            yield safe(counted_name(entry.modules)), _words(entry, facts), size(entry.modules.nbytes)
     if small:
         count, total = sum(entry.modules.count for entry in small), sum(entry.modules.nbytes for entry in small)
-        rows.append((f"norms and other small parameters x{count}", ("", "dense"), size(total)))
-    yield from table(("Modules", ("", "Stored as"), "Size"), rows, width)
+        yield f"norms and other small parameters x{count}", ("", "dense"), size(total)
 
 
-def _in_order(entries: Sequence[Entry]) -> list[Entry]:
-    """Sort as the model computes: what stands before the layers, the layers, what follows them; names in natural order."""
-    return sorted(entries, key=lambda entry: (_rank(entry), entry.modules.template, entry.modules.numbers))
+def _unfolded_rows(facts: Facts) -> Iterator[Row]:
+    rows = []
+    for entry in facts.entries:
+        shared = (_words(entry, facts), size(entry.modules.nbytes_each))
+        places = zip(entry.modules.numbers, entry.modules.names, strict=True)
+        rows += [((_rank(entry), numbers, name), *shared) for numbers, name in places]
+    for (_, _, name), words, nbytes in sorted(rows, key=lambda row: row[0]):
+        yield safe(name), words, nbytes
+
+
+def _words(entry: Entry, facts: Facts) -> tuple[str, str]:
+    return (_STATE_STYLES[State.BROKEN] if entry.state is State.BROKEN else "", safe(_stored(entry, facts)))
 
 
 def _rank(entry: Entry) -> int:
+    """Order as the model computes: what stands before and beside the layers, the layers, the head."""
     if entry.is_head:
         return 2
     return 1 if entry.modules.numbers[0] else 0
