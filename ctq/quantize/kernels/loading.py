@@ -45,8 +45,13 @@ def _load(kernel: Kernel) -> Callable[..., None]:
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)
-    arguments = [_C_TYPES.get(argument, ctypes.c_void_p) for argument in kernel.arguments]
-    return ctypes.CFUNCTYPE(None, *arguments)(engine.get_function_address(SYMBOL))
+    function: Callable[..., None] = _signature(kernel)(engine.get_function_address(SYMBOL))
+    return function
+
+
+def _signature(kernel: Kernel) -> Any:
+    arguments: list[Any] = [_C_TYPES.get(argument, ctypes.c_void_p) for argument in kernel.arguments]
+    return ctypes.CFUNCTYPE(None, *arguments)
 
 
 @cache

@@ -7,12 +7,12 @@ calls no function outside itself, so that its machine code can be kept and loade
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 LANES = 32
 """How many sums a loop keeps side by side where the order must be the same on every processor."""
@@ -22,8 +22,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def inlined(function: Function) -> Function:
     """Compile a part of a kernel, to be inlined; division follows IEEE 754 and raises nothing."""
-    compiled: Any = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
-    return compiled  # type: ignore[no-any-return]  # numba is untyped
+    compiled = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return cast("Function", compiled)
 
 
 def _primitive(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,6 +33,12 @@ def _primitive(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _unchanged(_target: Any, _builder: Any, _signature: Any, arguments: Any) -> Any:
     return arguments[0]
+
+
+def chosen_for(stub: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated function as the one that picks, by numba types, what kernels call in place of `stub`."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return cast("Callable[[Callable[..., Any]], Callable[..., Any]]", overload(stub, jit_options=options))
 
 
 @_primitive
@@ -97,7 +103,7 @@ def as_pointee(_context: Any, bits: Any, pointer: Any) -> Any:
 
 
 @_primitive
-def as_float(_context: Any, bits: Any) -> Any:
+def as_float(_context: Any, bits: Any) -> Any:  # noqa: ARG001
     """Read 32 bits as a float32."""
 
     def code(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -107,7 +113,7 @@ def as_float(_context: Any, bits: Any) -> Any:
 
 
 @_primitive
-def as_bits(_context: Any, number: Any) -> Any:
+def as_bits(_context: Any, number: Any) -> Any:  # noqa: ARG001
     """Read a float32 as 32 bits."""
 
     def code(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -117,7 +123,7 @@ def as_bits(_context: Any, number: Any) -> Any:
 
 
 @_primitive
-def add_square(_context: Any, total: Any, term: Any) -> Any:
+def add_square(_context: Any, total: Any, term: Any) -> Any:  # noqa: ARG001
     """Add a square in whatever order vectorises. For statistics alone: nothing stored may depend on an order."""
     flags = ("reassoc", "contract")
 

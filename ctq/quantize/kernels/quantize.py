@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ctq.quantize.kernels.calling import NUMPY_TYPES, address, check_array, find_kernel
 from ctq.quantize.kernels.formats import FORMATS
-from ctq.quantize.kernels.kernel import Kernel
-from ctq.quantize.kernels.loading import load_kernel
 from ctq.quantize.kernels.spec import ArrayShape, KernelSpec, block_shape
 from ctq.quantize.kernels.stats import BlockStats
 
-NUMPY_TYPES: dict[str, type[np.generic]] = {
-    "I8": np.int8,
-    "I32": np.int32,
-    "BF16": np.uint16,
-    "F16": np.uint16,
-    "F32": np.uint32,
-}
-"""The numpy types of a block's arrays; floating-point ones are raw bits."""
+__all__ = ["NUMPY_TYPES", "BlockOutput", "allocate_output", "quantize_block"]
 
-
-_COUNTS = ("int64",) * 8
-_FORMAT = ("uint32", "float32", "float32", "uint32", "uint32", "float32")
+_ARGUMENTS = (
+    *("*word", "*uint8", "*word", "*uint8", "*float32", "*float64"),
+    *("int64",) * 8,
+    *("uint32", "float32", "float32", "uint32", "uint32", "float32"),
+)
 
 
 @dataclass(frozen=True)
@@ -52,19 +45,18 @@ def quantize_block(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> 
     a word: such blocks start at a multiple of four rows of the weight. Raises ValueError for arrays of other shapes.
     """
     rows, cols = source.shape
-    _check(out, spec, rows, cols)
+    _check(source, spec, out)
     if source.size == 0:
         return BlockStats()
-    stacked = spec.values_per_word
     values = out.values.view(np.uint8)
     values[:, cols:] = 0
-    if out.zero_point is not None and rows % stacked:
+    if out.zero_point is not None and rows % spec.values_per_word:
         out.zero_point[-1] = 0
     plan, report = np.empty((out.scale.shape[1], 4), np.float32), np.empty(5)
     form = FORMATS[spec.dtype]
-    _kernel(spec.dtype)(
-        *(_address(array) for array in (source, values, out.scale, out.zero_point, plan, report)),
-        *(rows, cols, values.shape[1], spec.group_size or cols, stacked),
+    find_kernel("quantize_rows", spec.dtype, _ARGUMENTS)(
+        *map(address, (source, values, out.scale, out.zero_point, plan, report)),
+        *(rows, cols, values.shape[1], spec.group_size or cols, spec.values_per_word),
         *(spec.symmetric, 128 if spec.packed else 0, spec.observer == "mse"),
         *(form.dropped, form.normal, form.grid, form.bias, form.shift, form.largest),
     )
@@ -72,27 +64,20 @@ def quantize_block(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> 
     return BlockStats(source.size, signal, noise, worst, int(nonfinite), int(first) if nonfinite else None)
 
 
-def _kernel(dtype: str) -> Callable[..., None]:
-    word = f"*{FORMATS[dtype].word}"
-    pointers = (word, "*uint8", word, "*uint8", "*float32", "*float64")
-    return load_kernel(Kernel("quantize_rows", dtype, (*pointers, *_COUNTS, *_FORMAT)))
-
-
-def _address(array: NDArray[Any] | None) -> int | None:
-    if array is None:
-        return None
-    assert array.flags.c_contiguous, "kernels walk over contiguous rows"
-    return array.ctypes.data
-
-
-def _check(out: BlockOutput, spec: KernelSpec, rows: int, cols: int) -> None:
+def _check(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> None:
+    rows, cols = source.shape
     shape = block_shape(spec, rows, cols)
-    pairs = ((shape.values, out.values), (shape.scale, out.scale), (shape.zero_point, out.zero_point))
-    for want, got in pairs:
-        if (want is None) != (got is None):
-            raise ValueError(f"a zero point array {'without need' if want is None else 'is missing'}")
-        if want is not None and got is not None and got.shape != want.shape:
-            raise ValueError(f"an output of shape {list(want.shape)} is needed, not {list(got.shape)}")
+    check_array(source, (rows, cols), _itemsize(spec.dtype))
+    check_array(out.values, shape.values.shape, _itemsize(shape.values.dtype))
+    check_array(out.scale, shape.scale.shape, _itemsize(shape.scale.dtype))
+    if (shape.zero_point is None) != (out.zero_point is None):
+        raise ValueError("zero points go with asymmetric quantization, and with that alone")
+    if shape.zero_point is not None and out.zero_point is not None:
+        check_array(out.zero_point, shape.zero_point.shape, _itemsize(shape.zero_point.dtype))
+
+
+def _itemsize(dtype: str) -> int:
+    return np.dtype(NUMPY_TYPES[dtype]).itemsize
 
 
 def _allocate(array: ArrayShape) -> NDArray[Any]:

@@ -22,7 +22,7 @@ from ctq.quantize.kernels.primitives import (
     peek,
     poke,
 )
-from ctq.quantize.kernels.weights import extremes, load
+from ctq.quantize.kernels.weights import count_nonfinite, extremes, load
 
 ROUNDER = np.float32(1.5 * 2**23)
 ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
@@ -140,7 +140,7 @@ def search_share(weights: Any, count: Any, extent: Any, symmetric: Any, fmt: Any
 
 
 @inlined
-def share_error(  # noqa: PLR0913, PLR0917
+def share_error(  # noqa: PLR0913
     weights: Any, count: Any, extent: Any, share: Any, symmetric: Any, fmt: Any, lanes: Any
 ) -> Any:
     """Return the squared error when a run is quantized over a share of its range."""
@@ -166,17 +166,6 @@ def quantize_run(weights: Any, count: Any, values: Any, scale: Any, levels: Any)
 
 
 @inlined
-def first_nonfinite(weights: Any, count: Any, largest: Any) -> Any:
-    """Return how many weights are not finite, and the index of the first of them."""
-    found, first = 0, -1
-    for index in range(count):
-        if not abs(load(weights, index)) <= largest:
-            first = index if found == 0 else first
-            found += 1
-    return found, first
-
-
-@inlined
 def plan_run(weights: Any, count: Any, extent: Any, options: Any, fmt: Any) -> Any:
     """Return the scale of a row or group, its least and greatest level, and what is added to levels for the byte."""
     symmetric, offset, search, largest = options
@@ -192,7 +181,7 @@ def plan_run(weights: Any, count: Any, extent: Any, options: Any, fmt: Any) -> A
     return scale, least, greatest, shift
 
 
-def quantize_rows(  # noqa: PLR0913, PLR0917  # a C function
+def quantize_rows(  # noqa: PLR0913  # a C function
     weights: Any,
     values: Any,
     scales: Any,
@@ -244,7 +233,7 @@ def quantize_rows(  # noqa: PLR0913, PLR0917  # a C function
             if not symmetric:
                 poke(zero_points, (r // stacked * groups + g) * stacked + r % stacked, np.int32(shifted))
         if not finite:
-            found, index = first_nonfinite(row, cols, largest)
+            found, index = count_nonfinite(row, cols, largest)
             first = r * cols + index if nonfinite == 0 else first
             nonfinite += found
             continue

@@ -47,3 +47,17 @@ class BlockStats:
     def sqnr_db(self) -> float:
         """Return the signal to quantization noise ratio in decibels; infinite without noise."""
         return sqnr_db(self.signal, self.noise)
+
+
+@dataclass(frozen=True)
+class CompareStats:
+    """Sums over stored values compared with their weights, whoever quantized them; they add up as `BlockStats` do.
+
+    `beyond` counts weights that are more than half a step from what stands for them.
+    """
+
+    block: BlockStats = BlockStats()
+    beyond: int = 0
+
+    def __add__(self, other: CompareStats) -> CompareStats:
+        return CompareStats(self.block + other.block, self.beyond + other.beyond)

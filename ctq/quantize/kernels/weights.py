@@ -7,10 +7,18 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload
 
 from ctq.quantize.kernels.formats import FORMATS
-from ctq.quantize.kernels.primitives import as_bits, as_float, as_pointee, as_signed, as_unsigned, inlined, peek
+from ctq.quantize.kernels.primitives import (
+    as_bits,
+    as_float,
+    as_pointee,
+    as_signed,
+    as_unsigned,
+    chosen_for,
+    inlined,
+    peek,
+)
 
 EXPONENT_SHIFT = np.uint32(112 << 23)  # between the biases of half and single precision
 
@@ -41,7 +49,7 @@ _WIDEN: dict[str, Callable[[Any], Any]] = {"BF16": _widen_bf16, "F16": _widen_f1
 _BY_TYPE = {getattr(types, FORMATS[dtype].word): function for dtype, function in _WIDEN.items()}
 
 
-@overload(widen, jit_options={"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
+@chosen_for(widen)
 def _choose(bits: Any) -> Any:
     return _BY_TYPE[bits]
 
@@ -65,3 +73,14 @@ def extremes(weights: Any, count: Any) -> Any:
         top = max(top, as_signed(bits))
         bottom = max(bottom, as_unsigned(bits))
     return widen(as_pointee(bottom, weights)), widen(as_pointee(top, weights))
+
+
+@inlined
+def count_nonfinite(weights: Any, count: Any, largest: Any) -> Any:
+    """Return how many weights are not finite, and the index of the first of them."""
+    found, first = 0, -1
+    for index in range(count):
+        if not abs(load(weights, index)) <= largest:
+            first = index if found == 0 else first
+            found += 1
+    return found, first

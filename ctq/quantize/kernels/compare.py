@@ -1,0 +1,57 @@
+"""Compare a block of stored 8-bit values with the weights they stand for, whoever chose the scales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctq.quantize.kernels.calling import NUMPY_TYPES, address, check_array, find_kernel
+from ctq.quantize.kernels.formats import FORMATS
+from ctq.quantize.kernels.spec import SourceDtype
+from ctq.quantize.kernels.stats import BlockStats, CompareStats
+
+_ARGUMENTS = ("*word", "*uint8", "*float32", "*float32", "*float64", *("int64",) * 5, "float32")
+
+
+def compare_block(
+    source: NDArray[Any],
+    dtype: SourceDtype,
+    *,
+    values: NDArray[Any],
+    scale: NDArray[np.float32],
+    zero_point: NDArray[Any] | None = None,
+) -> CompareStats:
+    """Measure `(values - zero_point) * scale`, in float32, against `source [rows, cols]`, raw bits of `dtype`.
+
+    `values` are int8 `[rows, cols]` or packed int32 `[rows, ceil(cols / 4)]`; `scale`, and `zero_point` as signed
+    numbers, are `[rows, groups]`. A scale that is zero, negative or not finite makes every error an infinite number of
+    steps. Groups that hold a weight that is not finite are left out of the sums.
+
+    Raises:
+        ValueError: an array has another shape, or the groups do not divide the columns.
+
+    """
+    rows, cols = source.shape
+    groups = scale.shape[1]
+    if groups == 0 or cols % groups:
+        raise ValueError(f"{groups} groups do not divide {cols} columns")
+    packed = values.dtype == np.int32
+    check_array(source, (rows, cols), np.dtype(NUMPY_TYPES[dtype]).itemsize)
+    check_array(values, (rows, -(-cols // 4) if packed else cols), 4 if packed else 1)
+    scales = np.ascontiguousarray(scale, np.float32)
+    zeros = np.zeros_like(scales) if zero_point is None else np.ascontiguousarray(zero_point, np.float32)
+    check_array(scales, (rows, groups), 4)
+    check_array(zeros, (rows, groups), 4)
+    if source.size == 0:
+        return CompareStats()
+    report = np.empty(6)
+    find_kernel("compare_rows", dtype, _ARGUMENTS)(
+        *map(address, (source, values, scales, zeros, report)),
+        *(rows, cols, values.shape[1] * values.itemsize, cols // groups, 128 if packed else 0),
+        FORMATS[dtype].largest,
+    )
+    signal, noise, worst, beyond, nonfinite, first = report.tolist()
+    block = BlockStats(source.size, signal, noise, worst, int(nonfinite), int(first) if nonfinite else None)
+    return CompareStats(block, int(beyond))
