@@ -65,7 +65,7 @@ def _answer(found: dict[str, Any], subject: Subject) -> EngineAnswer:
         status=Status.FAIL if reasons else Status.PASS,
         quant_method="compressed-tensors" if found.get("quantized") else None,
         scheme=found.get("scheme"),
-        kernel="decompressed, dense matmul" if found.get("quantized") else None,
+        kernel="decompressed" if found.get("quantized") else None,
         missing=tuple(found.get("missing", ())),
         unexpected=tuple(found.get("unexpected", ())),
         never_loaded=tuple(found.get("missing", ())),

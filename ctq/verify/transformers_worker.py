@@ -99,7 +99,7 @@ def _scheme_words(scheme: Any) -> str | None:  # noqa: ANN401
     if scheme is None:
         return None
     activations = f"A{scheme.input_activations.num_bits}" if scheme.input_activations else "A16"
-    return f"W{scheme.weights.num_bits}{activations} {scheme.format.value if scheme.format else ''}".strip()
+    return f"W{scheme.weights.num_bits}{activations}"
 
 
 def _first_line(text: str) -> str:

@@ -97,7 +97,8 @@ def _weight(parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
 
 def _unpacked(words: torch.Tensor, bits: int, columns: int) -> torch.Tensor:
     """Return the unsigned codes of int32 words, the first in the lowest bits."""
-    codes = words.contiguous().view(torch.uint8)
+    # Normal strides even where a dimension of one has odd ones, which `contiguous` leaves alone and `view` refuses.
+    codes = words.clone(memory_format=torch.contiguous_format).view(torch.uint8)
     if bits == 4:  # two codes to the byte
         codes = torch.stack((codes & 15, codes >> 4), dim=-1).flatten(1)
     return codes[:, :columns]
@@ -137,7 +138,10 @@ def _int8_logits(inputs: EngineArgs, parameters: Mapping[str, torch.Tensor], hid
 
 def _integer_product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Multiply int8 ``[tokens, columns]`` by int8 ``[rows, columns]`` transposed, exactly, in int32."""
-    fits = not left.is_cuda or (left.shape[1] % 8 == 0 and right.shape[0] % 8 == 0)
+    if left.is_cuda:
+        fits = left.shape[1] % 8 == 0 and right.shape[0] % 8 == 0
+    else:
+        fits = left.shape[1] > 1  # torch 2.13 on the CPU gives garbage for one column
     if fits:
         return torch._int_mm(left, right.T)  # the only integer product that torch has
     return (left.double() @ right.double().T).to(torch.int32)

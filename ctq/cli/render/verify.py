@@ -1,0 +1,142 @@
+"""A verification as text for 80 columns: the verdict first, then who says so, then the numbers, then the findings."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from ctq.cli.console import safe
+from ctq.cli.render.findings import findings_view
+from ctq.cli.render.lines import labelled, line, paragraph
+from ctq.verify.report import Status, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.cli.console import Line
+    from ctq.verify.numeric.result import WeightsReport
+    from ctq.verify.report import EngineReport, LogitsRun, VerifyReport
+
+_LABEL = 11
+_STYLES = {
+    Verdict.PASS: "bold green",
+    Verdict.FAIL: "bold red",
+    Verdict.INCONCLUSIVE: "bold yellow",
+}
+_STATUS_STYLES = {Status.PASS: "green", Status.FAIL: "bold red", Status.UNAVAILABLE: "yellow"}
+_STATES = {"quantized": "green", "dense": "yellow", "tied": "yellow", "absent": "yellow", "broken": "bold red"}
+_ENGINE, _STATUS, _SCHEME = 22, 13, 12
+_NAMED = 3
+
+
+def verify_view(report: VerifyReport, width: int) -> Iterator[Line]:
+    """Yield what is to be shown, from top to bottom."""
+    yield line(("", safe(report.checkpoint)))
+    yield _verdict(report, width)
+    yield _head(report, width)
+    yield line()
+    yield from _engines(report, width)
+    if report.numeric.logits:
+        yield line()
+        yield from _logits(report)
+    if report.numeric.weights is not None:
+        yield line()
+        yield from _weights(report.numeric.weights, width)
+    yield line()
+    yield from findings_view(report.findings, width)
+
+
+def verdict_words(report: VerifyReport) -> str:
+    """Return what the verdict means for the head, in a few words."""
+    if report.verdict is Verdict.PASS:
+        return f"the head is {report.expected}, as expected"
+    if report.verdict is Verdict.FAIL:
+        return f"a checkpoint with a {report.expected} head was expected"
+    return "not everything that was asked for could be proven"
+
+
+def result_line(report: VerifyReport) -> str:
+    """Return one line on a check of a fresh result, for the summary of `ctq quantize`."""
+    run = next((run for run in report.numeric.logits if run.against == "dequantized"), None)
+    engine = report.engines[0]
+    ran = f"; logits: cosine {run.cosine:.4f}, relative error {run.relative_error:.2%}" if run else ""
+    reasons = [engine.error, *(finding.message for finding in report.findings)]
+    why = next((f": {reason}" for reason in reasons if reason), "") if report.verdict is not Verdict.PASS else ""
+    return f"{report.verdict}: {verdict_words(report)} (dispatch of vLLM {engine.version}{ran}){why}"
+
+
+def _verdict(report: VerifyReport, width: int) -> Line:
+    lead = (_STYLES[report.verdict], str(report.verdict))
+    return labelled(("verdict", _LABEL), lead, f": {verdict_words(report)}", width)
+
+
+def _head(report: VerifyReport, width: int) -> Line:
+    head = report.lm_head
+    state = str(head["state"])
+    words = [head["scheme"], f"matched by `{head['matched_target']}`" if head["matched_target"] else None]
+    about = ", ".join(word for word in words if word) if state == "quantized" else head["reason"]
+    name = safe(head["name"] or "lm_head")
+    return labelled((name, max(_LABEL, len(name) + 2)), (_STATES[state], state), safe(f": {about}"), width)
+
+
+def _engines(report: VerifyReport, width: int) -> Iterator[Line]:
+    yield line(("bold", f"{'Engine':{_ENGINE}}{'Status':{_STATUS}}{'Head':{_SCHEME}}Run by"))
+    for engine in report.engines:
+        yield _engine(engine, width)
+        if engine.error:
+            yield paragraph(safe(engine.error), width, indent=2)
+
+
+def _engine(engine: EngineReport, width: int) -> Line:
+    name = f"{engine.engine} {engine.version or ''}".rstrip()
+    scheme = (
+        (engine.scheme or "dense").removeprefix("CompressedTensors") if engine.status is not Status.UNAVAILABLE else "?"
+    )
+    ran = f"{engine.kernel} ({engine.device})" if engine.kernel else ""
+    status = f"{engine.status!s:{_STATUS}}"
+    before = _ENGINE + _STATUS + _SCHEME
+    below = "\n" + " " * 2 if before + len(ran) > width else ""
+    head = f"{safe(scheme):{_SCHEME}}" if ran and not below else safe(scheme)
+    return line(
+        ("", f"{safe(name):{_ENGINE}}"), (_STATUS_STYLES[engine.status], status), ("", head + below + safe(ran))
+    )
+
+
+def _logits(report: VerifyReport) -> Iterator[Line]:
+    heading = f"{'Logits':{_ENGINE + _STATUS}}{'cosine':>8}{'slope':>9}{'error':>9}{'top-1':>9}{'KL':>10}"
+    yield line(("bold", heading))
+    for run in report.numeric.logits:
+        label = f"{run.engine}, {_against(run)}"
+        divergence = f"{run.kl:10.1e}" if run.kl is not None else ""
+        numbers = f"{run.cosine:8.4f}{run.slope:9.4f}{run.relative_error:9.2%}{run.top1:9.1%}{divergence}"
+        yield line(("", f"{label:{_ENGINE + _STATUS}}{numbers}"))
+
+
+def _against(run: LogitsRun) -> str:
+    whose = "own weights" if run.against == "dequantized" else "reference"
+    return f"{run.of} vs {whose}"
+
+
+def _weights(weights: WeightsReport, width: int) -> Iterator[Line]:
+    """Yield the comparison with the reference: what is equal, what is near, what is missing."""
+    total = weights.total
+    label = "weights"
+    if weights.modules:
+        equal = weights.recomputed and not weights.differences
+        how = ", computed again from the reference: every byte is equal" if equal else ""
+        yield labelled((label, _LABEL), ("", f"{len(weights.modules)} quantized"), how, width)
+        worst, stats = weights.worst(1)[0]
+        median = statistics.median(item.sqnr_db for item in weights.modules.values())
+        yield _more(f"SQNR median {median:.2f} dB, lowest {stats.sqnr_db:.2f} dB ({worst})", width)
+        share = total.beyond / max(1, total.weights)
+        yield _more(f"{share:.2%} beyond half a step, at most {total.largest_error_steps:.3f} steps", width)
+        label = ""
+    changed = {difference.tensor for difference in weights.differences}
+    words = f"{weights.dense} dense, byte for byte the reference's" if not changed else f"{weights.dense} dense"
+    yield labelled((label, _LABEL), ("", words), "", width)
+    if changed:
+        yield _more(f"{len(changed)} not what the reference gives", width)
+
+
+def _more(words: str, width: int) -> Line:
+    return labelled(("", _LABEL), ("", ""), safe(words), width)
