@@ -78,10 +78,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """The patterns of a quantization config, and what became of them."""
+    """The patterns of a quantization config, what became of them, and the config group of each target."""
 
     targets: PatternList
     ignore: PatternList
+    owners: Mapping[str, str]
 
 
 def find_entries(
@@ -90,7 +91,11 @@ def find_entries(
     """Say of every set what it is, how it is stored and what the config says; ``head`` is the head's module name."""
     compressed = quant if quant is not None and quant.is_compressed_tensors else None
     patterns = Patterns(
-        PatternList(compressed.targets if compressed else ()), PatternList(compressed.ignore if compressed else ())
+        targets=PatternList(compressed.targets if compressed else ()),
+        ignore=PatternList(compressed.ignore if compressed else ()),
+        owners={target: group.name for group in reversed(compressed.groups) for target in group.targets}
+        if compressed
+        else {},
     )
     classifier = Classifier(config)
     entries = [
@@ -119,13 +124,9 @@ def _kind(modules: ModuleSet, classifier: Classifier) -> Kind:
 
 def _entries(modules: ModuleSet, kind: Kind, patterns: Patterns, *, is_head: bool) -> Iterator[Entry]:
     classes = HEAD_CLASSES if is_head else CLASS_NAMES.get(kind, ())
-    matches = [
-        Match(target, ignored)
-        for target, ignored in zip(
-            patterns.targets.first(modules.names, classes), patterns.ignore.first(modules.names, classes), strict=True
-        )
-    ]
-    for match, part in _split(modules, matches):
+    targets = patterns.targets.first(modules.names, classes)
+    ignored = patterns.ignore.first(modules.names, classes)
+    for match, part in _split(modules, targets, ignored, patterns.owners):
         yield Entry(
             modules=part,
             kind=kind,
@@ -137,23 +138,21 @@ def _entries(modules: ModuleSet, kind: Kind, patterns: Patterns, *, is_head: boo
         )
 
 
-def _split(modules: ModuleSet, matches: Sequence[Match]) -> Iterator[tuple[Match, ModuleSet]]:
-    """Split a set where the config treats its modules differently; which exact name matched is no difference."""
-    keys = [_without(name, match) for name, match in zip(modules.names, matches, strict=True)]
-    if len(set(keys)) == 1:
-        yield matches[0], modules
+def _split(
+    modules: ModuleSet, targets: Sequence[str | None], ignored: Sequence[str | None], owners: Mapping[str, str]
+) -> Iterator[tuple[Match, ModuleSet]]:
+    """Split a set where the config treats its modules differently; which full name of a group matched is no difference."""
+    if len(set(targets)) == len(set(ignored)) == 1:  # nearly always, and the sets may be large
+        yield Match(targets[0], ignored[0]), modules
         return
-    parts: dict[Match, list[int]] = defaultdict(list)
-    for index, key in enumerate(keys):
-        parts[key].append(index)
+    parts: dict[tuple[str | None, str | None], list[int]] = defaultdict(list)
+    for index, name in enumerate(modules.names):
+        target, entry = targets[index], ignored[index]
+        parts[owners[name] if target == name else target, "" if entry == name else entry].append(index)
     for indices in parts.values():
         names = tuple(modules.names[i] for i in indices)
         numbers = tuple(modules.numbers[i] for i in indices)
-        yield matches[indices[0]], replace(modules, names=names, numbers=numbers)
-
-
-def _without(name: str, match: Match) -> Match:
-    return Match("" if match.target == name else match.target, "" if match.ignored_by == name else match.ignored_by)
+        yield Match(targets[indices[0]], ignored[indices[0]]), replace(modules, names=names, numbers=numbers)
 
 
 def _declared(entry: Entry, quant: QuantConfig, config: ModelConfig) -> Entry:

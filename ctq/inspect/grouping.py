@@ -85,41 +85,44 @@ def group_modules(tensors: Mapping[str, TensorInfo], *, layers: int | None = Non
 
     Layers numbered ``layers`` and up (draft layers) make sets of their own.
     """
+    found: dict[tuple[object, ...], tuple[list[str], list[tuple[int, ...]]]] = {}
+    flat, numbers = _flat_parts(tensors, layers)
+    for (module, entry), place in zip(flat.items(), numbers, strict=True):
+        key = tuple(entry)
+        alike = found.get(key)
+        if alike is None:
+            found[key] = ([module], [place])
+        else:
+            alike[0].append(module)
+            alike[1].append(place)
+    return list(_merged(found))
+
+
+def _flat_parts(
+    tensors: Mapping[str, TensorInfo], layers: int | None
+) -> tuple[dict[str, list[object]], list[tuple[int, ...]]]:
+    """Return what sets a module apart (its template in two pieces, whether it lies beyond, part, dtype, shape, part, ...).
+
+    The second value has the numbers in each module's name. This is the hottest loop of inspection: one pass, few objects.
+    """
     places: dict[str, _Place] = {"": _Place("", (), False)}  # noqa: FBT003  # a row of a table
-    found: dict[tuple[object, ...], tuple[list[str], list[tuple[int, ...]], list[object]]] = {}
-    for module, flat in _flat_parts(tensors).items():
-        parent, _, leaf = module.rpartition(".")
-        place = places.get(parent) or _place(parent, places, layers)
-        numbers = place.numbers
-        if leaf.isdecimal():
-            place = places.get(module) or _place(module, places, layers)
-            key = (place.template, place.beyond, *flat)
-            numbers = place.numbers
-        else:
-            key = (place.template, leaf, place.beyond, *flat)
-        entry = found.get(key)
-        if entry is None:
-            template = place.template if leaf.isdecimal() else f"{place.template}.{leaf}" if parent else leaf
-            found[key] = ([module], [numbers], [template, place.beyond, *flat])
-        else:
-            entry[0].append(module)
-            entry[1].append(numbers)
-    return list(_merged(found.values()))
-
-
-def _flat_parts(tensors: Mapping[str, TensorInfo]) -> dict[str, list[object]]:
-    """Return part, dtype, shape, part, dtype, shape, ... of each module: the hottest loop of inspection."""
     flat: dict[str, list[object]] = {}
+    numbers: list[tuple[int, ...]] = []
     for name, tensor in tensors.items():
         module, _, part = name.rpartition(".")
         if part not in PARTS or not module:
             module, part = split_odd(name)
         entry = flat.get(module)
-        if entry is None:
-            flat[module] = [part, tensor[1], tensor[2]]
-        else:
+        if entry is not None:
             entry += (part, tensor[1], tensor[2])
-    return flat
+            continue
+        parent, _, leaf = module.rpartition(".")
+        place = places.get(parent) or _place(parent, places, layers)
+        if leaf.isdecimal():
+            place, leaf = _place(module, places, layers), ""
+        flat[module] = [place[0], leaf, place[2], part, tensor[1], tensor[2]]
+        numbers.append(place[1])
+    return flat, numbers
 
 
 def _place(path: str, places: dict[str, _Place], layers: int | None) -> _Place:
@@ -145,14 +148,15 @@ def _is_layer_list(template: str) -> bool:
     return NUMBER not in template and template.rpartition(".")[2] in _LAYER_LISTS
 
 
-def _merged(entries: Iterable[tuple[list[str], list[tuple[int, ...]], list[object]]]) -> Iterable[ModuleSet]:
-    """Make the sets; entries that differ only in the order of their parts (as files sort them) are one."""
+def _merged(found: Mapping[tuple[object, ...], tuple[list[str], list[tuple[int, ...]]]]) -> Iterable[ModuleSet]:
+    """Make the sets; modules that differ only in the order of their parts (as files sort them) are alike."""
     merged: dict[object, tuple[list[str], list[tuple[int, ...]], str, dict[str, Part]]] = {}
-    for names, numbers, (template, beyond, *flat) in entries:
+    for (template, leaf, beyond, *flat), (names, numbers) in found.items():
         parts = {str(flat[i]): Part(flat[i + 1], flat[i + 2]) for i in range(0, len(flat), 3)}  # type: ignore[arg-type]
         parts = {part: parts[part] for part in sorted(parts, key=_part_rank)}
-        same = merged.setdefault((template, beyond, frozenset(parts.items())), ([], [], str(template), parts))
+        full = f"{template}.{leaf}" if template and leaf else str(template or leaf)
+        same = merged.setdefault((full, beyond, frozenset(parts.items())), ([], [], full, parts))
         same[0].extend(names)
         same[1].extend(numbers)
-    for names, numbers, template, parts in merged.values():
-        yield ModuleSet(template, tuple(names), tuple(numbers), parts)
+    for names, numbers, full, parts in merged.values():
+        yield ModuleSet(full, tuple(names), tuple(numbers), parts)
