@@ -10,7 +10,9 @@ version=${2:-0.32.0}
 python=${PYTHON:-python3}
 pinned=$here/requirements-$version.txt
 stamp=$env/.ctq-engine
-key=$(cat "${BASH_SOURCE[0]}" "$here/wheel_requirements.py" "$pinned" 2>/dev/null | cksum | cut -d' ' -f1)-$version
+sources=("${BASH_SOURCE[0]}" "$here/wheel_requirements.py")
+if [ -f "$pinned" ]; then sources+=("$pinned"); fi
+key=$(cat "${sources[@]}" | cksum | cut -d' ' -f1)-$version
 
 if [ "$(cat "$stamp" 2>/dev/null || true)" = "$key" ]; then
     exit 0

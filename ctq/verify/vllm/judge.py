@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ctq.verify.vllm.facts import Head, HeadRun, Outcome, VllmResult
+from ctq.verify.vllm.facts import Head, HeadRun, Outcome, Refusal, VllmResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,11 +37,15 @@ def judge(facts: VllmResult, *, expect_head_quantized: bool | None, baseline: Vl
     """Judge a dry load, and the run of the head where there was one.
 
     ``expect_head_quantized`` None asks nothing of the head. ``baseline`` is the same architecture loaded dense: parameters that
-    stay unloaded there too are the architecture's own and no fault of the quantization.
+    stay unloaded there too are the architecture's own and no fault of the quantization, and what is refused there alike cannot be
+    judged.
     """
     if facts.outcome in (Outcome.CRASHED, Outcome.UNDECIDED):
-        message = facts.error.message if facts.error else ""
-        return Judgement(status=Status.UNAVAILABLE, reasons=(f"vLLM {facts.engine.version} cannot decide: {message}",))
+        why = f"vLLM {facts.engine.version} cannot decide: {_message(facts)}"
+        return Judgement(status=Status.UNAVAILABLE, reasons=(why,))
+    if facts.outcome is Outcome.REFUSED and _refused_alike(facts, baseline):
+        why = f"vLLM {facts.engine.version} refuses the dense original for the same reason: {_message(facts)}"
+        return Judgement(status=Status.UNAVAILABLE, reasons=(why,))
     if facts.outcome is Outcome.REFUSED:
         return Judgement(status=Status.FAIL, reasons=(_refusal(facts),))
     reasons = (
@@ -56,6 +60,21 @@ def judge(facts: VllmResult, *, expect_head_quantized: bool | None, baseline: Vl
 def main_head(heads: Sequence[Head]) -> Head | None:
     """Choose the language model's head among several: the one that is nested least, then the first."""
     return min(heads, key=lambda head: head.name.count("."), default=None)
+
+
+def _message(facts: VllmResult) -> str:
+    return facts.error.message if facts.error else ""
+
+
+def _refused_alike(facts: VllmResult, baseline: VllmResult | None) -> bool:
+    """Tell whether the dense original is refused at the same place of the engine's code, so that no quantization is to blame."""
+    if baseline is None or baseline.outcome is not Outcome.REFUSED or facts.error is None or baseline.error is None:
+        return False
+    return _place(facts.error) == _place(baseline.error)
+
+
+def _place(error: Refusal) -> tuple[str | None, ...]:
+    return error.stage, error.type, error.place, error.unexpected
 
 
 def _refusal(facts: VllmResult) -> str:

@@ -123,6 +123,19 @@ def test_what_the_dense_original_leaves_unloaded_is_excused() -> None:
     assert judgement.reasons == ("never loaded, so served uninitialised: lm_head.weight_scale",)
 
 
+def test_what_is_refused_dense_as_well_cannot_be_judged() -> None:
+    error = Refusal(
+        stage="build", type="AttributeError", message="no attribute 'x'", place="models/voxtral.py:327 __init__"
+    )
+    refused = replace(HEALTHY, outcome=Outcome.REFUSED, error=error)
+    alike = judge(refused, expect_head_quantized=True, baseline=replace(refused))
+    assert alike.status is Status.UNAVAILABLE
+    assert "refuses the dense original for the same reason: no attribute 'x'" in alike.reasons[0]
+    other = replace(refused, error=replace(error, place="models/utils.py:448 _load_module"))
+    assert judge(refused, expect_head_quantized=True, baseline=other).status is Status.FAIL
+    assert judge(refused, expect_head_quantized=True, baseline=HEALTHY).status is Status.FAIL
+
+
 def test_stand_ins_and_unused_tensors_are_noted() -> None:
     facts = replace(HEALTHY, stand_ins={"Machete or Marlin": 9}, unused=("a", "b", "c", "d"), unused_count=4)
     first, second = judge(facts, expect_head_quantized=True).notes
