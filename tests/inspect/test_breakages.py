@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from breakages import BREAKAGES, Breakage
 from builders import COMPRESSED, FOREIGN, tiny_checkpoint, tiny_quantized
+from report_schema import SCHEMA, check
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
@@ -43,6 +44,7 @@ def test_one_defect_is_one_finding(breakage: Breakage, tmp_path: Path) -> None:
     finding = next(finding for finding in report.findings if finding.code == breakage.code)
     assert finding.hint
     assert finding.message
+    check(report.to_json(), SCHEMA)
 
 
 def test_every_rule_is_exercised() -> None:
