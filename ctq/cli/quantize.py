@@ -104,11 +104,23 @@ def _run(plan: Plan, job: Job, options: Mapping[str, Any]) -> int:
     with progress(quiet=not _shows_progress(options)) as on_event:
         done = run_plan(plan, job, on_event=on_event)
     summary = summary_json(plan, job, done)
+    code, line = _verify(plan, job, summary) if not options["no_verify"] else (ExitCode.GOOD, None)
     if options["as_json"]:
         _show(summary)
     elif not options["quiet"]:
-        _show(summary_lines(plan, summary))
-    return ExitCode.GOOD
+        _show([*summary_lines(plan, summary), *([f"verified  {line}"] if line else [])])
+    elif code is not ExitCode.GOOD:
+        click.echo(f"ctq: {job.out}: {line}", err=True)
+    return code
+
+
+def _verify(plan: Plan, job: Job, summary: dict[str, Any]) -> tuple[ExitCode, str]:
+    """Reload the result through the dispatch check; what it found stands under ``verification`` in the summary."""
+    from ctq.cli.checked import check
+
+    checked = check(job.out, head_quantized=plan.decisions.head_scheme is not None)
+    summary["verification"] = checked.summary
+    return checked.exit_code, checked.line
 
 
 def _shows_progress(options: Mapping[str, Any]) -> bool:
