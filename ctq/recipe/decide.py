@@ -218,9 +218,11 @@ def _fused_experts(modules: Sequence[Decision], recipe: Recipe) -> Iterator[Prob
         if decision.kind is Kind.FUSED_EXPERTS and first_match(decision.module, (), recipe.ignore) is None
     ]
     if found and recipe.body:
+        patterns = dict.fromkeys(decision.ignore or decision.module for decision in found)
+        flags = " ".join(f"--ignore '{pattern}'" for pattern in patterns)
         yield Problem(
             message=f"{found[0].module}: {found[0].reason}, which would stay dense beside quantized layers",
-            hint="convert the experts to one tensor each, or leave them dense on purpose: --ignore 're:.*experts.*'",
+            hint=f"convert the experts to one tensor each, or leave them dense on purpose: {flags}",
             exit_code=ExitCode.FAILED,
         )
 

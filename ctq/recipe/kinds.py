@@ -132,8 +132,9 @@ class Classifier:
         """Say what a dense tensor is; ``LINEAR`` is a quantizable weight of shape [out, in]."""
         module, _, part = tensor.name.rpartition(".")
         if self._is_fused_experts(tensor):
-            pattern = f"re:.*{re.escape(_experts_path(tensor.name))}$"
-            return Classified(Kind.FUSED_EXPERTS, "all experts of a layer in one 3-D tensor", pattern)
+            return Classified(
+                Kind.FUSED_EXPERTS, "all experts of a layer in one 3-D tensor", _experts_pattern(tensor.name)
+            )
         if part != "weight" or not module:
             return Classified(Kind.PARAMETER, "not a weight matrix")
         return (
@@ -188,9 +189,17 @@ def leaf_pattern(module: str) -> str:
     return f"re:.*\\.{re.escape(module.rpartition('.')[2])}$"
 
 
-def _experts_path(name: str) -> str:
-    parts = name.split(".")
-    return ".experts" if "experts" in parts else f".{parts[-2] if parts[-1] == 'weight' else parts[-1]}"
+def _experts_pattern(name: str) -> str:
+    """Match the tensor, and the names `experts.0.gate_proj` that vLLM asks for whatever the files call them.
+
+    Source: vLLM 0.32.0 compressed_tensors_moe/compressed_tensors_moe.py:38 (``unfused_names``).
+    """
+    module = name.removesuffix(".weight")
+    if "experts" in module.split("."):
+        return r"re:(.*\.)?experts(\..*)?$"
+    parent, _, leaf = module.rpartition(".")
+    owner = re.escape(parent.rpartition(".")[2])
+    return rf"re:(.*\.)?{owner}\.({re.escape(leaf)}|experts)(\..*)?$"
 
 
 def _by_name(module: str, cache: dict[tuple[str, ...], Classified | None] = {}) -> Classified | None:  # noqa: B006  # a memo

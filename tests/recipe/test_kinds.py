@@ -101,3 +101,19 @@ def test_a_gate_is_ignored_under_the_name_that_transformers_gives_it_too() -> No
     found = Classifier(CONFIG).classify(TensorInfo("model.layers.0.mlp.gate.weight", "BF16", (8, 128), 0, 0))
     assert found.ignore is not None
     assert re.match(found.ignore.removeprefix("re:"), "model.layers.0.mlp.router")
+
+
+@pytest.mark.parametrize(
+    ("name", "engine"),
+    [
+        ("model.layers.0.mlp.experts.gate_up_proj", "model.layers.0.mlp.experts.0.gate_proj"),
+        ("model.layers.0.block_sparse_moe.input_linear.weight", "model.layers.0.block_sparse_moe.experts.0.w1"),
+    ],
+)
+def test_fused_experts_are_ignored_under_the_names_that_vllm_asks_for(name: str, engine: str) -> None:
+    found = Classifier(CONFIG).classify(TensorInfo(name, "BF16", (8, 512, 128), 0, 0))
+    assert found.kind is Kind.FUSED_EXPERTS
+    assert found.ignore is not None
+    for module in (name.removesuffix(".weight"), engine):
+        assert re.match(found.ignore.removeprefix("re:"), module)
+    assert not re.match(found.ignore.removeprefix("re:"), "model.layers.0.mlp.shared_experts.up_proj")
