@@ -1,0 +1,99 @@
+"""What ctq says of a checkpoint: inspection and verification by the library, as the command line would call them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.errors import CtqError
+from ctq.findings import Severity
+from ctq.inspect.engines import EngineRequest
+from ctq.inspect.report import InspectOptions, inspect_checkpoint
+from ctq.verify.engine_names import EngineName
+from ctq.verify.request import VerifyRequest
+from ctq.verify.run import verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ctq.verify.request import Expectation
+
+VLLM: Final = "0.32.0"
+"""The release that the sweeps run."""
+REFUSAL: Final = "refused"
+"""The claim of a command that ends with exit code 3: it says that it cannot judge, which is no pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What the commands say.
+
+    ``errors`` are inspection's findings of that severity, as it is called by default, ``deep`` those that `--deep` adds; ``head``
+    its state of the head and ``verdict`` what it expects of vLLM; ``verified`` is what `ctq verify` says of the checkpoint's own
+    promise, ``proven`` of a head expected quantized; ``compared`` of the numbers, where a reference was given.
+    """
+
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    deep: tuple[str, ...] = ()
+    head: str = ""
+    verdict: str = ""
+    verified: str = ""
+    proven: str = ""
+    compared: str = ""
+    why: str = ""
+    expected: str = ""
+
+
+def claims_of(folder: Path, *, reference: Path | None = None) -> Claims:
+    """Ask inspection and the builtin engine; with ``reference`` the numbers too."""
+    try:
+        return _claims(folder, reference)
+    except CtqError as error:
+        return Claims(
+            errors=(REFUSAL,), verdict=REFUSAL, verified=REFUSAL, proven=REFUSAL, compared=REFUSAL, why=error.message
+        )
+
+
+def _claims(folder: Path, reference: Path | None) -> Claims:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions(deep=True))
+    pinned = inspect_checkpoint(
+        open_checkpoint(LocalFolder(folder)), InspectOptions(engines=(EngineRequest("vllm", VLLM),))
+    )
+    found = [finding for finding in report.findings if finding.severity is Severity.ERROR]
+    verified, why, expected = _verified(folder, None)
+    proven, _, _ = _verified(folder, "quantized")
+    compared, numbers, _ = _verified(folder, None, reference) if reference else ("", "", "")
+    return Claims(
+        errors=tuple(f"{item.code} {item.message}" for item in found if not item.code.startswith("DEP")),
+        warnings=tuple(f"{item.code} {item.message}" for item in report.findings if item.severity is Severity.WARNING),
+        deep=tuple(f"{item.code} {item.message}" for item in found if item.code.startswith("DEP")),
+        head=str(report.facts.head.state),
+        verdict=next((item.verdict for item in pinned.facts.engines if item.engine == "vllm"), ""),
+        verified=verified,
+        proven=proven,
+        compared=compared,
+        why=numbers or why,
+        expected=expected,
+    )
+
+
+def _verified(folder: Path, expected: Expectation | None, reference: Path | None = None) -> tuple[str, str, str]:
+    request = VerifyRequest(
+        checkpoint=folder,
+        expected=expected,
+        engines=(EngineName("builtin", VLLM),),
+        reference=reference,
+        tokens=16,
+        workers=1,
+    )
+    try:
+        report = verify(request)
+    except CtqError as error:
+        return REFUSAL, error.message, ""
+    reasons = [engine.error for engine in report.engines if engine.error] + [
+        f"{finding.code} {finding.message}" for finding in report.findings
+    ]
+    return str(report.verdict), "; ".join(reasons), report.expected
