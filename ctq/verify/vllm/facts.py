@@ -102,7 +102,8 @@ class HeadRun:
     """The real head on the device against the same tensors dequantized in float32.
 
     ``slope`` is the least-squares factor between the two (1 when scales are right, whatever the cosine says);
-    ``exercised`` is false where a stand-in ran in the place of the engine's kernel.
+    ``exercised`` is false where a stand-in ran in the place of the engine's kernel; ``device_bytes`` is the most that a CUDA
+    device held.
     """
 
     device: str
@@ -116,6 +117,7 @@ class HeadRun:
     top1: float
     finite: bool
     seconds: float
+    device_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,6 +166,14 @@ def test_refusals_are_told_from_what_only_this_machine_lacks(error: Exception, m
     assert [key for key in ("unexpected", "without_bytes", "without_kernel") if described[key]] == [flag]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [ModuleNotFoundError("No module named 'cutlass'"), ValueError("please pass the argument `trust_remote_code=True`")],
+)
+def test_what_this_worker_cannot_run_is_not_the_checkpoints_fault(error: Exception) -> None:
+    assert describe_exception(error, stage="build")["without_kernel"]
+
+
 def test_a_stand_ins_refusal_is_a_refusal() -> None:
     text = "Failed to find a kernel\n CPU cannot\n X cannot implement due to: stand-in: Machete: a; Marlin: b"
     described = describe_exception(ValueError(text), stage="build")

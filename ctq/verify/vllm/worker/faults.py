@@ -14,6 +14,8 @@ WITHOUT_KERNEL = re.compile(
     r"Failed to find a kernel|No .* backend supports|not supported (for|on) .*(CPU|platform)|Humming"
 )
 STAND_IN = "stand-in:"
+# Nothing from a checkpoint is executed here, so what needs its code cannot be decided.
+WITHOUT_TRUST = re.compile(r"trust[_-]remote[_-]code")
 UNEXPECTED = (
     re.compile(r"no module or parameter named '([^']+)'"),
     re.compile(r"no parameter or module named '([^']+)'"),
@@ -42,8 +44,10 @@ def lacks_bytes(error: BaseException) -> bool:
 
 
 def lacks_kernel(error: BaseException, text: str) -> bool:
-    """Tell whether only this build of the engine lacks a kernel, or a package that comes with CUDA."""
-    return isinstance(error, ImportError) or (WITHOUT_KERNEL.search(text) is not None and STAND_IN not in text)
+    """Tell whether only this build lacks a kernel, or a package that comes with CUDA, or leave to run the model's own code."""
+    if isinstance(error, ImportError) or WITHOUT_TRUST.search(text):
+        return True
+    return WITHOUT_KERNEL.search(text) is not None and STAND_IN not in text
 
 
 def first_line(text: str) -> str:
