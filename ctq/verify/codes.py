@@ -115,6 +115,13 @@ NOT_FINITE = Code(
     summary="The reference holds weights that are NaN or infinite where the checkpoint holds quantized ones.",
     hint="the reference is damaged: fetch it again",
 )
+OTHER_VERSION = Code(
+    code="VER014",
+    name="another-version",
+    severity=Severity.WARNING,
+    summary="Another version of ctq made the result, so it was compared with the reference, not computed again.",
+    hint="verify with the version that quantized, or quantize again",
+)
 
 CODES = (
     LOW_SQNR,
@@ -130,4 +137,5 @@ CODES = (
     CONVERTED,
     CONFIG_CHANGED,
     NOT_FINITE,
+    OTHER_VERSION,
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.checkpoint.header import TensorInfo
 
-_CHUNK = 4 * 1024 * 1024
+_CHUNK = 1024 * 1024
 
 
 class TensorBytes:
@@ -65,7 +65,7 @@ def first_difference(
 ) -> int | None:
     """Return the offset of the first byte in ``[start, stop)`` in which two tensors of equal size differ, or None.
 
-    Some megabytes are held at a time.
+    Two megabytes are held at a time.
     """
     end = left[0][left[1]].nbytes if stop is None else stop
     size = max(0, min(_CHUNK, end - start))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from ctq.verify.request import VerifyRequest
 from ctq.verify.subject import open_subject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 UP = "model.layers.1.mlp.up_proj"
@@ -159,7 +159,9 @@ BROKEN = {
     ),
     "integers for scales": Broken(do.put("lm_head.weight_scale", do.codes("I32", 320, 1)), "lm_head.weight_scale (I32 into F32)"),
     "tied, and declared quantized": Broken(
-        do.steps(do.ignore(), do.targets("re:.*lm_head$", "Linear")), "never loaded", {"head": "tied"}, missing=("lm_head.weight", "lm_head.weight_scale")
+        do.steps(do.ignore(), do.targets("re:.*lm_head$", "Linear")),
+        "never loaded",
+        {"head": "tied"}, missing=("lm_head.weight", "lm_head.weight_scale")
     ),
     "group size that does not divide": Broken(do.regroup(96), "group size 96 does not divide the 128 columns", PACKED),
     "group-wise weights with activations": Broken(do.regroup(64, strategy="group"), "no scheme for"),

@@ -138,10 +138,9 @@ def _int8_logits(inputs: EngineArgs, parameters: Mapping[str, torch.Tensor], hid
 
 def _integer_product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Multiply int8 ``[tokens, columns]`` by int8 ``[rows, columns]`` transposed, exactly, in int32."""
-    if left.is_cuda:
-        fits = left.shape[1] % 8 == 0 and right.shape[0] % 8 == 0
-    else:
-        fits = left.shape[1] > 1  # torch 2.13 on the CPU gives garbage for one column
+    tokens, columns, rows = *left.shape, right.shape[0]
+    # On CUDA it takes multiples of eight; on the CPU torch 2.13 gives garbage for one column.
+    fits = columns % 8 == 0 and rows % 8 == 0 and tokens > 16 if left.is_cuda else columns > 1
     if fits:
         return torch._int_mm(left, right.T)  # the only integer product that torch has
     return (left.double() @ right.double().T).to(torch.int32)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from ctq.quantize.kernels.compare import compare_block
 from ctq.verify.numeric.blocks import BlockReader, rows_in_block
 from ctq.verify.numeric.decode import compare_floats, dequantized, floats
 from ctq.verify.numeric.result import WeightStats, WorstRow
@@ -14,8 +15,14 @@ from ctq.verify.numeric.result import WeightStats, WorstRow
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ctq.quantize.kernels.spec import SourceDtype
+    from ctq.quantize.kernels.stats import CompareStats
     from ctq.verify.numeric.pairs import QuantizedPair
     from ctq.verify.tensor_bytes import TensorBytes
+
+_KERNEL_BITS = 8
+_OFFSET = 128
+"""What packed values are stored with added."""
 
 
 def compare_rows(
@@ -47,12 +54,30 @@ def worst_rows(pair: QuantizedPair, result: TensorBytes, reference: TensorBytes,
 
 def _compare_block(pair: QuantizedPair, reader: BlockReader, start: int, stop: int) -> WeightStats:
     scale = reader.scale(start, stop)
-    original = floats(reader.original(start, stop), pair.reference.dtype)
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # a damaged scale may be anything; what it makes of the weight is the finding
-        restored = dequantized(pair, reader.values(start, stop), scale, reader.zero_point(start, stop))
-        return compare_floats(original, restored, scale)
+    raw, values, zero = reader.original(start, stop), reader.values(start, stop), reader.zero_point(start, stop)
+    if pair.bits == _KERNEL_BITS and pair.form != "float8":
+        if zero is not None and pair.form == "packed":
+            zero = zero.astype(np.int16) - _OFFSET
+        return stats_of(
+            compare_block(raw, cast("SourceDtype", pair.reference.dtype), values=values, scale=scale, zero_point=zero)
+        )
+    original = floats(raw, pair.reference.dtype)
+    # A damaged scale may be anything: what it makes of the weights is the finding.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return compare_floats(original, dequantized(pair, values, scale, zero), scale)
+
+
+def stats_of(found: CompareStats) -> WeightStats:
+    """Return the sums of a kernel as those of this package."""
+    block = found.block
+    return WeightStats(
+        weights=block.weights,
+        signal=block.signal,
+        noise=block.noise,
+        beyond=found.beyond,
+        largest_error_steps=block.largest_error_steps,
+        nonfinite=block.nonfinite,
+    )
 
 
 def _rows(pair: QuantizedPair, reader: BlockReader, start: int, stop: int) -> Iterator[WorstRow]:

@@ -25,9 +25,9 @@ _WEIGHT_FORMS: dict[tuple[str, str], Form] = {
 }
 """Stored weights whose values can be taken apart, by part and dtype."""
 _WEIGHT_PARTS = ("weight_packed", "weight")
-_PARTS = frozenset({"weight_scale", "weight_zero_point", "weight_shape", "weight_g_idx"})
+_PARTS = frozenset({"weight_scale", "weight_zero_point", "weight_shape", "weight_g_idx", "weight_global_scale"})
 """What belongs to a quantized weight and is proven with it."""
-_CALIBRATED = ("input_scale", "input_zero_point", "output_scale", "k_scale", "v_scale", "q_scale")
+_CALIBRATED = ("input_scale", "input_zero_point", "input_global_scale", "output_scale", "k_scale", "v_scale", "q_scale")
 """Parts that come from calibration data, for which the original has nothing to compare."""
 _DERIVED = ("rotary_emb.inv_freq", "masked_bias", "attn.bias")
 """Buffers that models compute for themselves; old checkpoints hold them."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ctq import events
+from ctq import __version__, events
 from ctq.errors import CheckpointError
-from ctq.verify.codes import CONFIG_CHANGED, NO_RECORD, OTHER_SOURCE
+from ctq.verify.codes import CONFIG_CHANGED, NO_RECORD, OTHER_SOURCE, OTHER_VERSION
 from ctq.verify.numeric.blocks import ROW_MULTIPLE
 from ctq.verify.numeric.compare import compare_rows, worst_rows
 from ctq.verify.numeric.dense import compare_bytes, compare_rounded, is_rounded, same_form
@@ -112,6 +112,9 @@ def _own(facts: Facts, reference: Checkpoint) -> tuple[OwnPlan | None, tuple[Fin
     if not is_recorded_source(record, reference):
         message = f"{reference.label} is not the source on record ({record['source'].get('model')})"
         return None, (OTHER_SOURCE.at("ctq.json", message),)
+    if record["ctq_version"] != __version__:
+        message = f"made by ctq {record['ctq_version']}, whose arithmetic may differ from that of {__version__}"
+        return None, (OTHER_VERSION.at("ctq.json", message),)
     try:
         plan = own_plan(record, reference)
     except CheckpointError as error:

@@ -14,13 +14,17 @@ import numpy as np
 
 from ctq.checkpoint.shards import DEFAULT_SHARD_SIZE, parse_size
 from ctq.errors import CheckpointError, CtqError, PlanError
+from ctq.quantize.kernels.compare import compare_block
 from ctq.quantize.kernels.quantize import NUMPY_TYPES, BlockOutput, allocate_output, quantize_block
+from ctq.quantize.kernels.stats import CompareStats
 from ctq.quantize.plan import build_plan
 from ctq.quantize.provenance import RECORD_VERSION, source_files
 from ctq.quantize.rows import kernel_spec
 from ctq.quantize.side_files import PROVENANCE_NAME
 from ctq.quantize.tasks import QuantizeTask, output_specs
 from ctq.verify.numeric.blocks import BLOCK_BYTES, ROW_MULTIPLE
+from ctq.verify.numeric.compare import stats_of
+from ctq.verify.numeric.decode import floats, unpacked_rows
 from ctq.verify.numeric.result import Difference, WeightStats
 
 if TYPE_CHECKING:
@@ -32,6 +36,11 @@ if TYPE_CHECKING:
     from ctq.checkpoint.header import TensorInfo
     from ctq.quantize.kernels.stats import BlockStats
     from ctq.verify.tensor_bytes import TensorBytes
+
+_KEYS = {"ctq_version", "source", "recipe", "lm_head"}
+_HALF_STEP = 0.5
+_OFFSET = 128
+"""What packed values and zero points are stored with added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +68,7 @@ def read_record(checkpoint: Checkpoint) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     known = isinstance(record, dict) and record.get("record_version") == RECORD_VERSION
-    return record if known and {"source", "recipe", "lm_head"} <= record.keys() else None
+    return record if known and record.keys() >= _KEYS else None
 
 
 def is_recorded_source(record: dict[str, Any], reference: Checkpoint) -> bool:
@@ -120,20 +129,21 @@ def recompute_rows(
         rows = block[: min(step, stop - first)]
         reference.read(task.tensor, rows.data.cast("B"), first * row_bytes)
         out = allocate_output(spec, len(rows), task.columns)
-        stats += _stats(quantize_block(rows, spec, out))
+        stats += _stats(rows, task, out, quantize_block(rows, spec, out))
         for difference in _differences(task, out, result, first):
             differences.setdefault(difference.tensor, difference)
     return Recomputed(task.module, stats, tuple(differences.values()))
 
 
-def _stats(found: BlockStats) -> WeightStats:
-    return WeightStats(
-        weights=found.weights,
-        signal=found.signal,
-        noise=found.noise,
-        largest_error_steps=found.largest_error_steps,
-        nonfinite=found.nonfinite,
-    )
+def _stats(rows: NDArray[Any], task: QuantizeTask, out: BlockOutput, found: BlockStats) -> WeightStats:
+    if found.largest_error_steps <= _HALF_STEP:
+        return stats_of(CompareStats(found))
+    # Searched scales clip the largest weights: how many, only a comparison tells.
+    zero = out.zero_point
+    if zero is not None and out.values.dtype == np.int32:
+        zero = unpacked_rows(zero, task.scheme.weights.num_bits, len(rows)).astype(np.int16) - _OFFSET
+    scale = floats(out.scale, task.dtype)
+    return stats_of(compare_block(rows, kernel_spec(task).dtype, values=out.values, scale=scale, zero_point=zero))
 
 
 def _differences(task: QuantizeTask, out: BlockOutput, result: TensorBytes, first: int) -> Iterator[Difference]:

@@ -46,7 +46,9 @@ class WeightStats:
             return math.nan
         if self.noise == 0:
             return math.inf
-        return 10 * math.log10(self.signal / self.noise) if self.signal > 0 else -math.inf
+        if self.signal <= 0 or math.isinf(self.noise):
+            return -math.inf
+        return 10 * math.log10(self.signal / self.noise)
 
 
 @dataclass(frozen=True, slots=True)
