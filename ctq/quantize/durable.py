@@ -31,6 +31,7 @@ def sync_tree(folder: Path) -> None:
 
     Raises:
         OSError: the disk could not take it.
+
     """
     for root, _, names in os.walk(folder):
         for name in names:
@@ -53,4 +54,4 @@ def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
     except (OSError, AttributeError):
         return None
     call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
-    return call  # type: ignore[no-any-return]  # ctypes has no types for it
+    return call

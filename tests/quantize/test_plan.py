@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import edit_config, edit_tensors, rename_tensor, tiny_checkpoint, tiny_quantized
@@ -14,9 +16,10 @@ from ctq.checkpoint.source import LocalFolder
 from ctq.errors import CheckpointError, ExitCode, PlanError
 from ctq.quantize.plan import Plan, build_plan
 from ctq.recipe.recipe import BodyGroup, Recipe, default_body
-from ctq.recipe.schemes import SCHEMES
+from ctq.recipe.schemes import SCHEMES, Scheme
 
 W8A8, W8A16 = SCHEMES["W8A8"], SCHEMES["W8A16"]
+CheckpointFactory = Callable[..., Path]
 INCLUDED = Recipe(lm_head=True)
 
 
@@ -26,7 +29,7 @@ def planned(folder: Path, recipe: Recipe = INCLUDED, *, max_shard_size: int = 5 
     )
 
 
-def quantization(plan: Plan) -> dict:
+def quantization(plan: Plan) -> dict[str, Any]:
     return json.loads(plan.documents["config.json"])["quantization_config"]
 
 
@@ -87,7 +90,9 @@ def test_a_layer_left_dense_beside_a_quantized_twin_is_ignored_by_its_full_name(
     ],
 )
 @pytest.mark.parametrize("head_scheme", [None, W8A16], ids=["W8A8", "mixed"])
-def test_the_config_validates_in_compressed_tensors(checkpoint, family: str, head_scheme) -> None:
+def test_the_config_validates_in_compressed_tensors(
+    checkpoint: CheckpointFactory, family: str, head_scheme: Scheme | None
+) -> None:
     from compressed_tensors.quantization import QuantizationConfig
 
     plan = planned(checkpoint(family), Recipe(lm_head=True, lm_head_scheme=head_scheme))
@@ -97,7 +102,7 @@ def test_the_config_validates_in_compressed_tensors(checkpoint, family: str, hea
     assert read.config_groups["group_0"].weights.num_bits == 8
 
 
-def test_tied_embeddings_are_untied_at_every_level(checkpoint) -> None:
+def test_tied_embeddings_are_untied_at_every_level(checkpoint: CheckpointFactory) -> None:
     plan = planned(checkpoint("gemma3-mm"))
     config = json.loads(plan.documents["config.json"])
     assert config["tie_word_embeddings"] is False
@@ -106,15 +111,15 @@ def test_tied_embeddings_are_untied_at_every_level(checkpoint) -> None:
     assert any("becomes a W8A8 tensor of its own" in note for note in plan.notes)
 
 
-def test_an_excluded_tied_head_stays_tied(checkpoint) -> None:
+def test_an_excluded_tied_head_stays_tied(checkpoint: CheckpointFactory) -> None:
     plan = planned(checkpoint("llama-tied"), Recipe(lm_head=False))
     assert json.loads(plan.documents["config.json"])["tie_word_embeddings"] is True
     assert plan.head.state == "tied"
 
 
-def test_a_head_that_no_engine_dispatches_is_refused_with_the_reason(checkpoint) -> None:
+def test_a_head_that_no_engine_dispatches_is_refused_with_the_reason(checkpoint: CheckpointFactory) -> None:
     with pytest.raises(
-        PlanError, match="OPTForCausalLM of vLLM .* does not pass the quantization config to its head"
+        PlanError, match=r"OPTForCausalLM of vLLM .* does not pass the quantization config to its head"
     ) as error:
         planned(checkpoint("opt"))
     assert error.value.exit_code == ExitCode.NOT_GOOD
@@ -183,7 +188,7 @@ def test_a_quantized_source_is_refused_by_what_it_is(tmp_path: Path, kind: str) 
 def test_int8_weights_without_a_config_are_refused(tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path / "q", kind="w8a8")
     edit_config(folder, lambda config: config.pop("quantization_config"))
-    with pytest.raises(CheckpointError, match="int8 weights .* but no quantization_config"):
+    with pytest.raises(CheckpointError, match=r"int8 weights .* but no quantization_config"):
         planned(folder)
 
 
@@ -198,7 +203,7 @@ def test_all_refusals_come_together(llama: Path) -> None:
 def test_a_damaged_source_is_refused(llama: Path) -> None:
     edit_tensors(llama, lambda tensors: tensors.pop("lm_head.weight"))
     (llama / "model-00002-of-00002.safetensors").write_bytes(b"short")
-    with pytest.raises(CheckpointError, match="model-00002-of-00002.safetensors"):
+    with pytest.raises(CheckpointError, match=r"model-00002-of-00002\.safetensors"):
         planned(llama)
 
 
