@@ -36,15 +36,14 @@ def ask_transformers(engine: EngineName, subject: Subject) -> EngineAnswer:
     if not engine.accepts(version):
         return unavailable(NAME, engine.version, f"transformers {version} is installed, {engine.version} was asked for")
     try:
-        found = run_worker(WORKER, _job(subject), timeout_s=subject.request.timeout_s)
+        found = run_worker(WORKER, job_of(subject), timeout_s=subject.request.timeout_s)
     except WorkerDiedError as death:
         return unavailable(NAME, version, f"transformers {version} cannot decide: {death}")
-    if found.get("failed") == "reference":
-        return unavailable(NAME, version, f"the reference does not load: {found['error']}")
-    return _answer(found, subject)
+    return answer_of(found, subject)
 
 
-def _job(subject: Subject) -> dict[str, Any]:
+def job_of(subject: Subject) -> dict[str, Any]:
+    """Return what the worker is asked."""
     request = subject.request
     return {
         "checkpoint": str(request.checkpoint.absolute()),
@@ -56,7 +55,10 @@ def _job(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _answer(found: dict[str, Any], subject: Subject) -> EngineAnswer:
+def answer_of(found: dict[str, Any], subject: Subject) -> EngineAnswer:
+    """Judge what the worker found."""
+    if found.get("failed") == "reference":
+        return unavailable(NAME, found["version"], f"the reference does not load: {found['error']}")
     reasons = [found["error"]] if "error" in found else list(_reasons(found, subject))
     report = EngineReport(
         engine=NAME,
