@@ -89,7 +89,8 @@ def decode(raw: bytes, dtype: str) -> npt.NDArray[np.float32] | None:
     if dtype == "F8_E4M3":
         return _e4m3(codes)
     if dtype in ("U8", "F8_E8M0"):
-        return np.where(codes == 255, np.float32(np.nan), np.exp2(codes.astype(np.float32) - 127))
+        powers = np.exp2(np.minimum(codes, 254).astype(np.float32) - 127)  # 255 is NaN, and would overflow
+        return np.where(codes == 255, np.float32(np.nan), powers)
     return None
 
 

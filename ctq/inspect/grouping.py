@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NUMBER = "#"
 """What stands for a number in a template."""
+_NO_NUMBER = NUMBER * 2
+"""What stands for a word that is spelt like that."""
 _LAYER_LISTS = frozenset({"layers", "h", "blocks"})
 
 
@@ -56,6 +58,11 @@ class ModuleSet:
     def count(self) -> int:
         """How many modules."""
         return len(self.names)
+
+    @property
+    def depth(self) -> int:
+        """How many numbers each name has: 1 for a layer's module, 2 for an expert's."""
+        return len(self.numbers[0])
 
     @property
     def nbytes_each(self) -> int:
@@ -120,6 +127,8 @@ def _flat_parts(
         place = places.get(parent) or _place(parent, places, layers)
         if leaf.isdecimal():
             place, leaf = _place(module, places, layers), ""
+        elif leaf == NUMBER:
+            leaf = _NO_NUMBER
         flat[module] = [place[0], leaf, place[2], part, tensor[1], tensor[2]]
         numbers.append(place[1])
     return flat, numbers
@@ -134,6 +143,7 @@ def _place(path: str, places: dict[str, _Place], layers: int | None) -> _Place:
         beyond = above.beyond or (layers is not None and number >= layers and _is_layer_list(above.template))
         place = _Place(f"{above.template}{dot}{NUMBER}", (*above.numbers, number), beyond)
     else:
+        word = _NO_NUMBER if word == NUMBER else word
         place = _Place(f"{above.template}{dot}{word}", above.numbers, above.beyond)
     places[path] = place
     return place

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "HED012": "a note on every quantized head",
     "CFG010": "a note, test_notes.py",
     "FIL013": "a note, test_notes.py",
+    "FIL014": "a note, test_notes.py",
 }
 """Rules that need an option, or that only note something."""
 

@@ -157,7 +157,6 @@ FILE_BREAKAGES: Final = (
     Breakage("FIL010", do.duplicate),
     Breakage("FIL011", do.index(lambda index: index["metadata"].update(total_size=0))),
     Breakage("FIL012", do.write("pytorch_model.bin", b"\x80\x04.")),
-    Breakage("FIL014", lambda folder: do.shards(folder)[0].chmod(0o600)),
 )
 
 VALUE_BREAKAGES: Final = (

@@ -133,10 +133,12 @@ def invalid_pattern(facts: Facts) -> Iterator[Hit]:
     Python's `re` module.
     """
     for where, patterns in (("targets", facts.patterns.targets), ("ignore", facts.patterns.ignore)):
-        for message in patterns.invalid.values():
+        messages = list(patterns.invalid.values())
+        if messages:
+            more = f"; and {len(messages) - 1} more like this" if len(messages) > 1 else ""
             yield Hit(
                 where=f"{_CONFIG}.{where}",
-                message=message,
+                message=messages[0] + more,
                 hint="write a Python regular expression after `re:`, e.g. re:.*lm_head$",
             )
 

@@ -38,7 +38,12 @@ def _stacks(facts: Facts) -> dict[str, set[int]]:
     for entry in facts.entries:
         before, found, _ = entry.modules.template.partition(f".{NUMBER}.")
         words = before.split(".")
-        if not found or words[-1] not in _LAYER_LISTS or entry.kind in (Kind.TOWER, Kind.DRAFT, Kind.PROJECTOR):
+        if (
+            not found
+            or not entry.modules.depth
+            or words[-1] not in _LAYER_LISTS
+            or entry.kind in (Kind.TOWER, Kind.DRAFT, Kind.PROJECTOR)
+        ):
             continue
         if not _ENCODERS & set(words):
             stacks[before].update(numbers[0] for numbers in entry.modules.numbers)
@@ -102,6 +107,6 @@ def _is_sure(template: str, count: int, layer: int, layers: int) -> bool:
 def _by_template(facts: Facts, *, numbers: int) -> dict[str, list[ModuleSet]]:
     sets: dict[str, list[ModuleSet]] = defaultdict(list)
     for entry in facts.entries:
-        if entry.modules.template.count(NUMBER) == numbers and entry.kind not in (Kind.DRAFT,):
+        if entry.modules.depth == numbers and entry.kind not in (Kind.DRAFT,):
             sets[entry.modules.template].append(entry.modules)
     return sets

@@ -78,7 +78,7 @@ def link_outside(facts: Facts) -> Iterator[Hit]:
 
 
 def unreadable_mode(facts: Facts) -> Iterator[Hit]:
-    """Report files that only their owner can read.
+    """Note files that only their owner can read.
 
     ## What it checks
     The mode bits of the weights, the index and the config in a local folder: neither group nor others may read.
@@ -87,7 +87,7 @@ def unreadable_mode(facts: Facts) -> Iterator[Hit]:
     A server that runs as another user fails to start, with a permission error that nobody expects from a model.
 
     ## Example
-    `model-00001-of-00002.safetensors` with mode 0600, as temporary files get it.
+    `model-00001-of-00002.safetensors` with mode 0600, as the safetensors library of 2026 writes every file.
 
     ## How to mend
     `chmod a+r` the files.

@@ -42,13 +42,13 @@ def unmatched_target(facts: Facts) -> Iterator[Hit]:
     ## References
     compressed-tensors PR #866.
     """
-    for pattern in _unused(facts.patterns.targets, facts):
-        if not _may_be_class(pattern):
-            yield Hit(
-                where=f"{_CONFIG}.config_groups",
-                message=f"target `{pattern}` matches no module{_missing_prefix(pattern)}",
-                hint="correct or remove it; names are compared whole, `re:.*NAME$` matches their end",
-            )
+    unused = [pattern for pattern in _unused(facts.patterns.targets, facts) if not _may_be_class(pattern)]
+    if unused:
+        yield Hit(
+            where=f"{_CONFIG}.config_groups",
+            message=f"target {_quoted(unused)} {_matches_nothing(unused)}",
+            hint="correct or remove it; names are compared whole, `re:.*NAME$` matches their end",
+        )
 
 
 def unmatched_ignore(facts: Facts) -> Iterator[Hit]:
@@ -70,44 +70,80 @@ def unmatched_ignore(facts: Facts) -> Iterator[Hit]:
     ## References
     llm-compressor issue #1428, PR #2803; compressed-tensors PR #866.
     """
-    for pattern in _unused(facts.patterns.ignore, facts):
-        if _may_be_class(pattern) and pattern != "lm_head":
-            continue
-        near = _differs_in_prefix(pattern, facts)
-        yield Hit(
-            where=f"{_CONFIG}.ignore",
-            message=f"ignore `{pattern}` matches no module{_missing_prefix(pattern)}"
-            + (f" (the files have `{near}`)" if near else ""),
-            hint="correct or remove it; names are compared whole, `re:.*NAME$` matches their end",
-            severity=Severity.NOTE if near else None,
-        )
+    unused = [
+        pattern
+        for pattern in _unused(facts.patterns.ignore, facts)
+        if not _may_be_class(pattern) or pattern == "lm_head"
+    ]
+    tails = _tails(facts) if unused else {}
+    near = [pattern for pattern in unused if _tail(pattern) in tails]
+    far = [pattern for pattern in unused if _tail(pattern) not in tails]
+    hint = "correct or remove it; names are compared whole, `re:.*NAME$` matches their end"
+    if far:
+        message = f"ignore {_quoted(far)} {_matches_nothing(far)}"
+        yield Hit(where=f"{_CONFIG}.ignore", message=message, hint=hint)
+    if near:
+        message = f"ignore {_quoted(near)} {_matches_nothing(near)} (the files have `{tails[_tail(near[0])]}`)"
+        yield Hit(where=f"{_CONFIG}.ignore", message=message, hint=hint, severity=Severity.NOTE)
+
+
+_MOST_NAMED = 3
+
+
+def _quoted(patterns: Sequence[str]) -> str:
+    more = f" and {len(patterns) - _MOST_NAMED} more" if len(patterns) > _MOST_NAMED else ""
+    return ", ".join(f"`{pattern}`" for pattern in patterns[:_MOST_NAMED]) + more
+
+
+def _matches_nothing(patterns: Sequence[str]) -> str:
+    looks_regular = any(not _is_regex(pattern) and any(mark in pattern for mark in "*\\$^[") for pattern in patterns)
+    words = "match no module" if len(patterns) > 1 else "matches no module"
+    return f"{words}: it looks like a regular expression without `re:`" if looks_regular else words
+
+
+def _is_regex(pattern: str) -> bool:
+    return pattern.startswith(REGEX_PREFIX)
 
 
 def _unused(patterns: PatternList, facts: Facts) -> list[str]:
-    """Return patterns that match no module; parents of modules count, since tools list them too."""
-    return [
+    """Return patterns that match no module; modules that only hold others count, since tools list them too."""
+    used = patterns.used | KNOWN_CLASSES
+    unused = [
         pattern
         for pattern in patterns.patterns
-        if pattern not in patterns.used
-        and pattern not in patterns.invalid
-        and pattern not in KNOWN_CLASSES
-        and not _matches_container(pattern, facts)
+        if pattern not in used and pattern not in patterns.invalid and not _names_head_for_engines(pattern, facts)
     ]
+    if not unused:
+        return []
+    containers = _containers(facts)
+    return [pattern for pattern in unused if not _matches_container(pattern, containers)]
 
 
-def _matches_container(pattern: str, facts: Facts) -> bool:
-    """Tell whether a pattern matches a module that only holds others (``model.layers.0.mlp``), which has no tensors of its own."""
-    if not pattern.startswith(REGEX_PREFIX):
-        prefix = pattern + "."
-        return any(name.startswith(prefix) for entry in facts.entries for name in entry.modules.names)
-    containers = {
-        name[:index]
-        for entry in facts.entries
-        for name in (entry.modules.names[0], entry.modules.names[-1])
-        for index, character in enumerate(name)
-        if character == "."
-    }
-    return any(matches_name(container, pattern) for container in containers)
+def _names_head_for_engines(pattern: str, facts: Facts) -> bool:
+    """Tell whether a pattern reaches the head under the name that engines give it, whatever it is called in the files."""
+    return facts.head.name is not None and _is_regex(pattern) and matches_name("lm_head", pattern)
+
+
+def _containers(facts: Facts) -> dict[str, bool]:
+    """Return every module that only holds others (``model.layers.0.mlp``), and whether regular expressions are tried on it.
+
+    Those are tried on the first and the last of alike modules: a pattern that names only one in between is not looked for.
+    """
+    containers: dict[str, bool] = {}
+    for entry in facts.entries:
+        for name in entry.modules.names:
+            tried = name in (entry.modules.names[0], entry.modules.names[-1])
+            parent = name.rpartition(".")[0]
+            while parent and (parent not in containers or (tried and not containers[parent])):
+                containers[parent] = tried
+                parent = parent.rpartition(".")[0]
+    return containers
+
+
+def _matches_container(pattern: str, containers: dict[str, bool]) -> bool:
+    if not _is_regex(pattern):
+        return pattern in containers
+    return any(tried and matches_name(container, pattern) for container, tried in containers.items())
 
 
 def _may_be_class(pattern: str) -> bool:
@@ -115,17 +151,14 @@ def _may_be_class(pattern: str) -> bool:
     return pattern.isidentifier() and not pattern.islower()
 
 
-def _missing_prefix(pattern: str) -> str:
-    looks_regular = not pattern.startswith(REGEX_PREFIX) and any(mark in pattern for mark in ("*", "\\", "$", "^", "["))
-    return ": it looks like a regular expression without `re:`" if looks_regular else ""
+def _tails(facts: Facts) -> dict[str | None, str]:
+    """Return a module for each last three words of a name: tools and engines differ in what they put before those."""
+    return {tail: name for entry in facts.entries for name in entry.modules.names if (tail := _tail(name))}
 
 
-def _differs_in_prefix(pattern: str, facts: Facts) -> str | None:
-    words = pattern.removeprefix(REGEX_PREFIX).split(".")
-    if pattern.startswith(REGEX_PREFIX) or len(words) < 3:
-        return None
-    tail = "." + ".".join(words[-3:])
-    return next((name for entry in facts.entries for name in entry.modules.names if name.endswith(tail)), None)
+def _tail(name: str) -> str | None:
+    words = name.rsplit(".", _MOST_NAMED)
+    return ".".join(words[-3:]) if len(words) >= 3 and not _is_regex(name) else None  # words that no wrapper changes
 
 
 def ambiguous_targets(facts: Facts) -> Iterator[Hit]:

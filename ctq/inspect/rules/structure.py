@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from ctq.inspect.grouping import NUMBER
 from ctq.inspect.rules.gaps import missing_experts, missing_layers, missing_modules
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.kinds import Kind
@@ -110,7 +109,7 @@ def uneven_layers(facts: Facts) -> Iterator[Hit]:
     shapes: dict[str, dict[tuple[int, ...], list[str]]] = defaultdict(lambda: defaultdict(list))
     for entry in facts.entries:
         weight = entry.modules.parts.get("weight") or entry.modules.parts.get("weight_packed")
-        if weight is not None and entry.modules.template.count(NUMBER) == 1 and entry.kind is Kind.LINEAR:
+        if weight is not None and entry.modules.depth == 1 and entry.kind is Kind.LINEAR:
             shapes[f"{entry.modules.template} {entry.stored.form}"][weight.shape].extend(entry.modules.names)
     for by_shape in shapes.values():
         odd = [names[0] for names in by_shape.values() if len(names) == 1]

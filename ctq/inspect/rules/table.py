@@ -115,7 +115,7 @@ RULES: tuple[Rule, ...] = (
     _rule("FIL011", leftovers.wrong_total_size, Severity.WARNING),
     _rule("FIL012", leftovers.pickle_beside, Severity.WARNING),
     _rule("FIL013", leftovers.link_outside, Severity.NOTE),
-    _rule("FIL014", leftovers.unreadable_mode, Severity.WARNING),
+    _rule("FIL014", leftovers.unreadable_mode, Severity.NOTE),
     _rule("DEP001", deep.non_finite_scale),
     _rule("DEP002", deep.non_positive_scale),
     _rule("DEP003", deep.absurd_scale, Severity.WARNING),
