@@ -43,10 +43,11 @@ class EngineRules:
     """A group whose one target is an attention class is left out (`from_config`)."""
     refuses_sparsity: bool = False
     refuses_group_actorder: bool = False
+    reads_kv_cache_scheme: bool = True
+    kv_cache_needs_both: bool = True
+    """A cache scheme is refused unless it is float and of 8 bits; before, one of the two was enough."""
     moe_class: str = "FusedMoE"
     """Class of a fused MoE layer; the target `Linear` is filed under it too (`_add_fused_moe_to_target_scheme_map`)."""
-    moe_by_name: bool = True
-    """The scheme of a MoE layer is looked up by its expert's names; before, only the target `Linear` counted."""
 
     wna16_bits: frozenset[int] = frozenset({4, 8})
     wna16_zero_point_bits: frozenset[int] = frozenset({4, 8})
@@ -63,6 +64,9 @@ class EngineRules:
     nvfp4_before_format: bool = False
     """NVFP4 weights are decided before the format is looked at, and other activations refused."""
     w4a8_checks_types: bool = False
+    """Schemes of 4-bit weights and 8-bit activations look at the types, and the one for experts no longer at the GPU."""
+    wna16_capability: int = 75
+    w8a16_fp8_capability: int = 75
     passes_unknown_capability: bool = False
     """Where the platform has no compute capability (CPUs) schemes that need a least one are taken."""
 
@@ -78,16 +82,27 @@ class EngineRules:
 
 _ALL_BITS = frozenset(range(2, 9))
 _OLDEST: Mapping[str, Any] = {
-    "moe_by_name": False,
     "skips_attention_groups": False,
+    "reads_kv_cache_scheme": False,
+    "kv_cache_needs_both": False,
+    "wna16_capability": 80,
+    "w8a16_fp8_capability": 80,
     "mxfp4_scheme": None,
     "mxfp8": False,
 }
 
 _CHANGES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("0.11.2", _OLDEST),
-    ("0.15.1", {}),
-    ("0.17.1", {"moe_by_name": True, "skips_attention_groups": True, "mxfp4_scheme": "W4A16Mxfp4"}),
+    (
+        "0.15.1",
+        {
+            "skips_attention_groups": True,
+            "reads_kv_cache_scheme": True,
+            "mxfp4_scheme": "W4A16Mxfp4",
+            "wna16_capability": 75,
+        },
+    ),
+    ("0.17.1", {"w8a16_fp8_capability": 75}),
     ("0.18.1", {}),
     ("0.19.0", {}),
     ("0.19.1", {}),
@@ -105,15 +120,15 @@ _CHANGES: tuple[tuple[str, Mapping[str, Any]], ...] = (
             "reshapes_scalar_scales": True,
         },
     ),
-    ("0.24.0", {"moe_class": "RoutedExperts", "passes_unknown_capability": True}),
+    ("0.24.0", {"moe_class": "RoutedExperts", "kv_cache_needs_both": True, "passes_unknown_capability": True}),
     ("0.25.0", {"wna16_bits": _ALL_BITS, "wna16_refuses_other_bits": True, "wna8o8": "static"}),
     ("0.26.0", {"wnam_int": True}),
     ("0.27.0", {"match_order": ("name", "fused", "class")}),
     ("0.27.1", {}),
     ("0.28.0", {}),
     ("0.29.0", {"skips_tied_head": False, "unties_from_weight": True}),
-    ("0.30.0", {"ignore_reads_fused_name": True, "refuses_group_actorder": True, "w4a8_checks_types": True}),
-    ("0.31.0", {"wna16_zero_point_bits": _ALL_BITS}),
+    ("0.30.0", {"ignore_reads_fused_name": True, "refuses_group_actorder": True}),
+    ("0.31.0", {"wna16_zero_point_bits": _ALL_BITS, "w4a8_checks_types": True}),
     ("0.32.0", {"w4a8_mxfp4": True, "warns_of_dtypes": True}),
     ("0.33.0", {}),
 )
