@@ -124,7 +124,7 @@ class Classifier:
     def __init__(self, config: ModelConfig, names: Iterable[str] = ()) -> None:
         self._layers = config.num_hidden_layers
         self._experts = config.text_int(*_EXPERT_KEYS)
-        types = {level.get("model_type") for _, level in config.text_levels}
+        types = {kind for _, level in config.text_levels if isinstance(kind := level.get("model_type"), str)}
         self._transposed = bool(types & _CONV1D_MODELS)
         self._mamba1 = {name.removesuffix(".x_proj.weight") for name in names if name.endswith(".x_proj.weight")}
 
