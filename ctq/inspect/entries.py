@@ -97,7 +97,10 @@ def find_entries(
         if compressed
         else {},
     )
-    classifier = Classifier(config)
+    # What tells a mixer of the first Mamba is its x_proj, quantized or not.
+    classifier = Classifier(
+        config, [f"{name}.weight" for modules in sets if modules.leaf == "x_proj" for name in modules.names]
+    )
     entries = [
         entry
         for modules in sets
