@@ -14,7 +14,7 @@ from ctq.quantize.durable import sync_tree
 from ctq.quantize.journal import Journal
 from ctq.quantize.provenance import fingerprint, provenance, provenance_json
 from ctq.quantize.side_files import PROVENANCE_NAME
-from ctq.quantize.stage import Stage, open_stage, publish
+from ctq.quantize.stage import Stage, open_stage, publish, settle
 from ctq.quantize.stream import stream
 from ctq.quantize.units import units_of
 
@@ -50,9 +50,12 @@ def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) 
 
     """
     began = time.monotonic()
-    stage = open_stage(job.out, job.source, force=job.force, resume=job.resume)
     record = provenance(plan, model=job.model, revision=job.revision)
     units = units_of(plan.tasks)
+    if job.resume and _is_finished(job.out, plan, provenance_json(record)):
+        settle(job.out)
+        return RunSummary(seconds=0.0, nbytes_read=0, resumed_units=len(units), modules={})
+    stage = open_stage(job.out, job.source, force=job.force, resume=job.resume)
     stamps = {name: (job.source / name).stat().st_mtime_ns for name in plan.source.headers}
     try:
         with Journal(stage.journal, {"units": len(units), **fingerprint(plan, record, stamps)}) as journal:
@@ -70,6 +73,16 @@ def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) 
     nbytes = sum(unit.nbytes for index, unit in enumerate(units) if index not in journal.done)
     return RunSummary(
         seconds=time.monotonic() - began, nbytes_read=nbytes, resumed_units=len(journal.done), modules=modules
+    )
+
+
+def _is_finished(out: Path, plan: Plan, record: bytes) -> bool:
+    """Tell whether an earlier run of this very plan was killed after it had published its result."""
+    documents = {PROVENANCE_NAME: record} | dict(plan.documents)
+    return all(
+        (out / name).is_file() and (out / name).read_bytes() == data for name, data in documents.items()
+    ) and all(
+        (out / name).is_file() and (out / name).stat().st_size == file.nbytes for name, file in plan.files.items()
     )
 
 

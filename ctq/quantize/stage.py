@@ -45,10 +45,9 @@ def open_stage(out: Path, source: Path | None, *, force: bool, resume: bool) -> 
         OutputError: the output is the source or around it, exists, is no folder of a model, or holds an unfinished run.
 
     """
-    out = out.absolute()
     _keep_off_source(out, source)
-    stage = Stage(out, out / ".partial" if os.path.ismount(out) else out.with_name(f"{out.name}.partial"))
-    _mend(stage)
+    stage = settle(out)
+    out = stage.out
     if out.exists() and not _is_free(out, stage) and not force:
         raise OutputError(f"{out}: already exists", hint="choose another --output, or replace it with --force")
     if out.exists() and not _is_replaceable(out, stage):
@@ -65,6 +64,14 @@ def open_stage(out: Path, source: Path | None, *, force: bool, resume: bool) -> 
         stage.work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{stage.work}: {error.strerror}", hint="choose another --output") from error
+    return stage
+
+
+def settle(out: Path) -> Stage:
+    """Return the stage of ``out`` after finishing what a kill interrupted between or after the renames of ``publish``."""
+    out = out.absolute()
+    stage = Stage(out, out / ".partial" if os.path.ismount(out) else out.with_name(f"{out.name}.partial"))
+    _mend(stage)
     return stage
 
 
@@ -96,7 +103,6 @@ def _keep_off_source(out: Path, source: Path | None) -> None:
 
 
 def _mend(stage: Stage) -> None:
-    """Finish what a kill interrupted between or after the renames of ``publish``."""
     old = _old(stage)
     if old.exists():
         if not stage.out.exists():

@@ -145,6 +145,13 @@ def test_half_precision_weight_that_would_dequantize_to_infinity_takes_the_inner
     assert out.values.tolist() == [[-127, 127]]
 
 
+def test_range_that_float32_would_round_down_onto_a_scale() -> None:
+    bits = to_bits([[-199.5, 55.5 + 2.0**-18]], "F32")  # 255 steps of 1, and a little
+    spec = KernelSpec("F32", symmetric=False)
+    error, half = half_step_errors(bits, spec, quantized(bits, spec))
+    assert (error <= half).all()
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_row_of_a_group_strategy_is_quantized_as_its_groups_are_alone(dtype: str) -> None:
     bits = gaussian(dtype, 6, 96)

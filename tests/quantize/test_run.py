@@ -191,6 +191,17 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path: Path, after: int
     assert not (tmp_path / "out.partial").exists()
 
 
+def test_resuming_a_finished_run_is_good(tmp_path: Path) -> None:
+    source = tiny_checkpoint(tmp_path / "source")
+    quantize(source, tmp_path / "out")
+    (tmp_path / "out/.ctq-journal").write_text("{}\n")
+    before = folder_bytes(tmp_path / "out")
+    assert quantize(source, tmp_path / "out", resume=True).nbytes_read == 0
+    assert folder_bytes(tmp_path / "out") == {name: data for name, data in before.items() if name != ".ctq-journal"}
+    with pytest.raises(OutputError, match="already exists"):
+        quantize(source, tmp_path / "out", Recipe(lm_head=False), resume=True)
+
+
 def test_a_changed_source_is_noticed_on_resume(tmp_path: Path) -> None:
     source = tiny_checkpoint(tmp_path / "source")
     interrupted(source, tmp_path / "out", 3)

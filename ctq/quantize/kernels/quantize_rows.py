@@ -73,17 +73,14 @@ def choose_scale(low: Any, high: Any, symmetric: Any, fmt: Any) -> Any:
 
 
 @inlined
-def limit_levels(low: Any, high: Any, scale: Any, least: Any, largest: Any) -> Any:
-    """Return the least and the greatest level, without those whose product with the scale would overflow.
+def finite_least(low: Any, scale: Any, least: Any, largest: Any) -> Any:
+    """Return the least level, or the next one when the least overflows and `low` lies halfway between the two.
 
-    That happens at the very end of a dtype's range, where a tie between two levels may go to the inner one.
+    That is how it comes to an overflow: in a row that reaches the very end of its dtype's range.
     """
-    greatest = least + LEVELS
-    while least * scale < -largest and low >= (least + HALF) * scale:
-        least += ONE
-    while greatest * scale > largest and high <= (greatest - HALF) * scale:
-        greatest -= ONE
-    return least, greatest
+    if least * scale < -largest and low >= (least + HALF) * scale:
+        return least + ONE
+    return least
 
 
 @inlined
@@ -177,8 +174,7 @@ def plan_run(weights: Any, count: Any, extent: Any, options: Any, fmt: Any) -> A
     shift = np.float32(offset)
     if not symmetric:
         shift += LOWEST - least
-    least, greatest = limit_levels(low, high, scale, least, largest)
-    return scale, least, greatest, shift
+    return scale, finite_least(low, scale, least, largest), least + LEVELS, shift
 
 
 def quantize_rows(  # noqa: PLR0913  # a C function
