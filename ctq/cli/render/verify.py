@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.cli.console import safe
 from ctq.cli.render.findings import findings_view
 from ctq.cli.render.lines import labelled, line, paragraph
+from ctq.findings import Severity
 from ctq.verify.report import Status, Verdict
 
 if TYPE_CHECKING:
@@ -47,12 +48,21 @@ def verify_view(report: VerifyReport, width: int) -> Iterator[Line]:
 
 
 def verdict_words(report: VerifyReport) -> str:
-    """Return what the verdict means for the head, in a few words."""
+    """Return the verdict's reason in a few words: who objects, or who gave no answer."""
     if report.verdict is Verdict.PASS:
         return f"the head is {report.expected}, as expected"
     if report.verdict is Verdict.FAIL:
-        return f"a checkpoint with a {report.expected} head was expected"
-    return "not everything that was asked for could be proven"
+        errors = sum(finding.severity is Severity.ERROR for finding in report.findings)
+        found = f"{errors} error{'s' if errors > 1 else ''} in the files" if errors else ""
+        return "; ".join(words for words in (_engines_words(report, Status.FAIL, "refused by"), found) if words)
+    weights = report.numeric.weights
+    left = "not every weight could be compared" if weights is not None and weights.undecided else ""
+    return "; ".join(words for words in (_engines_words(report, Status.UNAVAILABLE, "no answer from"), left) if words)
+
+
+def _engines_words(report: VerifyReport, status: Status, words: str) -> str:
+    names = [f"{engine.engine} {engine.version or ''}".rstrip() for engine in report.engines if engine.status is status]
+    return f"{words} {' and '.join(names)}" if names else ""
 
 
 def result_line(report: VerifyReport) -> str:

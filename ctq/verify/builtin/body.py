@@ -20,6 +20,7 @@ from ctq.engines.layers import (
     QKVParallelLinear,
     RowParallelLinear,
 )
+from ctq.inspect.defects import Defect
 from ctq.inspect.forms import COMPRESSED, Form
 from ctq.recipe.kinds import Kind
 
@@ -93,6 +94,9 @@ def engine_layer(module: str, names: Iterable[str], fused: Mapping[str, tuple[st
 
 
 def _is_judged(entry: Entry) -> bool:
+    """Leave out dense matrices that only a class target declares quantized: whether engines build them so, headers cannot tell."""
+    if entry.diagnosis is not None and entry.diagnosis.defect is Defect.PERHAPS_DENSE:
+        return False
     return entry.stored.form in COMPRESSED or entry.stored.form is Form.DENSE
 
 
