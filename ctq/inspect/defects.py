@@ -104,15 +104,17 @@ def _stored_dense(entry: Entry, around: Surroundings) -> Diagnosis | None:
     if entry.group is None or entry.group.weights is None:
         return None
     detail = f"{_weight(entry.modules.parts).dtype} weight, but target `{entry.match.target}` declares it quantized"
-    sure = entry.by_name or entry.is_head or _is_body_linear(entry, around)
+    sure = entry.is_head or entry.match.target in entry.modules.names or _is_body_linear(entry, around)
     return Diagnosis(Defect.STORED_DENSE if sure else Defect.PERHAPS_DENSE, detail)
 
 
 def _is_body_linear(entry: Entry, around: Surroundings) -> bool:
-    """Tell whether engines surely build the module as a quantized linear layer: a class target alone does not show it."""
-    return entry.kind is Kind.LINEAR and (
-        entry.modules.leaf in around.quantized_leaves or entry.modules.leaf in BODY_LINEARS
-    )
+    """Tell whether engines surely build the module as a quantized linear layer: a class target alone does not show it.
+
+    Nor does a pattern that reaches a router or a vision layer: many model classes build those without the config.
+    """
+    known = entry.by_name or entry.modules.leaf in around.quantized_leaves or entry.modules.leaf in BODY_LINEARS
+    return entry.kind is Kind.LINEAR and known
 
 
 BODY_LINEARS = frozenset(

@@ -75,7 +75,9 @@ def expected_shapes(form: Form, args: QuantArgs, weight: tuple[int, ...], scale:
     if shapes is not None:
         zero_point = ((-(-rows // per_word), groups),) if form is Form.PACKED else shapes
         expected = {"weight_scale": shapes, "weight_zero_point": zero_point}
-    return expected | {"weight_shape": ((2,),), "weight_g_idx": ((columns,),) if form is not Form.PACKED else ()}
+    if form is not Form.PACKED:
+        expected["weight_g_idx"] = ((columns,),)
+    return expected | {"weight_shape": ((2,),)}
 
 
 def _packed_groups(stored: int, per_word: int, group: int, scale: Part | None) -> int:

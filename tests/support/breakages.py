@@ -139,6 +139,8 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN020", do.drop_where("layers.1.self_attn.k_proj")),
     Breakage("TEN020", do.drop("model.layers.2.input_layernorm.weight"), LAYERS),
     Breakage("TEN020", do.drop_where(".layers.3."), LAYERS),
+    Breakage("TEN020", do.experts(without=(1, 2))),
+    Breakage("TEN020", do.experts(without=(0, 3))),
     Breakage("TEN021", do.int8("model.layers.2.mlp.up_proj", 192), LAYERS),
 )
 

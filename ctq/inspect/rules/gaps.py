@@ -21,15 +21,17 @@ _ENCODERS = frozenset({"encoder", "decoder"})
 
 
 def missing_layers(facts: Facts) -> Iterator[str]:
-    """Yield decoder layers that ``num_hidden_layers`` promises and no module belongs to."""
+    """Yield decoder layers that ``num_hidden_layers`` promises and no module belongs to.
+
+    Where half of them are missing the number means something else.
+    """
     count = facts.checkpoint.config.num_hidden_layers
     stacks = _stacks(facts)
     if count is None or len(stacks) != 1:
         return
     [(stack, present)] = stacks.items()
-    missing = sorted(set(range(count)) - present)
-    if len(missing) < count:
-        yield from (f"{stack}.{number}" for number in missing)
+    if len(present) * 2 > count:
+        yield from (f"{stack}.{number}" for number in range(count) if number not in present)
 
 
 def _stacks(facts: Facts) -> dict[str, set[int]]:
@@ -51,18 +53,24 @@ def _stacks(facts: Facts) -> dict[str, set[int]]:
 
 
 def missing_experts(facts: Facts) -> Iterator[str]:
-    """Yield experts that other layers, or other parts of the same layer, have."""
+    """Yield parts of experts that other parts of the same expert or its neighbours show to be missing.
+
+    Layers may have fewer experts than others: a gap counts, an early end does not, unless one layer alone has it.
+    """
     for template, sets in _by_template(facts, numbers=2).items():
         if ".experts." not in template or _is_complete(sets):
             continue
-        found = {numbers for modules in sets for numbers in modules.numbers}
-        layers, experts = {layer for layer, _ in found}, {expert for _, expert in found}
-        for layer in sorted(layers):
-            yield from (
-                template.replace(NUMBER, str(layer), 1).replace(NUMBER, str(expert), 1)
-                for expert in sorted(experts)
-                if (layer, expert) not in found
-            )
+        experts: dict[int, set[int]] = defaultdict(set)
+        for modules in sets:
+            for layer, expert in modules.numbers:
+                experts[layer].add(expert)
+        most = max(max(present) for present in experts.values())
+        all_but_one = sum(max(present) == most for present in experts.values()) >= len(experts) - 1
+        for layer, present in sorted(experts.items()):
+            last = most if all_but_one else max(present)
+            numbered = template.replace(NUMBER, str(layer), 1)
+            missing = (expert for expert in range(last + 1) if expert not in present)
+            yield from (numbered.replace(NUMBER, str(expert), 1) for expert in missing)
 
 
 def _is_complete(sets: list[ModuleSet]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from ctq.findings import Severity
 from ctq.inspect.rules.gaps import missing_experts, missing_layers, missing_modules
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.kinds import Kind
@@ -19,10 +20,10 @@ _MOST_NAMED = 3
 
 
 def vocabulary_mismatch(facts: Facts) -> Iterator[Hit]:
-    """Report a head or an embedding whose rows are not the vocabulary's.
+    """Report a head whose rows are not the vocabulary's.
 
     ## What it checks
-    Rows of the head and of the input embedding against `vocab_size`.
+    Rows of the head (of the embedding, where the head is tied to it) against `vocab_size`.
 
     ## Why it hurts
     vLLM asserts that they are equal; transformers refuses the shape.
@@ -50,12 +51,13 @@ def vocabulary_mismatch(facts: Facts) -> Iterator[Hit]:
 
 
 def _rows(entry: Entry, facts: Facts) -> int | None:
-    """Return the rows of the head or of the one input embedding; others (positions, vision) have sizes of their own."""
+    """Return the rows of the head, or of the embedding where that is the head: elsewhere it may have rows of its own."""
     name = entry.modules.names[0]
-    if not entry.is_head and facts.head.embedding != f"{name}.weight":
-        return None
+    is_tied_head = facts.head.entry is None and facts.head.embedding == f"{name}.weight"
     part = next((entry.modules.parts[key] for key in ("weight", "weight_packed") if key in entry.modules.parts), None)
-    return part.shape[0] if part is not None and len(part.shape) == 2 else None  # a matrix
+    return (
+        part.shape[0] if (entry.is_head or is_tied_head) and part is not None and len(part.shape) == 2 else None
+    )  # a matrix
 
 
 def missing_module(facts: Facts) -> Iterator[Hit]:
@@ -92,7 +94,8 @@ def uneven_layers(facts: Facts) -> Iterator[Hit]:
     """Report a module whose shape differs in one layer alone.
 
     ## What it checks
-    The dense shape of a module in every layer: exactly one layer differs from all others.
+    The shape of a module in every layer: exactly one layer differs from all others. The first and the last layer are special in
+    some models: there it is a warning.
 
     ## Why it hurts
     Models build all layers alike: engines refuse the shape, or broadcast it.
@@ -115,10 +118,12 @@ def uneven_layers(facts: Facts) -> Iterator[Hit]:
         odd = [names[0] for names in by_shape.values() if len(names) == 1]
         rest = max(len(names) for names in by_shape.values())
         if len(by_shape) == 2 and len(odd) == 1 and rest > _FEWEST_LAYERS:  # two shapes, one of them once
+            at_the_end = any(f".{layer}." in odd[0] for layer in (0, rest))
             yield Hit(
                 where=odd[0],
                 message=f"{odd[0]} has another shape than the same module in the {rest} other layers",
                 hint="fetch the checkpoint again, or quantize again",
+                severity=Severity.WARNING if at_the_end else None,
             )
             return
 

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from ctq.inspect.entries import Entry
     from ctq.inspect.facts import Facts
 
+
+def _others_rule(entry: Entry) -> bool:
+    """Tell modules that rules of their own are about: heads and the embedding."""
+    return entry.is_head or entry.modules.names[0].endswith("lm_head") or entry.kind is Kind.EMBEDDING
+
+
 SPECIAL_KINDS = frozenset({Kind.EMBEDDING, Kind.ROUTER, Kind.FUSED_EXPERTS})
 """Kinds that should not be quantized at all, with rules of their own."""
 
@@ -170,11 +176,7 @@ def dense_but_declared_quantized(facts: Facts) -> Iterator[Hit]:
     ## References
     compressed-tensors issue #733; vLLM issue #25923.
     """
-    entries = [
-        entry
-        for entry in with_defect(facts, Defect.STORED_DENSE)
-        if not entry.is_head and not entry.modules.names[0].endswith("lm_head") and entry.kind is not Kind.EMBEDDING
-    ]
+    entries = [entry for entry in with_defect(facts, Defect.STORED_DENSE) if not _others_rule(entry)]
     yield from hits_of(entries, "", "add them to quantization_config.ignore, or quantize them")
 
 
@@ -182,8 +184,8 @@ def dense_layer_not_ignored(facts: Facts) -> Iterator[Hit]:
     """Report dense routers, towers and other special layers that a class target may reach.
 
     ## What it checks
-    A router, a vision or audio layer, a projector or an unfamiliar matrix is stored dense, and only the class target `Linear` says
-    otherwise, so that it depends on the model class whether engines build it quantized.
+    A router, a vision or audio layer, a projector or an unfamiliar matrix is stored dense, and only the class target `Linear` or a
+    pattern says otherwise, so that it depends on the model class whether engines build it quantized.
 
     ## Why it hurts
     Where they do, vLLM copies floats into an integer parameter: experts are chosen at random, images are noise.
@@ -197,7 +199,8 @@ def dense_layer_not_ignored(facts: Facts) -> Iterator[Hit]:
     ## References
     compressed-tensors issue #733; llm-compressor issue #1306.
     """
-    entries = [entry for entry in with_defect(facts, Defect.PERHAPS_DENSE) if entry.kind is not Kind.DRAFT]
+    found = [entry for entry in with_defect(facts, Defect.PERHAPS_DENSE) if not _others_rule(entry)]
+    entries = [entry for entry in found if entry.kind is not Kind.DRAFT]
     yield from hits_of(entries, "", "add them to quantization_config.ignore")
 
 
@@ -205,7 +208,7 @@ def draft_layers_not_ignored(facts: Facts) -> Iterator[Hit]:
     r"""Report dense draft layers that are not in `ignore`.
 
     ## What it checks
-    Multi-token-prediction or draft layers are stored dense, and only the class target `Linear` says otherwise.
+    Multi-token-prediction or draft layers are stored dense, a target reaches them, and `ignore` does not.
 
     ## Why it hurts
     vLLM builds the drafter quantized and fails to load it, as soon as someone turns speculative decoding on.
@@ -219,7 +222,8 @@ def draft_layers_not_ignored(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM issues #53387, #43304, #41994.
     """
-    entries = [entry for entry in with_defect(facts, Defect.PERHAPS_DENSE) if entry.kind is Kind.DRAFT]
+    found = [entry for entry in with_defect(facts, Defect.PERHAPS_DENSE) if not _others_rule(entry)]
+    entries = [entry for entry in found if entry.kind is Kind.DRAFT]
     yield from hits_of(entries, "draft layer: ", "add the draft layers to quantization_config.ignore")
 
 
