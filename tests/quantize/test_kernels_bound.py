@@ -40,7 +40,7 @@ def half_step_errors(bits: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_every_symmetric_weight_is_within_half_a_step(dtype: str, data: st.DataObject) -> None:
     bits = data.draw(weights(dtype))
     spec = KernelSpec(dtype)
@@ -50,7 +50,7 @@ def test_every_symmetric_weight_is_within_half_a_step(dtype: str, data: st.DataO
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_every_asymmetric_weight_is_within_half_a_step(dtype: str, data: st.DataObject) -> None:
     bits = data.draw(weights(dtype))
     if dtype == "F32":  # at the end of its own range nothing is left for a product to be rounded up to
@@ -62,7 +62,7 @@ def test_every_asymmetric_weight_is_within_half_a_step(dtype: str, data: st.Data
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_values_are_the_exact_quotients_rounded_half_to_even(dtype: str, data: st.DataObject) -> None:
     bits = data.draw(weights(dtype))
     out = quantized(bits, KernelSpec(dtype))
@@ -75,7 +75,7 @@ def test_values_are_the_exact_quotients_rounded_half_to_even(dtype: str, data: s
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_asymmetric_values_round_quotient_and_zero_point_together(dtype: str, data: st.DataObject) -> None:
     bits = data.draw(weights(dtype))
     assume(np.abs(to_floats(bits, dtype)).max() < LARGEST / 256)
@@ -94,7 +94,7 @@ def test_asymmetric_values_round_quotient_and_zero_point_together(dtype: str, da
 
 @pytest.mark.parametrize("dtype", ["BF16", "F16"])
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_scale_is_the_smallest_that_covers_the_row(dtype: str, data: st.DataObject) -> None:
     bits = data.draw(weights(dtype))
     scale = to_tensor(quantized(bits, KernelSpec(dtype)).scale, dtype)
@@ -107,7 +107,7 @@ def test_scale_is_the_smallest_that_covers_the_row(dtype: str, data: st.DataObje
 
 
 @given(bits=weights("F32"))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_float32_scale_covers_the_row_with_fifteen_digits(bits: NDArray[Any]) -> None:
     stored = quantized(bits, KernelSpec("F32")).scale[:, 0]
     assert not (stored & 0x1FF).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ NUMPY_TYPES: dict[str, type[np.generic]] = {
 """The numpy types of a block's arrays; floating-point ones are raw bits."""
 
 
+@cache
 def find_kernel(name: str, dtype: str, arguments: tuple[str, ...]) -> Callable[..., None]:
     """Load a kernel for weights of a dtype; an argument `*word` is a pointer to that dtype's bits."""
     word = FORMATS[dtype].word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ _ARGUMENTS = (
     *("int64",) * 8,
     *("uint32", "float32", "float32", "uint32", "uint32", "float32"),
 )
+
+
+_ITEM_SIZES = {dtype: np.dtype(numpy_type).itemsize for dtype, numpy_type in NUMPY_TYPES.items()}
+_shape_of = lru_cache(maxsize=64)(block_shape)  # blocks of a weight are alike
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ def quantize_block(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> 
     if source.size == 0:
         return BlockStats()
     values = out.values.view(np.uint8)
-    values[:, cols:] = 0
+    if values.shape[1] > cols:
+        values[:, cols:] = 0
     if out.zero_point is not None and rows % spec.values_per_word:
         out.zero_point[-1] = 0
     plan, report = np.empty((out.scale.shape[1], 4), np.float32), np.empty(5)
@@ -66,18 +72,13 @@ def quantize_block(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> 
 
 def _check(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> None:
     rows, cols = source.shape
-    shape = block_shape(spec, rows, cols)
-    check_array(source, (rows, cols), _itemsize(spec.dtype))
-    check_array(out.values, shape.values.shape, _itemsize(shape.values.dtype))
-    check_array(out.scale, shape.scale.shape, _itemsize(shape.scale.dtype))
-    if (shape.zero_point is None) != (out.zero_point is None):
-        raise ValueError("zero points go with asymmetric quantization, and with that alone")
-    if shape.zero_point is not None and out.zero_point is not None:
-        check_array(out.zero_point, shape.zero_point.shape, _itemsize(shape.zero_point.dtype))
-
-
-def _itemsize(dtype: str) -> int:
-    return np.dtype(NUMPY_TYPES[dtype]).itemsize
+    shape = _shape_of(spec, rows, cols)
+    check_array(source, (rows, cols), _ITEM_SIZES[spec.dtype])
+    for wanted, array in ((shape.values, out.values), (shape.scale, out.scale), (shape.zero_point, out.zero_point)):
+        if (wanted is None) != (array is None):
+            raise ValueError("zero points go with asymmetric quantization, and with that alone")
+        if wanted is not None and array is not None:
+            check_array(array, wanted.shape, _ITEM_SIZES[wanted.dtype])
 
 
 def _allocate(array: ArrayShape) -> NDArray[Any]:

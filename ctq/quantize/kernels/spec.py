@@ -18,6 +18,10 @@ class KernelSpec:
 
     `group_size` counts columns and belongs to the strategy "group" alone. `packed` stores values, and zero
     points, as compressed-tensors' "pack-quantized" does: four unsigned bytes in an int32 word.
+
+    With the observer "minmax", |w - (q - zero point) * scale| <= scale / 2 holds in float32 for every weight (only
+    asymmetric F32 rows within half a percent of the largest float32 may overflow). "mse" looks for the scale of least
+    squared error and so cuts off the largest weights, for which that bound does not hold.
     """
 
     dtype: SourceDtype
