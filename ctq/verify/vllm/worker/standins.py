@@ -6,6 +6,7 @@ The engine's own choosing runs first: stand-ins come last in its lists, so a bui
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import Counter
 from typing import Any
@@ -25,8 +26,9 @@ def install() -> None:
     if current_platform.is_cuda_alike():
         return
     install_linear(current_platform)
-    install_int8_experts()
-    install_packed_experts()
+    for experts in (install_int8_experts, install_packed_experts):
+        with contextlib.suppress(ImportError, AttributeError):  # older versions choose their experts elsewhere
+            experts()
 
 
 def install_linear(platform: Any) -> None:
@@ -60,10 +62,9 @@ def install_linear(platform: Any) -> None:
         def apply_weights(
             self, layer: torch.nn.Module, x: torch.Tensor, bias: torch.Tensor | None = None
         ) -> torch.Tensor:
-            packed, scale, zero = self._get_weight_params(layer)
-            weight = unpack(
-                packed.data, scale.data, None if zero is None else zero.data, bits=self.config.weight_type.size_bits
-            )
+            packed, scale = getattr(layer, self.w_q_name).data, getattr(layer, self.w_s_name).data
+            zero = getattr(layer, self.w_zp_name or "", None)
+            weight = unpack(packed, scale, zero, bits=self.config.weight_type.size_bits)
             return torch.nn.functional.linear(x, weight.to(x.dtype), bias)
 
     NAMES[StandInWNA16.__name__] = "Machete or Marlin"
