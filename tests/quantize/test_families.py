@@ -1,0 +1,115 @@
+"""Real checkpoints of many families: transformers loads the result and answers as before, and the weights are where they belong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import all_tensors
+from families import FAMILIES
+from quantizing import folder_bytes, plan_of, quantize
+
+from ctq.errors import PlanError
+from ctq.recipe.recipe import Recipe, default_body
+from ctq.recipe.schemes import SCHEMES
+
+CheckpointFactory = Callable[..., Path]
+
+DENSE = [
+    "llama",
+    "llama-tied",
+    "llama-odd-vocab",
+    "qwen2",
+    "qwen3-tied",
+    "phi3",
+    "gemma3",
+    "gpt-neox",
+    "falcon",
+    "qwen2.5-vl",
+]
+MOE = ["qwen3-moe", "mixtral", "deepseek-v3"]
+NO_HEAD = ["opt"]
+UNPACKED = {
+    ("falcon", "W8A16"): "transformers' FalconLinear reads `.weight` itself, which a packed layer does not have"
+}
+CASES = [
+    case
+    for case in [(family, scheme) for family in DENSE for scheme in ("W8A8", "W8A16")]
+    + [(family, "W8A16") for family in MOE]
+    if case not in UNPACKED
+]
+
+
+def recipe_for(family: str, scheme: str) -> Recipe:
+    return Recipe(body=default_body(SCHEMES[scheme]), lm_head=family not in NO_HEAD)
+
+
+def logits(folder: Path, family: str) -> np.ndarray:
+    import torch
+    import transformers
+
+    model = getattr(transformers, FAMILIES[family].architecture).from_pretrained(folder, dtype=torch.bfloat16)
+    tokens = torch.arange(3, 35).reshape(2, 16)
+    with torch.no_grad():
+        found: np.ndarray = model(input_ids=tokens).logits.float().numpy()
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("family", "scheme"), [*CASES, *((family, "W8A8") for family in NO_HEAD)])
+def test_transformers_answers_as_before(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, scheme: str
+) -> None:
+    source = checkpoint(family)
+    quantize(source, tmp_path / "out", recipe_for(family, scheme))
+    before, after = logits(source, family), logits(tmp_path / "out", family)
+    cosines = (before * after).sum(-1) / (np.linalg.norm(before, axis=-1) * np.linalg.norm(after, axis=-1))
+    slopes = (before * after).sum(-1) / (before * before).sum(-1)
+    # A router of random weights may send a token to another expert over a difference in the last bit: one in ten may differ.
+    assert np.quantile(cosines, 0.1) > 0.99
+    assert np.abs(np.median(slopes) - 1) < 0.02, "a uniformly wrong scale would leave the cosines alone"
+
+
+@pytest.mark.parametrize("family", [*DENSE, *MOE, "gemma3-mm"])
+def test_what_is_not_quantized_goes_over_byte_for_byte(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str
+) -> None:
+    source = checkpoint(family)
+    plan = plan_of(source)
+    quantize(source, tmp_path / "out")
+    before, after = all_tensors(source), all_tensors(tmp_path / "out")
+    quantized = {decision.tensor for decision in plan.decisions.modules if decision.scheme} | {
+        "lm_head.weight",
+        "embed_out.weight",
+    }
+    kept = before.keys() - quantized
+    assert kept
+    for name in kept:
+        assert after[name] == before[name], name
+    for name in quantized & before.keys():
+        assert f"{name}_scale" in after, name
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3-moe"])
+def test_a_second_run_is_identical(checkpoint: CheckpointFactory, tmp_path: Path, family: str) -> None:
+    quantize(checkpoint(family), tmp_path / "a")
+    quantize(checkpoint(family), tmp_path / "b")
+    assert folder_bytes(tmp_path / "a") == folder_bytes(tmp_path / "b")
+
+
+def test_routers_and_their_scales_stay_dense(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("qwen3-moe"), tmp_path / "out")
+    config = json.loads((tmp_path / "out/config.json").read_text())["quantization_config"]
+    assert any("gate" in pattern for pattern in config["ignore"])
+    assert "model.layers.0.mlp.gate.weight_scale" not in all_tensors(tmp_path / "out")
+
+
+def test_gpt2_has_no_linear_layers_but_a_head(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("gpt2"), tmp_path / "out")
+    config = json.loads((tmp_path / "out/config.json").read_text())["quantization_config"]
+    assert [group["targets"] for group in config["config_groups"].values()] == [["re:.*lm_head$"]]
+    with pytest.raises(PlanError, match="nothing to quantize"):
+        plan_of(checkpoint("gpt2"), Recipe(lm_head=False))
