@@ -122,6 +122,13 @@ OTHER_VERSION = Code(
     summary="Another version of ctq made the result, so it was compared with the reference, not computed again.",
     hint="verify with the version that quantized, or quantize again",
 )
+ENGINE_NOTE = Code(
+    code="VER015",
+    name="engine-note",
+    severity=Severity.NOTE,
+    summary="What an engine proved only in part: a kernel that this machine lacks, a head that was not run, tensors not used.",
+    hint="verify on the hardware that will serve",
+)
 
 CODES = (
     LOW_SQNR,
@@ -138,4 +145,5 @@ CODES = (
     CONFIG_CHANGED,
     NOT_FINITE,
     OTHER_VERSION,
+    ENGINE_NOTE,
 )

@@ -42,6 +42,7 @@ def verify(request: VerifyRequest, *, on_event: events.OnEvent = events.ignore) 
     """
     subject = open_subject(request)
     answers = [_ask(engine, subject, on_event) for engine in engines_of(request)]
+    said = tuple(dict.fromkeys(finding for answer in answers for finding in answer.findings))
     weights: WeightsReport | None = None
     proven: tuple[Finding, ...] = ()
     if subject.reference is not None:
@@ -56,7 +57,7 @@ def verify(request: VerifyRequest, *, on_event: events.OnEvent = events.ignore) 
         lm_head=head_json(subject.facts.head),
         engines=tuple(answer.report for answer in answers),
         numeric=NumericReport(logits=tuple(run for answer in answers for run in answer.runs), weights=weights),
-        findings=_in_order((*structural(subject), *proven)),
+        findings=_in_order((*structural(subject), *said, *proven)),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctq.errors import EngineUnavailableError
+from ctq.verify import codes
 from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
 from ctq.verify.vllm.engine import VllmRequest, generate_vllm, run_vllm
 from ctq.verify.vllm.facts import Outcome, VllmResult
@@ -37,7 +38,7 @@ def ask_vllm(engine: EngineName, subject: Subject) -> EngineAnswer:
         )
     ranks = results[: len(_ranks(subject))]
     baseline = results[len(ranks)] if len(results) > len(ranks) else None
-    answer = _worst([_answer(rank, subject, baseline) for rank in ranks])
+    answer = _worst([answer_of(rank, subject, baseline) for rank in ranks])
     if subject.request.generate and answer.report.status is Status.PASS:
         return _generated(answer, subject, python)
     return answer
@@ -68,15 +69,17 @@ def _requests(subject: Subject) -> list[VllmRequest]:
     return asked
 
 
-def _answer(result: VllmResult, subject: Subject, baseline: VllmResult | None) -> EngineAnswer:
-    usable = baseline if baseline is not None and baseline.outcome is Outcome.LOADED else None
-    judgement = judge(result, expect_head_quantized=subject.expects_quantized, baseline=usable)
-    return EngineAnswer(report=_report(result, judgement), runs=_runs(result))
+def answer_of(result: VllmResult, subject: Subject, baseline: VllmResult | None) -> EngineAnswer:
+    """Judge what one rank of vLLM showed; ``baseline`` is the dense original loaded in the same way."""
+    judgement = judge(result, expect_head_quantized=subject.expects_quantized, baseline=baseline)
+    where = f"{NAME} {result.engine.version}"
+    notes = tuple(codes.ENGINE_NOTE.at(where, note) for note in judgement.notes)
+    return EngineAnswer(report=_report(result, judgement, baseline), runs=_runs(result), findings=notes)
 
 
-def _report(result: VllmResult, judgement: Judgement) -> EngineReport:
+def _report(result: VllmResult, judgement: Judgement, baseline: VllmResult | None) -> EngineReport:
     head = main_head(result.heads)
-    unloaded = (*result.never_loaded, *result.partly_loaded)
+    excused = _unloaded(baseline) if baseline is not None else ()
     refused = (result.error.unexpected,) if result.error is not None and result.error.unexpected else ()
     return EngineReport(
         engine=NAME,
@@ -88,9 +91,13 @@ def _report(result: VllmResult, judgement: Judgement) -> EngineReport:
         kernel=_kernel(result),
         missing=tuple(part.name for part in head.parameters if not part.loaded) if head else (),
         unexpected=(*refused, *result.unused),
-        never_loaded=tuple(part.name for part in unloaded),
+        never_loaded=tuple(name for name in _unloaded(result) if name not in excused),
         error="; ".join(judgement.reasons) or None,
     )
+
+
+def _unloaded(result: VllmResult) -> tuple[str, ...]:
+    return tuple(part.name for part in (*result.never_loaded, *result.partly_loaded))
 
 
 def _kernel(result: VllmResult) -> str | None:
