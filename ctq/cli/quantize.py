@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ctq.quantize.plan import Plan
 
-_SCHEME = click.Choice(list(SCHEMES), case_sensitive=False)
+_SCHEME = "|".join(SCHEMES)
 
 
 @click.command(name="quantize")
@@ -32,8 +32,8 @@ _SCHEME = click.Choice(list(SCHEMES), case_sensitive=False)
 @click.option(
     "--include-lm-head/--exclude-lm-head", "lm_head", default=None, help="Quantize the head, or leave it dense."
 )
-@click.option("--scheme", type=_SCHEME, help=f"How linear layers are stored. [default: {DEFAULT_SCHEME}]")
-@click.option("--lm-head-scheme", type=_SCHEME, help="Another scheme for the head.")
+@click.option("--scheme", metavar=_SCHEME, help=f"How linear layers are stored. [default: {DEFAULT_SCHEME}]")
+@click.option("--lm-head-scheme", metavar=_SCHEME, help="Another scheme for the head.")
 @click.option("--strategy", type=click.Choice(["channel", "group"]), help="One scale per row, or per group of columns.")
 @click.option("--group-size", type=int, help="Columns that share a scale: 32, 64 or 128.")
 @click.option("--asymmetric", is_flag=True, help="With zero points, where the scheme allows it.")
