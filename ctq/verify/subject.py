@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.checkpoint.checkpoint import open_checkpoint, require_sound
+from ctq.checkpoint.checkpoint import FaultKind, open_checkpoint, require_sound
 from ctq.checkpoint.source import LocalFolder
 from ctq.inspect.facts import collect_facts
 
@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.inspect.facts import Facts
     from ctq.verify.request import Expectation, VerifyRequest
+
+_UNREADABLE = frozenset(
+    {
+        FaultKind.CONFIG_MISSING,
+        FaultKind.CONFIG_INVALID,
+        FaultKind.HEADER,
+        FaultKind.INDEX_INVALID,
+        FaultKind.SHARD_MISSING,
+    }
+)
+"""Faults without whose cure nothing can be proven; of the others inspection's findings tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +50,8 @@ def open_subject(request: VerifyRequest) -> Subject:
 
     """
     checkpoint = open_checkpoint(LocalFolder(request.checkpoint))
-    require_sound(checkpoint)
+    if any(fault.kind in _UNREADABLE for fault in checkpoint.faults):
+        require_sound(checkpoint)
     facts = collect_facts(checkpoint)
     reference = None
     if request.reference is not None:

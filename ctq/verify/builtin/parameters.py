@@ -82,7 +82,9 @@ def head_parameters(
     if scheme is None or args is None:
         return (ParameterSpec(name="weight", dtype=head.dtype, shape=(head.rows_per_rank, head.hidden)),)
     create = _CREATE.get(scheme)
-    return tuple(create(args, head)) if create else None
+    if create is None or args.weights.strategy not in _STRATEGIES:
+        return None
+    return tuple(create(args, head))
 
 
 def _int8(args: SchemeArgs, head: HeadGeometry) -> Iterator[ParameterSpec]:
@@ -123,6 +125,7 @@ def _packed(args: SchemeArgs, head: HeadGeometry) -> Iterator[ParameterSpec]:
         yield ParameterSpec(name="weight_zero_point", dtype="I32", shape=shape, layout="packed-rows", per_word=per_word)
 
 
+_STRATEGIES = frozenset({"tensor", "channel", "group"})
 _CREATE: dict[str, Callable[[SchemeArgs, HeadGeometry], Iterator[ParameterSpec]]] = {
     "W8A8Int8": _int8,
     "WNA16": _packed,
