@@ -50,6 +50,7 @@ _SCHEME = "|".join(SCHEMES)
 @click.option("--dry-run", is_flag=True, help="Print the plan; write nothing.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @click.option("--force", is_flag=True, help="Replace an existing output once the new one is whole.")
+@click.option("--fsync", is_flag=True, help="Wait for the disk before publishing: safe against power loss too.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads. [default: one per core]")
 @click.option("--no-verify", is_flag=True, help="Skip the dispatch check of the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -83,6 +84,7 @@ def command(model: str, **options: Any) -> int:  # noqa: ANN401  # as click pass
         workers=options["workers"] or default_workers(),
         force=options["force"],
         resume=options["resume"],
+        fsync=options["fsync"],
     )
     return _run(plan, job, options)
 

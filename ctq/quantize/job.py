@@ -18,7 +18,10 @@ def default_workers() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One run of a plan; ``model`` and ``revision`` are what the provenance record names."""
+    """One run of a plan; ``model`` and ``revision`` are what the provenance record names.
+
+    ``fsync`` waits until everything is on the disk before the result takes its name.
+    """
 
     source: Path
     out: Path
@@ -27,3 +30,4 @@ class Job:
     workers: int = 2
     force: bool = False
     resume: bool = False
+    fsync: bool = False

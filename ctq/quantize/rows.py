@@ -13,7 +13,6 @@ import numpy as np
 
 from ctq.errors import CheckpointError
 from ctq.quantize.copying import read_into, write_fully
-from ctq.quantize.durable import begin_writeback
 from ctq.quantize.kernels.quantize import NUMPY_TYPES, BlockOutput, allocate_output, quantize_block
 from ctq.quantize.kernels.spec import KernelSpec, block_shape
 from ctq.quantize.kernels.stats import BlockStats
@@ -61,9 +60,6 @@ def quantize_unit(unit: RowUnit, *, source: int, targets: Mapping[str, int], sto
         stats = stats + found
         _write(out.values, task.outputs[_VALUES[task.scheme.format]], start, targets)
     _write_kept(kept, unit, targets)
-    place = task.outputs[_VALUES[task.scheme.format]]
-    row_bytes = place.nbytes // task.rows
-    begin_writeback(targets[place.file], place.offset + unit.start * row_bytes, (unit.stop - unit.start) * row_bytes)
     return stats
 
 

@@ -66,7 +66,8 @@ def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) 
                 units, source=job.source, target=stage.work, workers=job.workers, journal=journal, on_event=on_event
             )
             _finish(stage, plan, job.source, provenance_json(record))
-            sync_tree(stage.work)
+            if job.fsync:
+                sync_tree(stage.work)
             publish(stage)
     except OSError as error:
         raise _os_problem(error, stage) from error

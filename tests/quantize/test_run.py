@@ -259,6 +259,20 @@ def test_a_disk_that_fills_leaves_a_run_to_resume(tmp_path: Path, monkeypatch: p
     assert folder_bytes(tmp_path / "out") == folder_bytes(tmp_path / "whole")
 
 
+def test_fsync_reaches_every_file_and_folder_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tiny_checkpoint(tmp_path / "source")
+    synced: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        assert not (tmp_path / "out").exists()
+
+    monkeypatch.setattr(os, "fsync", sync)
+    quantize(source, tmp_path / "out", fsync=True)
+    work = tmp_path / "out.partial"
+    assert {str(work / name) for name in folder_bytes(tmp_path / "out")} | {str(work)} <= set(synced)
+
+
 def test_the_source_stays_as_it_was(tmp_path: Path) -> None:
     source = tiny_checkpoint(tmp_path / "source")
     before = folder_bytes(source)
