@@ -12,6 +12,7 @@ WITHOUT_BYTES = re.compile(r"meta tensor|on meta|Meta.*backend|data-dependent|Ca
 # What only a build without a CUDA device says; where a stand-in gave its reasons, a CUDA device would refuse too.
 WITHOUT_KERNEL = re.compile(
     r"Failed to find a kernel|No .* backend supports|not supported (for|on) .*(CPU|platform)|Humming"
+    r"|failed to be inspected|_OpNamespace"
 )
 STAND_IN = "stand-in:"
 # Nothing from a checkpoint is executed here, so what needs its code cannot be decided.

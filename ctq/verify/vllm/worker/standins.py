@@ -101,12 +101,12 @@ def marlin_refuses(c: Any) -> str | None:
 
 def install_int8_experts() -> None:
     """Append Triton's INT8 experts, which need CUDA only to run, to the backends that the engine tries."""
-    from vllm.model_executor.layers.fused_moe.experts.triton_moe import TritonExperts
     from vllm.model_executor.layers.fused_moe.oracle import int8
 
+    real: Any = int8.backend_to_kernel_cls(int8.Int8MoeBackend.TRITON)[0]
     keys = (int8.kInt8StaticChannelSym, int8.kInt8DynamicTokenSym)
 
-    class StandInInt8Experts(TritonExperts):  # type: ignore[misc]
+    class StandInInt8Experts(real):  # type: ignore[misc]
         """INT8 experts for loading only."""
 
         @staticmethod
@@ -115,27 +115,30 @@ def install_int8_experts() -> None:
 
         @staticmethod
         def _supports_quant_scheme(weight_key: Any, activation_key: Any) -> bool:
-            # On CUDA 7.5 and later Triton takes exactly this pair for per-channel weights (triton_moe.py:152).
+            # On CUDA 7.5 and later Triton takes exactly this pair for per-channel weights (triton_moe.py:153).
             return (weight_key, activation_key) == keys
 
     NAMES[StandInInt8Experts.__name__] = "Triton INT8 experts"
-    append_experts(int8, {"CPU": StandInInt8Experts})
+    last = list(int8.Int8MoeBackend)[-1].name
+    append_experts(int8, {last: StandInInt8Experts})
 
 
 def install_packed_experts() -> None:
     """Append Marlin's and Triton's weight-only experts, with the engine's own conditions but for the device."""
-    from vllm.model_executor.layers.fused_moe.experts.marlin_moe import MarlinExperts
-    from vllm.model_executor.layers.fused_moe.experts.triton_moe import TritonWNA16Experts
     from vllm.model_executor.layers.fused_moe.oracle import int_wna16
 
-    class StandInMarlinExperts(MarlinExperts):  # type: ignore[misc]
+    backends = int_wna16.WNA16MoEBackend
+    marlin: Any = int_wna16.backend_to_kernel_cls(backends.MARLIN)[0]
+    triton: Any = int_wna16.backend_to_kernel_cls(backends.TRITON)[0]
+
+    class StandInMarlinExperts(marlin):  # type: ignore[misc]
         """Marlin experts for loading only."""
 
         @staticmethod
         def _supports_current_device() -> bool:
             return True
 
-    class StandInTritonExperts(TritonWNA16Experts):  # type: ignore[misc]
+    class StandInTritonExperts(triton):  # type: ignore[misc]
         """Triton weight-only experts for loading only."""
 
         @staticmethod
@@ -145,9 +148,9 @@ def install_packed_experts() -> None:
     NAMES[StandInMarlinExperts.__name__] = "Marlin experts"
     NAMES[StandInTritonExperts.__name__] = "Triton weight-only experts"
     append_experts(int_wna16, {"MARLIN": StandInMarlinExperts, "TRITON": StandInTritonExperts})
-    # On a CPU the engine asks only the CPU's backends (int_wna16.py:117); on CUDA it would come to these two.
+    # On a CPU the engine asks only the CPU's backends (int_wna16.py:128); on CUDA it would come to these two.
     own = int_wna16._get_priority_backends
-    more = [int_wna16.WNA16MoEBackend.MARLIN, int_wna16.WNA16MoEBackend.TRITON]
+    more = [backends.MARLIN, backends.TRITON]
     int_wna16._get_priority_backends = lambda: [*own(), *more]
 
 

@@ -42,7 +42,8 @@ def try_head(dry: model.DryModel, job: dict[str, Any]) -> dict[str, Any]:
     except CannotRunError as error:
         return {"head_skipped": str(error)}
     except Exception as error:  # noqa: BLE001 - whatever the engine raises is its answer
-        return {"head_error": describe_exception(error, stage="head")}
+        fault = describe_exception(error, stage="head")
+        return {"head_skipped": fault["message"]} if fault["without_kernel"] else {"head_error": fault}
 
 
 TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
