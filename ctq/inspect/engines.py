@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from ctq.engines.verdict import ENGINES, HeadFacts, HeadTensor, Word, head_verdict, newest_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ctq.inspect.facts import Facts
-
-Verdict = Literal["quantized", "dense", "fails", "garbage", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +25,58 @@ class EngineRequest:
 class EngineVerdict:
     """What one release of an engine does with the head.
 
-    ``decides`` says whether a bad verdict is an error: for an engine that was asked for, and for vLLM.
+    ``decides`` says whether a bad verdict is an error: for an engine that was asked for, and for the first that is known (vLLM).
     """
 
     engine: str
     version: str
-    verdict: Verdict
+    verdict: Word
     reason: str
     decides: bool = True
 
+    @property
+    def is_bad(self) -> bool:
+        """Whether the engine refuses the checkpoint or serves noise."""
+        return self.verdict in ("fails", "garbage")
+
 
 def judge_head(facts: Facts, requests: Sequence[EngineRequest]) -> tuple[EngineVerdict, ...]:
-    """Ask each engine."""
-    del facts, requests
-    return ()
+    """Ask each engine that was requested, or the newest known release of every one.
+
+    Raises:
+        UsageError: there is no such engine, or its version is not a version number.
+
+    """
+    known = head_facts_for_engines(facts)
+    asked = list(dict.fromkeys(requests)) or [EngineRequest(engine) for engine in ENGINES]
+    return tuple(_judge(known, request, decides=bool(requests) or request.engine == ENGINES[0]) for request in asked)
+
+
+def _judge(known: HeadFacts, request: EngineRequest, *, decides: bool) -> EngineVerdict:
+    version = request.version or newest_version(request.engine)
+    verdict = head_verdict(known, request.engine, version)
+    return EngineVerdict(verdict.engine, verdict.version, verdict.verdict, verdict.reason, decides)
+
+
+def head_facts_for_engines(facts: Facts) -> HeadFacts:
+    """Return what engines look at in a head: its tensors as they are, and the config as it stands."""
+    config, head = facts.checkpoint.config, facts.head
+    parts = head.entry.modules.parts if head.entry is not None else {}
+    inner = config.inner_architecture or next(
+        (
+            str(level["model_type"])
+            for path, level in config.text_levels
+            if path and isinstance(level.get("model_type"), str)
+        ),
+        None,
+    )
+    return HeadFacts(
+        architecture=config.architecture,
+        inner_architecture=inner,
+        quantization=facts.quant.raw if facts.quant is not None else None,
+        name=head.name if head.entry is not None else None,
+        tensors={part: HeadTensor(tensor.dtype, tensor.shape) for part, tensor in parts.items()},
+        tie_flags=config.tie_flags,
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+    )

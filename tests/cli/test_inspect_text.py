@@ -39,7 +39,11 @@ model
 LlamaForCausalLM, compressed-tensors int-quantized, 424 kB in 2 files, 36
 tensors
 
-lm_head    quantized: int8 per-channel, matched by `re:.*lm_head$`, 2.0x smaller
+lm_head              quantized: int8 per-channel, matched by `re:.*lm_head$`,
+                     2.0x smaller
+vllm 0.33.0          quantized
+sglang 0.5.23        quantized
+transformers 5.19.0  quantized
 
 Modules                                 Stored as            Size
 model.embed_tokens                      dense BF16        81.9 kB
@@ -72,7 +76,16 @@ def test_a_broken_one_says_what_to_change(ctq: Run, tmp_path: Path) -> None:
     edit_config(tmp_path / "model", lambda config: config["quantization_config"].update(ignore=["lm_head"]))
     code, out, err = ctq("inspect", "model")
     assert (code, err) == (1, "")
-    assert out.splitlines()[4] == "lm_head    broken: in `ignore` (`lm_head`)"
+    assert out.splitlines()[4:12] == [
+        "lm_head              broken: in `ignore` (`lm_head`)",
+        "vllm 0.33.0          fails: vLLM builds a dense head and refuses the tensor",
+        "                     lm_head.weight_packed: ignore holds lm_head",
+        "sglang 0.5.23        garbage: SGLang builds a dense head, which quantized",
+        "                     tensors do not fill: no target names it, or ignore does;",
+        "                     SGLang does not ask for classes such as Linear",
+        "transformers 5.19.0  garbage: no target reaches the head, or ignore does:",
+        "                     transformers makes up a dense head",
+    ]
     assert (
         out.partition("\nerror ")[2]
         == """\
@@ -89,7 +102,8 @@ HED002 quantized-head-ignored
 def test_a_tied_head_is_named_with_what_quantizing_it_would_save(ctq: Run, tmp_path: Path) -> None:
     tiny_quantized(tmp_path / "model", head="tied")
     _, out, _ = ctq("inspect", "model")
-    assert "lm_head    tied: no tensors of its own: tied to model.embed_tokens.weight\n" in out
+    assert "\nlm_head              tied: no tensors of its own: tied to\n" in out
+    assert "\nvllm 0.33.0          dense\n" in out
     assert "head       int8 would save 40.3 kB of that: decoding about 1.12x as fast" in out
 
 

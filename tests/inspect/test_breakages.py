@@ -58,7 +58,10 @@ def test_healthy_checkpoints_yield_nothing(kind: str, head: str, tmp_path: Path)
     if kind in FOREIGN and head == "quantized":
         pytest.skip("other methods keep their head dense")
     report = inspect(tiny_quantized(tmp_path, kind=kind, head=head), deep=True)  # type: ignore[arg-type]
-    assert grave(report) == []
+    # SGLang has no scheme for these on a head; vLLM has.
+    refused = head == "quantized" and kind in ("fp8-block", "nvfp4", "mxfp4", "mxfp8")
+    assert grave(report) == (["HED010"] if refused else [])
+    assert report.worst() is not Severity.ERROR
     assert report.facts.head.state == head
     assert all(entry.state != "broken" for entry in report.facts.entries)
 

@@ -30,6 +30,8 @@ _STATE_STYLES = {
     State.BROKEN: "bold red",
 }
 _VERDICT_STYLES = {"quantized": "green", "dense": "yellow", "fails": "bold red", "garbage": "bold red", "unknown": ""}
+_AGREES = {State.QUANTIZED: ("quantized",), State.DENSE: ("dense",), State.TIED: ("dense",)}
+"""Verdicts that need no reason beside the state."""
 _LABEL = 11
 """Least width of the column of labels."""
 
@@ -56,7 +58,7 @@ def _head(report: Report, width: int) -> Iterator[Line]:
     state = (_STATE_STYLES[head.state], str(head.state))
     yield labelled((safe(head.name or "lm_head"), column), state, safe(_head_words(report)), width)
     for label, verdict in zip(engines, report.facts.engines, strict=True):
-        reason = f": {verdict.reason}" if verdict.verdict != "quantized" else ""
+        reason = "" if verdict.verdict in _AGREES.get(head.state, ()) else f": {verdict.reason}"
         yield labelled((label, column), (_VERDICT_STYLES[verdict.verdict], verdict.verdict), safe(reason), width)
 
 

@@ -190,8 +190,9 @@ def tie_flag_beside_quantized_head(facts: Facts) -> Iterator[Hit]:
     The files hold a quantized head of its own, and `tie_word_embeddings` is true at some level of the config.
 
     ## Why it hurts
-    vLLM up to 0.28 drops the head's tensors and serves garbage or the dense embedding. From 0.29 on the file wins where the head
-    has a tensor named `lm_head.weight`; a packed head works by accident. transformers takes what is in the file.
+    vLLM up to 0.28 drops the head's tensors and serves garbage or the dense embedding: an error with `--engine vllm==0.28.0`. From
+    0.29 on the file wins where the head has a tensor named `lm_head.weight`; a packed head works by accident, and transformers
+    fails on it. SGLang takes the dense embedding.
 
     ## Example
     `"tie_word_embeddings": true` beside `lm_head.weight` in I8.
@@ -211,6 +212,7 @@ def tie_flag_beside_quantized_head(facts: Facts) -> Iterator[Hit]:
             where=f"config.json: {keys}",
             message=f"{keys} is true beside a quantized head of its own: vLLM up to 0.28 drops its tensors{since}",
             hint=f"set {keys} to false",
+            severity=Severity.ERROR if any(verdict.is_bad and verdict.decides for verdict in facts.engines) else None,
         )
 
 

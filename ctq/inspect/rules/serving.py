@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.limits import limits_of
 from ctq.findings import Severity
 from ctq.inspect.entries import KNOWN_CLASSES, State
 from ctq.inspect.rules.rule import Hit
@@ -16,19 +17,24 @@ if TYPE_CHECKING:
     from ctq.inspect.engines import EngineVerdict
     from ctq.inspect.facts import Facts
 
-_BAD = frozenset({"fails", "garbage"})
+_HEALTHY = (State.QUANTIZED, State.DENSE, State.TIED, State.ABSENT)
 
 
 def _refusals(facts: Facts) -> list[EngineVerdict]:
-    """Return the engines that do not serve the head as the files and the config, which agree, have it."""
-    if facts.head.state is not State.QUANTIZED or not facts.is_compressed_tensors:
+    """Return the engines that do not serve a head on which files and config agree; the gravest first."""
+    if facts.head.state not in _HEALTHY:
         return []
-    return [verdict for verdict in facts.engines if verdict.verdict in _BAD]
+    return sorted((verdict for verdict in facts.engines if verdict.is_bad), key=lambda verdict: not verdict.decides)
 
 
 def _is_exact(facts: Facts) -> bool:
     target = facts.head.match.target
-    return target is not None and target not in KNOWN_CLASSES and not target.startswith(REGEX_PREFIX)
+    return (
+        facts.head.state is State.QUANTIZED
+        and target is not None
+        and target not in KNOWN_CLASSES
+        and not target.startswith(REGEX_PREFIX)
+    )
 
 
 def exact_target_misses_head(facts: Facts) -> Iterator[Hit]:
@@ -51,22 +57,22 @@ def exact_target_misses_head(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `compressed_tensors.py` (`apply_vllm_mapper`: names without a dot are never mapped).
     """
     refusals = _refusals(facts) if _is_exact(facts) else []
-    if refusals:
+    if refusals and refusals[0].decides:
         yield Hit(
             where=facts.head.name or "",
-            message=f"the plain target `{facts.head.match.target}` does not reach the head in {_who(refusals)}: "
+            message=f"the plain target `{facts.head.match.target}` does not reach the head in {_who(refusals[:1])}: "
             f"{refusals[0].reason}",
             hint=f"write the target as `{HEAD_PATTERN}`",
         )
 
 
-def head_not_dispatched(facts: Facts) -> Iterator[Hit]:
-    """Report a quantized head that an engine cannot dispatch.
+def head_not_served(facts: Facts) -> Iterator[Hit]:
+    """Report a head that an engine refuses or serves wrong, although files and config agree on it.
 
     ## What it checks
-    Files and config agree on a quantized head, and the newest known release of an engine (or the one given with `--engine`)
-    refuses it or serves garbage: its model class does not pass the quantization config to the head, the release is too old, or
-    the scheme has no implementation for a head. Judged on the checkpoint's own targets.
+    The newest known release of each engine (or those given with `--engine`): its model class does not pass the quantization config
+    to the head, the release is too old, the scheme has no implementation for a head, or the head is nowhere. Judged on the
+    checkpoint's own targets and tensors. For an engine that nobody asked for, other than vLLM, it is a warning.
 
     ## Why it hurts
     The model does not load, or its logits are noise.
@@ -80,13 +86,19 @@ def head_not_dispatched(facts: Facts) -> Iterator[Hit]:
     ## References
     `docs/support.md`; vLLM PR #37291 (0.20.0), SGLang PR #35228; vLLM issues #53896, #48521.
     """
-    for verdict in [] if _is_exact(facts) else _refusals(facts):
+    refusals = _refusals(facts)
+    if refusals:
+        first = refusals[0]
+        others = f"; {_who(refusals[1:])} too" if refusals[1:] else ""
+        is_quantized = facts.head.state is State.QUANTIZED
         yield Hit(
-            where=facts.head.name or "",
-            message=f"{_who([verdict])} {'refuses' if verdict.verdict == 'fails' else 'serves garbage from'} this quantized head: "
-            f"{verdict.reason}",
-            hint="quantize again with --exclude-lm-head, or serve with a release that dispatches it",
-            severity=None if verdict.decides else Severity.WARNING,
+            where=facts.head.name or "lm_head",
+            message=f"{_who([first])} {'refuses' if first.verdict == 'fails' else 'serves garbage with'} this head: {first.reason}"
+            + others,
+            hint="quantize again with --exclude-lm-head, or serve with a release that dispatches it"
+            if is_quantized
+            else "fetch the checkpoint again, or correct tie_word_embeddings",
+            severity=None if first.decides else Severity.WARNING,
         )
 
 
@@ -143,9 +155,9 @@ def limits_of_a_quantized_head(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `lora/utils.py:138`, `adapters.py:568`, `logits_processor.py:151`; vLLM issue #53104.
     """
     if facts.head.state is State.QUANTIZED:
+        limits = [limit.text for limit in limits_of(facts.checkpoint.config.architecture) if not limit.breaks]
         yield Hit(
             where=facts.head.name or "",
-            message="a quantized head rules out LoRA on the head, draft models that share it, head_dtype and conversion to a "
-            "classifier",
+            message=f"what a quantized head rules out: {'; '.join(limits)}",
             hint="nothing to do unless one of these is used",
         )

@@ -31,6 +31,14 @@ _FILES = ("FIL001", "FIL003", "FIL004", "FIL006", "FIL008")
 _CONFIG = ("CFG001", "CFG003", "CFG004", "CFG005")
 """A config that engines do not even read is judged no further."""
 
+_EXPLAINED = (
+    *_CONFIG,
+    *("HED001", "HED004", "HED005", "HED006", "HED007", "HED008"),
+    *("CFG006", "CFG007", "CFG008", "CFG009", "CFG012", "CFG013", "CFG014", "TEN019"),
+    *("FIL001", "FIL002", "FIL003", "FIL004", "FIL006", "FIL008"),
+)
+"""Findings that say why an engine does not serve a head; HED010 is for what no other rule knows."""
+
 
 def _rule(code: str, check: Check, severity: Severity = Severity.ERROR, *, unless: tuple[str, ...] = ()) -> Rule:
     return Rule(code=code, name=check.__name__.replace("_", "-"), severity=severity, check=check, unless=unless)
@@ -46,11 +54,7 @@ RULES: tuple[Rule, ...] = (
     _rule("HED007", serving.exact_target_misses_head, unless=_CONFIG),
     _rule("HED008", head.catch_all_target_hits_embedding, unless=_CONFIG),
     _rule("HED009", head.other_head_caught, unless=_CONFIG),
-    _rule(
-        "HED010",
-        serving.head_not_dispatched,
-        unless=(*_CONFIG, "CFG006", "CFG007", "CFG008", "CFG014", "CFG015", "HED001"),
-    ),
+    _rule("HED010", serving.head_not_served, unless=_EXPLAINED),
     _rule("HED011", serving.head_not_as_expected),
     _rule("HED012", serving.limits_of_a_quantized_head, Severity.NOTE),
     _rule("CFG001", config.missing_quantization_config, unless=("FIL002", "FIL003")),
@@ -73,7 +77,7 @@ RULES: tuple[Rule, ...] = (
         "CFG017",
         matching.unmatched_target,
         Severity.WARNING,
-        unless=(*_CONFIG, *_FILES, "HED001", "HED003", "TEN004"),
+        unless=(*_CONFIG, *_FILES, "HED001", "HED003", "HED010", "TEN004"),
     ),
     _rule(
         "CFG018",
