@@ -59,8 +59,9 @@ def head_only_targeted_by_class(facts: Facts) -> Iterator[Hit]:
     if _stored_quantized(facts) and head.match.declared and not head.by_name and head.match.target != HEAD_CLASS:
         yield Hit(
             where=head.name or "",
-            message=f"the head is stored quantized ({head.scheme}), but only the class target `{head.match.target}` reaches it: "
-            "engines build the head as ParallelLMHead, which that does not match",
+            message=f"the head is stored quantized ({head.scheme}), but only the class target `{head.match.target}` reaches it, "
+            f"which engines' ParallelLMHead does not match. vLLM will refuse to load: \"There is no module or parameter named "
+            f"'{head.name}.weight_scale'\"",
             hint=_NAME_IT,
         )
 
