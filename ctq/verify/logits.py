@@ -34,27 +34,30 @@ def compare_logits(logits: torch.Tensor, expected: torch.Tensor) -> LogitsCompar
     The slope is ``<logits, expected> / <expected, expected>``, the relative error ``|logits - expected| / |expected|``, and
     the divergence that of the expected distribution from the other one.
     """
-    finite = bool(torch.isfinite(logits).all() and torch.isfinite(expected).all())
-    got, want = torch.nan_to_num(logits), torch.nan_to_num(expected)
-    product, size = _dot(got, want), _dot(want, want)
+    rows = [_compare_token(got, want) for got, want in zip(logits, expected, strict=True)]
+    product, size, own, error, same, divergence = (sum(column) for column in zip(*rows, strict=True))
     return LogitsComparison(
         tokens=logits.shape[0],
         rows=logits.shape[1],
-        cosine=product / max((_dot(got, got) * size) ** 0.5, _SMALLEST),
+        cosine=product / max((own * size) ** 0.5, _SMALLEST),
         slope=product / max(size, _SMALLEST),
-        relative_error=(_dot(got - want, got - want) / max(size, _SMALLEST)) ** 0.5,
-        top1=float((got.argmax(1) == want.argmax(1)).double().mean()),
-        kl=_divergence(got, want),
-        finite=finite,
+        relative_error=(error / max(size, _SMALLEST)) ** 0.5,
+        top1=same / max(len(rows), 1),
+        kl=max(0.0, divergence / max(len(rows), 1)),
+        finite=bool(torch.isfinite(logits).all() and torch.isfinite(expected).all()),
     )
 
 
-def _dot(left: torch.Tensor, right: torch.Tensor) -> float:
-    """Sum token by token in double: float32 loses the digits over millions of logits, and a whole copy in double would be large."""
-    return sum(float(torch.dot(a.double(), b.double())) for a, b in zip(left, right, strict=True))
-
-
-def _divergence(got: torch.Tensor, want: torch.Tensor) -> float:
-    rows = zip(torch.log_softmax(got, 1), torch.log_softmax(want, 1), strict=True)
-    values = [float((b.double().exp() * (b.double() - a.double())).sum()) for a, b in rows]
-    return max(0.0, sum(values) / max(len(values), 1))
+def _compare_token(logits: torch.Tensor, expected: torch.Tensor) -> tuple[float, ...]:
+    """Return the sums of one token in double: float32 loses digits over many logits, and a copy of all in double would be large."""
+    got, want = torch.nan_to_num(logits).double(), torch.nan_to_num(expected).double()
+    difference = got - want
+    likely, wanted = torch.log_softmax(got, 0), torch.log_softmax(want, 0)
+    return (
+        float(torch.dot(got, want)),
+        float(torch.dot(want, want)),
+        float(torch.dot(got, got)),
+        float(torch.dot(difference, difference)),
+        float(got.argmax() == want.argmax()),
+        float((wanted.exp() * (wanted - likely)).sum()),
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.checkpoint.checkpoint import FaultKind, open_checkpoint, require_sound
+from ctq.checkpoint.checkpoint import open_checkpoint, require_sound
+from ctq.checkpoint.faults import FaultKind
 from ctq.checkpoint.source import LocalFolder
 from ctq.inspect.facts import collect_facts
 

@@ -131,6 +131,22 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
         run(folder)
 
 
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        (do.remove("model.safetensors.index.json"), Verdict.PASS),
+        (do.index(lambda index: index["weight_map"].pop("model.norm.weight")), Verdict.PASS),
+        (do.duplicate, Verdict.PASS),
+        (do.index(lambda index: index["weight_map"].update(extra=min(index["weight_map"].values()))), Verdict.FAIL),
+    ],
+    ids=["no index", "tensor not in the index", "tensor twice", "tensor not in its shard"],
+)
+def test_files_that_disagree_are_judged_as_inspection_judges_them(tmp_path: Path, change: Any, verdict: Verdict) -> None:
+    folder = tiny_quantized(tmp_path / "m")
+    change(folder)
+    assert run(folder).verdict is verdict
+
+
 def test_the_check_of_a_fresh_result(tmp_path: Path) -> None:
     quantize(tiny_checkpoint(tmp_path / "r"), tmp_path / "m")
     found = check_result(tmp_path / "m", head_quantized=True)

@@ -54,7 +54,7 @@ def can_dequantize(args: SchemeArgs | None) -> bool:
 
 
 def _with_bias(logits: torch.Tensor, parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    return logits + parameters["bias"].float() if "bias" in parameters else logits
+    return logits.add_(parameters["bias"].float()) if "bias" in parameters else logits
 
 
 def _blockwise(
@@ -133,7 +133,7 @@ def _int8_logits(inputs: EngineArgs, parameters: Mapping[str, torch.Tensor], hid
         if zero is not None:
             products = products - zero * part.sum(1, dtype=torch.int32)
         logits[:, start : start + step] = products
-    return logits * scale * parameters["weight_scale"].float().reshape(1, -1)
+    return logits.mul_(scale).mul_(parameters["weight_scale"].float().reshape(1, -1))
 
 
 def _integer_product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

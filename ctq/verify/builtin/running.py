@@ -93,7 +93,11 @@ def _all_ranks(
             got.append(kernel_logits(head.scheme, head.args, parameters, hidden))
             exact.append(exact_logits(head.args, parameters, hidden))
     rows = loading.geometry.vocabulary
-    return torch.cat(got, 1)[:, :rows], torch.cat(exact, 1)[:, :rows], hidden
+    return _joined(got)[:, :rows], _joined(exact)[:, :rows], hidden
+
+
+def _joined(ranks: list[torch.Tensor]) -> torch.Tensor:
+    return ranks[0] if len(ranks) == 1 else torch.cat(ranks, 1)
 
 
 def _within(hidden: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
