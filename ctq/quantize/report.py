@@ -6,6 +6,8 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
+from ctq.engines.hardware import Layer, hardware_notes
+
 if TYPE_CHECKING:
     from ctq.quantize.job import Job
     from ctq.quantize.plan import Plan
@@ -37,6 +39,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "side_files": list(plan.side_files),
         "bytes_before": plan.nbytes_before,
         "bytes_after": plan.nbytes_after,
+        "hardware": hardware(plan),
         "notes": list(plan.notes),
     }
 
@@ -74,6 +77,7 @@ def summary_json(plan: Plan, job: Job, summary: RunSummary) -> dict[str, Any]:
         "bytes_per_second": round(summary.nbytes_read / summary.seconds) if summary.seconds else None,
         "resumed_units": summary.resumed_units,
         "sqnr_db": sqnr_json(plan, summary),
+        "hardware": hardware(plan),
         "notes": list(plan.notes),
     }
 
@@ -89,6 +93,20 @@ def module_counts(plan: Plan) -> dict[str, dict[str, int]]:
             reason = decision.reason if decision.reason == decision.kind else f"{decision.kind} ({decision.reason})"
             dense[reason] = dense.get(reason, 0) + 1
     return {"quantized": quantized, "dense": dense}
+
+
+def hardware(plan: Plan) -> list[str]:
+    """Say where vLLM runs the schemes of the plan, each once."""
+    head = [plan.decisions.head_scheme] if plan.decisions.head_scheme else []
+    schemes = dict.fromkeys([*head, *(decision.scheme for decision in plan.decisions.modules if decision.scheme)])
+    notes = (
+        note
+        for scheme in schemes
+        for note in hardware_notes(
+            scheme.name, Layer(group_size=scheme.weights.group_size, symmetric=scheme.weights.symmetric)
+        )
+    )
+    return list(dict.fromkeys(notes))
 
 
 def sqnr_json(plan: Plan, summary: RunSummary) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.cli.render.size import size
-from ctq.quantize.report import module_counts
+from ctq.quantize.report import hardware, module_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     for name, file in plan.files.items():
         yield f"file      {name}  {size(file.nbytes)}"
     yield f"bytes     {size(plan.nbytes_before)} -> {size(plan.nbytes_after)}"
+    for line in hardware(plan):
+        yield f"hardware  {line}"
     for note in plan.notes:
         yield f"note      {note}"
 

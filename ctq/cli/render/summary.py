@@ -22,8 +22,8 @@ def summary_lines(plan: Plan, summary: dict[str, Any]) -> Iterator[str]:
     rate = summary["bytes_per_second"]
     yield f"time      {summary['seconds']:.1f} s" + (f", {size(rate)}/s" if rate else "")
     yield from _sqnr(summary["sqnr_db"])
-    for line in summary.get("hardware", ()):
-        yield f"runs on   {line}"
+    for line in summary["hardware"]:
+        yield f"hardware  {line}"
     for note in summary["notes"]:
         yield f"note      {note}"
     yield f"output    {summary['output']}"
