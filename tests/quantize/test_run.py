@@ -264,7 +264,7 @@ def test_fsync_reaches_every_file_and_folder_before_the_rename(tmp_path: Path, m
     synced: list[str] = []
 
     def sync(descriptor: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         assert not (tmp_path / "out").exists()
 
     monkeypatch.setattr(os, "fsync", sync)
