@@ -13,7 +13,18 @@ import ctq
 
 ROOT = Path(ctq.__file__).parent
 LAYERS = ("errors", "events", "findings", "checkpoint", "recipe", "engines", "quantize", "inspect", "verify", "cli")
-RANK = {"errors": 0, "events": 0, "findings": 0, "checkpoint": 1, "recipe": 2, "engines": 3, "quantize": 4, "inspect": 4, "verify": 5, "cli": 6}
+RANK = {
+    "errors": 0,
+    "events": 0,
+    "findings": 0,
+    "checkpoint": 1,
+    "recipe": 2,
+    "engines": 3,
+    "quantize": 4,
+    "inspect": 4,
+    "verify": 5,
+    "cli": 6,
+}
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)
 
 
