@@ -32,7 +32,8 @@ class Claims:
 
     ``errors`` are inspection's findings of that severity, as it is called by default, ``deep`` those that `--deep` adds; ``head``
     its state of the head and ``verdict`` what it expects of vLLM; ``verified`` is what `ctq verify` says of the checkpoint's own
-    promise, ``proven`` of a head expected quantized; ``compared`` of the numbers, where a reference was given.
+    promise, ``proven`` of a head expected quantized; ``compared`` of the numbers, where a reference was given. ``crash`` is the
+    traceback that a user would see.
     """
 
     errors: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class Claims:
     compared: str = ""
     why: str = ""
     expected: str = ""
+    crash: str = ""
 
 
 def claims_of(folder: Path, *, reference: Path | None = None) -> Claims:
@@ -55,6 +57,8 @@ def claims_of(folder: Path, *, reference: Path | None = None) -> Claims:
         return Claims(
             errors=(REFUSAL,), verdict=REFUSAL, verified=REFUSAL, proven=REFUSAL, compared=REFUSAL, why=error.message
         )
+    except Exception as error:  # noqa: BLE001  # a traceback of ours is a result of the sweep too
+        return Claims(crash=f"{type(error).__name__}: {error}")
 
 
 def _claims(folder: Path, reference: Path | None) -> Claims:
