@@ -9,6 +9,7 @@ from ctq.checkpoint.checkpoint import open_checkpoint, require_sound
 from ctq.checkpoint.faults import FaultKind
 from ctq.checkpoint.source import LocalFolder
 from ctq.inspect.facts import collect_facts
+from ctq.verify.hidden_states import check_states
 
 if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
@@ -48,12 +49,15 @@ def open_subject(request: VerifyRequest) -> Subject:
 
     Raises:
         CheckpointError: either cannot be read, or leaves a tensor in doubt.
+        UsageError: the hidden states given are none, or of another width than the model's.
 
     """
     checkpoint = open_checkpoint(LocalFolder(request.checkpoint))
     if any(fault.kind in _UNREADABLE for fault in checkpoint.faults):
         require_sound(checkpoint)
     facts = collect_facts(checkpoint)
+    if request.hidden_states is not None:
+        check_states(request.hidden_states, width=checkpoint.config.hidden_size)
     reference = None
     if request.reference is not None:
         reference = open_checkpoint(LocalFolder(request.reference))

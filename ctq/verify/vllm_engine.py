@@ -141,7 +141,10 @@ def _worst(answers: Sequence[EngineAnswer]) -> EngineAnswer:
 def _generated(answer: EngineAnswer, subject: Subject, python: Path) -> EngineAnswer:
     """Add the run of the whole engine for a few greedy tokens."""
     request = subject.request
-    done = generate_vllm(request.checkpoint, python=python, tokens=request.generate, timeout_s=request.timeout_s)
+    try:
+        done = generate_vllm(request.checkpoint, python=python, tokens=request.generate, timeout_s=request.timeout_s)
+    except EngineUnavailableError as error:
+        return replace(answer, report=replace(answer.report, status=Status.UNAVAILABLE, error=error.message))
     if done.outcome is Outcome.LOADED and done.finite:
         return answer
     undecided = done.outcome in (Outcome.CRASHED, Outcome.UNDECIDED)
