@@ -54,7 +54,7 @@ def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     return changed
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_config_with_anything_anywhere_is_reported_on(base: Path, data: st.DataObject) -> None:
     raw = json.loads((base / "config.json").read_text())
@@ -69,7 +69,7 @@ def test_a_config_with_anything_anywhere_is_reported_on(base: Path, data: st.Dat
         (base / "config.json").write_bytes(healthy)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(
         st.tuples(

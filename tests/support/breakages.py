@@ -142,6 +142,7 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN020", do.experts(without=(1, 2))),
     Breakage("TEN020", do.experts(without=(0, 3))),
     Breakage("TEN021", do.int8("model.layers.2.mlp.up_proj", 192), LAYERS),
+    Breakage("TEN022", do.config(hidden_size=96)),
 )
 
 FILE_BREAKAGES: Final = (

@@ -60,6 +60,43 @@ def _rows(entry: Entry, facts: Facts) -> int | None:
     )  # a matrix
 
 
+def hidden_size_mismatch(facts: Facts) -> Iterator[Hit]:
+    """Report a model whose width is not the config's `hidden_size`.
+
+    ## What it checks
+    Columns of the head against `hidden_size`, where the norms of the layers are as wide as the head.
+
+    ## Why it hurts
+    Engines build every layer from `hidden_size` and refuse the shapes of the files.
+
+    ## Example
+    The `config.json` of the 8B model beside the weights of the 1B one.
+
+    ## How to mend
+    Put the right `config.json` beside the weights.
+
+    ## References
+    vLLM 0.32.0 `parameter.py`.
+    """
+    hidden = facts.checkpoint.config.hidden_size
+    entry = facts.head.entry
+    weight = entry.modules.parts.get("weight") if entry is not None else None
+    columns = weight.shape[1] if weight is not None and len(weight.shape) == 2 else None  # a matrix
+    if hidden is None or columns is None or columns == hidden:
+        return
+    norms = {
+        entry.modules.parts["weight"].shape
+        for entry in facts.entries
+        if entry.kind is Kind.NORM and "weight" in entry.modules.parts
+    }
+    if (columns,) in norms and (hidden,) not in norms:
+        yield Hit(
+            where=facts.head.name or "",
+            message=f"{facts.head.name} and the norms are {columns} wide, hidden_size is {hidden}",
+            hint="put the config.json of these weights beside them",
+        )
+
+
 def missing_module(facts: Facts) -> Iterator[Hit]:
     """Report layers, experts or single modules that are missing from the files.
 

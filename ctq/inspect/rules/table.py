@@ -34,7 +34,7 @@ _CONFIG = ("CFG001", "CFG003", "CFG004", "CFG005")
 _EXPLAINED = (
     *_CONFIG,
     *("HED001", "HED004", "HED005", "HED006", "HED007", "HED008"),
-    *("CFG006", "CFG007", "CFG008", "CFG009", "CFG012", "CFG013", "CFG014", "TEN019"),
+    *("CFG006", "CFG007", "CFG008", "CFG009", "CFG012", "CFG013", "CFG014", "TEN014", "TEN019", "TEN022"),
     *("FIL001", "FIL002", "FIL003", "FIL004", "FIL006", "FIL008"),
 )
 """Findings that say why an engine does not serve a head; HED010 is for what no other rule knows."""
@@ -106,6 +106,7 @@ RULES: tuple[Rule, ...] = (
     _rule("TEN019", structure.vocabulary_mismatch, unless=("TEN011",)),
     _rule("TEN020", structure.missing_module, unless=_FILES),
     _rule("TEN021", structure.uneven_layers, unless=("TEN011",)),
+    _rule("TEN022", structure.hidden_size_mismatch, unless=("TEN011",)),
     _rule("FIL001", files.unreadable_shard),
     _rule("FIL002", files.config_missing),
     _rule("FIL003", files.config_invalid),
