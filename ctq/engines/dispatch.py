@@ -18,7 +18,7 @@ from ctq.engines.layers import Attention, FusedMoE, LayerSpec, LinearBase, Paral
 from ctq.engines.moe_choice import choose_moe_scheme
 from ctq.engines.scheme_choice import Question, choose_scheme
 from ctq.engines.scheme_predicates import is_group_or_channel
-from ctq.engines.target_schemes import TargetScheme, check_kv_cache, check_sparsity, read_target_schemes
+from ctq.engines.target_schemes import TargetScheme, check_kv_cache, check_sparsity, read_ignore, read_target_schemes
 from ctq.engines.vllm_matching import PartlyIgnoredError, UnmatchedLayerError, find_matched_target, should_ignore_layer
 from ctq.errors import UsageError
 
@@ -72,10 +72,9 @@ class DispatchConfig:
         """
         schemes = read_target_schemes(raw, rules)
         check_sparsity(raw, rules)
-        ignore = raw.get("ignore", [])
         return cls(
             schemes=schemes,
-            ignore=tuple(ignore) if ignore is not None else None,
+            ignore=read_ignore(raw),
             kv_cache_scheme=raw.get("kv_cache_scheme"),
             rules=rules,
             fused_mapping=fused_mapping,

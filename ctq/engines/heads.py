@@ -96,6 +96,23 @@ def head_support(architecture: str | None, version: str | None = None) -> HeadSu
     return None
 
 
+def resolved_support(
+    architecture: str | None, inner: str | None = None, version: str | None = None
+) -> HeadSupport | None:
+    """Return how the head is built, in a wrapper by the text model inside: ``inner`` is its architecture or ``model_type``.
+
+    ``quant_config`` stays ``inner`` where that one is not known.
+
+    Raises:
+        UsageError: ``version`` is not a version number.
+
+    """
+    support = head_support(architecture, version)
+    if support is None or support.quant_config != "inner":
+        return support
+    return _inside(support, head_support(causal_lm_of(inner) or inner, version))
+
+
 def causal_lm_of(model_type: str | None) -> str | None:
     """Return the text architecture of a model type, as engines choose it when the nested config names none.
 

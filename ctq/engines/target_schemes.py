@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.engine_args import parse_args
+from ctq.engines.raw_config import raw_format
 from ctq.engines.scheme_choice import ACTIVATION_FORMATS
 from ctq.engines.scheme_predicates import SchemeArgs
 
@@ -47,6 +48,21 @@ def read_target_schemes(raw: Mapping[str, Any], rules: EngineRules) -> dict[str,
     return schemes
 
 
+def read_ignore(raw: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the patterns of ``ignore``; None where it is null, which vLLM only notices at the first layer.
+
+    Raises:
+        DispatchError: it is no list of strings.
+
+    """
+    ignore = raw.get("ignore", [])
+    if ignore is None:
+        return None
+    if not isinstance(ignore, list | str) or not all(isinstance(pattern, str) for pattern in ignore):
+        raise DispatchError("TypeError", "ignore is not a list of strings")
+    return tuple(ignore)
+
+
 def check_sparsity(raw: Mapping[str, Any], rules: EngineRules) -> None:
     """Refuse a config with sparse targets, from 0.22 on.
 
@@ -68,6 +84,8 @@ def check_kv_cache(scheme: Mapping[str, Any] | None, rules: EngineRules) -> None
     """
     if scheme is None or not rules.reads_kv_cache_scheme:
         return
+    if not isinstance(scheme, dict):
+        raise DispatchError("AttributeError", "kv_cache_scheme is not an object")
     wrong = (scheme.get("type") != "float", scheme.get("num_bits") != 8)
     if any(wrong) if rules.kv_cache_needs_both else all(wrong):
         raise DispatchError(
@@ -96,8 +114,7 @@ def _scheme_args(name: str, group: Mapping[str, Any], config_format: str | None,
     weights = parse_args(group.get("weights"))
     if rules.refuses_group_actorder and weights.actorder == "group":
         raise DispatchError("ValueError", f"config_groups.{name}: activation ordering by group is no longer supported")
-    group_format = group.get("format")
-    in_force = config_format if group_format is None else group_format
+    in_force = raw_format({"format": config_format}, group)
     inputs = group.get("input_activations")
     if not inputs and in_force in ACTIVATION_FORMATS and weights.type != "float":
         raise DispatchError(

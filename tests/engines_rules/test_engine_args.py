@@ -59,13 +59,13 @@ def theirs(raw: dict[str, Any]) -> tuple[Any, ...] | None:
     return (args.num_bits, args.type, args.symmetric, args.group_size, args.strategy, args.dynamic, actorder)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.fixed_dictionaries({}, optional=USUAL))
 def test_usual_arguments(raw: dict[str, Any]) -> None:
     assert ours(raw) == theirs(raw)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.fixed_dictionaries({}, optional=USUAL), st.fixed_dictionaries({}, optional=ODD))
 def test_odd_arguments(raw: dict[str, Any], odd: dict[str, Any]) -> None:
     assert ours({**raw, **dict(list(odd.items())[:1])}) == theirs({**raw, **dict(list(odd.items())[:1])})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from compressed_tensors.utils import match as oracle
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ctq.errors import UsageError
@@ -93,6 +93,7 @@ def test_classes_match_as_in_compressed_tensors(module: torch.nn.Module, pattern
 patterns = st.lists(st.sampled_from(PATTERNS), max_size=4, unique=True)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(NAMES), st.sampled_from(MODULES), patterns, patterns)
 def test_targets_and_ignores_decide_as_in_compressed_tensors(
     name: str, module: Any, targets: Sequence[str], ignore: Sequence[str]
@@ -156,6 +157,7 @@ sources = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(sources, st.text("abA.1\n", max_size=7))
 @example("(?:^a|b)*$", "aab")
 @example("a$", "a\n")
@@ -165,6 +167,7 @@ def test_the_automaton_agrees_with_re(source: str, name: str) -> None:
     assert Automaton(re._parser.parse(source)).match(name) == (re.match(source, name) is not None)
 
 
+@settings(deadline=None)
 @given(sources, st.text("abA.1\n", max_size=7))
 def test_bounded_matching_agrees_with_re(source: str, name: str) -> None:
     assert matches_name(name, f"re:{source}") == (re.match(source, name) is not None)

@@ -1,0 +1,106 @@
+"""The simple facts about a checkpoint's head that verdicts are made of, and the verdict itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Word = Literal["quantized", "dense", "fails", "garbage", "unknown"]
+
+_DENSE = ("BF16", "F16", "F32", "F64")
+
+
+class Stored(StrEnum):
+    """What the files hold as the head's weight."""
+
+    ABSENT = "absent"
+    DENSE = "dense"
+    INT8 = "int8"
+    PACKED = "packed"
+    FLOAT8 = "float8"
+    OTHER = "other"
+
+
+class HeadTensor(NamedTuple):
+    """One tensor of the head: dtype as safetensors spells it, and shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class Outcome(NamedTuple):
+    """What an engine makes of a head: a word, and one plain sentence that says why."""
+
+    verdict: Word
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The outcome in one release of one engine."""
+
+    engine: str
+    version: str
+    verdict: Word
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadFacts:
+    """What a checkpoint says and holds about its head.
+
+    ``architecture`` is that of the top level and ``inner_architecture`` that of the text model inside, or its ``model_type``;
+    ``quantization`` the ``quantization_config`` as it stands. ``name`` is the head's module name in the files (None when they hold
+    none) and ``tensors`` its tensors by their last name: ``weight``, ``weight_packed``, ``weight_scale``, ... ``tie_flags`` are
+    those of each config level that states one, by dotted path, ``""`` for the top level. Sizes are in rows and columns.
+    """
+
+    architecture: str | None
+    inner_architecture: str | None = None
+    quantization: Mapping[str, Any] | None = None
+    name: str | None = None
+    tensors: Mapping[str, HeadTensor] = field(default_factory=dict)
+    tie_flags: Mapping[str, bool] = field(default_factory=dict)
+    vocab_size: int | None = None
+    hidden_size: int | None = None
+
+    @property
+    def stored(self) -> Stored:
+        """The form of the head's weight in the files."""
+        if "weight_packed" in self.tensors:
+            return Stored.PACKED
+        weight = self.tensors.get("weight")
+        if weight is None:
+            return Stored.OTHER if self.tensors else Stored.ABSENT
+        if weight.dtype in _DENSE:
+            return Stored.DENSE
+        if weight.dtype == "I8":
+            return Stored.INT8
+        return Stored.FLOAT8 if weight.dtype.startswith("F8") else Stored.OTHER
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the head is stored dense, or not at all."""
+        return self.stored is Stored.ABSENT or (self.stored is Stored.DENSE and not self.quantized_parts)
+
+    @property
+    def quantized_parts(self) -> tuple[str, ...]:
+        """Names of the tensors that only a quantized layer has."""
+        return tuple(name for name in self.tensors if name not in ("weight", "bias"))
+
+    @property
+    def tied(self) -> bool | None:
+        """The tie flag as engines see it: the top level's, else that of a nested config, None when none says anything."""
+        return self.tie_flags.get("", next(iter(self.tie_flags.values()), None))
+
+    @property
+    def method(self) -> str | None:
+        """The quantization method that the config names; None for none, as engines read it."""
+        if self.quantization is None:
+            return None
+        name = self.quantization.get("quant_method")
+        return str(name).lower().replace("_", "-") if name else None
