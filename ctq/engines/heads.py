@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ctq.engines.rules import rules_for
@@ -202,5 +202,5 @@ def _match(support: HeadSupport, architecture: str, targets: Sequence[str], aske
 
 @lru_cache(maxsize=1)
 def _data() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(files("ctq.engines").joinpath("data/vllm_heads.json").read_text(encoding="utf-8"))
+    data: dict[str, Any] = json.loads(Path(__file__).with_name("data").joinpath("vllm_heads.json").read_bytes())
     return data

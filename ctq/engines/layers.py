@@ -2,74 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ctq.engines.rules import EngineRules
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LayerSpec:
     """A layer of a model; ``name_of_class`` is that of a subclass which differs in nothing else, such as ``GateLinear``."""
 
-    name_of_class: str = ""
+    # Plain classes: making eleven dataclasses takes longer than reading a checkpoint's headers.
+    def __init__(self, *, name_of_class: str = "") -> None:
+        self.name_of_class = name_of_class
 
     def class_name(self, rules: EngineRules) -> str:  # noqa: ARG002  # subclasses were renamed between releases
         """Return the class name that class targets are matched with."""
         return self.name_of_class or type(self).__name__
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LinearBase(LayerSpec):
     """Ancestor of every linear layer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicatedLinear(LinearBase):
     """A linear layer that every rank holds whole."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnParallelLinear(LinearBase):
     """A linear layer whose output is split over ranks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MergedColumnParallelLinear(ColumnParallelLinear):
     """Several such layers in one, as ``gate_up_proj``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class QKVParallelLinear(ColumnParallelLinear):
     """The projections of attention in one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RowParallelLinear(LinearBase):
     """A linear layer whose input is split over ranks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VocabParallelEmbedding(LayerSpec):
     """The input embedding, its rows split over ranks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ParallelLMHead(VocabParallelEmbedding):
     """The head: an embedding by ancestry, and no linear layer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Attention(LayerSpec):
     """Attention, which has no weights but may have scales for its cache."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FusedMoE(LayerSpec):
     """All experts of one layer; ``projections`` are the names of an expert's gate, up and down projection in the checkpoint."""
 
-    projections: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj")
+    def __init__(
+        self, *, name_of_class: str = "", projections: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj")
+    ) -> None:
+        super().__init__(name_of_class=name_of_class)
+        self.projections = projections
 
     def class_name(self, rules: EngineRules) -> str:
         """Return the class name that class targets are matched with; it changed with 0.24.0."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctq.engines import scheme_predicates as asks
@@ -147,7 +147,5 @@ def _choose(args: asks.SchemeArgs, *, blocked: bool) -> str:
 
 @lru_cache(maxsize=1)
 def _data() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(
-        files("ctq.engines").joinpath("data/sglang_heads.json").read_text(encoding="utf-8")
-    )
+    data: dict[str, Any] = json.loads(Path(__file__).with_name("data").joinpath("sglang_heads.json").read_bytes())
     return data
