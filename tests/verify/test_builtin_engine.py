@@ -237,7 +237,7 @@ def test_a_tied_flag_beside_a_quantized_head_loses_it_before_0_29(tmp_path: Path
     do.config(tie_word_embeddings=True)(folder)
     old = report_on(folder, "builtin==0.24.0")
     assert old.status is Status.FAIL
-    assert "drops the head's tensors, since tie_word_embeddings is true" in (old.error or "")
+    assert "the config ties the embeddings: vLLM drops the head's tensors" in (old.error or "")
     assert report_on(folder, "builtin==0.29.0").status is Status.PASS
 
 
@@ -252,6 +252,22 @@ def test_a_dense_checkpoint_has_a_dense_head(tmp_path: Path) -> None:
     folder = tiny_checkpoint(tmp_path / "m")
     assert report_on(folder).status is Status.PASS
     assert "no quantization config" in (report_on(folder, expected="quantized").error or "")
+
+
+def test_an_architecture_that_is_not_known_leaves_the_question_open(tmp_path: Path) -> None:
+    folder = tiny_quantized(tmp_path / "m")
+    do.config(architectures=["BrandNewForCausalLM"])(folder)
+    answer = ask(folder)
+    assert (answer.report.status, len(answer.runs)) == (Status.UNAVAILABLE, 1)
+    assert "BrandNewForCausalLM of vLLM 0.33.0 is not known well enough" in (answer.report.error or "")
+    do.drop("lm_head.weight_scale")(folder)
+    assert report_on(folder).status is Status.FAIL
+
+
+def test_a_head_that_the_model_class_reads_past_its_method_fails(tmp_path: Path) -> None:
+    folder = tiny_quantized(tmp_path / "m")
+    do.config(architectures=["InklingForCausalLM"])(folder)
+    assert "past the quantization" in (report_on(folder).error or "")
 
 
 def test_other_methods_are_left_to_others(tmp_path: Path) -> None:

@@ -141,7 +141,9 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     ],
     ids=["no index", "tensor not in the index", "tensor twice", "tensor not in its shard"],
 )
-def test_files_that_disagree_are_judged_as_inspection_judges_them(tmp_path: Path, change: Any, verdict: Verdict) -> None:
+def test_files_that_disagree_are_judged_as_inspection_judges_them(
+    tmp_path: Path, change: Any, verdict: Verdict
+) -> None:
     folder = tiny_quantized(tmp_path / "m")
     change(folder)
     assert run(folder).verdict is verdict
@@ -162,6 +164,11 @@ def test_the_check_in_one_line_and_as_json(tmp_path: Path) -> None:
         "pass: the head is quantized, as expected (dispatch of vLLM 0.33.0; logits: cosine 0.99"
     )
     assert good.summary["verdict"] == "pass"
+    do.config(architectures=["BrandNewForCausalLM"])(folder)
+    unknown = check(folder, head_quantized=True)
+    assert (unknown.exit_code, unknown.summary["verdict"]) == (ExitCode.GOOD, "inconclusive")
+    assert unknown.line.startswith("inconclusive: no answer from builtin 0.33.0")
+    do.config(architectures=["LlamaForCausalLM"])(folder)
     do.targets("Linear")(folder)
     bad = check(folder, head_quantized=True)
     assert bad.exit_code is ExitCode.NOT_GOOD

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch import DispatchConfig, Method
 from ctq.engines.fused import fused_mapping
-from ctq.engines.heads import HeadSupport, Reach, head_reach, head_support
+from ctq.engines.heads import Reach, head_reach
 from ctq.engines.layers import ParallelLMHead
 from ctq.engines.vllm_matching import should_ignore_layer
 
@@ -21,16 +21,14 @@ if TYPE_CHECKING:
 class HeadDispatch:
     """The head in one release: the name that it is looked up under, its method, and why.
 
-    ``args`` are those of the method's scheme; ``guessed`` says that the architecture is not known, so that the name in the files is
-    taken for the name in the engine; ``support`` is what is known of the architecture's model class.
+    ``args`` are those of the method's scheme. Where the architecture is not known, the name in the files is taken for the name in
+    the engine.
     """
 
     prefix: str
     method: Method | None
     args: SchemeArgs | None
     reason: str
-    guessed: bool = False
-    support: HeadSupport | None = None
 
     @property
     def scheme(self) -> str | None:
@@ -64,13 +62,12 @@ def dispatch_head(config: ModelConfig, quant: DispatchConfig | None, rules: Engi
         DispatchError: vLLM refuses the layer, or would refuse every layer.
 
     """
-    support = head_support(config.architecture, rules.asked)
     if quant is None:
-        return HeadDispatch(prefix=name, method=None, args=None, reason="no quantization config", support=support)
+        return HeadDispatch(prefix=name, method=None, args=None, reason="no quantization config")
     reach = head_reach(config.architecture, tuple(quant.schemes), inner=_inner(config), version=rules.asked)
     prefix = name if reach.prefix is None else reach.prefix.replace("<idx>", "0")
     if reach.status == "impossible":
-        return HeadDispatch(prefix=prefix, method=None, args=None, reason=reach.reason, support=support)
+        return HeadDispatch(prefix=prefix, method=None, args=None, reason=reach.reason)
     layer = ParallelLMHead()
     method = quant.get_quant_method(layer, prefix)
     found = quant.matched(layer, prefix) if method is not None and method.scheme is not None else None
@@ -79,8 +76,6 @@ def dispatch_head(config: ModelConfig, quant: DispatchConfig | None, rules: Engi
         method=method,
         args=found.args if found else None,
         reason=_reason(quant, method, prefix, reach),
-        guessed=reach.prefix is None,
-        support=support,
     )
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.heads import newest_vllm
 from ctq.engines.rules import rules_for
+from ctq.engines.verdict_vllm import vllm_outcome
+from ctq.inspect.engines import head_facts_for_engines
 from ctq.inspect.entries import State
 from ctq.recipe.quant_config import METHOD
 from ctq.verify.builtin.body import check_body
@@ -19,6 +21,7 @@ from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, una
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ctq.engines.head_facts import Outcome
     from ctq.engines.rules import EngineRules
     from ctq.verify.builtin.body import BodyFault
     from ctq.verify.engine_names import EngineName
@@ -54,15 +57,22 @@ def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
     head = dispatch_head(config, quant, rules, name=name)
     loading = plan_loading(subject.checkpoint, head, name=name, ranks=subject.request.tensor_parallel_size, rules=rules)
     report = _report(subject, rules, head, loading)
-    reasons = [*_unmet(subject, head), *loading.reasons, *(fault.message for fault in faults)]
+    known = vllm_outcome(head_facts_for_engines(subject.facts), rules.asked)
+    reasons = [*_unmet(subject, head, known), *loading.reasons]
+    if not reasons and known.verdict in ("fails", "garbage"):
+        reasons = [known.reason]
     report = replace(
         report,
         unexpected=(*report.unexpected, *(name for fault in faults for name in fault.unexpected)),
         never_loaded=(*report.never_loaded, *(name for fault in faults for name in fault.never_loaded)),
     )
-    if reasons or not head.quantized:
+    reasons += [fault.message for fault in faults]
+    if reasons:
         return EngineAnswer(report=_judged(report, reasons))
-    return _with_runs(subject, head, loading, report)
+    answer = _with_runs(subject, head, loading, report) if head.quantized else EngineAnswer(report=report)
+    if known.verdict == "unknown" and answer.report.status is Status.PASS:
+        return replace(answer, report=_undecided(answer.report, f"{known.reason}; --engine vllm asks the real one"))
+    return answer
 
 
 def _headless(subject: Subject, rules: EngineRules, faults: Sequence[BodyFault]) -> EngineReport:
@@ -96,11 +106,13 @@ _METHODS = {
 """vLLM's classes of the methods (CT/compressed_tensors.py)."""
 
 
-def _unmet(subject: Subject, head: HeadDispatch) -> Iterator[str]:
+def _unmet(subject: Subject, head: HeadDispatch, known: Outcome) -> Iterator[str]:
     if head.method is not None and head.method.kind == "embedding":
         yield f"{head.reason}, but as an embedding, which fails at the first logits"
     elif subject.expects_quantized and not head.quantized:
         yield f"the head is not quantized: {head.reason}"
+    elif subject.expects_quantized and known.verdict == "dense":
+        yield f"the head is not quantized: {known.reason}"
     elif head.quantized and not subject.expects_quantized:
         yield f"the head is quantized ({head.scheme}): {head.reason}"
 

@@ -58,9 +58,8 @@ def plan_loading(
         return HeadLoading(geometry=geometry, parameters=specs, placements=_NOTHING, reasons=())
     if _BIAS in tensors:  # the model class has a bias beside the weight, whatever the scheme
         specs = (*specs, ParameterSpec(name=_BIAS, dtype=geometry.dtype, shape=(geometry.rows_per_rank,)))
-    dropped = _dropped(checkpoint.config, tensors, head, rules)
-    placements = place(specs, {} if dropped else tensors, geometry, rules=rules)
-    reasons = (dropped,) if dropped else tuple(_reasons(placements, name, quantized=head.quantized))
+    placements = place(specs, tensors, geometry, rules=rules)
+    reasons = tuple(_reasons(placements, name, quantized=head.quantized))
     return HeadLoading(geometry=geometry, parameters=specs, placements=placements, reasons=reasons)
 
 
@@ -90,23 +89,6 @@ def _geometry(config: ModelConfig, tensors: Mapping[str, TensorInfo], ranks: int
     # OPT's head is narrower than its hidden states where a projection lies between.
     hidden = config.text_int("word_embed_proj_dim") or config.hidden_size or columns
     return HeadGeometry(vocabulary=config.vocab_size or rows, hidden=hidden, ranks=ranks, dtype=model_dtype(config))
-
-
-def _dropped(
-    config: ModelConfig, tensors: Mapping[str, TensorInfo], head: HeadDispatch, rules: EngineRules
-) -> str | None:
-    """Say why a tied head's own tensors are not loaded, or None.
-
-    Source: the model files' ``skip_prefixes`` up to 0.28; config/model.py 0.32.0:1242 from 0.29 on.
-    """
-    flags = list(config.tie_flags.values())
-    if not tensors or not flags or not flags[0] or not rules.skips_tied_head:
-        return None
-    ways = head.support.tie if head.support else "skip_prefixes"
-    if ways in ("ignored", "inner", ""):
-        return None
-    served = "the dense embedding is served" if "module_alias" in ways else "its parameters stay uninitialised"
-    return f"vLLM {rules.asked} drops the head's tensors, since tie_word_embeddings is true: {served}"
 
 
 def _reasons(found: Placements, name: str, *, quantized: bool) -> Iterator[str]:
