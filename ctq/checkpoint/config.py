@@ -119,7 +119,7 @@ def parse_config(raw: bytes, *, file: str = CONFIG_NAME) -> ModelConfig:
 
     """
     try:
-        data = json.loads(raw)
+        data = json.loads(raw.decode("utf-8"))  # as text: a byte order mark is refused, as every loader does
         refuse_surrogates(data, raw)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: not JSON ({error})") from error

@@ -198,6 +198,8 @@ def _extra_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
         return None
     if "weight" in parts and "weight_packed" in parts:
         return Diagnosis(Defect.EXTRA_PART, "both weight and weight_packed")
+    if "weight_g_idx" in parts:  # vLLM 0.32.0 compressed_tensors_wNa16.py makes no such parameter
+        return Diagnosis(Defect.EXTRA_PART, "weight_g_idx, an order of columns that engines no longer read")
     if args.symmetric and "weight_zero_point" in parts:
         return Diagnosis(Defect.EXTRA_PART, "weight_zero_point, but declared symmetric")
     activations = entry.group.activations if entry.group is not None else None

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 METHOD = "compressed-tensors"
+_OTHER_SPELLING = "compressed_tensors"
+"""What vLLM takes for the method too (transformers_utils/model_arch_config_convertor.py 0.32.0:298)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +65,9 @@ def parse_quantization(raw: Mapping[str, Any]) -> QuantConfig:
     if groups is not None and not isinstance(groups, dict):
         defects.append("config_groups is not an object")
     parsed = [_group(name, group, defects) for name, group in groups.items()] if isinstance(groups, dict) else []
+    method = _text(raw, "quant_method", defects)
     return QuantConfig(
-        method=_text(raw, "quant_method", defects),
+        method=METHOD if method == _OTHER_SPELLING else method,
         format=_text(raw, "format", defects),
         status=_text(raw, "quantization_status", defects),
         groups=tuple(group for group in parsed if group),
@@ -96,8 +99,8 @@ def _args(group: Mapping[str, Any], key: str, where: str, defects: list[str]) ->
     if not isinstance(value, dict):
         defects.append(f"{where}{key} is not an object")
         return None
-    bits, size = value.get("num_bits", 8), value.get("group_size")
-    if type(bits) is not int or not (size is None or type(size) is int):
+    bits, size = _integer(value.get("num_bits", 8)), value.get("group_size")
+    if bits is None or not (size is None or type(size) is int):
         defects.append(f"{where}{key} has a num_bits or group_size that is not an integer")
         return None
     group_size = size if size is not None and size > 0 else None
@@ -111,6 +114,15 @@ def _args(group: Mapping[str, Any], key: str, where: str, defects: list[str]) ->
         symmetric=value.get("symmetric", True) is not False,
         dynamic=bool(value.get("dynamic", False)),
     )
+
+
+def _integer(value: object) -> int | None:
+    """Read a number as compressed-tensors' models do, which take `"8"` and 8.0 for 8."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
 
 
 def _names(data: Mapping[str, Any], key: str, where: str, defects: list[str]) -> tuple[str, ...]:

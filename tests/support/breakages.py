@@ -80,6 +80,8 @@ CONFIG_BREAKAGES: Final = (
     Breakage(
         "CFG005", do.config(quantization_config={"quant_method": "compressed-tensors", "config_groups": {}}), GPTQ
     ),
+    Breakage("CFG005", do.says(quant_method="gptq")),
+    Breakage("CFG005", do.says(quant_method="bitsandbytes"), PACKED),
     Breakage("CFG006", do.groups(format=None), {"kind": "mixed"}),
     Breakage("CFG007", do.groups(input_activations=None)),
     Breakage("CFG008", do.regroup(64, strategy="group")),
@@ -89,6 +91,10 @@ CONFIG_BREAKAGES: Final = (
     Breakage("CFG012", do.weights(actorder="group"), PACKED),
     Breakage("CFG013", do.says(sparsity_config={"format": "sparse-24-bitmask", "targets": ["Linear"]})),
     Breakage("CFG014", do.add_group("group_9", targets=["Conv1d"], weights=None)),
+    Breakage("CFG014", do.says(ignore=None)),
+    Breakage(
+        "CFG014", do.says(kv_cache_scheme={"num_bits": 8, "type": "int", "strategy": "tensor", "symmetric": True})
+    ),
     Breakage("CFG015", do.steps(do.dense(QUERY, 128), do.ignore(QUERY))),
     Breakage(
         "CFG016",
@@ -120,8 +126,11 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN009", do.format_everywhere("dense"), {"kind": "fp8"}),
     Breakage("TEN010", do.put(f"{UP}.weight", do.codes("U8", *FUSED))),
     Breakage("TEN010", do.put(SCALE, do.codes("I32", 256, 1))),
+    Breakage("TEN010", do.put(f"{UP}.weight", do.codes("I64", *FUSED))),
+    Breakage("TEN010", do.put("lm_head.weight", do.codes("I32", 320, 128))),
     Breakage("TEN010", do.steps(do.weights(type="float"), do.activations(type="float"))),
     Breakage("TEN011", do.put(SCALE, do.floats(128, 1))),
+    Breakage("TEN011", do.put(SCALE, do.floats(256))),
     Breakage("TEN011", do.put(SCALE, do.floats(256, 2))),
     Breakage("TEN011", do.put("lm_head.weight_scale", do.floats(256, 1))),
     Breakage("TEN011", do.put(f"{UP}.weight_packed", do.codes("I32", 256, 24)), {"kind": "w8a16-g32"}),
@@ -131,6 +140,7 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN014", do.drop("lm_head.weight_shape"), PACKED),
     Breakage("TEN015", do.put(f"{UP}.weight_zero_point", do.codes("I8", 256, 1))),
     Breakage("TEN015", do.put(f"{UP}.input_scale", do.floats(1))),
+    Breakage("TEN015", do.put(f"{UP}.weight_g_idx", do.codes("I32", 128)), PACKED),
     Breakage("TEN015", do.put(f"{UP}.weight", do.floats(*FUSED)), PACKED),
     Breakage("TEN016", do.int8("model.embed_tokens", 320)),
     Breakage("TEN017", do.int8("model.layers.1.mlp.gate", 4)),
@@ -150,6 +160,7 @@ FILE_BREAKAGES: Final = (
     Breakage("FIL001", do.header(lambda header: header["model.embed_tokens.weight"].update(dtype="F7"))),
     Breakage("FIL002", do.remove("config.json"), DENSE_HEAD),
     Breakage("FIL003", do.write("config.json", b"<<<<<<< HEAD")),
+    Breakage("FIL003", do.write("config.json", b"\xef\xbb\xbf{}")),
     Breakage("FIL004", do.write(INDEX, b"{")),
     Breakage("FIL004", do.index(lambda index: index["weight_map"].update({"lm_head.weight": "../m.safetensors"}))),
     Breakage("FIL005", do.remove(INDEX)),

@@ -109,12 +109,13 @@ def truth_of(seen: Observation, baseline: Observation | None = None) -> tuple[Tr
     wrong = _wrong(seen, baseline)
     if wrong:
         return Truth.GARBAGE, wrong
-    return (Truth.QUANTIZED if seen.quantized else Truth.DENSE), f"{seen.head or 'no head'}: {seen.method}"
+    dropped = [name for name in seen.unused if name.endswith(QUANTIZED_PARTS)]
+    what = f", and leaves {dropped[0]} unread" if dropped else ""
+    return (Truth.QUANTIZED if seen.quantized else Truth.DENSE), f"{seen.head or 'no head'}: {seen.method}{what}"
 
 
 def _wrong(seen: Observation, baseline: Observation | None) -> str:
     never, partly = _beyond(seen.never, baseline and baseline.never), _beyond(seen.partly, baseline and baseline.partly)
-    unused = [name for name in _beyond(seen.unused, baseline and baseline.unused) if _is_quantized_part(name)]
     if never:
         return f"never loaded: {', '.join(never[:3])}"
     if partly:
@@ -123,14 +124,8 @@ def _wrong(seen: Observation, baseline: Observation | None) -> str:
         return f"converted: {', '.join(seen.converted[:3])}"
     if seen.float_codes:
         return "the codes of the head are the embedding's floats"
-    if unused:
-        return f"quantized tensors that nothing reads: {', '.join(unused[:3])}"
     return ""
 
 
 def _beyond(names: Sequence[str], known: Sequence[str] | None) -> list[str]:
     return [name for name in names if name not in (known or ())]
-
-
-def _is_quantized_part(name: str) -> bool:
-    return name.rpartition(".")[2] in QUANTIZED_PARTS

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import QUANTIZATION_KEYS
 from ctq.findings import Severity
-from ctq.inspect.forms import COMPRESSED, FOREIGN
+from ctq.inspect.forms import COMPRESSED, FOREIGN, Form
 from ctq.inspect.rules.quant_schema import schema_defects
 from ctq.inspect.rules.rule import Hit, listing
 
@@ -144,10 +144,11 @@ def invalid_pattern(facts: Facts) -> Iterator[Hit]:
 
 
 def method_contradicts_tensors(facts: Facts) -> Iterator[Hit]:
-    """Report a config of compressed-tensors over tensors of another method.
+    """Report a config of one method over the tensors of another.
 
     ## What it checks
-    `quant_method` is compressed-tensors, and the tensors have the names of GPTQ, AWQ, bitsandbytes or another method.
+    `quant_method` is compressed-tensors, and the tensors have the names of GPTQ, AWQ, bitsandbytes or another method; or it is one
+    of those, and the tensors are int8 weights with scales or packed ones as compressed-tensors has them.
 
     ## Why it hurts
     No engine finds the tensors that the config promises.
@@ -161,13 +162,22 @@ def method_contradicts_tensors(facts: Facts) -> Iterator[Hit]:
     ## References
     transformers `quantizers/auto.py`.
     """
-    foreign = [entry for entry in facts.entries if entry.stored.form in FOREIGN]
-    if facts.is_compressed_tensors and foreign:
+    if facts.quant is None or facts.quant.method is None:
+        return
+    is_ours = facts.is_compressed_tensors
+    strange = FOREIGN if is_ours else _OURS_ALONE if facts.quant.method in _OTHER_METHODS else frozenset()
+    found = [entry for entry in facts.entries if entry.stored.form in strange]
+    if found:
         yield Hit(
             where=_CONFIG + ".quant_method",
-            message=f"quant_method is compressed-tensors, but {listing(foreign)} has the tensors of {foreign[0].stored.form}",
+            message=f"quant_method is {facts.quant.method}, but {listing(found)} has the tensors of {found[0].stored.form}",
             hint="restore the quantization_config of the tool that wrote the tensors",
         )
+
+
+_OURS_ALONE = frozenset({Form.INT, Form.PACKED})
+_OTHER_METHODS = frozenset({"gptq", "awq", "bitsandbytes", "fp8", "mxfp4", "fbgemm_fp8", "hqq", "eetq", "aqlm"})
+"""Methods that write no `weight_scale` beside int8 weights and no `weight_packed`."""
 
 
 def status_not_compressed(facts: Facts) -> Iterator[Hit]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.dispatch import DispatchConfig
 from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.layers import Attention, LinearBase
 from ctq.engines.rules import rules_for
 from ctq.engines.scheme_choice import Question, choose_scheme
 from ctq.engines.target_schemes import read_target_schemes
@@ -121,24 +123,26 @@ def refused_config(facts: Facts) -> Iterator[Hit]:
     """Report a config that vLLM refuses to read, for a reason that no other rule names.
 
     ## What it checks
-    The newest known vLLM's reading of `config_groups`.
+    The newest known vLLM's reading of `config_groups`, `ignore` and `kv_cache_scheme`.
 
     ## Why it hurts
     vLLM stops before it builds the model.
 
     ## Example
-    `"ignore": null`, or a group without `weights`.
+    `"ignore": null`, a group without `weights`, or a `kv_cache_scheme` of integers.
 
     ## How to mend
     Correct what the message names.
 
     ## References
-    vLLM 0.32.0 `compressed_tensors.py` (`from_config`).
+    vLLM 0.32.0 `compressed_tensors.py` (`from_config`, `validate_kv_cache_scheme`).
     """
     if facts.quant is None or not facts.is_compressed_tensors:
         return
     try:
-        read_target_schemes(facts.quant.raw, rules_for())
+        config = DispatchConfig.from_quantization_config(facts.quant.raw, rules_for())
+        config.get_quant_method(Attention(), "attn")
+        config.matched(LinearBase(), "linear")  # any layer finds an `ignore` that is null
     except DispatchError as error:
         yield Hit(
             where=_CONFIG,
