@@ -254,6 +254,13 @@ def test_a_dense_checkpoint_has_a_dense_head(tmp_path: Path) -> None:
     assert "no quantization config" in (report_on(folder, expected="quantized").error or "")
 
 
+@pytest.mark.parametrize(("kind", "noted"), [("w8a16", False), ("w8a8", False), ("w8a16-asym", True)])
+def test_a_head_that_few_kernels_take_is_noted(tmp_path: Path, kind: str, noted: bool) -> None:
+    answer = ask(tiny_quantized(tmp_path / "m", kind=kind))
+    assert answer.report.status is Status.PASS
+    assert [item.code for item in answer.findings] == ["VER015"] * noted
+
+
 def test_an_architecture_that_is_not_known_leaves_the_question_open(tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path / "m")
     do.config(architectures=["BrandNewForCausalLM"])(folder)

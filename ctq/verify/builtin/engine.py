@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.hardware import Layer, hardware_notes, kernels_for
 from ctq.engines.heads import newest_vllm
 from ctq.engines.rules import rules_for
 from ctq.engines.verdict_vllm import vllm_outcome
@@ -16,6 +17,7 @@ from ctq.verify.builtin.body import check_body
 from ctq.verify.builtin.dispatch_head import HeadDispatch, dispatch_config, dispatch_head
 from ctq.verify.builtin.head_loading import HeadLoading, plan_loading
 from ctq.verify.builtin.limits import wrong_logits
+from ctq.verify.codes import ENGINE_NOTE
 from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
 
 if TYPE_CHECKING:
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
 
     from ctq.engines.head_facts import Outcome
     from ctq.engines.rules import EngineRules
+    from ctq.findings import Finding
     from ctq.verify.builtin.body import BodyFault
     from ctq.verify.engine_names import EngineName
     from ctq.verify.subject import Subject
 
 NAME = "builtin"
+_EVERYWHERE = "Marlin"
+"""The weight-only kernel that every CUDA build has, for every GPU from 7.5 on."""
 
 
 def ask_builtin(engine: EngineName, subject: Subject) -> EngineAnswer:
@@ -70,6 +75,7 @@ def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
     if reasons:
         return EngineAnswer(report=_judged(report, reasons))
     answer = _with_runs(subject, head, loading, report) if head.quantized else EngineAnswer(report=report)
+    answer = replace(answer, findings=tuple(_kernel_notes(name, head, loading)))
     if known.verdict == "unknown" and answer.report.status is Status.PASS:
         return replace(answer, report=_undecided(answer.report, f"{known.reason}; --engine vllm asks the real one"))
     return answer
@@ -165,6 +171,21 @@ def _too_old(subject: Subject, version: str | None, capability: int | None) -> s
 
 def _wrong(runs: Sequence[LogitsRun], head: HeadDispatch, subject: Subject) -> list[str]:
     return [why for run in runs for why in wrong_logits(run, head.scheme, subject.request.limits)]
+
+
+def _kernel_notes(name: str, head: HeadDispatch, loading: HeadLoading) -> Iterator[Finding]:
+    """Say where few of the engine's kernels take a weight-only head: which GPU will serve it is not known here."""
+    if head.scheme != "WNA16" or head.args is None:
+        return
+    size = head.args.weights.group_size
+    layer = Layer(
+        group_size=size if size and size > 0 else None,
+        symmetric=head.args.weights.symmetric,
+        columns=loading.geometry.hidden,
+        rows_per_rank=loading.geometry.rows_per_rank,
+    )
+    if not any(kernel.name == _EVERYWHERE for kernel in kernels_for(head.scheme, layer)):
+        yield ENGINE_NOTE.at(name, hardware_notes(head.scheme, layer)[-1])
 
 
 def _undecided(report: EngineReport, why: str) -> EngineReport:
