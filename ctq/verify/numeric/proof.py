@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from ctq.inspect.facts import Facts
     from ctq.verify.request import Limits
 
+_JOB = "comparing with the reference"
 _WORST_MODULES = 3
 """Modules too far from their original whose rows are looked at one by one."""
 
@@ -74,18 +74,13 @@ def prove_weights(
     began = time.monotonic()
     pairs = pair_tensors(facts, reference)
     own, findings = _own(facts, reference)
-    with ExitStack() as stack:
-        files = _Files(stack.enter_context(TensorBytes(facts.checkpoint)), stack.enter_context(TensorBytes(reference)))
+    with TensorBytes(facts.checkpoint) as result, TensorBytes(reference) as original:
+        files = _Files(result, original)
         pieces = [*(_own_pieces(own, files) if own else _pieces(pairs, files)), *_dense_pieces(pairs, files)]
-        total = sum(piece.nbytes for piece in pieces)
-        on_event(events.Started("comparing with the reference", total))
-        found = _Found()
-        for item in run_pieces(pieces, workers=workers, on_event=on_event):
-            found.add(item)
+        found = _run(pieces, workers=workers, on_event=on_event)
         found.differences += _strays(pairs, own)
         found.modules |= _actual(pairs, found, files) if own else {}
         rows = _rows(pairs, found, files, limits)
-        on_event(events.Finished("comparing with the reference"))
     report = WeightsReport(
         reference=reference.label,
         modules=dict(found.modules),
@@ -98,10 +93,19 @@ def prove_weights(
         unreadable=pairs.unreadable,
         calibrated=pairs.calibrated,
         converted=tuple(pair.tensor.name for pair in pairs.dense if not same_form(pair) and is_rounded(pair)),
-        nbytes=total,
+        nbytes=sum(piece.nbytes for piece in pieces),
         seconds=time.monotonic() - began,
     )
     return judge_weights(report, pairs, limits, findings)
+
+
+def _run(pieces: list[Piece[Recomputed | Difference | None]], *, workers: int, on_event: events.OnEvent) -> _Found:
+    on_event(events.Started(_JOB, sum(piece.nbytes for piece in pieces)))
+    found = _Found()
+    for item in run_pieces(pieces, workers=workers, on_event=on_event):
+        found.add(item)
+    on_event(events.Finished(_JOB))
+    return found
 
 
 def _own(facts: Facts, reference: Checkpoint) -> tuple[OwnPlan | None, tuple[Finding, ...]]:
