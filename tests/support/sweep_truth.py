@@ -51,6 +51,7 @@ class Observation:
     never: tuple[str, ...] = ()
     partly: tuple[str, ...] = ()
     converted: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     seconds: float = 0.0
     stand_ins: dict[str, int] = field(default_factory=dict)
@@ -81,6 +82,7 @@ def observe(result: VllmResult) -> Observation:
         never=tuple(parameter.name for parameter in result.never_loaded),
         partly=tuple(parameter.name for parameter in result.partly_loaded),
         converted=tuple(f"{item.name} ({item.source} into {item.target})" for item in result.converted),
+        cut=tuple(item.name for item in result.partly_read),
         unused=result.unused,
         seconds=round(result.seconds, 3),
         stand_ins=dict(result.stand_ins),
@@ -122,6 +124,9 @@ def _wrong(seen: Observation, baseline: Observation | None) -> str:
         return f"partly loaded: {', '.join(partly[:3])}"
     if seen.converted:
         return f"converted: {', '.join(seen.converted[:3])}"
+    cut = _beyond(seen.cut, baseline and baseline.cut)
+    if cut:
+        return f"read in part: {', '.join(cut[:3])}"
     if seen.float_codes:
         return "the codes of the head are the embedding's floats"
     return ""

@@ -72,6 +72,15 @@ class Conversion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartlyRead:
+    """A tensor of the files of which the engine took a part and left the rest, as if it had been of the right size."""
+
+    name: str
+    elements: int
+    read: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """How modules of one class were treated; ``modules`` counts them."""
 
@@ -137,6 +146,7 @@ class VllmResult:
     never_loaded: tuple[Parameter, ...] = ()
     partly_loaded: tuple[Parameter, ...] = ()
     converted: tuple[Conversion, ...] = ()
+    partly_read: tuple[PartlyRead, ...] = ()
     unused: tuple[str, ...] = ()
     unused_count: int = 0
     head_run: HeadRun | None = None
@@ -185,6 +195,7 @@ def read_result(answer: Json, engine: Engine) -> VllmResult:
         never_loaded=tuple(_parameter(value) for value in answer.get("never_loaded", ())),
         partly_loaded=tuple(_parameter(value) for value in answer.get("partly_loaded", ())),
         converted=tuple(_conversion(value) for value in answer.get("converted", ())),
+        partly_read=tuple(PartlyRead(**value) for value in answer.get("partly_read", ())),
         unused=tuple(answer.get("unused", ())),
         head_run=HeadRun(**run) if run else None,
         head_error=_refusal(failed) if failed else None,

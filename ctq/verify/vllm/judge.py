@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 NAMED = 3  # names quoted in one reason
+_FLOATS = ("bfloat16", "float16", "float32")
 HEAD_LIMITS = {"cosine": (0.99, 1.0), "slope": (0.98, 1.02), "relative_error": (0.0, 0.10)}
 """What a right head keeps to: W8A8 adds about 1 % by quantizing activations, weight-only less."""
 
@@ -51,6 +52,8 @@ def judge(facts: VllmResult, *, expect_head_quantized: bool | None, baseline: Vl
     reasons = (
         *_missing(facts, excused=_unloaded(baseline)),
         *_converted(facts),
+        *_cut(facts, excused=_cut_in(baseline)),
+        *_float_codes(facts),
         *_head(facts, expect_head_quantized),
         *_head_run(facts),
     )
@@ -107,6 +110,26 @@ def _converted(facts: VllmResult) -> Iterator[str]:
     if facts.converted:
         parts = [f"{item.name} ({item.source} into {item.target})" for item in facts.converted]
         yield f"converted without a word, so the numbers lose their meaning: {_names(parts)}"
+
+
+def _cut(facts: VllmResult, *, excused: frozenset[str]) -> Iterator[str]:
+    cut = [item for item in facts.partly_read if item.name not in excused]
+    if cut:
+        parts = [f"{item.name} ({item.read} of {item.elements} elements)" for item in cut]
+        yield f"larger than the engine's parameters, which take a part without a word: {_names(parts)}"
+
+
+def _float_codes(facts: VllmResult) -> Iterator[str]:
+    """Name quantized heads that share the embedding's weight: tied after their own parameters were made."""
+    for head in facts.heads:
+        dtypes = {parameter.name.rpartition(".")[2]: parameter.dtype for parameter in head.parameters}
+        if head.quantized and "weight_scale" in dtypes and dtypes.get("weight") in _FLOATS:
+            shared = f", shared with {head.tied_to}" if head.tied_to else ""
+            yield f"the codes of {head.name} are {dtypes['weight']}{shared}"
+
+
+def _cut_in(baseline: VllmResult | None) -> frozenset[str]:
+    return frozenset(item.name for item in baseline.partly_read) if baseline is not None else frozenset()
 
 
 def _head(facts: VllmResult, expect_quantized: bool | None) -> Iterator[str]:  # noqa: FBT001 - three-valued

@@ -6,7 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from ctq.verify.vllm.facts import Conversion, Engine, Head, HeadRun, Outcome, Parameter, Refusal, VllmResult
+from ctq.verify.vllm.facts import (
+    Conversion,
+    Engine,
+    Head,
+    HeadRun,
+    Outcome,
+    Parameter,
+    PartlyRead,
+    Refusal,
+    VllmResult,
+)
 from ctq.verify.vllm.judge import Status, judge, main_head
 
 ENGINE = Engine(version="0.32.0", torch="2.13.0", device="cpu", device_name="cpu", import_seconds=9.0)
@@ -134,6 +144,21 @@ def test_what_is_refused_dense_as_well_cannot_be_judged() -> None:
     other = replace(refused, error=replace(error, place="models/utils.py:448 _load_module"))
     assert judge(refused, expect_head_quantized=True, baseline=other).status is Status.FAIL
     assert judge(refused, expect_head_quantized=True, baseline=HEALTHY).status is Status.FAIL
+
+
+def test_a_tensor_that_is_cut_to_size_fails_unless_the_dense_original_is_cut_too() -> None:
+    cut = PartlyRead(name="model.layers.0.mlp.down_proj.weight_scale", elements=256, read=128)
+    facts = replace(HEALTHY, partly_read=(cut,))
+    assert "down_proj.weight_scale (128 of 256 elements)" in judge(facts, expect_head_quantized=True).reasons[0]
+    assert judge(facts, expect_head_quantized=True, baseline=facts).status is Status.PASS
+
+
+@pytest.mark.parametrize(("dtype", "status"), [("bfloat16", Status.FAIL), ("int8", Status.PASS)])
+def test_a_quantized_head_on_the_weight_of_the_embedding_fails(dtype: str, status: Status) -> None:
+    weight = Parameter(name="weight", dtype=dtype, shape=(320, 128), elements=40960, loaded=40960)
+    head = replace(QUANTIZED, parameters=(weight, replace(SCALE, loaded=320)), tied_to="model.embed_tokens.weight")
+    judgement = judge(replace(HEALTHY, heads=(head,)), expect_head_quantized=True)
+    assert judgement.status is status, judgement
 
 
 def test_stand_ins_and_unused_tensors_are_noted() -> None:

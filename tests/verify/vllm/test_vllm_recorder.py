@@ -40,6 +40,22 @@ def test_a_missing_part_of_a_fused_parameter_shows() -> None:
     assert recorder.origins[storage_key(qkv)].names == {"q", "v"}
 
 
+def test_what_a_loader_leaves_of_a_tensor_shows() -> None:
+    target, wide, whole, recorder = meta(4, 8), meta(4, 16), meta(4, 8), Recorder()
+    recorder.adopt("wide", wide)
+    recorder.adopt("whole", whole)
+    with recorder:
+        target.copy_(wide.narrow(1, 0, 8))
+        target.copy_(whole[:2].float().new_empty(4, 8))
+        for row in range(4):
+            target[row].copy_(whole[row])
+    read = {
+        name: covered(recorder.reads.get(storage_key(tensor), ()), start=0, end=tensor.numel())
+        for name, tensor in (("wide", wide), ("whole", whole))
+    }
+    assert read == {"wide": 32, "whole": 32}
+
+
 def test_a_part_that_is_written_twice_counts_once() -> None:
     target, source, recorder = meta(4, 8), meta(2, 8), Recorder()
     with recorder:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .recorder import Write
+    from .recorder import Region, Write
 
 Interval = tuple[int, int]
 
@@ -37,9 +37,9 @@ def union(regions: Iterable[Interval]) -> int:
     return total
 
 
-def covered(writes: Iterable[Write], *, start: int, end: int) -> int:
-    """Count the elements of ``[start, end)`` of a storage that any of the writes reached."""
-    regions = {(write.offset, write.shape, write.stride) for write in writes}
+def covered(parts: Iterable[Write | Region], *, start: int, end: int) -> int:
+    """Count the elements of ``[start, end)`` of a storage that any of the parts reaches."""
+    regions = {(part.offset, part.shape, part.stride) for part in parts}
     if any(shape and offset == start and _is_whole(shape, stride, end - start) for offset, shape, stride in regions):
         return end - start
     pieces = (piece for region in regions for piece in intervals(*region))

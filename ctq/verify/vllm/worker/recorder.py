@@ -25,6 +25,15 @@ def storage_key(tensor: torch.Tensor) -> int:
 
 
 @dataclass(frozen=True)
+class Region:
+    """Elements of a storage: an offset and a strided box."""
+
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Write:
     """One write into a storage: a region in elements of its dtype, and the tensors of the files it came from."""
 
@@ -54,6 +63,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's o
         super().__init__()  # type: ignore[no-untyped-call]
         self.origins: dict[int, Origin] = {}
         self.writes: dict[int, list[Write]] = {}
+        self.reads: dict[int, set[Region]] = {}
 
     def adopt(self, name: str, tensor: torch.Tensor) -> None:
         """Announce a tensor of the files under its name."""
@@ -70,9 +80,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's o
         origin = self.origin_of(sources, moved=moved)
         for tensor in written:
             self.note_write(func._schema.name, tensor, sources, origin)
+        self.note_reads(sources, result)
         for tensor in tensors_in(result):
             self.note_result(tensor, inputs, moved=moved)
         return result
+
+    def note_reads(self, sources: list[torch.Tensor], result: Any) -> None:
+        """Remember which elements of what came from the files an operation used; a view of them uses none yet."""
+        made = {storage_key(tensor) for tensor in tensors_in(result)}
+        for tensor in sources:
+            key = storage_key(tensor)
+            if key in self.origins and key not in made:
+                region = Region(int(tensor.storage_offset()), tuple(tensor.shape), tuple(tensor.stride()))
+                self.reads.setdefault(key, set()).add(region)
 
     def origin_of(self, sources: list[torch.Tensor], *, moved: bool) -> tuple[frozenset[str], bool]:
         """Join the names behind several tensors."""
