@@ -2,7 +2,6 @@
 
     CtqError                    exit code 3: could not do it, or could not decide
     ├── UsageError              exit code 2: an option or a pattern that makes no sense here
-    ├── NotGoodError            exit code 1: checked, and not good (the head asked for and impossible)
     ├── CheckpointError         a checkpoint that cannot be read as one
     │   └── HeaderError         a safetensors file whose header does not hold, with the cause
     ├── RecipeError             exit code 2: a recipe that does not validate
@@ -49,12 +48,6 @@ class UsageError(CtqError):
     """An option, or a combination of options, that makes no sense for this input."""
 
     exit_code = ExitCode.USAGE
-
-
-class NotGoodError(CtqError):
-    """The question was answered, and the answer is no."""
-
-    exit_code = ExitCode.NOT_GOOD
 
 
 class CheckpointError(CtqError):

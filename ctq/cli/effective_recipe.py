@@ -51,7 +51,11 @@ def _body(recipe: Recipe, options: Mapping[str, Any]) -> tuple[BodyGroup, ...]:
     if options["targets"]:
         scheme = named or (recipe.body[0].scheme if recipe.body else recipe.head_scheme)
         return (BodyGroup(targets=options["targets"], scheme=scheme),)
-    return default_body(named) if named else recipe.body
+    if named is None:
+        return recipe.body
+    if len(recipe.body) > 1:
+        raise UsageError("--scheme over a recipe with several groups", hint="change the recipe, or give --target too")
+    return tuple(replace(group, scheme=named) for group in recipe.body) or default_body(named)
 
 
 def _vary(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:

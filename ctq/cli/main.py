@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
-from typing import TYPE_CHECKING, Any
+import traceback
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
 from ctq import __version__
+from ctq.cli.patient_stream import PatientStream
 from ctq.errors import CtqError, ExitCode, PlanError
 
 if TYPE_CHECKING:
@@ -58,8 +59,14 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code."""
-    sys.exit(run(arguments))
+    """Run the command line and exit with its code; a reader that goes away (`| head`) changes nothing about it."""
+    sys.stdout = cast("TextIO", PatientStream(sys.stdout))
+    code = run(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = _fail(f"output: {error.strerror}", ExitCode.FAILED)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -77,10 +84,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.USAGE
     except CtqError as error:
         return _refuse(error)
-    except BrokenPipeError:
-        # The reader of our output went away (`ctq inspect ... | head`): not our failure, and nothing more to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.GOOD
+    except OSError as error:
+        return _fail(f"{error.filename or 'output'}: {error.strerror or error}", ExitCode.FAILED)
+    except Exception:  # noqa: BLE001  # the process boundary
+        # A mistake of ours: the traceback stays, and scripts do not take it for "checked, and not good" (Python's own 1).
+        traceback.print_exc()
+        return ExitCode.FAILED
     return result if isinstance(result, int) else ExitCode.GOOD
 
 

@@ -16,14 +16,15 @@ def copy_range(source: int, target: int, *, source_offset: int, target_offset: i
     filesystems cannot (or it copies nothing, as some network filesystems do), plain reads and writes finish the job.
 
     Raises:
-        OSError: reading or writing fails, or the source ends early (EIO).
+        OSError: reading or writing fails.
+        EOFError: the source ends early.
 
     """
     done = _in_kernel(source, target, source_offset, target_offset, nbytes)
     while done < nbytes:
         data = os.pread(source, min(_CHUNK, nbytes - done), source_offset + done)
         if not data:
-            raise OSError(errno.EIO, "the source ended early: it changed while it was read")
+            raise EOFError
         write_fully(target, data, target_offset + done)
         done += len(data)
 
@@ -57,13 +58,14 @@ def read_into(source: int, buffer: memoryview, offset: int) -> None:
     """Fill ``buffer`` from ``offset`` on.
 
     Raises:
-        OSError: reading fails, or the file ends early (EIO).
+        OSError: reading fails.
+        EOFError: the file ends early.
 
     """
     view = buffer
     while view:
         count = os.preadv(source, [view], offset)
         if count == 0:
-            raise OSError(errno.EIO, "the source ended early: it changed while it was read")
+            raise EOFError
         offset += count
         view = view[count:]

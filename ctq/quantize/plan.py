@@ -77,6 +77,7 @@ def build_plan(
         raise PlanError(problems)
     quantization = compose(decisions, recipe, head.targets)
     outputs = _outputs(source, decisions)
+    _refuse_collisions(source, outputs)
     files, index = _files(outputs, source, max_shard_size)
     config = written_config(source.config, quantization, untie=decisions.head_scheme is not None)
     strays = tuple(fault.message for fault in source.faults if fault.kind in HARMLESS)
@@ -102,10 +103,14 @@ def _refuse_quantized(source: Checkpoint) -> None:
             f"{source.label}: already quantized ({method}, format {raw.get('format', 'unstated')})",
             hint="give the dense original; `ctq inspect` shows what this one holds",
         )
-    integers = [name for name, tensor in source.tensors.items() if tensor.dtype == "I8" and name.endswith(".weight")]
+    integers = [
+        name
+        for name, tensor in source.tensors.items()
+        if tensor.dtype.startswith(("I8", "F8_")) and name.endswith(".weight")
+    ]
     if integers:
         raise CheckpointError(
-            f"{source.label}: holds int8 weights ({integers[0]}) but no quantization_config",
+            f"{source.label}: holds 8-bit weights ({integers[0]}) but no quantization_config",
             hint="give the dense original",
         )
 
@@ -159,6 +164,19 @@ def _files(
     weight_map = {spec.name: name for name, tensors in specs.items() for spec in tensors}
     total = sum(output.nbytes for output in outputs)
     return files, {INDEX_NAME: index_json(weight_map, total)}
+
+
+def _refuse_collisions(source: Checkpoint, outputs: list[_Output]) -> None:
+    """Refuse a source that already holds a tensor under the name of one that quantizing writes (a stray ``weight_scale``)."""
+    seen: set[str] = set()
+    for output in outputs:
+        for spec in output.specs:
+            if spec.name in seen:
+                raise CheckpointError(
+                    f"{source.label}: '{spec.name}' would be written twice: the source already holds a tensor of that name",
+                    hint="is it a leftover of another quantization? give the dense original",
+                )
+            seen.add(spec.name)
 
 
 def _metadata(source: Checkpoint) -> dict[str, str]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctq import events
-from ctq.errors import CheckpointError, OutputError
+from ctq.errors import OutputError
 from ctq.quantize.durable import sync_tree
-from ctq.quantize.journal import Journal
+from ctq.quantize.journal import JOURNAL_NAME, Journal
 from ctq.quantize.provenance import fingerprint, provenance, provenance_json
 from ctq.quantize.side_files import PROVENANCE_NAME
 from ctq.quantize.stage import Stage, open_stage, publish, settle
@@ -60,8 +60,9 @@ def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) 
     try:
         with Journal(stage.journal, {"units": len(units), **fingerprint(plan, record, stamps)}) as journal:
             _check_space(stage, plan.files)
-            if not _prepare(stage, plan.files):
+            if not _is_intact(stage, plan.files):
                 journal.forget()
+            _prepare(stage, plan.files)
             modules = stream(
                 units, source=job.source, target=stage.work, workers=job.workers, journal=journal, on_event=on_event
             )
@@ -100,23 +101,31 @@ def _check_space(stage: Stage, files: Mapping[str, PlannedFile]) -> None:
         )
 
 
-def _prepare(stage: Stage, files: Mapping[str, PlannedFile]) -> bool:
-    """Create every file at its final size, header first; False where anything was missing, so that nothing counts as done."""
-    intact = True
+def _is_intact(stage: Stage, files: Mapping[str, PlannedFile]) -> bool:
+    """Tell whether every file that an earlier run wrote is still there; what is missing was not done."""
+    return all(
+        (stage.work / name).is_file() and (stage.work / name).stat().st_size == file.nbytes
+        for name, file in files.items()
+    )
+
+
+def _prepare(stage: Stage, files: Mapping[str, PlannedFile]) -> None:
+    """Create every file at its final size, header first."""
     for name, file in files.items():
-        path = stage.work / name
-        intact = intact and path.exists() and path.stat().st_size == file.nbytes
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(stage.work / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             os.ftruncate(descriptor, file.nbytes)
             os.pwrite(descriptor, file.header, 0)
         finally:
             os.close(descriptor)
-    return intact
 
 
 def _finish(stage: Stage, plan: Plan, source: Path, record: bytes) -> None:
-    """Write what makes the weights a model: side files, provenance, index, and the config last of all."""
+    """Write what makes the weights a model: side files, provenance, index, and the config last of all; nothing else stays."""
+    wanted = {*plan.files, *plan.side_files, *plan.documents, PROVENANCE_NAME, JOURNAL_NAME}
+    for path in [path for path in stage.work.rglob("*") if path.is_file() or path.is_symlink()]:
+        if str(path.relative_to(stage.work)) not in wanted:
+            path.unlink()
     for name in plan.side_files:
         target = stage.work / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +134,7 @@ def _finish(stage: Stage, plan: Plan, source: Path, record: bytes) -> None:
         (stage.work / name).write_bytes(data)
 
 
-def _os_problem(error: OSError, stage: Stage) -> OutputError | CheckpointError:
+def _os_problem(error: OSError, stage: Stage) -> OutputError:
     where = error.filename or stage.work
     hint = "the source is untouched; mend the cause and continue with --resume"
     return OutputError(f"{where}: {error.strerror or error}", hint=hint)

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from ctq.checkpoint.config import CONFIG_NAME
 from ctq.errors import OutputError
 from ctq.quantize.journal import JOURNAL_NAME, read_journal
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+PUBLISHING_NAME = ".ctq-publishing"
+"""Marks a stage inside a mount point that is being moved up; holds the names that belong to the result."""
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -54,6 +54,10 @@ def open_stage(out: Path, source: Path | None, *, force: bool, resume: bool) -> 
         raise OutputError(
             f"{out}: not a model's folder, so --force does not replace it", hint="choose another --output"
         )
+    if stage.work.exists() and not _is_ours(stage):
+        raise OutputError(
+            f"{stage.work}: in the way, and not an unfinished run of ctq", hint="move it, or choose another --output"
+        )
     if stage.work.exists() and not (force or resume):
         raise OutputError(
             f"{stage.work}: {_unfinished(stage)}", hint="continue it with --resume, or start over with --force"
@@ -69,7 +73,7 @@ def open_stage(out: Path, source: Path | None, *, force: bool, resume: bool) -> 
 
 def settle(out: Path) -> Stage:
     """Return the stage of ``out`` after finishing what a kill interrupted between or after the renames of ``publish``."""
-    out = out.absolute()
+    out = Path(os.path.realpath(out))
     stage = Stage(out, out / ".partial" if os.path.ismount(out) else out.with_name(f"{out.name}.partial"))
     _mend(stage)
     return stage
@@ -103,12 +107,13 @@ def _keep_off_source(out: Path, source: Path | None) -> None:
 
 
 def _mend(stage: Stage) -> None:
+    if (stage.work / PUBLISHING_NAME).exists():
+        _finish_move(stage)
     old = _old(stage)
-    if old.exists():
-        if not stage.out.exists():
-            old.rename(stage.out)
-        else:
-            shutil.rmtree(old)
+    if old.exists() and not stage.out.exists() and stage.journal.exists():
+        old.rename(stage.out)
+    elif old.exists() and (stage.out / JOURNAL_NAME).exists():
+        shutil.rmtree(old)
     if (stage.out / JOURNAL_NAME).exists() and (stage.out / CONFIG_NAME).exists():
         (stage.out / JOURNAL_NAME).unlink()
         if stage.work.exists() and not stage.journal.exists() and stage.work.parent != stage.out:
@@ -121,7 +126,13 @@ def _is_free(out: Path, stage: Stage) -> bool:
 
 
 def _is_replaceable(out: Path, stage: Stage) -> bool:
-    return out.is_dir() and (_is_free(out, stage) or (out / CONFIG_NAME).exists())
+    """Tell whether a folder is a model's: weights and a config, or nothing at all."""
+    is_model = (out / CONFIG_NAME).is_file() and any(out.glob("*.safetensors"))
+    return out.is_dir() and (_is_free(out, stage) or is_model)
+
+
+def _is_ours(stage: Stage) -> bool:
+    return stage.work.is_dir() and (stage.journal.exists() or not any(stage.work.iterdir()))
 
 
 def _unfinished(stage: Stage) -> str:
@@ -151,12 +162,12 @@ def _swap(stage: Stage) -> None:
     if not stage.out.exists() or not any(stage.out.iterdir()):
         stage.work.rename(stage.out)
     elif _exchange(stage.work, stage.out):
-        shutil.rmtree(stage.work)
+        shutil.rmtree(stage.work, ignore_errors=True)
     else:
         old = _old(stage)
         stage.out.rename(old)
         stage.work.rename(stage.out)
-        shutil.rmtree(old)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _exchange(first: Path, second: Path) -> bool:
@@ -173,13 +184,27 @@ def _exchange(first: Path, second: Path) -> bool:
 
 
 def _move_up(stage: Stage) -> None:
-    """Replace the contents of a mount point: the old config goes first, the new one comes last."""
-    (stage.out / CONFIG_NAME).unlink(missing_ok=True)
+    """Replace the contents of a mount point: a list of what is coming first, so that a kill at any moment can be mended."""
+    names = sorted(entry.name for entry in stage.work.iterdir() if entry.name not in (JOURNAL_NAME, PUBLISHING_NAME))
+    (stage.work / PUBLISHING_NAME).write_text(json.dumps(names))
+    _finish_move(stage)
+
+
+def _finish_move(stage: Stage) -> None:
+    """Remove the old contents, config first, then move up what is still in the stage, config last."""
+    names = json.loads((stage.work / PUBLISHING_NAME).read_text())
+    if (stage.work / CONFIG_NAME).exists():
+        (stage.out / CONFIG_NAME).unlink(missing_ok=True)
     for entry in stage.out.iterdir():
-        if entry != stage.work and entry.name != "lost+found":
+        if entry != stage.work and entry.name not in ("lost+found", *names):
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    entries = [entry for entry in stage.work.iterdir() if entry.name not in (CONFIG_NAME, JOURNAL_NAME)]
-    for entry in entries:
-        entry.rename(stage.out / entry.name)
-    (stage.work / CONFIG_NAME).rename(stage.out / CONFIG_NAME)
+    for name in sorted(names, key=lambda name: name == CONFIG_NAME):
+        if (stage.work / name).exists():
+            _put(stage.work / name, stage.out / name)
     shutil.rmtree(stage.work)
+
+
+def _put(entry: Path, target: Path) -> None:
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    entry.replace(target)

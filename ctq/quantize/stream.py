@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ctq import events
+from ctq.errors import CheckpointError
 from ctq.quantize.copying import copy_range
 from ctq.quantize.rows import quantize_unit
 from ctq.quantize.units import CopyUnit, RowUnit, Unit
@@ -87,13 +88,14 @@ def stream(
     with ExitStack() as stack:
         files = (_Files(stack, source, os.O_RDONLY), _Files(stack, target, os.O_WRONLY))
         shared = _Stream(iter(pending), files, journal)
-        pool = stack.enter_context(ThreadPoolExecutor(workers, thread_name_prefix="ctq"))
-        # Called before the pool waits for its threads, so that an interrupt stops them after their block.
-        stack.callback(shared.stopped.set)
-        futures = [pool.submit(_work, shared, on_event) for _ in range(min(workers, len(pending)))]
-        finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        shared.stopped.set()
-        for future in finished:
+        # The files outlive the threads: a descriptor closed under a thread could be another file's by its next write.
+        with ThreadPoolExecutor(workers, thread_name_prefix="ctq") as pool:
+            futures = [pool.submit(_work, shared, on_event) for _ in range(min(workers, len(pending)))]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:
+                shared.stopped.set()  # also on an interrupt: the threads end after their block, then the pool
+        for future in futures:
             future.result()
     on_event(events.Finished("quantizing"))
     return shared.modules
@@ -102,18 +104,23 @@ def stream(
 def _work(shared: _Stream, on_event: events.OnEvent) -> None:
     while (entry := shared.next()) is not None:
         index, unit = entry
-        if isinstance(unit, CopyUnit):
-            _copy(shared, unit)
-            stats = None
-        else:
-            files = {place.file: shared.target[place.file] for place in unit.task.outputs.values()}
-            stats = quantize_unit(
-                unit, source=shared.source[unit.task.source.file], targets=files, stopped=shared.stopped
-            )
+        origin = unit.source.file if isinstance(unit, CopyUnit) else unit.task.source.file
+        try:
+            stats = _carry_out(shared, unit)
+        except EOFError as error:
+            raise CheckpointError(f"{origin}: ended early: it changed while it was read") from error
         if shared.stopped.is_set():
             return
         shared.finished(index, unit, stats)
         on_event(events.Advanced(unit.nbytes, unit.tensor if isinstance(unit, CopyUnit) else unit.task.tensor))
+
+
+def _carry_out(shared: _Stream, unit: Unit) -> BlockStats | None:
+    if isinstance(unit, CopyUnit):
+        _copy(shared, unit)
+        return None
+    files = {place.file: shared.target[place.file] for place in unit.task.outputs.values()}
+    return quantize_unit(unit, source=shared.source[unit.task.source.file], targets=files, stopped=shared.stopped)
 
 
 def _copy(shared: _Stream, unit: CopyUnit) -> None:

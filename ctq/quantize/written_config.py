@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ctq.checkpoint.config import TEXT_CONFIG_KEYS, TIE_ALIASES, TIE_KEY
+from ctq.checkpoint.config import TIE_ALIASES, TIE_KEY, ModelConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from ctq.checkpoint.config import ModelConfig
 
 
 def written_config(config: ModelConfig, quantization: Mapping[str, Any], *, untie: bool) -> bytes:
@@ -19,10 +17,8 @@ def written_config(config: ModelConfig, quantization: Mapping[str, Any], *, unti
     ``untie`` writes ``tie_word_embeddings: false`` at the top level and in every nested text config: engines differ in which level
     they read (vLLM takes the top level over ``text_config``, others the reverse).
     """
-    raw = _untied(config.raw) if untie else dict(config.raw)
-    return (json.dumps(raw | {"quantization_config": quantization}, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _untied(level: Mapping[str, Any]) -> dict[str, Any]:
-    nested = {key: _untied(level[key]) for key in TEXT_CONFIG_KEYS if isinstance(level.get(key), dict)}
-    return dict(level) | nested | dict.fromkeys([TIE_KEY, *(key for key in TIE_ALIASES if key in level)], False)
+    own: dict[str, Any] = json.loads(json.dumps(config.raw))
+    for _, level in ModelConfig(own).text_levels if untie else ():
+        assert isinstance(level, dict)
+        level.update(dict.fromkeys([TIE_KEY, *(key for key in TIE_ALIASES if key in level)], False))
+    return (json.dumps(own | {"quantization_config": quantization}, indent=2, ensure_ascii=False) + "\n").encode()

@@ -41,13 +41,15 @@ class Head:
     """The head of a model.
 
     ``name`` is the module name that it has, or gets when it is untied; ``tensor`` its own weight in the files, if any;
-    ``embedding`` the input embedding's weight; ``others`` are further modules that ``re:.*lm_head$`` would also catch.
+    ``embedding`` the input embedding's weight; ``others`` are further modules that ``re:.*lm_head$`` would also catch;
+    ``own_target`` is a pattern for the head alone where its name is another.
     """
 
     name: str
     tensor: str | None
     embedding: str | None
     others: tuple[str, ...] = ()
+    own_target: str | None = None
 
     @property
     def tied(self) -> bool:
@@ -57,8 +59,7 @@ class Head:
     @property
     def targets(self) -> tuple[str, ...]:
         """The targets that name it: the common pattern, and its own name where that differs."""
-        leaf = self.name.rpartition(".")[2]
-        return (HEAD_PATTERN,) if leaf == "lm_head" else (HEAD_PATTERN, f"re:.*{re.escape(leaf)}$")
+        return (HEAD_PATTERN, self.own_target) if self.own_target else (HEAD_PATTERN,)
 
 
 def find_head(config: ModelConfig, tensors: Mapping[str, TensorInfo]) -> Head | None:
@@ -74,10 +75,22 @@ def find_head(config: ModelConfig, tensors: Mapping[str, TensorInfo]) -> Head | 
     matched = tuple(name for name in modules if name.endswith("lm_head"))
     if own is not None:
         others = tuple(name for name in matched if name != own)
-        return Head(name=own, tensor=modules[own], embedding=embedding, others=others)
+        return Head(
+            name=own, tensor=modules[own], embedding=embedding, others=others, own_target=_own_target(own, modules)
+        )
     if embedding is None or not _is_tied(config):
         return None
-    return Head(name=_name_for(config, embedding), tensor=None, embedding=embedding, others=matched)
+    name = _name_for(config, embedding)
+    return Head(name=name, tensor=None, embedding=embedding, others=matched, own_target=_own_target(name, modules))
+
+
+def _own_target(name: str, modules: Iterable[str]) -> str | None:
+    """Return a pattern for a head of another name, under any wrapper's prefix unless that would catch layers of the body."""
+    leaf = name.rpartition(".")[2]
+    if leaf == "lm_head":
+        return None
+    caught = any(module.endswith(leaf) and module != name for module in modules)
+    return f"re:{re.escape(name)}$" if caught else f"re:.*{re.escape(leaf)}$"
 
 
 def _weights(tensors: Iterable[str]) -> Iterable[tuple[str, str]]:

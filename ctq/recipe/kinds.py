@@ -108,7 +108,7 @@ NAME_RULES: tuple[_NameRule, ...] = (
     ),
 )
 
-_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)(?:\.|$)")
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,9})(?:\.|$)")
 _CONV1D_LEAVES = frozenset({"c_attn", "c_proj", "c_fc", "q_attn"})
 _CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"})
 """Model types whose linear layers are transformers' Conv1D, stored as [in, out]."""
@@ -179,6 +179,8 @@ class Classifier:
 def _unfit(tensor: TensorInfo) -> Classified | None:
     if len(tensor.shape) != 2:  # a matrix
         return Classified(Kind.PARAMETER, f"{len(tensor.shape)}-D, not a matrix")
+    if 0 in tensor.shape:
+        return Classified(Kind.PARAMETER, "empty")
     if tensor.dtype not in FLOAT_SOURCES:
         return Classified(Kind.PARAMETER, f"{tensor.dtype}, not a float weight")
     return None

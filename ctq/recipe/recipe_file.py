@@ -26,7 +26,7 @@ from ctq.recipe.schemes import DEFAULT_SCHEME, Scheme, scheme_named, variant
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_RECIPE_BYTES = 1024 * 1024
+MAX_RECIPE_BYTES = 64 * 1024
 
 
 class _Strict(BaseModel):
@@ -89,8 +89,8 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path}: a recipe is a mapping of keys, found {type(data).__name__}")
     try:
         if is_llm_compressor(data):
-            return read_llm_compressor(data, origin=str(path))
-        return _ours(RecipeFields.model_validate(data), str(path))
+            return read_llm_compressor(data, origin=path.name)
+        return _ours(RecipeFields.model_validate(data), path.name)
     except ValidationError as error:
         raise RecipeError("\n".join(_problem(path, item, lines) for item in error.errors())) from error
     except UsageError as error:
@@ -152,7 +152,7 @@ def load_yaml(path: Path) -> tuple[Any, dict[tuple[str, ...], int]]:
             raise RecipeError(f"{path}: aliases are not read in recipes", hint="write the values out")
         node = yaml.compose(raw, Loader=yaml.SafeLoader)
         data = yaml.safe_load(raw)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecipeError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     return data, dict(_lines(node, ())) if node else {}
 

@@ -197,3 +197,23 @@ stream.quantize_unit = lambda *a, **k: (time.sleep(0.02), real(*a, **k))[1]
 from ctq.cli.main import main
 main(sys.argv[1:])
 """
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["inspect", "q"], ["inspect", "q", "--json"], ["rules"], ["quantize", "llama", "--dry-run"]],
+    ids=" ".join,
+)
+def test_a_reader_that_leaves_early_changes_nothing(llama: Path, arguments: list[str]) -> None:
+    tiny_quantized(Path("q"), kind="w8a8")
+    command = f"set -o pipefail; {sys.executable} -m ctq {' '.join(arguments)} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_disk_under_the_output_is_said(llama: Path) -> None:
+    command = f"{sys.executable} -m ctq quantize llama --dry-run > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -50,7 +50,7 @@ def test_no_space_is_not_swallowed(files: tuple[int, int, bytes], monkeypatch: p
 
 def test_a_source_that_ends_early(files: tuple[int, int, bytes]) -> None:
     source, target, _ = files
-    with pytest.raises(OSError, match="ended early"):
+    with pytest.raises(EOFError):
         copy_range(source, target, source_offset=2_999_999, target_offset=0, nbytes=10)
-    with pytest.raises(OSError, match="ended early"):
+    with pytest.raises(EOFError):
         read_into(source, memoryview(bytearray(10)), 2_999_999)

@@ -188,7 +188,7 @@ def test_a_quantized_source_is_refused_by_what_it_is(tmp_path: Path, kind: str) 
 def test_int8_weights_without_a_config_are_refused(tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path / "q", kind="w8a8")
     edit_config(folder, lambda config: config.pop("quantization_config"))
-    with pytest.raises(CheckpointError, match=r"int8 weights .* but no quantization_config"):
+    with pytest.raises(CheckpointError, match=r"8-bit weights .* but no quantization_config"):
         planned(folder)
 
 

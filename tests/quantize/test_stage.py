@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from ctq.errors import OutputError
 from ctq.quantize.journal import JOURNAL_NAME, Journal
-from ctq.quantize.stage import Stage, open_stage, publish
+from ctq.quantize.stage import Stage, open_stage, publish, settle
 
 PLAN = {"units": 2, "version": "1", "source": "a", "recipe": "b"}
 
@@ -55,8 +56,65 @@ def test_an_existing_output_needs_force(tmp_path: Path) -> None:
         open_stage(out, None, force=False, resume=False)
 
 
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_a_kill_while_moving_up_into_a_mount_point_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int
+) -> None:
+    out = model(tmp_path / "volume")
+    (out / "old.safetensors").write_text("old")
+    monkeypatch.setattr("os.path.ismount", lambda path: Path(path) == out)
+    stage = open_stage(out, None, force=True, resume=False)
+    fill(stage)
+    (stage.work / "model.safetensors").write_text("new")
+    real, calls = Path.replace, 0
+
+    def dying(self: Path, target: Path) -> Path:
+        nonlocal calls
+        calls += 1
+        if calls > moved:
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(Path, "replace", dying)
+        publish(stage)
+    settle(out)
+    assert sorted(path.name for path in out.iterdir()) == ["config.json", "model.safetensors"]
+    assert (out / "config.json").read_text() == "new"
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path, resume: bool) -> None:
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial/thesis.txt").write_text("mine")
+    model(tmp_path / "out.old-ctq")
+    with pytest.raises(OutputError, match="not an unfinished run of ctq"):
+        open_stage(tmp_path / "out", None, force=not resume, resume=resume)
+    assert (tmp_path / "out.partial/thesis.txt").exists()
+    assert (tmp_path / "out.old-ctq").exists()
+
+
+def test_a_project_with_a_config_is_no_model(tmp_path: Path) -> None:
+    out = model(tmp_path / "project", "{}")
+    with pytest.raises(OutputError, match="not a model's folder"):
+        open_stage(out, None, force=True, resume=False)
+
+
+def test_an_output_that_is_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
+    old = model(tmp_path / "real")
+    (old / "model.safetensors").write_text("old")
+    (tmp_path / "link").symlink_to(old)
+    stage = open_stage(tmp_path / "link", None, force=True, resume=False)
+    fill(stage)
+    publish(stage)
+    assert (tmp_path / "link/config.json").read_text() == "new"
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
 def test_force_replaces_a_model_only_when_the_new_one_is_whole(tmp_path: Path) -> None:
     out = model(tmp_path / "out")
+    (out / "model.safetensors").write_text("old")
     stage = open_stage(out, None, force=True, resume=False)
     fill(stage)
     assert (out / "config.json").read_text() == "old"

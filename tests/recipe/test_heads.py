@@ -92,6 +92,16 @@ def test_a_quantized_head_is_found_too() -> None:
     assert found.tensor == "lm_head.weight_packed"
 
 
+def test_a_name_that_the_body_has_too_is_targeted_whole() -> None:
+    names = tensors(["model.tok_embeddings.weight", "output.weight"])
+    names["model.layers.0.attention.output.weight"] = TensorInfo(
+        "model.layers.0.attention.output.weight", "BF16", (128, 128), 0, 0
+    )
+    found = find_head(config(), names)
+    assert found is not None
+    assert found.targets == ("re:.*lm_head$", "re:output$")
+
+
 @pytest.mark.parametrize(("name", "count"), [("lm_head", 1), ("embed_out", 2)])
 def test_targets_name_the_head_and_its_own_name_where_that_differs(name: str, count: int) -> None:
     found = find_head(config(), tensors(["x.embed_tokens.weight", f"{name}.weight"]))

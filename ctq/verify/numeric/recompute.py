@@ -68,7 +68,12 @@ def read_record(checkpoint: Checkpoint) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     known = isinstance(record, dict) and record.get("record_version") == RECORD_VERSION
-    return record if known and record.keys() >= _KEYS else None
+    known = (
+        known
+        and record.keys() >= _KEYS
+        and all(isinstance(record[key], dict) for key in ("source", "recipe", "lm_head"))
+    )
+    return record if known else None
 
 
 def is_recorded_source(record: dict[str, Any], reference: Checkpoint) -> bool:
