@@ -1,0 +1,59 @@
+"""Write docs/support.md: which architectures' heads vLLM dispatches, under which name and since which release.
+
+    python benchmarks/support_page.py > docs/support.md
+
+Computed from the package's own reference data with the targets that `ctq quantize` writes.
+"""
+
+from __future__ import annotations
+
+from ctq.engines.heads import (
+    architectures,
+    extracted,
+    first_dispatching_version,
+    head_reach,
+    head_support,
+    known_versions,
+)
+from ctq.recipe.heads import ENGINE_CLASS, HEAD_PATTERN
+
+INTRODUCTION = """# Supported architectures
+
+Whether a quantized head is dispatched depends on the model class of the engine: it must pass the quantization config and a name to
+its head. This table is computed from vLLM's own sources ({first} to {last}, read in {month}; `ctq/engines/data/`) with the targets that
+`ctq quantize --include-lm-head` writes; `python benchmarks/support_page.py` writes it anew. An architecture that is not listed is unknown
+to `ctq`: quantizing its head warns, and `ctq verify --engine vllm` finds out. *since* is the oldest release that dispatches the head
+(releases before 0.20.0 dispatch none); *inner* means that the text model inside decides.
+
+| architecture | head is built as | dispatched since | in {last} |
+|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    versions = known_versions()
+    rows = [row for architecture in architectures() if (row := _row(architecture))]
+    return INTRODUCTION.format(first=versions[0], last=versions[-1], month=extracted()) + "\n".join(rows) + "\n"
+
+
+def _row(architecture: str) -> str | None:
+    support = next(
+        (found for version in reversed(known_versions()) if (found := head_support(architecture, version))), None
+    )
+    if support is None or (support.prefix is None and support.tie == ""):
+        return None
+    leaf = (support.prefix or "").rpartition(".")[2]
+    own = [] if leaf in ("lm_head", "") else [f"re:.*{leaf}$"]
+    targets = [HEAD_PATTERN, *own, *([ENGINE_CLASS] if support.prefix == "" else [])]
+    reach = head_reach(architecture, targets)
+    since = first_dispatching_version(architecture, targets) or "-"
+    name = f"`{support.prefix}`" if support.prefix else "no name" if support.prefix == "" else "no head of its own"
+    status = "dispatched" if reach.status == "dispatched" else reach.reason
+    if support.quant_config == "inner":
+        status = "inner"
+    return f"| {architecture} | {name} | {since} | {status} |"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
