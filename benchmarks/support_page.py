@@ -19,11 +19,11 @@ from ctq.recipe.heads import ENGINE_CLASS, HEAD_PATTERN
 
 INTRODUCTION = """# Supported architectures
 
-Whether a quantized head is dispatched depends on the model class of the engine: it must pass the quantization config and a name to
-its head. This table is computed from vLLM's own sources ({first} to {last}, read in {month}; `ctq/engines/data/`) with the targets that
-`ctq quantize --include-lm-head` writes; `python benchmarks/support_page.py` writes it anew. An architecture that is not listed is unknown
-to `ctq`: quantizing its head warns, and `ctq verify --engine vllm` finds out. *since* is the oldest release that dispatches the head
-(releases before 0.20.0 dispatch none); *inner* means that the text model inside decides.
+Whether a quantized head is dispatched depends on the model class of the engine: it must pass the quantization config and a name
+to its head. This table is computed from vLLM's own sources ({first} to {last}, read in {month}; `ctq/engines/data/`) with the
+targets that `ctq quantize --include-lm-head` writes; `python benchmarks/support_page.py` writes it anew. An architecture that is
+not listed is unknown to `ctq`: quantizing its head warns, and `ctq verify --engine vllm` finds out. *since* is the oldest release
+that dispatches the head (releases before 0.20.0 dispatch none); *inner* means that the text model inside decides.
 
 | architecture | head is built as | dispatched since | in {last} |
 |---|---|---|---|
