@@ -50,6 +50,8 @@ class Diagnosis:
 
     defect: Defect
     detail: str
+    tolerated: bool = False
+    """vLLM matches names in its own way and serves the modules as they are stored, although compressed-tensors would not."""
 
     @property
     def breaks(self) -> bool:

@@ -10,6 +10,7 @@ from ctq.inspect.entries import KNOWN_CLASSES, Entry, Patterns, State, find_entr
 from ctq.inspect.forms import QUANTIZED, Form
 from ctq.inspect.grouping import group_modules
 from ctq.inspect.head import HeadFacts, head_facts, locate_head
+from ctq.inspect.second_opinion import with_second_opinion
 from ctq.recipe.match import REGEX_PREFIX
 from ctq.recipe.quant_config import parse_quantization
 
@@ -77,6 +78,7 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
     if quant is not None and quant.is_compressed_tensors:
         around = _surroundings(entries, quant)
         entries = [replace(entry, diagnosis=diagnose(entry, around)) for entry in entries]
+        entries = with_second_opinion(entries, config, quant, around)
     elif _lacks_config(checkpoint, quant):
         entries = [replace(entry, diagnosis=_NOT_SAID) if entry.stored.is_quantized else entry for entry in entries]
     return Facts(

@@ -17,6 +17,7 @@ from ctq.inspect.engines import EngineRequest
 from ctq.inspect.report import InspectOptions, Report, inspect_checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -130,3 +131,23 @@ def test_multimodal_heads_are_judged_under_the_name_that_engines_give_them(tmp_p
 def test_unknown_engines_and_versions_are_refused(engine: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=words):
         inspect(tiny_quantized(tmp_path), engine)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (do.ignore("Linear"), "HED002"),
+        (do.ignore("Linear"), "TEN005"),
+        (do.quantization(lambda raw: raw["config_groups"]["group_0"].update(targets=["ParallelLMHead"])), "HED001"),
+        (do.quantization(lambda raw: raw["config_groups"]["group_1"].update(targets=["re:.*(q|v|o|gate|up|down)_proj$"])), "TEN004"),
+    ],
+)  # fmt: skip
+def test_what_vllm_serves_by_its_own_way_of_matching_is_a_warning(
+    change: Callable[[Path], object], code: str, tmp_path: Path
+) -> None:
+    folder = tiny_quantized(tmp_path)
+    change(folder)
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
+    found = {finding.code: finding.severity for finding in report.findings if finding.severity is not Severity.NOTE}
+    assert found[code] is Severity.WARNING
+    assert Severity.ERROR not in found.values()

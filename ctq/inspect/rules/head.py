@@ -30,6 +30,16 @@ def _stored_quantized(facts: Facts) -> bool:
     return facts.head.entry is not None and facts.head.entry.stored.is_quantized and facts.is_compressed_tensors
 
 
+def _served_all_the_same(facts: Facts) -> bool:
+    """Whether every engine that decides serves the head as quantized, by its own way of matching names."""
+    words = [verdict.verdict for verdict in facts.engines if verdict.decides]
+    return bool(words) and all(word == "quantized" for word in words)
+
+
+def _softened(facts: Facts) -> Severity | None:
+    return Severity.WARNING if _served_all_the_same(facts) else None
+
+
 def head_only_targeted_by_class(facts: Facts) -> Iterator[Hit]:
     """Report a quantized head that only the class target `Linear` reaches.
 
@@ -57,12 +67,17 @@ def head_only_targeted_by_class(facts: Facts) -> Iterator[Hit]:
     """
     head = facts.head
     if _stored_quantized(facts) and head.match.declared and not head.by_name and head.match.target != HEAD_CLASS:
+        refusal = (
+            f". vLLM will refuse to load: \"There is no module or parameter named '{head.name}.weight_scale'\""
+            if not _served_all_the_same(facts)
+            else ""
+        )
         yield Hit(
             where=head.name or "",
             message=f"the head is stored quantized ({head.scheme}), but only the class target `{head.match.target}` reaches it, "
-            f"which engines' ParallelLMHead does not match. vLLM will refuse to load: \"There is no module or parameter named "
-            f"'{head.name}.weight_scale'\"",
+            f"which engines' ParallelLMHead does not match{refusal}",
             hint=_NAME_IT,
+            severity=_softened(facts),
         )
 
 
@@ -91,6 +106,7 @@ def quantized_head_ignored(facts: Facts) -> Iterator[Hit]:
             where=facts.head.name or "",
             message=f"the head is stored quantized ({facts.head.scheme}), but `ignore` excludes it (`{pattern}`)",
             hint=f"remove `{pattern}` from quantization_config.ignore, or store the head dense",
+            severity=_softened(facts),
         )
 
 
@@ -119,7 +135,7 @@ def quantized_head_untargeted(facts: Facts) -> Iterator[Hit]:
             where=facts.head.name or "",
             message=f"the head is stored quantized ({facts.head.scheme}), but no target reaches it{only}",
             hint=_NAME_IT,
-            severity=Severity.WARNING if by_class else None,
+            severity=Severity.WARNING if by_class else _softened(facts),
         )
 
 

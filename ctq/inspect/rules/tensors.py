@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.findings import Severity
 from ctq.inspect.defects import Defect
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import Kind
@@ -34,7 +35,23 @@ def hits_of(entries: list[Entry], what: str, hint: str) -> Iterator[Hit]:
     if entries:
         first = entries[0].diagnosis
         detail = first.detail if first is not None else ""
-        yield Hit(where=entries[0].modules.names[0], message=f"{listing(entries)}: {what}{detail}", hint=hint)
+        yield Hit(
+            where=entries[0].modules.names[0],
+            message=f"{listing(entries)}: {what}{detail}{words_of(entries)}",
+            hint=hint,
+            severity=severity_of(entries),
+        )
+
+
+def severity_of(entries: list[Entry]) -> Severity | None:
+    """Return a warning for modules that vLLM serves all the same, and the rule's own severity otherwise."""
+    tolerated = all(entry.diagnosis is not None and entry.diagnosis.tolerated for entry in entries)
+    return Severity.WARNING if tolerated else None
+
+
+def words_of(entries: list[Entry]) -> str:
+    """Return the words for modules that vLLM serves all the same."""
+    return " (vLLM matches names otherwise and serves them)" if severity_of(entries) else ""
 
 
 def missing_weight(facts: Facts) -> Iterator[Hit]:
@@ -128,8 +145,9 @@ def quantized_but_undeclared(facts: Facts) -> Iterator[Hit]:
         near = f" (`{unused[0]}` matches nothing)" if unused else ""
         yield Hit(
             where=entries[0].modules.names[0],
-            message=f"{listing(entries)}: stored quantized, but no target matches{near}",
+            message=f"{listing(entries)}: stored quantized, but no target matches{near}{words_of(entries)}",
             hint="add a target that reaches them, e.g. `Linear`",
+            severity=severity_of(entries),
         )
 
 

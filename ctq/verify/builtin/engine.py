@@ -10,10 +10,10 @@ from ctq.engines.hardware import Layer, hardware_notes, kernels_for
 from ctq.engines.heads import newest_vllm
 from ctq.engines.rules import rules_for
 from ctq.engines.verdict_vllm import vllm_outcome
+from ctq.inspect.body import check_body
 from ctq.inspect.engines import head_facts_for_engines
 from ctq.inspect.entries import State
 from ctq.recipe.quant_config import METHOD
-from ctq.verify.builtin.body import check_body
 from ctq.verify.builtin.dispatch_head import HeadDispatch, dispatch_config, dispatch_head
 from ctq.verify.builtin.head_loading import HeadLoading, plan_loading
 from ctq.verify.builtin.limits import wrong_logits
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ctq.engines.head_facts import Outcome
     from ctq.engines.rules import EngineRules
     from ctq.findings import Finding
-    from ctq.verify.builtin.body import BodyFault
+    from ctq.inspect.body import BodyFault
     from ctq.verify.engine_names import EngineName
     from ctq.verify.subject import Subject
 
