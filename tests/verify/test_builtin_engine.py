@@ -330,3 +330,12 @@ def test_the_dense_head_is_judged_without_importing_torch(tmp_path: Path) -> Non
 def test_asking_needs_no_version(tmp_path: Path) -> None:
     subject = open_subject(VerifyRequest(checkpoint=tiny_quantized(tmp_path / "m")))
     assert ask_builtin(EngineName("builtin"), subject).report.version == "0.33.0"
+
+
+def test_a_head_that_is_lost_is_no_dense_head(tmp_path: Path) -> None:
+    folder = tiny_quantized(tmp_path / "m")
+    do.drop_where("lm_head.")(folder)
+    found = report_on(folder)
+    assert found.status is Status.FAIL
+    assert found.error is not None
+    assert "re:.*lm_head$" in found.error

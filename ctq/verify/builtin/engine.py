@@ -82,7 +82,9 @@ def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
 
 
 def _headless(subject: Subject, rules: EngineRules, faults: Sequence[BodyFault]) -> EngineReport:
+    known = vllm_outcome(head_facts_for_engines(subject.facts), rules.asked)
     reasons = ["the head is not quantized: the model has none"] if subject.expects_quantized else []
+    reasons += [known.reason] if known.verdict in ("fails", "garbage") else []
     report = EngineReport(engine=NAME, version=rules.asked, device=None, status=Status.PASS)
     return _judged(report, [*reasons, *(fault.message for fault in faults)])
 
