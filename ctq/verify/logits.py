@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
+from ctq.verify.row_threads import over_rows
+
 _SMALLEST = 1e-30
 """Keeps an all-zero row of logits from dividing by zero."""
 
@@ -34,7 +36,12 @@ def compare_logits(logits: torch.Tensor, expected: torch.Tensor) -> LogitsCompar
     The slope is ``<logits, expected> / <expected, expected>``, the relative error ``|logits - expected| / |expected|``, and
     the divergence that of the expected distribution from the other one.
     """
-    rows = [_compare_token(got, want) for got, want in zip(logits, expected, strict=True)]
+    rows: list[tuple[float, ...]] = [()] * logits.shape[0]
+
+    def compare(first: int, last: int) -> None:
+        rows[first:last] = [_compare_token(logits[token], expected[token]) for token in range(first, last)]
+
+    over_rows(logits.shape[0], compare, device=logits.device.type)
     product, size, own, error, same, divergence = (sum(column) for column in zip(*rows, strict=True))
     return LogitsComparison(
         tokens=logits.shape[0],

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ctq.verify.row_threads import over_rows
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -63,16 +65,20 @@ def _blockwise(
     weight = _weight(parameters)
     states = hidden.float().T.contiguous()
     step = _CUDA_BLOCK_ROWS if weight.is_cuda else BLOCK_ROWS
-    logits = torch.empty(weight.shape[0], states.shape[1], device=weight.device)
-    block = torch.empty(min(step, weight.shape[0]), states.shape[0], device=weight.device)
-    for start in range(0, weight.shape[0], step):
-        rows = slice(start, min(start + step, weight.shape[0]))
-        part = block[: rows.stop - rows.start]
-        dequantize(args, parameters, rows, part)
-        if rounded is not torch.float32:
-            part.copy_(part.to(rounded))
-        torch.mm(part, states, out=logits[rows])
-    return logits.T
+    logits = torch.empty(states.shape[1], weight.shape[0], device=weight.device)
+
+    def multiply(first: int, last: int) -> None:
+        block = torch.empty(min(step, last - first), states.shape[0], device=weight.device)
+        for start in range(first, last, step):
+            rows = slice(start, min(start + step, last))
+            part = block[: rows.stop - rows.start]
+            dequantize(args, parameters, rows, part)
+            if rounded is not torch.float32:
+                part.copy_(part.to(rounded))
+            logits[:, rows] = torch.mm(part, states).T
+
+    over_rows(weight.shape[0], multiply, device=weight.device.type)
+    return logits
 
 
 def dequantize(args: SchemeArgs | None, parameters: Mapping[str, torch.Tensor], rows: slice, out: torch.Tensor) -> None:
@@ -127,12 +133,16 @@ def _int8_logits(inputs: EngineArgs, parameters: Mapping[str, torch.Tensor], hid
         codes = torch.cat((codes, codes.new_zeros(_CUDA_LEAST_TOKENS - tokens, codes.shape[1])))
     step = _CUDA_BLOCK_ROWS if weight.is_cuda else INT8_BLOCK_ROWS
     logits = torch.empty(tokens, rows, device=weight.device)
-    for start in range(0, rows, step):
-        part = weight[start : start + step]
-        products = _integer_product(codes, part)[:tokens]
-        if zero is not None:
-            products = products - zero * part.sum(1, dtype=torch.int32)
-        logits[:, start : start + step] = products
+
+    def multiply(first: int, last: int) -> None:
+        for start in range(first, last, step):
+            part = weight[start : min(start + step, last)]
+            products = _integer_product(codes, part)[:tokens]
+            if zero is not None:
+                products = products - zero * part.sum(1, dtype=torch.int32)
+            logits[:, start : start + part.shape[0]] = products
+
+    over_rows(rows, multiply, device=weight.device.type)
     return logits.mul_(scale).mul_(parameters["weight_scale"].float().reshape(1, -1))
 
 

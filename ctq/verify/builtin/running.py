@@ -14,6 +14,7 @@ from ctq.verify.builtin.loading import fill_rows, load_rank, torch_dtype
 from ctq.verify.hidden_states import random_states, saved_states
 from ctq.verify.logits import compare_logits
 from ctq.verify.report import LogitsRun
+from ctq.verify.row_threads import over_rows
 from ctq.verify.tensor_bytes import TensorBytes
 
 if TYPE_CHECKING:
@@ -113,19 +114,23 @@ def _reference_logits(reference: Checkpoint, hidden: torch.Tensor) -> torch.Tens
         return None
     rows = reference.tensors[name].shape[0]
     states = hidden.float().T.contiguous()
-    logits = torch.empty(rows, states.shape[1], device=hidden.device)
+    logits = torch.empty(states.shape[1], rows, device=hidden.device)
     with TensorBytes(reference) as reader:
-        block = torch.empty(min(_REFERENCE_ROWS, rows), states.shape[0], device=hidden.device)
-        for start in range(0, rows, _REFERENCE_ROWS):
-            part = block[: min(_REFERENCE_ROWS, rows - start)]
-            fill_rows(reader, part, name, start)
-            torch.mm(part, states, out=logits[start : start + part.shape[0]])
+
+        def multiply(first: int, last: int) -> None:
+            block = torch.empty(min(_REFERENCE_ROWS, last - first), states.shape[0], device=hidden.device)
+            for start in range(first, last, _REFERENCE_ROWS):
+                part = block[: min(_REFERENCE_ROWS, last - start)]
+                fill_rows(reader, part, name, start)
+                logits[:, start : start + part.shape[0]] = torch.mm(part, states).T
+
+        over_rows(rows, multiply, device=hidden.device.type)
         bias = f"{head.name}.bias"
         if bias in reference.tensors:
             added = torch.empty(rows, device=hidden.device)
             fill_rows(reader, added, bias, 0)
-            logits += added.unsqueeze(1)
-    return logits.T
+            logits += added
+    return logits
 
 
 def _run(head: HeadDispatch, logits: torch.Tensor, expected: torch.Tensor, against: str, began: float) -> LogitsRun:
