@@ -1,0 +1,51 @@
+"""What `ctq quantize` writes, family by family, in the real vLLM: the head dispatched, every element loaded, nothing converted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from quantizing import quantize
+
+from ctq.recipe.recipe import Recipe, default_body
+from ctq.recipe.schemes import SCHEMES
+from ctq.verify.vllm.engine import VllmRequest, generate_vllm, run_vllm
+from ctq.verify.vllm.facts import Outcome
+
+pytestmark = pytest.mark.engine
+CheckpointFactory = Callable[..., Path]
+
+FAMILIES = [
+    "llama", "llama-tied", "llama-odd-vocab", "qwen2", "qwen3-tied", "qwen3-moe", "mixtral", "deepseek-v3", "phi3", "gemma3",
+    "gemma3-mm", "gpt-neox", "falcon", "qwen2.5-vl", "phimoe", "granite", "olmo2", "glm4-moe", "starcoder2", "nemotron-h",
+]  # fmt: skip
+RECIPES = {
+    "W8A8": Recipe(lm_head=True),
+    "W8A16": Recipe(body=default_body(SCHEMES["W8A16"]), lm_head=True),
+    "mixed": Recipe(lm_head=True, lm_head_scheme=SCHEMES["W8A16"]),
+    "head-out": Recipe(lm_head=False),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_vllm_loads_every_family_as_promised(
+    checkpoint: CheckpointFactory, tmp_path: Path, vllm_python: Path, name: str
+) -> None:
+    requests = []
+    for family in FAMILIES:
+        quantize(checkpoint(family), tmp_path / family, RECIPES[name])
+        requests.append(VllmRequest(checkpoint=tmp_path / family))
+    for family, found in zip(FAMILIES, run_vllm(requests, python=vllm_python), strict=True):
+        assert found.outcome is Outcome.LOADED, (family, found.error)
+        assert not found.never_loaded, (family, found.never_loaded)
+        assert not found.partly_loaded, (family, found.partly_loaded)
+        assert not found.converted, (family, found.converted)
+        method = "UnquantizedEmbeddingMethod" if name == "head-out" else "CompressedTensorsLinearMethod"
+        assert {head.quant_method for head in found.heads} == {method}, family
+
+
+def test_the_tiny_llama_generates(checkpoint: CheckpointFactory, tmp_path: Path, vllm_python: Path) -> None:
+    quantize(checkpoint("llama"), tmp_path / "out")
+    done = generate_vllm(tmp_path / "out", python=vllm_python, tokens=4)
+    assert len(done.generated) == 4
