@@ -15,6 +15,7 @@ from ctq.engines.heads import (
     head_support,
     known_versions,
 )
+from ctq.engines.skeletons import learnt
 from ctq.recipe.heads import ENGINE_CLASS, HEAD_PATTERN
 
 INTRODUCTION = """# Supported architectures
@@ -33,7 +34,8 @@ that dispatches the head (releases before 0.20.0 dispatch none); *inner* means t
 def page() -> str:
     """Return the whole page."""
     versions = known_versions()
-    rows = [row for architecture in architectures() if (row := _row(architecture))]
+    known = sorted({*architectures(), *learnt()})
+    rows = [row for architecture in known if (row := _row(architecture))]
     return INTRODUCTION.format(first=versions[0], last=versions[-1], month=extracted()) + "\n".join(rows) + "\n"
 
 

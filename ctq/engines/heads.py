@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ctq.engines.rules import rules_for
+from ctq.engines.skeletons import LEARNT_WITH, is_learnt
 from ctq.engines.versions import at_or_below, version_key
 from ctq.engines.vllm_matching import UnmatchedLayerError, find_matched_target
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 HEAD_CLASS = "ParallelLMHead"
 """vLLM's class of a head; "linear" does not occur in it."""
 
+_BACKEND = "TransformersForCausalLM"
 _IMPOSSIBLE = {
     None: "vLLM {version} builds no head of its own for {architecture}",
     "no": "the {architecture} of vLLM {version} does not pass the quantization config to its head",
@@ -73,14 +75,15 @@ def extracted() -> str:
 
 
 def architectures() -> tuple[str, ...]:
-    """Return every architecture that the data knows, sorted."""
+    """Return every architecture that vLLM registers in some release, sorted."""
     return tuple(sorted(_data()["architectures"]))
 
 
 def head_support(architecture: str | None, version: str | None = None) -> HeadSupport | None:
     """Return how vLLM ``version`` (default: the newest known) builds the head of ``architecture``.
 
-    None: the architecture is not registered in that release, or the release is older than all known ones.
+    An architecture that is not registered, but that the real vLLM was seen to load, goes through its Transformers backend; of
+    older releases than the one that was seen nothing is said. None: not known, or the release is older than all known ones.
 
     Raises:
         UsageError: ``version`` is not a version number.
@@ -90,9 +93,12 @@ def head_support(architecture: str | None, version: str | None = None) -> HeadSu
     if nearest is None:
         return None
     key = version_key(nearest)
-    for first, last, prefix, quant_config, dispatch, tie in _data()["architectures"].get(architecture or "", ()):
-        if version_key(first) <= key <= version_key(last):
-            return HeadSupport(prefix, quant_config, dispatch, tie, nearest)
+    known = _data()["architectures"]
+    seen = is_learnt(architecture) and key >= version_key(LEARNT_WITH)
+    for rows in (known.get(architecture or "", ()), known[_BACKEND] if seen else ()):
+        for first, last, prefix, quant_config, dispatch, tie in rows:
+            if version_key(first) <= key <= version_key(last):
+                return HeadSupport(prefix, quant_config, dispatch, tie, nearest)
     return None
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.layers import (
+    Attention,
     ColumnParallelLinear,
     FusedMoE,
     LayerSpec,
@@ -64,6 +65,7 @@ class BodyFault:
 
 def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
     """Yield what is wrong with the modules beside the head."""
+    yield from _cache_fault(quant)
     if any(path for path, _ in facts.checkpoint.config.text_levels):
         return
     names = {name for entry in facts.entries for name in entry.modules.names}
@@ -77,6 +79,13 @@ def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
             if fault is not None and fault.message not in seen:
                 seen.add(fault.message)
                 yield fault
+
+
+def _cache_fault(quant: DispatchConfig) -> Iterator[BodyFault]:
+    try:
+        quant.get_quant_method(Attention(), "attn")
+    except DispatchError as error:
+        yield BodyFault(message=f"refused at attention: {error.message}")
 
 
 def engine_layer(module: str, names: Iterable[str], fused: Mapping[str, tuple[str, ...]]) -> EngineLayer:

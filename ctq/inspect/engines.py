@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ctq.engines.verdict import ENGINES, HeadFacts, HeadTensor, Word, head_verdict, newest_version
@@ -38,6 +38,16 @@ class EngineVerdict:
     def is_bad(self) -> bool:
         """Whether the engine refuses the checkpoint or serves noise."""
         return self.verdict in ("fails", "garbage")
+
+
+def with_engines(facts: Facts, requests: Sequence[EngineRequest]) -> Facts:
+    """Return the facts with every engine's verdict on the head.
+
+    Raises:
+        UsageError: there is no such engine, or its version is not a version number.
+
+    """
+    return replace(facts, engines=judge_head(facts, requests))
 
 
 def judge_head(facts: Facts, requests: Sequence[EngineRequest]) -> tuple[EngineVerdict, ...]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ctq.inspect.cost import Cost, estimate_cost
-from ctq.inspect.engines import EngineRequest, judge_head
+from ctq.inspect.engines import EngineRequest, with_engines
 from ctq.inspect.facts import Expected, Facts, collect_facts
 from ctq.inspect.modes import unreadable_files
 from ctq.inspect.rules.check import Selection, find, require_known
@@ -78,7 +78,7 @@ def inspect_checkpoint(checkpoint: Checkpoint, options: InspectOptions | None = 
     options = options or InspectOptions()
     require_known(options.selection)
     facts = replace(collect_facts(checkpoint), expected=options.expect_lm_head, unreadable=unreadable_files(checkpoint))
-    facts = replace(facts, engines=judge_head(facts, options.engines))
+    facts = with_engines(facts, options.engines)
     if options.deep:
         from ctq.inspect.deep import examine  # noqa: PLC0415  # numpy, which headers do not need
 

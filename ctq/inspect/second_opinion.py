@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from ctq.engines.dispatch import DispatchConfig
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.fused import fused_mapping
+from ctq.engines.heads import resolved_support
+from ctq.engines.layers import ParallelLMHead
 from ctq.engines.rules import rules_for
-from ctq.inspect.body import engine_layer
+from ctq.inspect.body import EngineLayer, engine_layer
 from ctq.inspect.defects import diagnose
 from ctq.inspect.forms import describe
 from ctq.inspect.patterns import Match
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
 def with_second_opinion(
     entries: Sequence[Entry], config: ModelConfig, quant: QuantConfig, around: Surroundings
 ) -> list[Entry]:
-    """Mark the diagnoses that vLLM does not share; wrappers, whose modules have other names there, are left alone."""
-    doubtful = [entry for entry in entries if entry.diagnosis is not None and entry.kind is Kind.LINEAR]
-    if not doubtful or any(path for path, _ in config.text_levels):
+    """Mark the diagnoses that vLLM does not share; the modules of wrappers have other names there, but for the head."""
+    wrapped = any(path for path, _ in config.text_levels)
+    if not any(entry.diagnosis is not None and (entry.is_head or not wrapped) for entry in entries):
         return list(entries)
     try:
         dispatch = DispatchConfig.from_quantization_config(
@@ -42,16 +44,30 @@ def with_second_opinion(
     except DispatchError:
         return list(entries)
     names = frozenset(name for entry in entries for name in entry.modules.names)
-    return [_asked(entry, quant, around, dispatch, names) for entry in entries]
+    return [
+        _asked(entry, _layer(entry, config, dispatch, names), quant, around, dispatch)
+        if entry.diagnosis is not None and (entry.is_head or not wrapped)
+        else entry
+        for entry in entries
+    ]
+
+
+def _layer(entry: Entry, config: ModelConfig, dispatch: DispatchConfig, names: frozenset[str]) -> EngineLayer | None:
+    """Return the engine's layer for a set of modules; None where it is not known."""
+    if entry.is_head:
+        support = resolved_support(config.architecture, config.inner_architecture)
+        prefix = (support.prefix or "").replace("<idx>", "0") if support is not None else None
+        return EngineLayer(ParallelLMHead(), prefix) if prefix is not None else None
+    if entry.kind is not Kind.LINEAR:
+        return None
+    return engine_layer(entry.modules.names[0], names, dispatch.fused_mapping)
 
 
 def _asked(
-    entry: Entry, quant: QuantConfig, around: Surroundings, dispatch: DispatchConfig, names: frozenset[str]
+    entry: Entry, layer: EngineLayer | None, quant: QuantConfig, around: Surroundings, dispatch: DispatchConfig
 ) -> Entry:
-    if entry.diagnosis is None or entry.is_head or entry.kind is not Kind.LINEAR:
+    if entry.diagnosis is None or layer is None:
         return entry
-    module = entry.modules.names[0]
-    layer = engine_layer(module, names, dispatch.fused_mapping)
     try:
         method = dispatch.get_quant_method(layer.spec, layer.prefix)
     except DispatchError:
@@ -61,7 +77,7 @@ def _asked(
         entry,
         match=Match(method.target if method is not None else None, None),
         group=group,
-        stored=describe(entry.modules.parts, group.weights if group is not None else None, None),
+        stored=describe(entry.modules.parts, group.weights if group is not None else None, entry.stored.columns),
         format=quant.format_of(group) if group is not None else None,
     )
     if diagnose(seen, around) is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.checkpoint import open_checkpoint, require_sound
 from ctq.checkpoint.faults import FaultKind
 from ctq.checkpoint.source import LocalFolder
-from ctq.inspect.engines import judge_head
+from ctq.inspect.engines import with_engines
 from ctq.inspect.facts import collect_facts
 from ctq.verify.hidden_states import check_states
 
@@ -56,8 +56,7 @@ def open_subject(request: VerifyRequest) -> Subject:
     checkpoint = open_checkpoint(LocalFolder(request.checkpoint))
     if any(fault.kind in _UNREADABLE for fault in checkpoint.faults):
         require_sound(checkpoint)
-    facts = collect_facts(checkpoint)
-    facts = replace(facts, engines=judge_head(facts, ()))
+    facts = with_engines(collect_facts(checkpoint), ())
     if request.hidden_states is not None:
         check_states(request.hidden_states, width=checkpoint.config.hidden_size)
     reference = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import breaking as do
 import pytest
 from builders import edit_config, edit_tensors, tiny_quantized
 from raw_safetensors import Raw
@@ -130,6 +131,7 @@ def test_names_cannot_act_on_the_terminal(ctq: Run, tmp_path: Path) -> None:
         tensors.update({name: Raw("I64", (1, 1), bytes(8)) for name in names})
 
     edit_tensors(tmp_path / "model", add)
+    do.config(architectures=["TinyForCausalLM"])(tmp_path / "model")
     code, out, _ = ctq("inspect", "model")
     assert code == 0
     for shown in ("[red]layer[/red]", r"\x1b[2J\x1b[31mlayer", r"a\u202eb", r"line\nbreak", ":smile:"):

@@ -209,7 +209,7 @@ def test_a_damaged_checkpoint_is_a_line_and_exit_code_3(
 def test_names_cannot_act_on_a_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path / "[red]\x1b[31m")
     do.put("model.\x1b[2J.weight", do.floats(4, 4))(folder)
-    assert code(folder, "--engine", "builtin", "--reference", tiny_checkpoint(tmp_path / "r")) == 3
+    assert code(folder, "--engine", "builtin", "--reference", tiny_checkpoint(tmp_path / "r")) == 1
     captured = capsys.readouterr()
     assert "\x1b" not in captured.out + captured.err
     assert "[red]\\x1b[31m" in captured.out

@@ -26,9 +26,15 @@ def inspect(folder: Path, *engines: str) -> Report:
     return inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions(engines=requests))
 
 
+TENSORS = ("TEN024", "TEN025", "TEN026")
+"""Findings of a test's own making: the tensors of a Llama under the names of other architectures."""
+
+
 def grave(report: Report) -> list[tuple[str, str]]:
     return [
-        (finding.code, str(finding.severity)) for finding in report.findings if finding.severity is not Severity.NOTE
+        (finding.code, str(finding.severity))
+        for finding in report.findings
+        if finding.severity is not Severity.NOTE and finding.code not in TENSORS
     ]
 
 

@@ -48,6 +48,12 @@ TIED: Final = {"head": "tied"}
 GPTQ: Final = {"kind": "gptq", "head": "dense"}
 LAYERS: Final = {"layers": 5}
 
+
+def strange(change: do.Change) -> do.Change:
+    """Make a change in a model of an architecture that nobody knows: of a known one the tensors are known too."""
+    return do.steps(do.config(architectures=["TinyForCausalLM"]), change)
+
+
 HEAD_BREAKAGES: Final = (
     Breakage("HED001", do.targets("Linear")),
     Breakage("HED001", do.targets("Linear"), PACKED),
@@ -64,7 +70,8 @@ HEAD_BREAKAGES: Final = (
     Breakage("HED006", do.config(tie_word_embeddings=True), PACKED),
     Breakage("HED006", do.config(text_config={"tie_word_embeddings": True})),
     Breakage("HED008", do.targets("re:.*")),
-    Breakage("HED009", do.put("model.audio_lm_head.weight", do.floats(320, 128))),
+    Breakage("HED008", do.add_group("group_9", "group_1", targets=["Embedding"])),
+    Breakage("HED009", strange(do.put("model.audio_lm_head.weight", do.floats(320, 128)))),
 )
 
 CONFIG_BREAKAGES: Final = (
@@ -103,6 +110,7 @@ CONFIG_BREAKAGES: Final = (
     Breakage("CFG017", do.add_group("group_9", "group_1", targets=["re:.*down_prj$"])),
     Breakage("CFG018", do.ignore("re:.*mlp.gate$")),
     Breakage("CFG018", do.ignore(".*mlp.gate")),
+    Breakage("CFG019", do.config(model_type="wonderful")),
 )
 
 TENSOR_BREAKAGES: Final = (
@@ -117,10 +125,10 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN005", do.ignore(r"re:.*mlp\..*")),
     Breakage("TEN006", do.dense(UP, *FUSED)),
     Breakage("TEN006", do.dense(UP, *FUSED), PACKED),
-    Breakage("TEN007", do.put("model.layers.1.mlp.gate.weight", do.floats(4, 128))),
-    Breakage("TEN007", do.put("visual.blocks.0.attn.qkv.weight", do.floats(96, 32))),
-    Breakage("TEN008", do.put("mtp.fc.weight", do.floats(128, 256))),
-    Breakage("TEN008", do.put("model.layers.2.eh_proj.weight", do.floats(128, 256))),
+    Breakage("TEN007", strange(do.put("model.layers.1.mlp.gate.weight", do.floats(4, 128)))),
+    Breakage("TEN007", strange(do.put("visual.blocks.0.attn.qkv.weight", do.floats(96, 32)))),
+    Breakage("TEN008", strange(do.put("mtp.fc.weight", do.floats(128, 256)))),
+    Breakage("TEN008", strange(do.put("model.layers.2.eh_proj.weight", do.floats(128, 256)))),
     Breakage("TEN009", do.format_everywhere("pack-quantized")),
     Breakage("TEN009", do.format_everywhere("int-quantized"), PACKED),
     Breakage("TEN009", do.format_everywhere("dense"), {"kind": "fp8"}),
@@ -143,16 +151,59 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN015", do.put(f"{UP}.weight_g_idx", do.codes("I32", 128)), PACKED),
     Breakage("TEN015", do.put(f"{UP}.weight", do.floats(*FUSED)), PACKED),
     Breakage("TEN016", do.int8("model.embed_tokens", 320)),
-    Breakage("TEN017", do.int8("model.layers.1.mlp.gate", 4)),
-    Breakage("TEN018", lambda folder: edit_tensors(folder, do.fused_experts)),
+    Breakage("TEN017", strange(do.int8("model.layers.1.mlp.gate", 4))),
+    Breakage("TEN018", strange(lambda folder: edit_tensors(folder, do.fused_experts))),
     Breakage("TEN019", do.config(vocab_size=300)),
     Breakage("TEN020", do.drop_where("layers.1.self_attn.k_proj")),
     Breakage("TEN020", do.drop("model.layers.2.input_layernorm.weight"), LAYERS),
     Breakage("TEN020", do.drop_where(".layers.3."), LAYERS),
-    Breakage("TEN020", do.experts(without=(1, 2))),
-    Breakage("TEN020", do.experts(without=(0, 3))),
+    Breakage("TEN020", strange(do.experts(without=(1, 2)))),
+    Breakage("TEN020", strange(do.experts(without=(0, 3)))),
     Breakage("TEN021", do.int8("model.layers.2.mlp.up_proj", 192), LAYERS),
     Breakage("TEN022", do.config(hidden_size=96)),
+    Breakage(
+        "TEN023",
+        strange(
+            do.steps(
+                *[
+                    do.put(f"model.layers.{layer}.mlp.experts.gate_up_proj", do.floats(4, 512, 128))
+                    for layer in range(2)
+                ]
+            )
+        ),
+    ),
+    Breakage(
+        "TEN023",
+        do.steps(
+            strange(do.put("model.layers.1.mlp.input_linear.weight", do.floats(4, 512, 128))), do.config(num_experts=4)
+        ),
+    ),
+    Breakage("TEN024", do.put("training_step", do.floats(1))),
+    Breakage(
+        "TEN024",
+        do.steps(
+            do.put("model.layers.1.mlp.extra_proj.weight", do.floats(128, 128)),
+            do.ignore("re:.*(extra_proj|fc|eh_proj)$"),
+        ),
+    ),
+    Breakage(
+        "TEN024", do.steps(do.put("mtp.fc.weight", do.floats(128, 256)), do.ignore("re:.*(extra_proj|fc|eh_proj)$"))
+    ),
+    Breakage(
+        "TEN024",
+        do.steps(
+            do.put("model.layers.2.eh_proj.weight", do.floats(128, 256)), do.ignore("re:.*(extra_proj|fc|eh_proj)$")
+        ),
+    ),
+    Breakage("TEN024", do.int8("model.lm_head", 320)),
+    Breakage("TEN025", do.drop("model.norm.weight")),
+    Breakage("TEN025", do.drop("model.embed_tokens.weight")),
+    Breakage("TEN025", do.drop("model.layers.1.input_layernorm.weight")),
+    Breakage("TEN025", do.drop_where(".layers.1.")),
+    Breakage("TEN026", do.config(intermediate_size=512)),
+    Breakage("TEN026", do.config(num_attention_heads=8, head_dim=32)),
+    Breakage("TEN026", do.put("model.norm.weight", do.floats(1, 128))),
+    Breakage("TEN026", do.int8("model.layers.1.self_attn.k_proj", 48)),
 )
 
 FILE_BREAKAGES: Final = (

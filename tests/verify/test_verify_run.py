@@ -38,6 +38,9 @@ def test_builtin_is_asked_by_default_and_vllm_where_one_is_named(tmp_path: Path)
     assert [engine.name for engine in engines_of(only)] == ["transformers"]
 
 
+LOST = "model.layers.0.self_attn.q_proj.bias"
+
+
 @pytest.mark.parametrize(
     ("head", "change", "expected"),
     [
@@ -137,9 +140,10 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
         (do.remove("model.safetensors.index.json"), Verdict.PASS),
         (do.index(lambda index: index["weight_map"].pop("model.norm.weight")), Verdict.PASS),
         (do.duplicate, Verdict.PASS),
-        (do.index(lambda index: index["weight_map"].update(extra=min(index["weight_map"].values()))), Verdict.FAIL),
+        (do.index(lambda index: index["weight_map"].update(extra=min(index["weight_map"].values()))), Verdict.PASS),
+        (do.index(lambda index: index["weight_map"].update({LOST: min(index["weight_map"].values())})), Verdict.FAIL),
     ],
-    ids=["no index", "tensor not in the index", "tensor twice", "tensor not in its shard"],
+    ids=["no index", "tensor not in the index", "tensor twice", "strange tensor lost", "tensor lost"],
 )
 def test_files_that_disagree_are_judged_as_inspection_judges_them(
     tmp_path: Path, change: Any, verdict: Verdict

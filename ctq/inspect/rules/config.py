@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import QUANTIZATION_KEYS
+from ctq.engines.heads import head_support
+from ctq.engines.skeletons import model_types
 from ctq.findings import Severity
 from ctq.inspect.forms import COMPRESSED, FOREIGN, Form
 from ctq.inspect.rules.quant_schema import schema_defects
@@ -111,6 +113,37 @@ def invalid_quantization_config(facts: Facts) -> Iterator[Hit]:
             where=_CONFIG,
             message=f"engines refuse the quantization_config: {'; '.join(defects[:3])}",
             hint="correct the named keys as compressed-tensors 0.17 defines them",
+        )
+
+
+def unknown_model_type(facts: Facts) -> Iterator[Hit]:
+    """Report a `model_type` that no loader knows beside an architecture that is known.
+
+    ## What it checks
+    `model_type` against those of transformers 5.19 and vLLM 0.32, where the architecture is one of theirs and no `auto_map` brings
+    code of its own.
+
+    ## Why it hurts
+    Engines read `config.json` by its model type before anything else: vLLM and transformers both refuse it.
+
+    ## Example
+    `"architectures": ["LlamaForCausalLM"]` beside `"model_type": "my_llama"`.
+
+    ## How to mend
+    Give the model type that belongs to the architecture.
+
+    ## References
+    transformers 5.19 `configuration_auto.py`; vLLM 0.32.0 `transformers_utils/config.py`.
+    """
+    config = facts.checkpoint.config
+    name = config.model_type
+    if name is None or "auto_map" in config.raw or head_support(config.architecture) is None:
+        return
+    if name not in model_types():
+        yield Hit(
+            where="config.json: model_type",
+            message=f"no loader knows the model_type {name!r}, although {config.architecture} is known",
+            hint="give the model type that belongs to the architecture",
         )
 
 

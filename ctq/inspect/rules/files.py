@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import Fault, FaultKind
+from ctq.engines.skeletons import skeleton_of
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
 
@@ -166,10 +167,12 @@ def shard_unlisted(facts: Facts) -> Iterator[Hit]:
     """Report safetensors files that are not part of the checkpoint.
 
     ## What it checks
-    Safetensors files beside the weights that the index does not name. A `consolidated` file, as Mistral ships it, is a note.
+    Safetensors files beside the weights that the index does not name. A `consolidated` file, as Mistral ships it, is a note beside
+    a dense model, and an error beside a quantized one.
 
     ## Why it hurts
-    Tools that load every file take old tensors for new ones, and others refuse the folder.
+    Tools that load every file take old tensors for new ones, and others refuse the folder. Where a file is called
+    `consolidated*.safetensors`, vLLM loads such files and nothing else: of a quantized model it then loads what is not quantized.
 
     ## Example
     `model.safetensors` of a former run beside its successor's shards.
@@ -178,23 +181,24 @@ def shard_unlisted(facts: Facts) -> Iterator[Hit]:
     Remove the file, or name it in the index.
 
     ## References
-    llm-compressor `model_free_ptq` (refuses such folders).
+    llm-compressor `model_free_ptq` (refuses such folders); vLLM 0.32.0 `default_loader.py:170`.
     """
     for fault in _faults(facts, FaultKind.SHARD_UNLISTED):
-        is_known = fault.file.startswith("consolidated")
+        instead = fault.file.startswith("consolidated")
+        broken = instead and bool(facts.quantized)
         yield Hit(
             where=fault.file,
-            message=fault.message,
+            message=f"{fault.file}: vLLM loads this file instead of the quantized ones" if broken else fault.message,
             hint="remove the file if it is a leftover",
-            severity=Severity.NOTE if is_known else None,
+            severity=None if broken else Severity.NOTE if instead else Severity.WARNING,
         )
 
 
 def tensor_not_in_shard(facts: Facts) -> Iterator[Hit]:
-    """Report tensors that the index promises and their file lacks.
+    """Report tensors that the index promises and no file has.
 
     ## What it checks
-    Every entry of the index's `weight_map` is in the file that it names.
+    Every entry of the index's `weight_map` is in some file. One that the architecture does not have is a warning.
 
     ## Why it hurts
     The parameter stays uninitialised, or loading fails; zeros and noise have been served from stale indices.
@@ -208,19 +212,38 @@ def tensor_not_in_shard(facts: Facts) -> Iterator[Hit]:
     ## References
     GPTQModel PR #3077.
     """
-    yield from one_of_kind(
-        facts, FaultKind.TENSOR_NOT_IN_SHARD, "write the index again from the shards, or fetch them again"
-    )
+    lost = [
+        fault for fault in _faults(facts, FaultKind.TENSOR_NOT_IN_SHARD) if fault.tensor not in facts.checkpoint.tensors
+    ]
+    missed = [fault for fault in lost if not _is_strange(fault.tensor or "", facts)]
+    if lost:
+        first = (missed or lost)[0]
+        more = f"; and {len(lost) - 1} more like this" if len(lost) > 1 else ""
+        yield Hit(
+            where=first.tensor or first.file,
+            message=f"{first.message}, and nowhere else{more}",
+            hint="write the index again from the shards, or fetch them again",
+            severity=None if missed else Severity.WARNING,
+        )
+
+
+def _is_strange(tensor: str, facts: Facts) -> bool:
+    """Tell a tensor that nothing misses: another form of a weight that is there, or one that a known architecture does not have."""
+    module = tensor.removesuffix(".weight")
+    if f"{module}.weight_packed" in facts.checkpoint.tensors:
+        return True
+    skeleton = skeleton_of(facts.checkpoint.config)
+    return skeleton is not None and not skeleton.wrapped and not skeleton.knows(tensor)
 
 
 def tensor_not_in_index(facts: Facts) -> Iterator[Hit]:
-    """Report tensors that the index does not know.
+    """Report tensors that the index does not know, or puts into another file than the one that has them.
 
     ## What it checks
-    Every tensor of the shards is in the index's `weight_map`.
+    Every tensor of the shards is in the index's `weight_map`, under the file that it lies in.
 
     ## Why it hurts
-    Engines that go by the index never load it; others do.
+    Engines that go by the index never load it; vLLM loads whatever the files hold.
 
     ## Example
     A `lm_head.weight_scale` that was added to a shard by a script.
@@ -231,7 +254,17 @@ def tensor_not_in_index(facts: Facts) -> Iterator[Hit]:
     ## References
     transformers `modeling_utils.py` (sharded checkpoints).
     """
-    yield from one_of_kind(facts, FaultKind.TENSOR_NOT_IN_INDEX, "write the index again from the shards")
+    elsewhere = [
+        fault for fault in _faults(facts, FaultKind.TENSOR_NOT_IN_SHARD) if fault.tensor in facts.checkpoint.tensors
+    ]
+    faults = [*elsewhere, *_faults(facts, FaultKind.TENSOR_NOT_IN_INDEX)]
+    if faults:
+        more = f"; and {len(faults) - 1} more like this" if len(faults) > 1 else ""
+        yield Hit(
+            where=faults[0].tensor or faults[0].file,
+            message=faults[0].message + more,
+            hint="write the index again from the shards",
+        )
 
 
 def tensor_duplicate(facts: Facts) -> Iterator[Hit]:

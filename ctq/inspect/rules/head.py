@@ -9,7 +9,7 @@ from ctq.findings import Severity
 from ctq.inspect.defects import Defect
 from ctq.inspect.entries import KNOWN_CLASSES
 from ctq.inspect.forms import Form
-from ctq.inspect.rules.rule import Hit, listing
+from ctq.inspect.rules.rule import Hit
 from ctq.recipe.heads import HEAD_PATTERN
 from ctq.recipe.kinds import Kind
 
@@ -32,8 +32,7 @@ def _stored_quantized(facts: Facts) -> bool:
 
 def _served_all_the_same(facts: Facts) -> bool:
     """Whether every engine that decides serves the head as quantized, by its own way of matching names."""
-    words = [verdict.verdict for verdict in facts.engines if verdict.decides]
-    return bool(words) and all(word == "quantized" for word in words)
+    return {verdict.verdict for verdict in facts.engines if verdict.decides} == {"quantized"}
 
 
 def _softened(facts: Facts) -> Severity | None:
@@ -230,38 +229,6 @@ def tie_flag_beside_quantized_head(facts: Facts) -> Iterator[Hit]:
             message=f"{keys} is true beside a quantized head of its own: vLLM up to 0.28 drops its tensors{since}",
             hint=f"set {keys} to false",
             severity=Severity.ERROR if any(verdict.is_bad and verdict.decides for verdict in facts.engines) else None,
-        )
-
-
-def catch_all_target_hits_embedding(facts: Facts) -> Iterator[Hit]:
-    """Report a target that names the embedding as well, which is stored dense.
-
-    ## What it checks
-    A name or pattern (not a class) matches the input embedding, `ignore` does not, and the embedding is stored dense.
-
-    ## Why it hurts
-    From 0.23 on vLLM builds a quantized embedding for it: W8A8 is refused, packed weights are never loaded.
-
-    ## Example
-    `"targets": ["re:.*"]`.
-
-    ## How to mend
-    Use `Linear` for the body and `re:.*lm_head$` for the head, or add the embedding's name to `ignore`.
-
-    ## References
-    vLLM 0.32.0 `compressed_tensors.py:197`.
-    """
-    hit = [
-        entry
-        for entry in facts.entries
-        if entry.kind is Kind.EMBEDDING and entry.match.declared and entry.by_name and not entry.stored.is_quantized
-    ]
-    if hit:
-        names = " and ".join(dict.fromkeys(f"`{entry.match.target}`" for entry in hit))
-        yield Hit(
-            where=hit[0].modules.names[0],
-            message=f"target {names} reaches the embedding too ({listing(hit)}), which is stored dense",
-            hint=f"target `Linear` and `{HEAD_PATTERN}` instead, or add the embedding's name to ignore",
         )
 
 

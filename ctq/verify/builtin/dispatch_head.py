@@ -55,8 +55,13 @@ def dispatch_config(config: ModelConfig, rules: EngineRules, *, capability: int 
     return DispatchConfig.from_quantization_config(raw, rules, fused_mapping=mapping, capability=capability)
 
 
-def dispatch_head(config: ModelConfig, quant: DispatchConfig | None, rules: EngineRules, *, name: str) -> HeadDispatch:
+def dispatch_head(
+    config: ModelConfig, quant: DispatchConfig | None, rules: EngineRules, *, name: str, despite_tie: bool = False
+) -> HeadDispatch:
     """Ask for the method of the head, which the files call ``name``.
+
+    ``despite_tie``: the engine ties the head whatever the config says, and yet loads its own tensors, since packed ones are no
+    `weight` that the embedding's could replace.
 
     Raises:
         DispatchError: vLLM refuses the layer, or would refuse every layer.
@@ -66,7 +71,7 @@ def dispatch_head(config: ModelConfig, quant: DispatchConfig | None, rules: Engi
         return HeadDispatch(prefix=name, method=None, args=None, reason="no quantization config")
     reach = head_reach(config.architecture, tuple(quant.schemes), inner=_inner(config), version=rules.asked)
     prefix = name if reach.prefix is None else reach.prefix.replace("<idx>", "0")
-    if reach.status == "impossible":
+    if reach.status == "impossible" and not despite_tie:
         return HeadDispatch(prefix=prefix, method=None, args=None, reason=reach.reason)
     layer = ParallelLMHead()
     method = quant.get_quant_method(layer, prefix)

@@ -59,10 +59,10 @@ def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
     faults = list(check_body(subject.facts, quant)) if quant else []
     if subject.facts.head.state is State.ABSENT:
         return EngineAnswer(report=_headless(subject, rules, faults))
-    head = dispatch_head(config, quant, rules, name=name)
+    known = vllm_outcome(head_facts_for_engines(subject.facts), rules.asked)
+    head = dispatch_head(config, quant, rules, name=name, despite_tie=known.verdict == "quantized")
     loading = plan_loading(subject.checkpoint, head, name=name, ranks=subject.request.tensor_parallel_size, rules=rules)
     report = _report(subject, rules, head, loading)
-    known = vllm_outcome(head_facts_for_engines(subject.facts), rules.asked)
     reasons = [*_unmet(subject, head, known), *loading.reasons]
     if not reasons and known.verdict in ("fails", "garbage"):
         reasons = [known.reason]

@@ -1,0 +1,130 @@
+"""Find out what numbers of a config the dimensions of tensors are made of, from builds that differ in one number each."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+FACTORS: Final = (1, 2, 3, 4)
+USUAL: Final = (
+    "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size",
+    "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "intermediate_size_mlp",
+    "kv_lora_rank", "q_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "qk_head_dim", "v_head_dim", "num_experts",
+    "num_local_experts", "n_routed_experts", "moe_num_experts", "n_shared_experts", "moe_num_shared_experts",
+    "n_embd", "d_model", "ffn_dim", "n_inner", "n_head", "num_heads", "max_position_embeddings", "n_positions",
+)  # fmt: skip
+"""Numbers that a dimension may be made of, the likeliest first."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build: shapes of its tensors, numbers and switches of its config."""
+
+    shapes: dict[str, tuple[int, ...]]
+    numbers: dict[str, int]
+    switches: dict[str, bool]
+
+
+def template(name: str) -> str:
+    """Return a tensor's name with ``#`` for each number."""
+    return _NUMBER.sub("#", name)
+
+
+def fit(families: Sequence[Sequence[Build]]) -> dict[str, list[Any]]:
+    """Return for each template whether every layer of every build has it, and its dimensions as expressions or None."""
+    every = [build for builds in families for build in builds]
+    counts = [presence(build) for build in every]
+    found: dict[str, list[Any]] = {}
+    for name in dict.fromkeys(name for count in counts for name in count):
+        always = all(count.get(name) for count in counts)
+        found[name] = [always, dimensions(name, families)]
+    return found
+
+
+def presence(build: Build) -> dict[str, bool]:
+    """Tell of each template whether all layers of its list have it; what has no number is there."""
+    layers: dict[str, set[str]] = defaultdict(set)
+    having: dict[str, set[str]] = defaultdict(set)
+    for name in build.shapes:
+        numbers = _NUMBER.findall(name)
+        if numbers:
+            stack = template(name).partition(".#")[0]
+            layers[stack].add(numbers[0])
+            having[template(name)].add(numbers[0])
+        else:
+            having[name] = {""}
+    return {
+        name: present == layers.get(name.partition(".#")[0], {""}) and name.count("#") < 2  # experts differ by layer
+        for name, present in having.items()
+    }
+
+
+def dimensions(name: str, families: Sequence[Sequence[Build]]) -> list[str | None] | None:
+    """Return each dimension as an expression that holds in every build; None where the tensor's rank or all of it is unknown."""
+    samples = [
+        (shape, build.numbers, len(builds))
+        for builds in families
+        for build in builds
+        for tensor, shape in build.shapes.items()
+        if template(tensor) == name
+    ]
+    ranks = {len(shape) for shape, *_ in samples}
+    if len(ranks) != 1:
+        return None
+    found = [dimension([(shape[axis], numbers) for shape, numbers, _ in samples]) for axis in range(ranks.pop())]
+    return found if any(found) else None
+
+
+def dimension(samples: Sequence[tuple[int, dict[str, int]]]) -> str | None:
+    """Return the simplest expression that gives every sample; None for what never changes: a constant cannot be told."""
+    if len({size for size, _ in samples}) == 1:
+        return None
+    moved = {key for key in USUAL if len({numbers.get(key) for _, numbers in samples}) > 1}
+    known = [key for key in USUAL if all(key in numbers for _, numbers in samples)]
+    for terms in candidates(known):
+        if all(key in moved for _, keys in terms for key in keys) and all(
+            value(terms, numbers) == size for size, numbers in samples
+        ):
+            return "+".join("*".join([*([str(factor)] if factor > 1 else []), *keys]) for factor, keys in terms)
+    return None
+
+
+Terms = tuple[tuple[int, tuple[str, ...]], ...]
+
+
+def candidates(known: Sequence[str]) -> Iterator[Terms]:
+    """Yield sums of products, the simplest first."""
+    for factor, key in itertools.product(FACTORS, known):
+        yield ((factor, (key,)),)
+    pairs = list(itertools.combinations(known, 2))
+    for factor, pair in itertools.product(FACTORS, pairs):
+        yield ((factor, pair),)
+    for one, other in pairs:
+        yield ((1, (one,)), (1, (other,)))
+    for one, other, size in itertools.permutations(known, 3):
+        if size.endswith("dim") or size == "head_dim":
+            yield ((1, (one, size)), (2, (other, size)))
+    for head, one, other in itertools.permutations(known, 3):
+        if head.startswith("num_") and one < other:
+            yield ((1, (head, one)), (1, (head, other)))
+    for one, head, size in itertools.permutations(known, 3):
+        if head.startswith("num_"):
+            yield ((1, (one,)), (2, (head, size)))
+
+
+def value(terms: Terms, numbers: dict[str, int]) -> int:
+    """Work out a sum of products."""
+    total = 0
+    for factor, keys in terms:
+        product = factor
+        for key in keys:
+            product *= numbers[key]
+        total += product
+    return total

@@ -1,0 +1,138 @@
+"""What the tensors of an architecture are called and how large they are, learnt from transformers' own builds of it.
+
+The data is made by ``benchmarks/skeletons.py``: names with ``#`` for numbers, whether every layer has the tensor, dimensions as
+sums of products of numbers of the config, and where vLLM refuses a tensor that it does not know. Other architectures are not known.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctq.checkpoint.config import ModelConfig
+
+LEARNT_WITH = "0.32.0"
+"""The release of vLLM that loaded them."""
+_LAYER_LISTS = ("layers", "h", "blocks")
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One tensor of a skeleton: whether all layers have it in every variant, and its dimensions (None: not known)."""
+
+    always: bool
+    dimensions: tuple[str | None, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skeleton:
+    """The tensors of one architecture by template; ``refuses`` are the places where vLLM refuses an unknown one.
+
+    ``wrapped`` says that a text model lies inside, whose tensors may stand under more than one prefix; ``computed`` are numbers
+    that the config works out where a file leaves them out. ``embedding`` tells whether vLLM gives the input embedding a name.
+    """
+
+    tensors: Mapping[str, Slot]
+    refuses: frozenset[str]
+    wrapped: bool
+    computed: frozenset[str]
+    embedding: bool | None = None
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """What stands behind the number of a layer, in any list of layers."""
+        return frozenset(name.partition(".#.")[2] for name in self.tensors if ".#." in name)
+
+    def knows(self, tensor: str) -> bool:
+        """Tell whether the architecture has a tensor of this name, in whatever form its weight is stored."""
+        module, _, part = _NUMBER.sub("#", tensor).rpartition(".")
+        name = f"{module}.weight" if part.startswith("weight") else f"{module}.{part}" if module else part
+        return name in self.tensors or module in self.tensors
+
+    @property
+    def stack(self) -> str | None:
+        """The list of the decoder's layers, where there is one alone."""
+        lists = {name.partition(".#.")[0] for name in self.tensors if ".#." in name}
+        decoders = [path for path in lists if path.rpartition(".")[2] in _LAYER_LISTS]
+        return decoders[0] if len(decoders) == 1 else None
+
+
+def skeleton_of(config: ModelConfig) -> Skeleton | None:
+    """Return the skeleton of a model's architecture; of a wrapper only with the text model that was learnt."""
+    found = _data().get(config.architecture or "")
+    if found is None or (found["inner"] is not None and found["inner"] != _inner_type(config)):
+        return None
+    return _skeleton(config.architecture or "")
+
+
+def learnt() -> frozenset[str]:
+    """Return the architectures of which the real vLLM was seen to load a text model."""
+    return frozenset(name for name, entry in _data().items() if entry["inner"] is None)
+
+
+def is_learnt(architecture: str | None) -> bool:
+    """Tell whether the real vLLM was seen to load a text model of this architecture."""
+    found = _data().get(architecture or "")
+    return found is not None and found["inner"] is None
+
+
+@lru_cache(maxsize=16)
+def _skeleton(architecture: str) -> Skeleton:
+    found = _data()[architecture]
+    return Skeleton(
+        tensors={
+            name: Slot(always, tuple(dimensions) if dimensions else None)
+            for name, (always, dimensions) in found["tensors"].items()
+        },
+        refuses=frozenset(found["refuses"]),
+        wrapped=found["inner"] is not None,
+        computed=frozenset(found["computed"]),
+        embedding=found.get("embedding"),
+    )
+
+
+def dimension(expression: str, config: ModelConfig, computed: frozenset[str] = frozenset()) -> int | None:
+    """Work out a sum of products of the config's numbers; None where the config lacks one."""
+    total = 0
+    for term in expression.split("+"):
+        factors = [int(word) if word.isdecimal() else _number(word, config, computed) for word in term.split("*")]
+        if None in factors:
+            return None
+        total += prod(factor for factor in factors if factor is not None)
+    return total
+
+
+def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
+    value = config.text_int(key)
+    if value is not None or key not in computed:
+        return value
+    hidden, heads = config.text_int("hidden_size"), config.text_int("num_attention_heads")
+    return hidden // heads if hidden and heads else None
+
+
+def _inner_type(config: ModelConfig) -> str | None:
+    nested = [level.get("model_type") for path, level in config.text_levels if path]
+    return next((name for name in nested if isinstance(name, str)), None)
+
+
+@lru_cache(maxsize=1)
+def model_types() -> frozenset[str]:
+    """Return the values of ``model_type`` that transformers 5.19 and vLLM 0.32 know."""
+    text = files("ctq.engines").joinpath("data/model_types.json").read_text(encoding="utf-8")
+    return frozenset(json.loads(text)["model_types"])
+
+
+@lru_cache(maxsize=1)
+def _data() -> dict[str, Any]:
+    text = files("ctq.engines").joinpath("data/skeletons.json").read_text(encoding="utf-8")
+    architectures: dict[str, Any] = json.loads(text)["architectures"]
+    return architectures

@@ -1,0 +1,259 @@
+"""TEN: the files against what the architecture is made of, where that is known (`ctq.engines.skeletons`)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ctq.engines.fused import fused_mapping
+from ctq.engines.skeletons import dimension, skeleton_of
+from ctq.findings import Severity
+from ctq.inspect.forms import Form
+from ctq.inspect.grouping import NUMBER
+from ctq.inspect.rules.rule import Hit, listing
+from ctq.recipe.kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.engines.skeletons import Skeleton, Slot
+    from ctq.inspect.entries import Entry
+    from ctq.inspect.facts import Facts
+
+_MOST_NAMED = 3
+_BUFFERS = re.compile(
+    r"(?:.*\.)?(?:inv_freq|masked_bias|position_ids|cos_cached|sin_cached|freqs_cis|num_batches_tracked|attn\.bias|attention\.bias)"
+)
+"""Buffers that older tools saved, and that engines look over."""
+_ELSEWHERE = (Kind.TOWER, Kind.PROJECTOR)
+"""Parts of wrappers that come in many kinds."""
+_WORD = 4
+"""Columns that the last word of a packed row may hold beyond the weight's own."""
+_SCALES = frozenset({"k_scale", "v_scale", "q_scale", "k_zero_point", "v_zero_point", "q_zero_point"})
+_WEIGHTS = frozenset({"weight", "weight_packed", "qweight", "weight_scale", "blocks"})
+
+
+def unknown_module(facts: Facts) -> Iterator[Hit]:
+    """Report tensors that the architecture does not have.
+
+    ## What it checks
+    Every name against the tensors of the architecture, where those are known. It is an error where vLLM refuses a name that it does
+    not know in that place, and a warning where vLLM looks away.
+
+    ## Why it hurts
+    A prefix too many or too few, a renamed module, a leftover of training: vLLM stops with *There is no module or parameter named
+    ...*, and what should have been loaded is missing. Other engines leave it out silently.
+
+    ## Example
+    `module.model.layers.0.mlp.up_proj.weight`, or `mtp.fc.weight` in a `LlamaForCausalLM`.
+
+    ## How to mend
+    Give the tensors the names of the architecture, or leave them out.
+
+    ## References
+    vLLM 0.32.0 `model_executor/models/utils.py:442`; `benchmarks/skeletons.py`.
+    """
+    skeleton = skeleton_of(facts.checkpoint.config)
+    if skeleton is None:
+        return
+    strangers = [entry for entry in facts.entries if _is_stranger(entry, skeleton, facts)]
+    refused = [entry for entry in strangers if _place(entry, skeleton, facts) in skeleton.refuses]
+    found = refused or strangers
+    if found:
+        yield Hit(
+            where=found[0].modules.names[0],
+            message=f"{facts.checkpoint.config.architecture} has no {listing(found)}",
+            hint="give the tensors the names of the architecture, or leave them out",
+            severity=None if refused else Severity.WARNING,
+        )
+
+
+def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    if (skeleton.wrapped and entry.kind in _ELSEWHERE) or (entry.is_head and entry.modules.template == "lm_head"):
+        return False  # of the head, engines' verdicts tell
+    if set(entry.modules.parts) <= _SCALES or _BUFFERS.fullmatch(entry.modules.names[0]):
+        return False
+    if _beyond(entry, skeleton, facts):
+        return True
+    return not any(_knows(skeleton, name) for name in (*_tensors(entry), *_fused(entry.modules.template, facts)))
+
+
+def _fused(template: str, facts: Facts) -> list[str]:
+    """Name the tensors that a module stands for which is stored as engines fuse it (`gate_up_proj` for gate and up)."""
+    parent, _, leaf = template.rpartition(".")
+    parts = fused_mapping(facts.checkpoint.config.architecture).get(leaf, ())
+    return [f"{parent}.{part}.weight" for part in parts]
+
+
+def _tensors(entry: Entry) -> list[str]:
+    """Name the tensors that a dense checkpoint would have for these modules."""
+    template, parts = entry.modules.template, entry.modules.parts
+    dense = [f"{template}.{part}" if part else template for part in parts if part not in _WEIGHTS]
+    dense += [f"{template}_{part}" for part in parts if part and template.rpartition(".")[0].endswith("experts")]
+    return [f"{template}.weight", template, *dense] if _WEIGHTS & parts.keys() else dense
+
+
+def _knows(skeleton: Skeleton, name: str) -> bool:
+    return name in skeleton.tensors or (skeleton.wrapped and name.partition(f".{NUMBER}.")[2] in skeleton.suffixes)
+
+
+def _beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell modules of layers that the config does not count."""
+    count, stack = facts.checkpoint.config.num_hidden_layers, skeleton.stack
+    if count is None or stack is None or not entry.modules.template.startswith(f"{stack}.{NUMBER}."):
+        return False
+    return min(numbers[0] for numbers in entry.modules.numbers) >= count
+
+
+def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
+    """Name the place of a stranger as the data calls it."""
+    name = entry.modules.template
+    if _beyond(entry, skeleton, facts):
+        return "beyond"
+    if name.rpartition(".")[2] == "lm_head":
+        return "head"
+    if entry.kind is Kind.DRAFT:
+        return "draft"
+    if not entry.modules.parts.keys() - {"bias"}:
+        return "bias"
+    inside = name.partition(f".{NUMBER}.")[2]
+    if inside:
+        return "inner" if "." in inside else "layer"
+    return "module" if "." in next(iter(facts_names(entry))) else "top"
+
+
+def facts_names(entry: Entry) -> list[str]:
+    """Return the tensors of the first module, as the files call them."""
+    return entry.modules.tensor_names(entry.modules.names[0])
+
+
+def missing_tensor(facts: Facts) -> Iterator[Hit]:
+    """Report tensors that every model of the architecture has, and that are missing here.
+
+    ## What it checks
+    The embedding, the norms and whatever each layer of the architecture has, up to `num_hidden_layers`, where the architecture is
+    known; and the head of a model that says it is not tied.
+
+    ## Why it hurts
+    vLLM does not report parameters that were never loaded when a model is quantized: they stay uninitialised, and the model
+    serves garbage.
+
+    ## Example
+    `model.norm.weight`, which lay in a shard that was not copied and is in no index.
+
+    ## How to mend
+    Fetch or copy the checkpoint again, or quantize again from a complete original.
+
+    ## References
+    vLLM 0.32.0 `default_loader.py:507`; `benchmarks/skeletons.py`.
+    """
+    skeleton = skeleton_of(facts.checkpoint.config)
+    names = list(_missing(facts, skeleton)) if skeleton is not None else []
+    if names:
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        yield Hit(
+            where=names[0],
+            message=f"missing from the files: {', '.join(names[:_MOST_NAMED])}{more}",
+            hint="fetch the checkpoint again, or quantize again from a complete original",
+        )
+
+
+def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
+    present = _present(facts, skeleton)
+    layers = range(facts.checkpoint.config.num_hidden_layers or 0)
+    if skeleton.wrapped and not any(name in present for name, slot in skeleton.tensors.items() if slot.always):
+        return  # the same model under other prefixes
+    for name, slot in skeleton.tensors.items():
+        stack, numbered, _ = name.partition(f".{NUMBER}.")
+        if not slot.always or (numbered and stack != skeleton.stack) or (skeleton.wrapped and not numbered):
+            continue
+        if not numbered and name not in present:
+            yield name
+        elif numbered:
+            found = present.get(name, frozenset())
+            yield from (name.replace(NUMBER, str(layer), 1) for layer in layers if layer not in found)
+    if _lacks_head(facts, skeleton):
+        yield "lm_head.weight"
+
+
+def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
+    """Tell a model that says it is not tied and has no head of its own."""
+    flags = facts.checkpoint.config.tie_flags
+    return (
+        "lm_head.weight" in skeleton.tensors
+        and facts.head.entry is None
+        and bool(flags)
+        and not any(flags.values())
+        and not skeleton.wrapped
+    )
+
+
+def _present(facts: Facts, skeleton: Skeleton) -> dict[str, frozenset[int]]:
+    """Return the layers that have each tensor, by template; a set with no number in it where there are no layers."""
+    found: dict[str, set[int]] = {}
+    for entry in facts.entries:
+        numbers = {number[0] for number in entry.modules.numbers if number}
+        for name in (*_tensors(entry), *_fused(entry.modules.template, facts)):
+            if name in skeleton.tensors:
+                found.setdefault(name, set()).update(numbers)
+    return {name: frozenset(numbers) for name, numbers in found.items()}
+
+
+def size_against_config(facts: Facts) -> Iterator[Hit]:
+    """Report weights whose size is not what the config says.
+
+    ## What it checks
+    The rows and columns of each weight, and the length of each vector, against the numbers of the config that the architecture
+    makes them of (`hidden_size`, `intermediate_size`, heads times `head_dim`), where those are known.
+
+    ## Why it hurts
+    Engines make their parameters by the config and refuse tensors of another size, or take a part of them.
+
+    ## Example
+    `"intermediate_size": 11008` beside `mlp.up_proj.weight` [14336, 4096].
+
+    ## How to mend
+    Restore the config that belongs to the weights, or the weights that belong to the config.
+
+    ## References
+    vLLM 0.32.0 `model_executor/parameter.py`; `benchmarks/skeletons.py`.
+    """
+    skeleton = skeleton_of(facts.checkpoint.config)
+    if skeleton is None:
+        return
+    for entry in facts.entries:
+        for name, shape in _shapes(entry):
+            slot = skeleton.tensors.get(name)
+            wrong = _wrong(slot, shape, facts, skeleton) if slot is not None else None
+            if wrong is not None:
+                yield Hit(
+                    where=entry.modules.names[0],
+                    message=f"{listing([entry])}: {wrong}",
+                    hint="restore the config that belongs to the weights, or fetch the weights again",
+                )
+                return
+
+
+def _shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the dense shapes that the parts of a set stand for."""
+    template, stored = entry.modules.template, entry.stored
+    for part, tensor in entry.modules.parts.items():
+        if part == "weight" and stored.form in (Form.DENSE, Form.INT, Form.FLOAT, Form.PLAIN):
+            yield f"{template}.weight", tensor.shape
+        elif part == "weight_packed" and stored.form is Form.PACKED and stored.bits and len(tensor.shape) == 2:
+            yield f"{template}.weight", (tensor.shape[0], tensor.shape[1] * (32 // stored.bits))
+        elif part == "bias":
+            yield f"{template}.bias", tensor.shape
+
+
+def _wrong(slot: Slot, shape: tuple[int, ...], facts: Facts, skeleton: Skeleton) -> str | None:
+    """Say what is not as the config has it: the rank, or the first dimension that differs."""
+    if slot.dimensions is None:
+        return None
+    if len(slot.dimensions) != len(shape):
+        return f"a shape of {list(shape)} where {len(slot.dimensions)} dimensions are expected"
+    for expression, found in zip(slot.dimensions, shape, strict=True):
+        size = dimension(expression, facts.checkpoint.config, skeleton.computed) if expression else None
+        if size is not None and size != found and not 0 < found - size < _WORD:
+            return f"{found} where the config says {expression} = {size}"
+    return None
