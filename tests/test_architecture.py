@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,24 @@ def test_imports_go_up_the_layers_only(path: Path) -> None:
     own = path.relative_to(ROOT).parts[0]
     for name in imported(path) & set(RANK):
         assert name == own or RANK[name] < RANK[own] or (own, name) == ("verify", "inspect"), f"{own} imports {name}"
+
+
+def modules_of(path: Path) -> set[str]:
+    """The ctq modules that a file imports, for types too."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("ctq."):
+            names.update({node.module, *(f"{node.module}.{alias.name}" for alias in node.names)})
+    return names
+
+
+def test_no_file_imports_in_a_circle() -> None:
+    names = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path for path in MODULES}
+    graph = {name: modules_of(path) & names.keys() for name, path in names.items()}
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.relative_to(ROOT).parts[0] != "cli"], ids=str)

@@ -21,7 +21,7 @@ from ctq.engines.layers import (
     QKVParallelLinear,
     RowParallelLinear,
 )
-from ctq.inspect.defects import Defect
+from ctq.inspect.diagnosis import Defect
 from ctq.inspect.forms import COMPRESSED, Form
 from ctq.recipe.kinds import Kind
 

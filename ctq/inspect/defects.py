@@ -6,9 +6,9 @@ The ladder goes from what is missing over what disagrees to what does not fit; a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ctq.inspect.diagnosis import Defect, Diagnosis
 from ctq.inspect.expected import FORMATS, SCALE_DTYPES, expected_shapes, strategy_words, weight_dtypes
 from ctq.inspect.forms import COMPRESSED, FP8, Form
 from ctq.recipe.kinds import Kind
@@ -19,44 +19,6 @@ if TYPE_CHECKING:
     from ctq.inspect.entries import Entry
     from ctq.inspect.grouping import Part
     from ctq.recipe.schemes import QuantArgs
-
-
-class Defect(StrEnum):
-    """The rungs of the ladder, in order."""
-
-    MISSING_WEIGHT = "missing-weight"
-    MISSING_SCALE = "missing-scale"
-    NOT_COMPRESSED = "not-compressed"
-    UNDECLARED = "undeclared"
-    IGNORED = "ignored"
-    STORED_DENSE = "stored-dense"
-    PERHAPS_DENSE = "perhaps-dense"
-    WRONG_FORMAT = "wrong-format"
-    WRONG_DTYPE = "wrong-dtype"
-    WRONG_SHAPE = "wrong-shape"
-    MISSING_ZERO_POINT = "missing-zero-point"
-    MISSING_INPUT_SCALE = "missing-input-scale"
-    MISSING_WEIGHT_SHAPE = "missing-weight-shape"
-    EXTRA_PART = "extra-part"
-
-
-_HARMLESS = frozenset({Defect.PERHAPS_DENSE, Defect.MISSING_WEIGHT_SHAPE})
-"""Defects under which newest engines still do what the config says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """A defect and the words that say what was expected and what was found."""
-
-    defect: Defect
-    detail: str
-    tolerated: bool = False
-    """vLLM matches names in its own way and serves the modules as they are stored, although compressed-tensors would not."""
-
-    @property
-    def breaks(self) -> bool:
-        """Whether files and config disagree so that an engine cannot serve both."""
-        return self.defect not in _HARMLESS
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ctq.engines.verdict import ENGINES, HeadFacts, HeadTensor, Word, head_verdict, newest_version
+from ctq.engines.verdict import ENGINES, HeadFacts, HeadTensor, head_verdict, newest_version
+from ctq.inspect.engine_verdict import EngineVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,25 +20,6 @@ class EngineRequest:
 
     engine: str
     version: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EngineVerdict:
-    """What one release of an engine does with the head.
-
-    ``decides`` says whether a bad verdict is an error: for an engine that was asked for, and for the first that is known (vLLM).
-    """
-
-    engine: str
-    version: str
-    verdict: Word
-    reason: str
-    decides: bool = True
-
-    @property
-    def is_bad(self) -> bool:
-        """Whether the engine refuses the checkpoint or serves noise."""
-        return self.verdict in ("fails", "garbage")
 
 
 def with_engines(facts: Facts, requests: Sequence[EngineRequest]) -> Facts:

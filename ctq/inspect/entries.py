@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ctq.checkpoint.config import ModelConfig
-    from ctq.inspect.defects import Diagnosis
+    from ctq.inspect.diagnosis import Diagnosis
     from ctq.inspect.grouping import ModuleSet
     from ctq.recipe.quant_config import ConfigGroup, QuantConfig
 

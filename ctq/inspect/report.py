@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ctq.inspect.collect import collect_facts
 from ctq.inspect.cost import Cost, estimate_cost
 from ctq.inspect.engines import EngineRequest, with_engines
-from ctq.inspect.facts import Expected, Facts, collect_facts
 from ctq.inspect.modes import unreadable_files
 from ctq.inspect.rules.check import Selection, find, require_known
 from ctq.inspect.words import activation_words, scheme_words
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.findings import Finding, Severity
     from ctq.inspect.entries import Entry
+    from ctq.inspect.facts import Expected, Facts
     from ctq.inspect.head import HeadFacts
 
 SCHEMA_VERSION = 1

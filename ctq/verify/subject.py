@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.checkpoint import open_checkpoint, require_sound
 from ctq.checkpoint.faults import FaultKind
 from ctq.checkpoint.source import LocalFolder
+from ctq.inspect.collect import collect_facts
 from ctq.inspect.engines import with_engines
-from ctq.inspect.facts import collect_facts
 from ctq.verify.hidden_states import check_states
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.heads import HEAD_CLASS
 from ctq.findings import Severity
-from ctq.inspect.defects import Defect
+from ctq.inspect.diagnosis import Defect
 from ctq.inspect.entries import KNOWN_CLASSES
 from ctq.inspect.forms import Form
 from ctq.inspect.rules.rule import Hit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.inspect.defects import Defect
+from ctq.inspect.diagnosis import Defect
 from ctq.inspect.forms import COMPRESSED, Form
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.inspect.rules.tensors import hits_of, with_defect

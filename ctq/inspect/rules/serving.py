@@ -14,7 +14,7 @@ from ctq.recipe.match import REGEX_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ctq.inspect.engines import EngineVerdict
+    from ctq.inspect.engine_verdict import EngineVerdict
     from ctq.inspect.facts import Facts
 
 _HEALTHY = (State.QUANTIZED, State.DENSE, State.TIED, State.ABSENT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.findings import Severity
-from ctq.inspect.defects import Defect
+from ctq.inspect.diagnosis import Defect
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import Kind
 
