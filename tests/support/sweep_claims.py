@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
@@ -16,6 +16,7 @@ from ctq.verify.request import VerifyRequest
 from ctq.verify.run import verify
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ctq.verify.request import Expectation
@@ -101,3 +102,8 @@ def _verified(folder: Path, expected: Expectation | None, reference: Path | None
         f"{finding.code} {finding.message}" for finding in report.findings
     ]
     return str(report.verdict), "; ".join(reasons), report.expected
+
+
+def read_claims(value: Mapping[str, Any]) -> Claims:
+    """Read what ``dataclasses.asdict`` gave, by way of JSON."""
+    return Claims(**{key: tuple(item) if isinstance(item, list) else item for key, item in value.items()})

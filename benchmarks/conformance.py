@@ -1,0 +1,36 @@
+"""Compare what ctq says of checkpoints with what real engines do, part by part; see docs/conformance.md.
+
+    python benchmarks/conformance.py faults --vllm-python ENV/bin/python --work /data/faults
+
+Answers are kept in the folder of work as JSON lines, so that a run that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+
+import conformance_faults
+
+PARTS = {"faults": conformance_faults}
+"""Each part has a docstring, ``add_options`` and ``main``, which returns the number of disagreements."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = parser.add_subparsers(dest="part", required=True)
+    for name, part in PARTS.items():
+        summary = (part.__doc__ or "").splitlines()[0]
+        one = parts.add_parser(name, help=summary, description=summary)
+        one.add_argument("--vllm-python", type=Path, required=True, help="the interpreter that has vLLM 0.32.0")
+        one.add_argument("--work", type=Path, required=True, help="a folder for checkpoints and answers, kept")
+        part.add_options(one)
+    options = parser.parse_args()
+    return int(PARTS[options.part].main(options) > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

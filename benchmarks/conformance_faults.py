@@ -1,0 +1,146 @@
+"""The sweep of faults: every way of breaking a healthy checkpoint, over architectures and schemes, some in pairs."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from families import build
+from sweep_claims import Claims, claims_of, read_claims
+from sweep_faults import Case, all_cases, break_copy, healthy, main_cases, make_base, number_cases, other_cases, pairs
+from sweep_store import Store, stamp_of
+from sweep_truth import Observation, observe, read_observation, truth_of
+from sweep_verdict import Kind, disagreements
+
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+CODE: Final = Path(__file__).parents[1] / "ctq"
+BATCH: Final = 100
+"""Checkpoints that lie on the disk at a time, and that one process of the engine is given."""
+SETS: Final[dict[str, Callable[[], Iterable[Case]]]] = {
+    "healthy": healthy,
+    "main": main_cases,
+    "others": other_cases,
+    "pairs": pairs,
+    "all": all_cases,
+    "numbers": number_cases,
+}
+Known = dict[Case, tuple[Observation, Claims]]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what this part is asked by."""
+    parser.add_argument("--cases", choices=SETS, default="all", help="numbers: judged against the dense original alone")
+    parser.add_argument("--only", default="", help="only cases with these words in their name")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run the sweep, print every disagreement and return how many there are."""
+    cases = [case for case in dict.fromkeys(SETS[options.cases]()) if options.only in case.name]
+    bases = list(dict.fromkeys(case.base for case in cases))
+    sweep = Sweep(options.work, options.vllm_python.absolute(), numbers=options.cases == "numbers")
+    known = sweep.answers(list(dict.fromkeys([*bases, *cases])))
+    return print_numbers(known) if options.cases == "numbers" else print_disagreements(known)
+
+
+class Sweep:
+    """The folder of work: dense originals, healthy bases, what the engine showed and what ctq said of each case."""
+
+    def __init__(self, work: Path, python: Path, *, numbers: bool) -> None:
+        self._work, self._python, self._numbers = work, python, numbers
+        self._truths = Store(work / "truths.jsonl")
+        self._claims = Store(work / ("numbers.jsonl" if numbers else "claims.jsonl"))
+        self._code = stamp_of(CODE, "*.py", "*.json")
+
+    def answers(self, cases: Sequence[Case]) -> Known:
+        """Answer every case that applies, a batch at a time."""
+        known: Known = {}
+        for start in range(0, len(cases), BATCH):
+            known |= self._batch(cases[start : start + BATCH])
+            print(f"{min(start + BATCH, len(cases))} of {len(cases)}", flush=True)
+        return known
+
+    def _batch(self, cases: Sequence[Case]) -> Known:
+        root = self._work / "cases"
+        shutil.rmtree(root, ignore_errors=True)
+        folders = {case: root / str(number) for number, case in enumerate(cases)}
+        folders = {case: folder for case, folder in folders.items() if break_copy(case, self._base(case), folder)}
+        stamps = {case: stamp_of(folder) for case, folder in folders.items()}
+        self._ask_engine({case: folder for case, folder in folders.items() if not self._seen(case, stamps)}, stamps)
+        known = {}
+        for case, folder in folders.items():
+            known[case] = (self._observation(case, stamps), self._said(case, folder, stamps[case]))
+        shutil.rmtree(root, ignore_errors=True)
+        return known
+
+    def _seen(self, case: Case, stamps: Mapping[Case, str]) -> bool:
+        return self._numbers or self._truths.get(case.name, stamps[case]) is not None
+
+    def _observation(self, case: Case, stamps: Mapping[Case, str]) -> Observation:
+        answer = self._truths.get(case.name, stamps[case])
+        return read_observation(answer) if answer else Observation(outcome="undecided")
+
+    def _ask_engine(self, folders: Mapping[Case, Path], stamps: Mapping[Case, str]) -> None:
+        results = run_vllm([VllmRequest(checkpoint=folder) for folder in folders.values()], python=self._python)
+        for case, result in zip(folders, results, strict=True):
+            self._truths.put(case.name, stamps[case], observe(result).to_json())
+
+    def _said(self, case: Case, folder: Path, stamp: str) -> Claims:
+        stamp = f"{stamp}-{self._code}"
+        answer = self._claims.get(case.name, stamp)
+        if answer is None:
+            answer = asdict(claims_of(folder, reference=self._dense(case.family) if self._numbers else None))
+            self._claims.put(case.name, stamp, answer)
+        return read_claims(answer)
+
+    def _base(self, case: Case) -> Path:
+        folder = self._work / "bases" / f"{case.family}-{case.scheme}".replace(" ", "-")
+        return folder if folder.exists() else make_base(case, self._dense(case.family), folder)
+
+    def _dense(self, family: str) -> Path:
+        folder = self._work / "dense" / family
+        return folder if folder.exists() else build(family, folder)
+
+
+def judged(known: Known) -> Iterator[tuple[Case, str, str, tuple[tuple[str, Kind], ...], Claims]]:
+    """Yield each case with the engine's outcome, the reason, and how ctq disagrees."""
+    for case, (seen, claims) in known.items():
+        baseline = known[case.base][0] if case.base in known else None
+        truth, why = truth_of(seen, baseline)
+        yield case, truth, why, disagreements(truth, claims), claims
+
+
+def print_disagreements(known: Known) -> int:
+    """Print every disagreement, then how many there are of each kind; return how many there are in all."""
+    counts: Counter[str] = Counter()
+    for case, truth, why, found, claims in judged(known):
+        counts[truth] += 1
+        for command, kind in found:
+            counts[f"{kind}: {command}"] += 1
+            print(f"{kind}: {command}: {case.name}: vLLM {truth} ({why[:150]})")
+            print(
+                f"    errors {[error[:110] for error in claims.errors]} verified {claims.verified} ({claims.why[:150]})"
+            )
+            print(f"    promised {claims.expected}, head {claims.head}, verdict {claims.verdict} {claims.crash}")
+    print(f"{len(known)} cases: {dict(counts)}")
+    return counts.total() - len(known)
+
+
+def print_numbers(known: Known) -> int:
+    """Print every case whose changed numbers the comparison with the original does not find; return how many."""
+    missed = [case for case, (_, claims) in known.items() if case.faults and claims.compared != "fail"]
+    alarms = [case for case, (_, claims) in known.items() if not case.faults and claims.compared != "pass"]
+    for case in (*missed, *alarms):
+        claims = known[case][1]
+        print(
+            f"{'missed' if case.faults else 'false alarm'}: {case.name}: {claims.compared} {claims.why[:200]} {claims.crash}"
+        )
+    print(f"{len(known)} cases: {len(missed)} missed, {len(alarms)} false alarms")
+    return len(missed) + len(alarms)
