@@ -6,6 +6,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.config import CONFIG_NAME
 from ctq.checkpoint.header import LENGTH_BYTES, Header, header_length, parse_header
 from ctq.checkpoint.index import SINGLE_NAME
 from ctq.errors import CheckpointError, HeaderError
@@ -23,6 +24,7 @@ _FIRST_READ = 64 * 1024
 _BYTES_PER_TENSOR = 192
 """With an index: a name and an entry rarely take more, so that one read of just the right size is enough."""
 _SMALLEST_READ = 4096
+_SHOWN = 3
 
 
 def weight_files(files: Collection[str], index: Index | None) -> list[str]:
@@ -43,6 +45,7 @@ def require_weights(source: Source) -> None:
 
     """
     if any(name.endswith(WEIGHTS_SUFFIX) for name in source.files):
+        _refuse_shelf(source)
         return
     pickles = [name for name in source.files if name.endswith(PICKLE_SUFFIXES)]
     if pickles:
@@ -54,6 +57,20 @@ def require_weights(source: Source) -> None:
         f"{source.label}: no {WEIGHTS_SUFFIX} file in it",
         hint="give the folder that holds config.json and *.safetensors",
     )
+
+
+def _refuse_shelf(source: Source) -> None:
+    """Refuse a folder that is no checkpoint but holds some, each in a folder of its own."""
+    if any("/" not in name and name.endswith((WEIGHTS_SUFFIX, ".json")) for name in source.files):
+        return
+    weights = {name.rpartition("/")[0] for name in source.files if name.endswith(WEIGHTS_SUFFIX)}
+    inner = [folder for folder in sorted(weights) if f"{folder}/{CONFIG_NAME}" in source.files]
+    if inner:
+        more = f" and {len(inner) - _SHOWN} more" if len(inner) > _SHOWN else ""
+        raise CheckpointError(
+            f"{source.label}: no checkpoint itself, but {', '.join(inner[:_SHOWN])}{more} in it",
+            hint=f"give one of them: {source.label.rstrip('/')}/{inner[0]}",
+        )
 
 
 def read_headers(

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctq.checkpoint.shards import DEFAULT_SHARD_SIZE, parse_size
-from ctq.cli.console import safe
+from ctq.cli.console import show, width
 from ctq.errors import ExitCode
 from ctq.quantize.job import Job, default_workers
 from ctq.recipe.recipe import OBSERVERS
 from ctq.recipe.schemes import DEFAULT_SCHEME, SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from ctq.quantize.plan import Plan
 
@@ -90,16 +90,19 @@ def command(model: str, **options: Any) -> int:  # noqa: ANN401  # as click pass
 
 
 def _show_plan(plan: Plan, *, as_json: bool) -> int:
-    from ctq.cli.render.plan import plan_lines
+    from ctq.cli.render.plan import plan_view
     from ctq.quantize.report import plan_json
 
-    _show(plan_json(plan) if as_json else plan_lines(plan))
+    if as_json:
+        _show_json(plan_json(plan))
+    else:
+        show(plan_view(plan, width()))
     return ExitCode.GOOD
 
 
 def _run(plan: Plan, job: Job, options: Mapping[str, Any]) -> int:
     from ctq.cli.progress import progress
-    from ctq.cli.render.summary import summary_lines
+    from ctq.cli.render.summary import summary_view
     from ctq.quantize.report import summary_json
     from ctq.quantize.run import run_plan
 
@@ -108,9 +111,9 @@ def _run(plan: Plan, job: Job, options: Mapping[str, Any]) -> int:
     summary = summary_json(plan, job, done)
     code, line = _verify(plan, job, summary) if not options["no_verify"] else (ExitCode.GOOD, None)
     if options["as_json"]:
-        _show(summary)
+        _show_json(summary)
     elif not options["quiet"]:
-        _show([*summary_lines(plan, summary), *([f"verified  {line}"] if line else [])])
+        show(summary_view(plan, summary, line, width()))
     elif code is not ExitCode.GOOD:
         click.echo(f"ctq: {job.out}: {line}", err=True)
     return code
@@ -129,12 +132,8 @@ def _shows_progress(options: Mapping[str, Any]) -> bool:
     return not options["quiet"] and not options["as_json"]
 
 
-def _show(value: dict[str, Any] | Iterable[str]) -> None:
-    if isinstance(value, dict):
-        click.echo(json.dumps(value, indent=2))
-        return
-    for line in value:
-        click.echo(safe(line))
+def _show_json(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value, indent=2))
 
 
 def default_output(model: str, plan: Plan) -> Path:

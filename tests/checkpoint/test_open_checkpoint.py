@@ -183,8 +183,17 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 def test_weights_in_sub_folders_alone(tmp_path: Path) -> None:
     tiny_checkpoint(tmp_path / "transformer", shards=1)
+    (tmp_path / "model_index.json").write_text("{}")
     checkpoint = open_checkpoint(LocalFolder(tmp_path))
     assert list(checkpoint.headers) == [f"transformer/{SINGLE}"]
+
+
+def test_a_folder_of_checkpoints_is_none_itself(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        tiny_checkpoint(tmp_path / name)
+    with pytest.raises(CheckpointError, match=r"no checkpoint itself, but one, two in it") as refusal:
+        open_checkpoint(LocalFolder(tmp_path))
+    assert refusal.value.hint == f"give one of them: {tmp_path}/one"
 
 
 def test_names_that_sort_and_print_oddly(tmp_path: Path) -> None:

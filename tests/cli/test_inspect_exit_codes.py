@@ -125,6 +125,7 @@ def test_a_single_file_is_a_checkpoint_without_a_config(tmp_path: Path, capsys: 
     report = json.loads(capsys.readouterr().out)
     assert report["lm_head"]["state"] == "dense"
     assert [finding["code"] for finding in report["findings"]] == ["FIL002"]
+    assert report["findings"][0]["hint"] == "give its folder, to judge it with config.json"
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",), ("--modules",), ("--engine", "sglang")])

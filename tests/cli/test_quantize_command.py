@@ -39,8 +39,10 @@ def test_dry_run_prints_the_plan_and_writes_nothing(llama: Path, capsys: pytest.
         "dense     5 norm\n"
         "file      model.safetensors  428 kB\n"
         "bytes     755 kB -> 428 kB\n"
-        "hardware  W8A8 runs in vLLM on CUDA GPUs of compute capability 7.5 to 9.x and on CPUs (there dense layers, not experts);"
-        " on 10.0 and later (Blackwell) not by default, its Triton kernel may work with --linear-backend triton\n"
+        "hardware  W8A8 runs in vLLM on CUDA GPUs of compute capability 7.5 to 9.x and on\n"
+        "          CPUs (there dense layers, not experts); on 10.0 and later (Blackwell)\n"
+        "          not by default, its Triton kernel may work with --linear-backend\n"
+        "          triton\n"
     )
     assert [path.name for path in Path.cwd().iterdir()] == ["llama"]
 

@@ -69,7 +69,7 @@ def test_a_dense_head_where_a_quantized_one_is_expected(capsys: pytest.CaptureFi
     assert code("m", "--engine", "builtin", "--expect-lm-head", "quantized") == 1
     assert shown(capsys) == (
         "m\n"
-        "verdict    fail: refused by builtin 0.33.0\n"
+        "verdict    fail: the head is dense, not quantized\n"
         "lm_head    dense: stored dense, ignored by `re:.*lm_head$`\n"
         "\n"
         "Engine                Status       Head        Run by\n"

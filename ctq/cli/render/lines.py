@@ -5,12 +5,18 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from ctq.cli.console import safe
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ctq.cli.console import Line
 
 BLANK: Line = ()
+_ENTRY = 10
+"""Columns of a summary's labels."""
+UNBROKEN = 1 << 20
+"""A width that nothing reaches."""
 _GAP = 2
 """Columns between the columns of a table."""
 
@@ -34,6 +40,11 @@ def labelled(label: tuple[str, int], lead: tuple[str, str], rest: str, width: in
     name, column = label[0].ljust(label[1]), label[1]
     body = "\n".join(_wrap(lead[1] + rest, width, name, " " * column))[len(name) :]
     return line(("", name), (lead[0], body[: len(lead[1])]), ("", body[len(lead[1]) :]))
+
+
+def entry(label: str, words: str, width: int) -> Line:
+    """Return an entry of a summary: a label, and whatever words of a checkpoint wrapped beside it."""
+    return labelled((label, _ENTRY), ("", ""), safe(words), width)
 
 
 def _wrap(words: str, width: int, first: str, others: str) -> list[str]:

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.cli.console import safe
+from ctq.cli.render.lines import entry, line
 from ctq.cli.render.size import size
 from ctq.quantize.report import hardware, module_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ctq.cli.console import Line
     from ctq.quantize.plan import Plan
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
+def plan_view(plan: Plan, width: int) -> Iterator[Line]:
     """Yield the plan, head first, then what is quantized, what stays dense and why, then the files."""
-    yield f"{plan.source.label} ({plan.source.config.architecture or 'unknown architecture'})"
-    yield f"head      {head_words(plan)}"
+    yield line(("bold", safe(f"{plan.source.label} ({plan.source.config.architecture or 'unknown architecture'})")))
+    yield from (entry(label, words, width) for label, words in _entries(plan))
+
+
+def _entries(plan: Plan) -> Iterator[tuple[str, str]]:
+    yield "head", head_words(plan)
     counts = module_counts(plan)
     for scheme, count in counts["quantized"].items():
-        yield f"quantize  {count} linear layers as {scheme}"
+        yield "quantize", f"{count} linear layers as {scheme}"
     for reason, count in counts["dense"].items():
-        yield f"dense     {count} {reason}"
+        yield "dense", f"{count} {reason}"
     for name, file in plan.files.items():
-        yield f"file      {name}  {size(file.nbytes)}"
-    yield f"bytes     {size(plan.nbytes_before)} -> {size(plan.nbytes_after)}"
-    for line in hardware(plan):
-        yield f"hardware  {line}"
-    for note in plan.notes:
-        yield f"note      {note}"
+        yield "file", f"{name}  {size(file.nbytes)}"
+    yield "bytes", f"{size(plan.nbytes_before)} -> {size(plan.nbytes_after)}"
+    yield from (("hardware", words) for words in hardware(plan))
+    yield from (("note", note) for note in plan.notes)
 
 
 def head_words(plan: Plan) -> str:

@@ -4,33 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ctq.cli.render.lines import UNBROKEN, entry
 from ctq.cli.render.plan import head_words
 from ctq.cli.render.size import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ctq.cli.console import Line
     from ctq.quantize.plan import Plan
 
 
-def summary_lines(plan: Plan, summary: dict[str, Any]) -> Iterator[str]:
-    """Yield the summary, head first; ``summary`` is the value that `--json` prints."""
-    yield f"head      {head_words(plan)}"
+def summary_view(plan: Plan, summary: dict[str, Any], verified: str | None, width: int) -> Iterator[Line]:
+    """Yield the summary, head first; ``summary`` is the value that `--json` prints, ``verified`` what the check found."""
+    yield from (entry(label, words, width) for label, words in _entries(plan, summary))
+    yield entry("output", str(summary["output"]), UNBROKEN)  # a path stays in one piece, to be copied
+    if verified is not None:
+        yield entry("verified", verified, width)
+
+
+def _entries(plan: Plan, summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "head", head_words(plan)
     for scheme, count in summary["modules"]["quantized"].items():
-        yield f"body      {count} linear layers as {scheme}"
-    yield f"bytes     {size(summary['bytes_before'])} -> {size(summary['bytes_after'])}"
+        yield "body", f"{count} linear layers as {scheme}"
+    yield "bytes", f"{size(summary['bytes_before'])} -> {size(summary['bytes_after'])}"
     rate = summary["bytes_per_second"]
-    yield f"time      {summary['seconds']:.1f} s" + (f", {size(rate)}/s" if rate else "")
+    yield "time", f"{summary['seconds']:.1f} s" + (f", {size(rate)}/s" if rate else "")
     yield from _sqnr(summary["sqnr_db"])
-    for line in summary["hardware"]:
-        yield f"hardware  {line}"
-    for note in summary["notes"]:
-        yield f"note      {note}"
-    yield f"output    {summary['output']}"
+    yield from (("hardware", words) for words in summary["hardware"])
+    yield from (("note", note) for note in summary["notes"])
 
 
-def _sqnr(values: dict[str, Any]) -> Iterator[str]:
+def _sqnr(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if values["median"] is None:
         return
     head = f", head {values['lm_head']:.2f} dB" if values["lm_head"] is not None else ""
-    yield f"SQNR      median {values['median']:.2f} dB, lowest {values['minimum']:.2f} dB ({values['minimum_module']}){head}"
+    lowest = f"lowest {values['minimum']:.2f} dB ({values['minimum_module']})"
+    yield "SQNR", f"median {values['median']:.2f} dB, {lowest}{head}"

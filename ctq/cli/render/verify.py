@@ -52,12 +52,21 @@ def verdict_words(report: VerifyReport) -> str:
     if report.verdict is Verdict.PASS:
         return f"the head is {report.expected}, as expected"
     if report.verdict is Verdict.FAIL:
+        state = report.lm_head["state"]
+        other = f"the head is {state}, not {report.expected}" if _is_other(state, report.expected) else ""
         errors = sum(finding.severity is Severity.ERROR for finding in report.findings)
         found = f"{errors} error{'s' if errors > 1 else ''} in the files" if errors else ""
-        return "; ".join(words for words in (_engines_words(report, Status.FAIL, "refused by"), found) if words)
+        return "; ".join(
+            words for words in (other or _engines_words(report, Status.FAIL, "refused by"), found) if words
+        )
     weights = report.numeric.weights
     left = "not every weight could be compared" if weights is not None and weights.undecided else ""
     return "; ".join(words for words in (_engines_words(report, Status.UNAVAILABLE, "no answer from"), left) if words)
+
+
+def _is_other(state: str, expected: str) -> bool:
+    """Tell a head that is sound, and not what was expected; a tied one counts as dense."""
+    return {"quantized": "quantized", "dense": "dense", "tied": "dense"}.get(state, expected) != expected
 
 
 def _engines_words(report: VerifyReport, status: Status, words: str) -> str:

@@ -73,8 +73,10 @@ def config_missing(facts: Facts) -> Iterator[Hit]:
         alone = len(facts.checkpoint.source.files) == 1
         yield Hit(
             where=fault.file,
-            message=fault.message,
-            hint="copy the model's config.json beside the weights",
+            message="a file by itself: nothing says how it is meant to be quantized" if alone else fault.message,
+            hint="give its folder, to judge it with config.json"
+            if alone
+            else "copy the model's config.json beside the weights",
             severity=Severity.NOTE if alone else None,
         )
 
