@@ -13,9 +13,10 @@ import numpy as np
 
 from ctq.errors import CheckpointError
 from ctq.quantize.copying import read_into, write_fully
-from ctq.quantize.kernels.quantize import NUMPY_TYPES, BlockOutput, allocate_output, quantize_block
+from ctq.quantize.kernels.quantize import NUMPY_TYPES, BlockOutput, quantize_block
 from ctq.quantize.kernels.spec import KernelSpec, block_shape
 from ctq.quantize.kernels.stats import BlockStats
+from ctq.quantize.paged_writer import PagedWriter
 from ctq.quantize.units import ROW_MULTIPLE
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from ctq.quantize.units import RowUnit
 
 _VALUES = {"int-quantized": "weight", "pack-quantized": "weight_packed"}
-BLOCK_BYTES = 512 * 1024
-"""Source bytes of a block; half of it again is written, and both should stay in a core's second-level cache."""
+BLOCK_BYTES = 1024 * 1024
+"""Source bytes of a block: large enough that calls cost nothing beside the work, small enough for a core's caches."""
 
 
 def quantize_unit(unit: RowUnit, *, source: int, targets: Mapping[str, int], stopped: threading.Event) -> BlockStats:
@@ -45,7 +46,7 @@ def quantize_unit(unit: RowUnit, *, source: int, targets: Mapping[str, int], sto
     spec = kernel_spec(task)
     step = _rows_in_block(task, unit)
     block = np.empty((step, task.columns), NUMPY_TYPES[task.dtype])
-    values = allocate_output(spec, step, task.columns).values
+    values = _Values(spec, unit, step, targets)
     kept = _kept(spec, unit)
     stats = BlockStats()
     for start in range(unit.start, unit.stop, step):
@@ -53,12 +54,13 @@ def quantize_unit(unit: RowUnit, *, source: int, targets: Mapping[str, int], sto
             return stats
         rows = block[: min(step, unit.stop - start)]
         read_into(source, rows.data.cast("B"), task.source.offset + start * rows.nbytes // len(rows))
-        out = _part(values, kept, start - unit.start, len(rows))
+        out = _part(values.room(len(rows)), kept, start - unit.start)
         found = quantize_block(rows, spec, out)
         if found.nonfinite:
             raise _not_finite(task, start, found)
         stats = stats + found
-        _write(out.values, task.outputs[_VALUES[task.scheme.format]], start, targets)
+        values.took(len(rows))
+    values.finish()
     _write_kept(kept, unit, targets)
     return stats
 
@@ -82,6 +84,35 @@ def _rows_in_block(task: QuantizeTask, unit: RowUnit) -> int:
     return min(unit.stop - unit.start, max(ROW_MULTIPLE, BLOCK_BYTES // row_bytes // ROW_MULTIPLE * ROW_MULTIPLE))
 
 
+class _Values:
+    """The rows of values of a unit on their way into the file."""
+
+    def __init__(self, spec: KernelSpec, unit: RowUnit, step: int, targets: Mapping[str, int]) -> None:
+        shape = block_shape(spec, 1, unit.task.columns).values
+        self._dtype = np.dtype(NUMPY_TYPES[shape.dtype])
+        self._words = shape.shape[1]
+        self._row_bytes = self._words * self._dtype.itemsize
+        place = unit.task.outputs[_VALUES[unit.task.scheme.format]]
+        self._writer = PagedWriter(
+            targets[place.file],
+            place.offset + unit.start * self._row_bytes,
+            nbytes=(unit.stop - unit.start) * self._row_bytes,
+            step=step * self._row_bytes,
+        )
+
+    def room(self, rows: int) -> NDArray[Any]:
+        """Return the next rows, to be filled."""
+        return self._writer.room(rows * self._row_bytes).view(self._dtype).reshape(rows, self._words)
+
+    def took(self, rows: int) -> None:
+        """Count the next rows as filled."""
+        self._writer.took(rows * self._row_bytes)
+
+    def finish(self) -> None:
+        """Write what is left."""
+        self._writer.finish()
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
     """Scales, and zero points where there are any, of a whole unit."""
@@ -99,11 +130,11 @@ def _kept(spec: KernelSpec, unit: RowUnit) -> _Kept:
     )
 
 
-def _part(values: NDArray[Any], kept: _Kept, start: int, rows: int) -> BlockOutput:
-    """Return the arrays of one block: the first rows of ``values``, and its own place in what is kept."""
-    zero = kept.zero_point
+def _part(values: NDArray[Any], kept: _Kept, start: int) -> BlockOutput:
+    """Return the arrays of one block that begins at row ``start`` of its unit: values, and its own place in what is kept."""
+    zero, rows = kept.zero_point, len(values)
     first, last = start // ROW_MULTIPLE, -(-(start + rows) // ROW_MULTIPLE)
-    return BlockOutput(values[:rows], kept.scale[start : start + rows], None if zero is None else zero[first:last])
+    return BlockOutput(values, kept.scale[start : start + rows], None if zero is None else zero[first:last])
 
 
 def _write_kept(kept: _Kept, unit: RowUnit, targets: Mapping[str, int]) -> None:

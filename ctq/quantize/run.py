@@ -13,6 +13,7 @@ from ctq.errors import OutputError
 from ctq.quantize.durable import sync_tree
 from ctq.quantize.journal import JOURNAL_NAME, Journal
 from ctq.quantize.provenance import fingerprint, provenance, provenance_json
+from ctq.quantize.reserve import reserve
 from ctq.quantize.side_files import PROVENANCE_NAME
 from ctq.quantize.stage import Stage, open_stage, publish, settle
 from ctq.quantize.stream import stream
@@ -114,7 +115,7 @@ def _prepare(stage: Stage, files: Mapping[str, PlannedFile]) -> None:
     for name, file in files.items():
         descriptor = os.open(stage.work / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            os.ftruncate(descriptor, file.nbytes)
+            reserve(descriptor, file.nbytes)
             os.pwrite(descriptor, file.header, 0)
         finally:
             os.close(descriptor)

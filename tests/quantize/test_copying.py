@@ -30,15 +30,18 @@ def _refuse(number: int) -> Callable[..., int]:
     return refuse
 
 
+@pytest.mark.parametrize("source_offset", [17, 90])
 @pytest.mark.parametrize("number", [None, 0, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_range_is_copied(files: tuple[int, int, bytes], monkeypatch: pytest.MonkeyPatch, number: int | None) -> None:
+def test_a_range_is_copied(
+    files: tuple[int, int, bytes], monkeypatch: pytest.MonkeyPatch, number: int | None, source_offset: int
+) -> None:
     source, target, data = files
     if number == 0:
         monkeypatch.setattr(os, "copy_file_range", lambda *_, **__: 0)
     elif number is not None:
         monkeypatch.setattr(os, "copy_file_range", _refuse(number))
-    copy_range(source, target, source_offset=17, target_offset=90, nbytes=2_500_001)
-    assert os.pread(target, 2_500_001, 90) == data[17 : 17 + 2_500_001]
+    copy_range(source, target, source_offset=source_offset, target_offset=90, nbytes=2_500_001)
+    assert os.pread(target, 2_500_001, 90) == data[source_offset : source_offset + 2_500_001]
     assert os.pread(target, 90, 0) == bytes(90)
 
 
