@@ -9,6 +9,7 @@ from ctq.checkpoint.checkpoint import Checkpoint, require_sound
 from ctq.checkpoint.faults import HARMLESS
 from ctq.checkpoint.index import INDEX_NAME, index_json
 from ctq.checkpoint.shards import shard_names, shard_plan
+from ctq.checkpoint.weight_slice import whole
 from ctq.checkpoint.writer import PlannedFile, TensorSpec, plan_file
 from ctq.errors import CheckpointError, PlanError
 from ctq.quantize.head import HeadPlan, plan_head
@@ -21,6 +22,7 @@ from ctq.recipe.decide import Decisions, decide
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ctq.checkpoint.weight_slice import WeightSlice
     from ctq.recipe.recipe import Observer, Recipe
     from ctq.recipe.schemes import Scheme
 
@@ -91,8 +93,14 @@ def build_plan(
         tasks=tuple(_tasks(source, outputs, files, recipe.observer)),
         documents=index | {"config.json": config},
         side_files=side_files(name for name in source.source.files if name not in source.source.links_outside),
-        notes=(*head.notes, *strays),
+        notes=(*head.notes, *_apart(decisions), *strays),
     )
+
+
+def _apart(decisions: Decisions) -> Iterator[str]:
+    tensors = {decision.tensor for decision in decisions.modules if decision.part is not None}
+    if tensors:
+        yield f"{len(tensors)} tensors hold all experts of a layer: each expert is written by itself, as vLLM loads them"
 
 
 def _refuse_quantized(source: Checkpoint) -> None:
@@ -117,9 +125,13 @@ def _refuse_quantized(source: Checkpoint) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Output:
-    """What one source tensor becomes; ``scheme`` None means copied, and a tied head adds a second output for the embedding."""
+    """What a source tensor, or a part of it, becomes; ``scheme`` None means copied.
+
+    A tied head adds a second output for the embedding, experts that lie in one tensor are an output each.
+    """
 
     module: str
+    weight: WeightSlice | None
     tensor: str
     scheme: Scheme | None
     specs: tuple[TensorSpec, ...]
@@ -130,21 +142,42 @@ class _Output:
 
 
 def _outputs(source: Checkpoint, decisions: Decisions) -> list[_Output]:
-    schemes = {decision.tensor: (decision.module, decision.scheme) for decision in decisions.modules if decision.scheme}
+    quantized = _quantized(source, decisions)
+    outputs = [
+        output
+        for name in source.tensors
+        for output in (
+            [_output(source, *chosen) for chosen in quantized[name]] if name in quantized else [_copied(source, name)]
+        )
+    ]
     head, head_scheme = decisions.head, decisions.head_scheme
-    if head and head_scheme and head.tensor:
-        schemes[head.tensor] = (head.name, head_scheme)
-    outputs = [_output(source, name, *schemes.get(name, ("", None))) for name in source.tensors]
     if head and head_scheme and head.tensor is None and head.embedding:
-        outputs.append(_output(source, head.embedding, head.name, head_scheme))
+        outputs.append(_output(source, head.name, whole(source.tensors[head.embedding]), head_scheme))
     return outputs
 
 
-def _output(source: Checkpoint, tensor: str, module: str, scheme: Scheme | None) -> _Output:
+def _quantized(source: Checkpoint, decisions: Decisions) -> dict[str, list[tuple[str, WeightSlice, Scheme]]]:
+    """Return the modules to quantize, with their weights and schemes, by the tensor that holds them."""
+    found: dict[str, list[tuple[str, WeightSlice, Scheme]]] = {}
+    for decision in decisions.modules:
+        if decision.scheme:
+            weight = decision.part or whole(source.tensors[decision.tensor])
+            found.setdefault(decision.tensor, []).append((decision.module, weight, decision.scheme))
+    head, head_scheme = decisions.head, decisions.head_scheme
+    if head and head_scheme and head.tensor:
+        found[head.tensor] = [(head.name, whole(source.tensors[head.tensor]), head_scheme)]
+    return found
+
+
+def _output(source: Checkpoint, module: str, weight: WeightSlice, scheme: Scheme) -> _Output:
+    dtype = source.tensors[weight.tensor].dtype
+    specs = output_specs(module, dtype, (weight.rows, weight.columns), scheme)
+    return _Output(module, weight, weight.tensor, scheme, tuple(specs))
+
+
+def _copied(source: Checkpoint, tensor: str) -> _Output:
     info = source.tensors[tensor]
-    if scheme is None:
-        return _Output(module, tensor, None, (TensorSpec(tensor, info.dtype, info.shape),))
-    return _Output(module, tensor, scheme, tuple(output_specs(module, info.dtype, info.shape, scheme)))
+    return _Output("", None, tensor, None, (TensorSpec(tensor, info.dtype, info.shape),))
 
 
 def _files(
@@ -197,16 +230,14 @@ def _tasks(
     copies: list[CopyTask] = []
     for output in outputs:
         origin = _origin(source, output.tensor)
-        if output.scheme is None:
+        if output.scheme is None or output.weight is None:
             copies.append(CopyTask(tensor=output.tensor, source=origin, target=places[output.tensor]))
             continue
         info = source.tensors[output.tensor]
         yield QuantizeTask(
             module=output.module,
-            tensor=output.tensor,
+            weight=output.weight,
             dtype=info.dtype,
-            rows=info.shape[0],
-            columns=info.shape[1],
             scheme=output.scheme,
             source=origin,
             outputs={spec.name.removeprefix(f"{output.module}."): places[spec.name] for spec in output.specs},

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ctq.quantize.job import Job
     from ctq.quantize.plan import Plan
     from ctq.quantize.run import RunSummary
+    from ctq.recipe.decide import Decision
 
 SCHEMA_VERSION = 1
 
@@ -30,7 +31,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
                 "kind": decision.kind,
                 "scheme": decision.scheme.name if decision.scheme else None,
                 "reason": decision.reason,
-                "shape": list(plan.source.tensors[decision.tensor].shape),
+                "shape": _shape(plan, decision),
             }
             for decision in plan.decisions.modules
         ],
@@ -42,6 +43,11 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "hardware": hardware(plan),
         "notes": list(plan.notes),
     }
+
+
+def _shape(plan: Plan, decision: Decision) -> list[int]:
+    part = decision.part
+    return [part.rows, part.columns] if part is not None else list(plan.source.tensors[decision.tensor].shape)
 
 
 def head_json(plan: Plan) -> dict[str, Any]:

@@ -7,6 +7,7 @@ once; the buffers are the thread's own and are used again from block to block. S
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from ctq.quantize.kernels.quantize import NUMPY_TYPES, BlockOutput, quantize_blo
 from ctq.quantize.kernels.spec import KernelSpec, block_shape
 from ctq.quantize.kernels.stats import BlockStats
 from ctq.quantize.paged_writer import PagedWriter
+from ctq.quantize.slices import RowReader
 from ctq.quantize.units import ROW_MULTIPLE
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ def quantize_unit(unit: RowUnit, *, source: int, targets: Mapping[str, int], sto
     spec = kernel_spec(task)
     step = _rows_in_block(task, unit)
     block = np.empty((step, task.columns), NUMPY_TYPES[task.dtype])
+    reader = RowReader(task.weight, NUMPY_TYPES[task.dtype], partial(_read_from, source, task.source.offset))
     values = _Values(spec, unit, step, targets)
     kept = _kept(spec, unit)
     stats = BlockStats()
@@ -53,7 +56,7 @@ def quantize_unit(unit: RowUnit, *, source: int, targets: Mapping[str, int], sto
         if stopped.is_set():
             return stats
         rows = block[: min(step, unit.stop - start)]
-        read_into(source, rows.data.cast("B"), task.source.offset + start * rows.nbytes // len(rows))
+        reader.fill(rows, start)
         out = _part(values.room(len(rows)), kept, start - unit.start)
         found = quantize_block(rows, spec, out)
         if found.nonfinite:
@@ -63,6 +66,10 @@ def quantize_unit(unit: RowUnit, *, source: int, targets: Mapping[str, int], sto
     values.finish()
     _write_kept(kept, unit, targets)
     return stats
+
+
+def _read_from(source: int, begin: int, buffer: memoryview, offset: int) -> None:
+    read_into(source, buffer, begin + offset)
 
 
 def kernel_spec(task: QuantizeTask) -> KernelSpec:
@@ -80,8 +87,8 @@ def kernel_spec(task: QuantizeTask) -> KernelSpec:
 
 
 def _rows_in_block(task: QuantizeTask, unit: RowUnit) -> int:
-    row_bytes = max(1, task.source.nbytes // max(1, task.rows))
-    return min(unit.stop - unit.start, max(ROW_MULTIPLE, BLOCK_BYTES // row_bytes // ROW_MULTIPLE * ROW_MULTIPLE))
+    wanted = max(ROW_MULTIPLE, BLOCK_BYTES // max(1, task.row_bytes) // ROW_MULTIPLE * ROW_MULTIPLE)
+    return min(unit.stop - unit.start, wanted)
 
 
 class _Values:

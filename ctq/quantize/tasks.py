@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.dtypes import DTYPES
 from ctq.checkpoint.writer import TensorSpec
 
 if TYPE_CHECKING:
+    from ctq.checkpoint.weight_slice import WeightSlice
     from ctq.recipe.recipe import Observer
     from ctq.recipe.schemes import Scheme
 
@@ -32,17 +34,43 @@ class CopyTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizeTask:
-    """One weight ``[rows, columns]`` and the places of what it becomes; ``outputs`` is keyed by part (``weight_scale``, ...)."""
+    """One weight and the places of what it becomes; ``outputs`` is keyed by part (``weight_scale``, ...).
+
+    ``source`` is the place of the whole tensor that holds it.
+    """
 
     module: str
-    tensor: str
+    weight: WeightSlice
     dtype: str
-    rows: int
-    columns: int
     scheme: Scheme
     source: Place
     outputs: dict[str, Place]
     observer: Observer = "minmax"
+
+    @property
+    def tensor(self) -> str:
+        """The source tensor that holds the weight."""
+        return self.weight.tensor
+
+    @property
+    def rows(self) -> int:
+        """Output channels."""
+        return self.weight.rows
+
+    @property
+    def columns(self) -> int:
+        """Input channels."""
+        return self.weight.columns
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row in the source."""
+        return self.columns * DTYPES[self.dtype].bits // 8
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the weight in the source."""
+        return self.rows * self.row_bytes
 
 
 Task = CopyTask | QuantizeTask

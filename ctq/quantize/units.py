@@ -29,7 +29,7 @@ class RowUnit:
     @property
     def nbytes(self) -> int:
         """Source bytes."""
-        return self.task.source.nbytes // self.task.rows * (self.stop - self.start)
+        return self.task.row_bytes * (self.stop - self.start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,7 @@ def units_of(tasks: Sequence[Task]) -> list[Unit]:
 
 
 def _rows(task: QuantizeTask) -> Iterator[RowUnit]:
-    row_bytes = max(1, task.source.nbytes // max(1, task.rows))
-    step = max(ROW_MULTIPLE, UNIT_BYTES // row_bytes // ROW_MULTIPLE * ROW_MULTIPLE)
+    step = max(ROW_MULTIPLE, UNIT_BYTES // max(1, task.row_bytes) // ROW_MULTIPLE * ROW_MULTIPLE)
     for start in range(0, task.rows, step):
         yield RowUnit(task, start, min(start + step, task.rows))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.weight_slice import whole
 from ctq.errors import ExitCode, Problem
+from ctq.recipe.experts import expert_weights, experts_of
 from ctq.recipe.fused import fused_key
 from ctq.recipe.heads import Head, find_head
 from ctq.recipe.kinds import Classified, Kind, classify_all
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.checkpoint.header import TensorInfo
+    from ctq.checkpoint.weight_slice import WeightSlice
     from ctq.recipe.recipe import Recipe
     from ctq.recipe.schemes import Scheme
 
@@ -31,7 +34,10 @@ _CLASSES: dict[Kind, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What happens to one module: a ``scheme``, or None for dense, and why; ``ignore`` is the pattern that tells engines."""
+    """What happens to one module: a ``scheme``, or None for dense, and why; ``ignore`` is the pattern that tells engines.
+
+    ``part`` is where its weight lies in a tensor that holds several; None where it is a tensor of its own.
+    """
 
     module: str
     tensor: str
@@ -39,6 +45,7 @@ class Decision:
     scheme: Scheme | None
     reason: str
     ignore: str | None = None
+    part: WeightSlice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +64,7 @@ def decide(checkpoint: Checkpoint, recipe: Recipe) -> Decisions:
     kinds = classify_all(checkpoint.config, checkpoint.tensors)
     head = find_head(checkpoint.config, checkpoint.tensors)
     recipe = replace(recipe, lm_head=_head_wanted(recipe, head))
-    modules = tuple(_module_decisions(kinds, recipe, head))
+    modules = tuple(_module_decisions(kinds, recipe, head, checkpoint))
     head_scheme = recipe.head_scheme if recipe.lm_head and head else None
     problems = [
         *_unmatched(recipe, modules, head),
@@ -94,7 +101,9 @@ def _head_reason(recipe: Recipe, head: Head | None) -> str:
     return f"{'included' if recipe.lm_head else 'excluded'} by {recipe.origin}"
 
 
-def _module_decisions(kinds: Mapping[str, Classified], recipe: Recipe, head: Head | None) -> Iterator[Decision]:
+def _module_decisions(
+    kinds: Mapping[str, Classified], recipe: Recipe, head: Head | None, checkpoint: Checkpoint
+) -> Iterator[Decision]:
     others = head.others if head else ()
     for tensor, classified in kinds.items():
         module = tensor.removesuffix(".weight")
@@ -107,6 +116,8 @@ def _module_decisions(kinds: Mapping[str, Classified], recipe: Recipe, head: Hea
             )
         elif classified.kind is Kind.LINEAR:
             yield _linear(module, tensor, recipe)
+        elif classified.kind is Kind.FUSED_EXPERTS and (parts := _targeted_experts(tensor, recipe, checkpoint)):
+            yield from parts
         else:
             ignore = classified.ignore
             if ignore is None and tensor != module and _named_by_target(module, recipe):
@@ -126,6 +137,15 @@ def _linear(module: str, tensor: str, recipe: Recipe) -> Decision:
         reason = f"target `{found[0].target}`"
         return Decision(module=module, tensor=tensor, kind=Kind.LINEAR, scheme=found[0].scheme, reason=reason)
     return Decision(module=module, tensor=tensor, kind=Kind.LINEAR, scheme=None, reason="no target matches")
+
+
+def _targeted_experts(tensor: str, recipe: Recipe, checkpoint: Checkpoint) -> list[Decision]:
+    """Decide the experts that one tensor holds, each by its own name; none where it stays as it is."""
+    if first_match(tensor.removesuffix(".weight"), (), recipe.ignore) is not None:
+        return []
+    weights = expert_weights(checkpoint.config, checkpoint.tensors, checkpoint.tensors[tensor])
+    decisions = [replace(_linear(module, tensor, recipe), part=weight) for module, weight in weights.items()]
+    return decisions if any(decision.scheme for decision in decisions) else []
 
 
 def _by_name(module: str) -> str:
@@ -190,9 +210,10 @@ def _split_fusions(modules: Sequence[Decision]) -> Iterator[Problem]:
     first: dict[str, Decision] = {}
     split: dict[str, list[tuple[Decision, Decision]]] = {}
     for decision in modules:
-        if decision.kind is not Kind.LINEAR:
+        if decision.kind not in (Kind.LINEAR, Kind.FUSED_EXPERTS):
             continue
-        key = fused_key(decision.module)
+        together = experts_of(decision.tensor) if decision.kind is Kind.FUSED_EXPERTS else None
+        key = fused_key(together or decision.module)
         other = first.setdefault(key, decision)
         if other.scheme != decision.scheme:
             split.setdefault(key.rpartition(".")[2], []).append((other, decision))
@@ -215,9 +236,11 @@ def _fused_experts(modules: Sequence[Decision], recipe: Recipe) -> Iterator[Prob
     found = [
         decision
         for decision in modules
-        if decision.kind is Kind.FUSED_EXPERTS and first_match(decision.module, (), recipe.ignore) is None
+        if decision.kind is Kind.FUSED_EXPERTS
+        and first_match(decision.module, (), recipe.ignore) is None
+        and _reaches_experts(decision.module, recipe)
     ]
-    if found and recipe.body:
+    if found:
         patterns = dict.fromkeys(decision.ignore or decision.module for decision in found)
         flags = " ".join(f"--ignore '{pattern}'" for pattern in patterns)
         yield Problem(
@@ -225,6 +248,11 @@ def _fused_experts(modules: Sequence[Decision], recipe: Recipe) -> Iterator[Prob
             hint=f"convert the experts to one tensor each, or leave them dense on purpose: {flags}",
             exit_code=ExitCode.FAILED,
         )
+
+
+def _reaches_experts(module: str, recipe: Recipe) -> bool:
+    """Tell whether the recipe would quantize the experts in a tensor, if they lay apart."""
+    return bool(hits(f"{module}.0", recipe.body)) and first_match(f"{module}.0", (), recipe.ignore) is None
 
 
 def _head_problems(recipe: Recipe, head: Head | None, checkpoint: Checkpoint) -> Iterator[Problem]:
@@ -247,16 +275,18 @@ def _indivisible(
     modules: Sequence[Decision], head: Head | None, head_scheme: Scheme | None, tensors: Mapping[str, TensorInfo]
 ) -> Iterator[Problem]:
     """Check that each group size divides the columns of every weight it is used on; one problem for each size."""
-    wanted = [(decision.tensor, decision.scheme) for decision in modules if decision.scheme]
+    wanted = [
+        (decision.part or whole(tensors[decision.tensor]), decision.scheme) for decision in modules if decision.scheme
+    ]
     if head and head_scheme and (head.tensor or head.embedding):
-        wanted.append((head.tensor or head.embedding or "", head_scheme))
-    bad: dict[int, list[str]] = {}
-    for tensor, scheme in wanted:
+        wanted.append((whole(tensors[head.tensor or head.embedding or ""]), head_scheme))
+    bad: dict[int, list[WeightSlice]] = {}
+    for weight, scheme in wanted:
         size = scheme.weights.group_size
-        if size and tensors[tensor].shape[1] % size:
-            bad.setdefault(size, []).append(tensor)
-    for size, names in bad.items():
-        columns = tensors[names[0]].shape[1]
+        if size and weight.columns % size:
+            bad.setdefault(size, []).append(weight)
+    for size, weights in bad.items():
+        names, columns = list(dict.fromkeys(weight.tensor for weight in weights)), weights[0].columns
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         is_head = head is not None and names == [head.tensor or head.embedding]
         yield Problem(

@@ -19,6 +19,7 @@ CheckpointFactory = Callable[..., Path]
 FAMILIES = [
     "llama", "llama-tied", "llama-odd-vocab", "qwen2", "qwen3-tied", "qwen3-moe", "mixtral", "deepseek-v3", "phi3", "gemma3",
     "gemma3-mm", "gpt-neox", "falcon", "qwen2.5-vl", "phimoe", "granite", "olmo2", "glm4-moe", "starcoder2", "nemotron-h",
+    "granite-moe", "llama4-text", "qwen3-vl-moe",
 ]  # fmt: skip
 RECIPES = {
     "W8A8": Recipe(lm_head=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctq.checkpoint.weight_slice import WeightSlice
 from ctq.quantize.tasks import CopyTask, Place, QuantizeTask, output_parts
 from ctq.quantize.units import ROW_MULTIPLE, UNIT_BYTES, CopyUnit, RowUnit, units_of
 from ctq.recipe.schemes import SCHEMES, variant
@@ -14,7 +15,7 @@ from ctq.recipe.schemes import SCHEMES, variant
 def test_rows_are_covered_once_in_bounded_units(rows: int, columns: int) -> None:
     nbytes = rows * columns * 2
     task = QuantizeTask(
-        module="m", tensor="m.weight", dtype="BF16", rows=rows, columns=columns, scheme=SCHEMES["W8A8"],
+        module="m", weight=WeightSlice("m.weight", rows, columns), dtype="BF16", scheme=SCHEMES["W8A8"],
         source=Place("a", 0, nbytes), outputs={},
     )  # fmt: skip
     units = [unit for unit in units_of([task]) if isinstance(unit, RowUnit)]

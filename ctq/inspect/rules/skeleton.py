@@ -11,6 +11,7 @@ from ctq.findings import Severity
 from ctq.inspect.forms import Form
 from ctq.inspect.grouping import NUMBER
 from ctq.inspect.rules.rule import Hit, listing
+from ctq.recipe.experts import fused_names
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
@@ -79,10 +80,10 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
 
 
 def _fused(template: str, facts: Facts) -> list[str]:
-    """Name the tensors that a module stands for which is stored as engines fuse it (`gate_up_proj` for gate and up)."""
+    """Name the tensors that a module stands for which is stored as engines fuse it, or an expert apart from its tensor of all."""
     parent, _, leaf = template.rpartition(".")
     parts = fused_mapping(facts.checkpoint.config.architecture).get(leaf, ())
-    return [f"{parent}.{part}.weight" for part in parts]
+    return [*(f"{parent}.{part}.weight" for part in parts), *fused_names(template)]
 
 
 def _tensors(entry: Entry) -> list[str]:

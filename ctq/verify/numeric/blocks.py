@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctq.quantize.slices import RowReader
 from ctq.verify.numeric.decode import RAW_TYPES, floats, unpacked_rows
 
 if TYPE_CHECKING:
@@ -22,8 +24,7 @@ BLOCK_BYTES = 1024 * 1024
 
 def rows_in_block(pair: QuantizedPair) -> int:
     """Return how many rows are compared at a time."""
-    row_bytes = max(1, pair.reference.nbytes // max(1, pair.rows))
-    return max(ROW_MULTIPLE, BLOCK_BYTES // row_bytes // ROW_MULTIPLE * ROW_MULTIPLE)
+    return max(ROW_MULTIPLE, BLOCK_BYTES // max(1, pair.row_bytes) // ROW_MULTIPLE * ROW_MULTIPLE)
 
 
 class BlockReader:
@@ -32,27 +33,31 @@ class BlockReader:
     def __init__(self, pair: QuantizedPair, result: TensorBytes, reference: TensorBytes) -> None:
         self._pair = pair
         self._result = result
-        self._reference = reference
+        dtype = RAW_TYPES[pair.reference.dtype]
+        self._reader = RowReader(pair.part, dtype, partial(reference.read, pair.part.tensor))
         weight = pair.parts.get("weight_packed") or pair.parts["weight"]
         rows = min(pair.rows, rows_in_block(pair))
         self._weight = weight.name
-        self._original = np.empty((rows, pair.columns), RAW_TYPES[pair.reference.dtype])
+        self._original = np.empty((rows, pair.columns), dtype)
         self._values = np.empty((rows, *weight.shape[1:]), RAW_TYPES[weight.dtype])
 
     def original(self, start: int, stop: int) -> NDArray[Any]:
         """Return the raw bits of the original's rows ``[start, stop)``."""
-        return self._rows(self._reference, self._pair.reference.name, self._original, (start, stop))
+        rows = self._original[: stop - start]
+        if rows.size:
+            self._reader.fill(rows, start)
+        return rows
 
     def values(self, start: int, stop: int) -> NDArray[Any]:
         """Return the stored values, packed or not."""
-        return self._rows(self._result, self._weight, self._values, (start, stop))
+        return self._rows(self._weight, self._values, (start, stop))
 
     def scale(self, start: int, stop: int) -> NDArray[np.float32]:
         """Return float32 scales ``[rows, groups]``, the one scale of a whole weight repeated."""
         info = self._pair.parts["weight_scale"]
         shape = (1, 1) if self._pair.groups == 0 else (stop - start, self._pair.groups)
         raw = np.empty(shape, RAW_TYPES[info.dtype])
-        self._rows(self._result, info.name, raw, (0, 1) if self._pair.groups == 0 else (start, stop))
+        self._rows(info.name, raw, (0, 1) if self._pair.groups == 0 else (start, stop))
         found = floats(raw, info.dtype)
         return np.broadcast_to(found, (stop - start, 1)) if self._pair.groups == 0 else found
 
@@ -63,18 +68,18 @@ class BlockReader:
             return None
         rows, groups = stop - start, max(1, self._pair.groups)
         if self._pair.groups == 0:
-            raw = self._rows(self._result, info.name, np.empty((1, 1), RAW_TYPES[info.dtype]), (0, 1))
+            raw = self._rows(info.name, np.empty((1, 1), RAW_TYPES[info.dtype]), (0, 1))
             return np.broadcast_to(raw, (rows, 1))
         if self._pair.form != "packed":
             raw = np.empty((rows, groups), RAW_TYPES[info.dtype])
-            return self._rows(self._result, info.name, raw, (start, stop))
+            return self._rows(info.name, raw, (start, stop))
         per_word = 32 // self._pair.bits
         words = np.empty((-(-rows // per_word), groups), np.int32)
-        self._rows(self._result, info.name, words, (start // per_word, start // per_word + len(words)))
+        self._rows(info.name, words, (start // per_word, start // per_word + len(words)))
         return unpacked_rows(words, self._pair.bits, rows)
 
-    def _rows(self, data: TensorBytes, name: str, buffer: NDArray[Any], rows: tuple[int, int]) -> NDArray[Any]:
+    def _rows(self, name: str, buffer: NDArray[Any], rows: tuple[int, int]) -> NDArray[Any]:
         part = buffer[: rows[1] - rows[0]]
         if part.size:
-            data.read(name, part.data.cast("B"), rows[0] * (part.nbytes // len(part)))
+            self._result.read(name, part.data.cast("B"), rows[0] * (part.nbytes // len(part)))
         return part

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ctq.checkpoint.dtypes import DTYPES
+from ctq.checkpoint.weight_slice import whole
+from ctq.recipe.experts import separate_experts
 from ctq.recipe.heads import find_head
 from ctq.verify.tensor_bytes import TensorBytes, first_difference
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.checkpoint.header import TensorInfo
+    from ctq.checkpoint.weight_slice import WeightSlice
     from ctq.inspect.facts import Facts
     from ctq.recipe.heads import Head
 
@@ -35,19 +39,38 @@ _DERIVED = ("rotary_emb.inv_freq", "masked_bias", "attn.bias")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizedPair:
-    """A quantized weight ``[rows, columns]`` and the ``reference`` tensor that it was made from.
+    """A quantized weight ``[rows, columns]`` and the ``reference`` tensor that it was made from, as a whole or in ``part``.
 
     ``parts`` are its tensors by part name; ``groups`` counts scales per row, 0 for one scale in all.
     """
 
     module: str
     reference: TensorInfo
+    part: WeightSlice
     form: Form
     bits: int
-    rows: int
-    columns: int
     groups: int
     parts: Mapping[str, TensorInfo]
+
+    @property
+    def rows(self) -> int:
+        """Output channels."""
+        return self.part.rows
+
+    @property
+    def columns(self) -> int:
+        """Input channels."""
+        return self.part.columns
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row of the original."""
+        return self.columns * DTYPES[self.reference.dtype].bits // 8
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the original."""
+        return self.rows * self.row_bytes
 
     @property
     def symmetric(self) -> bool:
@@ -84,11 +107,11 @@ def pair_tensors(facts: Facts, reference: Checkpoint) -> Pairs:
     """Pair every tensor of a checkpoint with the reference's; a head of its own meets the tied reference's embedding."""
     tensors = facts.checkpoint.tensors
     modules = dict(_quantized_modules(tensors))
-    names = _reference_names(modules, reference)
+    originals = _originals(modules, reference)
     quantized: list[QuantizedPair] = []
     unreadable: dict[str, str] = {}
     for module, parts in modules.items():
-        original = reference.tensors.get(names[module])
+        original = originals.get(module)
         if original is not None:
             pair = _pair(module, parts, original, _declared_bits(facts))
             if isinstance(pair, str):
@@ -97,8 +120,8 @@ def pair_tensors(facts: Facts, reference: Checkpoint) -> Pairs:
                 quantized.append(pair)
     owned = {part.name for parts in modules.values() for part in parts.values()}
     plain = {name: info for name, info in tensors.items() if name not in owned and not name.endswith(_CALIBRATED)}
-    lost = [module for module in modules if names[module] not in reference.tensors]
-    used = {names[module] for module in modules} | plain.keys()
+    lost = [module for module in modules if module not in originals]
+    used = {original.info.name for original in originals.values()} | plain.keys()
     return Pairs(
         quantized=tuple(quantized),
         dense=tuple(
@@ -125,13 +148,27 @@ def _quantized_modules(tensors: Mapping[str, TensorInfo]) -> Iterator[tuple[str,
     yield from modules.items()
 
 
-def _reference_names(modules: Mapping[str, object], reference: Checkpoint) -> dict[str, str]:
-    """Name the tensor of the reference that each module was made from."""
+@dataclass(frozen=True, slots=True)
+class _Original:
+    """The tensor of the reference that a module was made from, and the weight's part of it; None where it is no matrix."""
+
+    info: TensorInfo
+    part: WeightSlice | None
+
+
+def _originals(modules: Mapping[str, object], reference: Checkpoint) -> dict[str, _Original]:
+    """Find what each module was made from: a tensor of its name, a tied head's embedding, or its part of all experts."""
     head = find_head(reference.config, reference.tensors)
-    names = {module: f"{module}.weight" for module in modules}
-    if head is not None and head.tensor is None and head.name in names:
-        names[head.name] = head.embedding or names[head.name]
-    return names
+    tied = {head.name: head.embedding} if head is not None and head.tensor is None else {}
+    experts = separate_experts(reference.config, reference.tensors)
+    found = {}
+    for module in modules:
+        info = reference.tensors.get(tied.get(module) or f"{module}.weight")
+        if info is not None:
+            found[module] = _Original(info, whole(info) if len(info.shape) == 2 else None)  # a matrix
+        elif module in experts:
+            found[module] = _Original(reference.tensors[experts[module].tensor], experts[module])
+    return found
 
 
 def _declared_bits(facts: Facts) -> tuple[int, ...]:
@@ -140,7 +177,7 @@ def _declared_bits(facts: Facts) -> tuple[int, ...]:
 
 
 def _pair(
-    module: str, parts: Mapping[str, TensorInfo], reference: TensorInfo, bits: tuple[int, ...]
+    module: str, parts: Mapping[str, TensorInfo], original: _Original, bits: tuple[int, ...]
 ) -> QuantizedPair | str:
     """Return the pair, or why it cannot be compared."""
     weight = next((parts[part] for part in _WEIGHT_PARTS if part in parts), None)
@@ -151,22 +188,22 @@ def _pair(
         return f"a {weight.dtype} weight is not taken apart here"
     if "weight_g_idx" in parts:
         return "groups in an order of their own (weight_g_idx) are not taken apart here"
-    if len(reference.shape) != 2 or reference.dtype not in FLOATS:  # a matrix
+    reference, part = original.info, original.part
+    if part is None or reference.dtype not in FLOATS:
         return f"the reference has {reference.dtype} {list(reference.shape)} there"
     if not _readable(form, parts):
         return "its scales or zero points have a dtype that is not taken apart here"
-    rows, columns = reference.shape
+    rows, columns = part.rows, part.columns
     width = _width(form, weight, columns, bits)
     groups = _groups(parts["weight_scale"].shape, rows, columns)
     if width is None or groups is None or weight.shape[:1] != (rows,):
-        return f"its shapes do not fit the reference's {list(reference.shape)}"
+        return f"its shapes do not fit the reference's {[rows, columns]}"
     return QuantizedPair(
         module=module,
         reference=reference,
+        part=part,
         form=form,
         bits=width,
-        rows=rows,
-        columns=columns,
         groups=groups,
         parts=dict(parts),
     )

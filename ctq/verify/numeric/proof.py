@@ -131,10 +131,9 @@ def _own(facts: Facts, reference: Checkpoint) -> tuple[OwnPlan | None, tuple[Fin
 
 def _pieces(pairs: Pairs, files: _Files) -> Iterator[Piece[Recomputed | Difference | None]]:
     for pair in pairs.quantized:
-        row_bytes = pair.reference.nbytes // max(1, pair.rows)
-        for start, stop in ranges(pair.rows, pair.reference.nbytes, multiple=ROW_MULTIPLE):
+        for start, stop in ranges(pair.rows, pair.nbytes, multiple=ROW_MULTIPLE):
             call = partial(_compare, pair, files, start, stop)
-            yield Piece(call, (stop - start) * row_bytes, pair.reference.name)
+            yield Piece(call, (stop - start) * pair.row_bytes, pair.reference.name)
 
 
 def _compare(pair: QuantizedPair, files: _Files, start: int, stop: int) -> Recomputed:
@@ -149,10 +148,9 @@ def _own_pieces(own: OwnPlan, files: _Files) -> Iterator[Piece[Recomputed | Diff
         if wrong:
             yield Piece(partial(Difference, wrong, 0), 0, task.tensor)
             continue
-        row_bytes = task.source.nbytes // max(1, task.rows)
-        for start, stop in ranges(task.rows, task.source.nbytes, multiple=ROW_MULTIPLE):
+        for start, stop in ranges(task.rows, task.nbytes, multiple=ROW_MULTIPLE):
             call = partial(recompute_rows, task, files.result, files.reference, start=start, stop=stop)
-            yield Piece(call, (stop - start) * row_bytes, task.tensor)
+            yield Piece(call, (stop - start) * task.row_bytes, task.tensor)
 
 
 def _dense_pieces(pairs: Pairs, files: _Files) -> Iterator[Piece[Recomputed | Difference | None]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from ctq.quantize.plan import build_plan
 from ctq.quantize.provenance import RECORD_VERSION, source_files
 from ctq.quantize.rows import kernel_spec
 from ctq.quantize.side_files import PROVENANCE_NAME
+from ctq.quantize.slices import RowReader
 from ctq.quantize.tasks import QuantizeTask, output_specs
 from ctq.verify.numeric.blocks import BLOCK_BYTES, ROW_MULTIPLE
 from ctq.verify.numeric.compare import stats_of
@@ -125,14 +127,14 @@ def recompute_rows(
 
     """
     spec = kernel_spec(task)
-    row_bytes = task.source.nbytes // max(1, task.rows)
-    step = max(ROW_MULTIPLE, BLOCK_BYTES // max(1, row_bytes) // ROW_MULTIPLE * ROW_MULTIPLE)
+    step = max(ROW_MULTIPLE, BLOCK_BYTES // max(1, task.row_bytes) // ROW_MULTIPLE * ROW_MULTIPLE)
     block = np.empty((min(step, stop - start), task.columns), NUMPY_TYPES[task.dtype])
+    reader = RowReader(task.weight, NUMPY_TYPES[task.dtype], partial(reference.read, task.tensor))
     stats = WeightStats()
     differences: dict[str, Difference] = {}
     for first in range(start, stop, step):
         rows = block[: min(step, stop - first)]
-        reference.read(task.tensor, rows.data.cast("B"), first * row_bytes)
+        reader.fill(rows, first)
         out = allocate_output(spec, len(rows), task.columns)
         stats += _stats(rows, task, out, quantize_block(rows, spec, out))
         for difference in _differences(task, out, result, first):
