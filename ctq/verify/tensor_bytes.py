@@ -72,9 +72,11 @@ def first_difference(
     first, second = bytearray(size), bytearray(size)
     for place in range(start, end, _CHUNK):
         length = min(_CHUNK, end - place)
-        left[0].read(left[1], memoryview(first)[:length], place)
-        right[0].read(right[1], memoryview(second)[:length], place)
-        if first[:length] != second[:length]:
+        if length < len(first):
+            first, second = bytearray(length), bytearray(length)
+        left[0].read(left[1], memoryview(first), place)
+        right[0].read(right[1], memoryview(second), place)
+        if first != second:
             return place + _first(first, second, length)
     return None
 

@@ -77,3 +77,17 @@ def test_a_dense_checkpoint_has_no_method(tmp_path: Path) -> None:
     assert value["lm_head"]["state"] == "tied"
     assert value["lm_head"]["tensors"] == []
     assert all(module["scheme"] is None for module in value["modules"])
+
+
+def test_entries_that_share_values_keep_their_own_keys() -> None:
+    shared = ["x" * 9]
+    entries = [
+        {"a": 1, "b": shared},
+        {"a": 2, "b": shared},
+        {"a": 2, "c": shared},
+        {"c": 2, "b": shared},
+        {"a": 1},
+        {},
+        7,
+    ]
+    assert json.loads("\n".join(json_lines({"entries": entries, "last": 1}))) == {"entries": entries, "last": 1}
