@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 CODE: Final = Path(__file__).parents[1] / "ctq"
-BATCH: Final = 100
+BATCH: Final = 250
 """Checkpoints that lie on the disk at a time, and that one process of the engine is given."""
 SETS: Final[dict[str, Callable[[], Iterable[Case]]]] = {
     "healthy": healthy,

@@ -33,7 +33,7 @@ from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
 Json: TypeAlias = dict[str, Any]
 DATA: Final = ROOT / "ctq" / "engines" / "data" / "skeletons.json"
-MODEL_TYPES: Final = DATA.with_name("model_types.json")
+KNOWN_NAMES: Final = DATA.with_name("known_names.json")
 SWITCH: Final = re.compile(r"bias|norm|tie_word|gate|shared|swiglu|add_|use_qk|parallel")
 """Switches of a config that may bring or remove tensors."""
 EMPTIED: Final = re.compile(r"rank|shared|n_inner|first_k|freq|period|offset|sparse_step|dense_layers|n_group|window")
@@ -170,23 +170,40 @@ def main() -> None:
     options = parser.parse_args()
     names = options.families.split(",") if options.families else list(FAMILIES)
     known: Json = json.loads(DATA.read_text())["architectures"] if options.families and DATA.exists() else {}
-    write_model_types(options.vllm_python.absolute())
+    write_known_names(options.vllm_python.absolute())
     for part in parts(names):
         with tempfile.TemporaryDirectory() as scratch:
             known |= learn(part, Path(scratch), options.vllm_python.absolute())
         write(known)
 
 
-def write_model_types(python: Path) -> None:
-    """Store the model types that transformers and the installed vLLM know."""
+def write_known_names(python: Path) -> None:
+    """Store the model types and the architectures that transformers and the installed vLLM know."""
+    from transformers.models.auto import modeling_auto
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-    [source] = python.parents[1].glob("lib/python3*/site-packages/vllm/transformers_utils/config.py")
-    registry = source.read_text().partition("_CONFIG_REGISTRY")[2].partition("\n)")[0]
-    known = {*CONFIG_MAPPING_NAMES, *re.findall(r'^\s+"?([\w.-]+)"?\s*[=:]', registry, re.MULTILINE)}
-    about = "Values of model_type that transformers and vLLM know: made by benchmarks/skeletons.py."
-    rows = ",\n".join(f"  {json.dumps(name)}" for name in sorted(known))
-    MODEL_TYPES.write_text(f'{{\n "about": {json.dumps(about)},\n "model_types": [\n{rows}\n ]\n}}\n')
+    registry = installed(python, "transformers_utils/config.py").partition("_CONFIG_REGISTRY")[2].partition("\n)")[0]
+    types = {*CONFIG_MAPPING_NAMES, *re.findall(r'^\s+"?([\w.-]+)"?\s*[=:]', registry, re.MULTILINE)}
+    models = installed(python, "model_executor/models/registry.py")
+    architectures = set(re.findall(r'^\s+"(\w+)": [(\[]', models, re.MULTILINE))
+    for name, mapping in vars(modeling_auto).items():
+        if name.endswith("_MAPPING_NAMES"):
+            for classes in mapping.values():
+                architectures.update([classes] if isinstance(classes, str) else classes)
+    about = "What transformers and vLLM know: made by benchmarks/skeletons.py."
+    lists = {"model_types": sorted(types), "architectures": sorted(architectures)}
+    blocks = ",\n".join(f' "{key}": [\n{_rows(names)}\n ]' for key, names in lists.items())
+    KNOWN_NAMES.write_text(f'{{\n "about": {json.dumps(about)},\n{blocks}\n}}\n')
+
+
+def installed(python: Path, file: str) -> str:
+    """Return the source of a file of the installed vLLM."""
+    [source] = python.parents[1].glob(f"lib/python3*/site-packages/vllm/{file}")
+    return source.read_text()
+
+
+def _rows(names: list[str]) -> str:
+    return ",\n".join(f"  {json.dumps(name)}" for name in names)
 
 
 def parts(names: list[str]) -> list[list[str]]:

@@ -125,13 +125,6 @@ def _inner_type(config: ModelConfig) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def model_types() -> frozenset[str]:
-    """Return the values of ``model_type`` that transformers 5.19 and vLLM 0.32 know."""
-    text = files("ctq.engines").joinpath("data/model_types.json").read_text(encoding="utf-8")
-    return frozenset(json.loads(text)["model_types"])
-
-
-@lru_cache(maxsize=1)
 def _data() -> dict[str, Any]:
     text = files("ctq.engines").joinpath("data/skeletons.json").read_text(encoding="utf-8")
     architectures: dict[str, Any] = json.loads(text)["architectures"]

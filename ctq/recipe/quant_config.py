@@ -32,7 +32,10 @@ class ConfigGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantConfig:
-    """A quantization config in the order of the file; ``defects`` says what in it has the wrong form."""
+    """A quantization config in the order of the file.
+
+    ``defects`` says what in it has the wrong form, ``oddities`` what compressed-tensors refuses and vLLM reads all the same.
+    """
 
     method: str | None
     format: str | None
@@ -42,6 +45,7 @@ class QuantConfig:
     kv_cache: bool
     raw: Mapping[str, Any]
     defects: tuple[str, ...] = ()
+    oddities: tuple[str, ...] = ()
 
     @property
     def is_compressed_tensors(self) -> bool:
@@ -66,15 +70,17 @@ def parse_quantization(raw: Mapping[str, Any]) -> QuantConfig:
         defects.append("config_groups is not an object")
     parsed = [_group(name, group, defects) for name, group in groups.items()] if isinstance(groups, dict) else []
     method = _text(raw, "quant_method", defects)
+    is_text = isinstance(raw.get("ignore"), str)
     return QuantConfig(
         method=METHOD if method == _OTHER_SPELLING else method,
         format=_text(raw, "format", defects),
         status=_text(raw, "quantization_status", defects),
         groups=tuple(group for group in parsed if group),
-        ignore=_names(raw, "ignore", "", defects),
+        ignore=() if is_text else _names(raw, "ignore", "", defects),
         kv_cache=raw.get("kv_cache_scheme") is not None,
         raw=raw,
         defects=tuple(defects),
+        oddities=("ignore is a text, of which vLLM takes each letter for a name",) if is_text else (),
     )
 
 

@@ -28,7 +28,19 @@ _ASK: dict[str, Callable[[EngineName, Subject], EngineAnswer]] = {
     "vllm": ask_vllm,
     "transformers": ask_transformers,
 }
-ENGINE_OPINIONS = ("HED001", "HED007", "HED010", "HED011", "HED012", "CFG007", "CFG008", "CFG010", "CFG012", "CFG014")
+ENGINE_OPINIONS = (
+    "HED001",
+    "HED007",
+    "HED010",
+    "HED011",
+    "HED012",
+    "CFG007",
+    "CFG008",
+    "CFG010",
+    "CFG012",
+    "CFG014",
+    "CFG020",
+)
 """Rules of inspection that say what vLLM will make of a checkpoint: here the engines that were asked say so themselves."""
 
 

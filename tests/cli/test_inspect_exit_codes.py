@@ -142,7 +142,7 @@ def test_nothing_heavy_is_imported(arguments: tuple[str, ...], healthy: Path) ->
 
 def test_output_survives_a_terminal_that_knows_only_ascii(healthy: Path) -> None:
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "COLUMNS": "80"}
-    do.config(architectures=["Modèle"])(healthy)
+    do.config(architectures=["Modèle"], model_type="modèle")(healthy)
     done = subprocess.run(
         [sys.executable, "-m", "ctq", "inspect", healthy], capture_output=True, env=environment, check=False
     )

@@ -131,7 +131,7 @@ def test_names_cannot_act_on_the_terminal(ctq: Run, tmp_path: Path) -> None:
         tensors.update({name: Raw("I64", (1, 1), bytes(8)) for name in names})
 
     edit_tensors(tmp_path / "model", add)
-    do.config(architectures=["TinyForCausalLM"])(tmp_path / "model")
+    do.config(architectures=["TinyForCausalLM"], model_type="tiny")(tmp_path / "model")
     code, out, _ = ctq("inspect", "model")
     assert code == 0
     for shown in ("[red]layer[/red]", r"\x1b[2J\x1b[31mlayer", r"a\u202eb", r"line\nbreak", ":smile:"):

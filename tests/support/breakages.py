@@ -51,7 +51,7 @@ LAYERS: Final = {"layers": 5}
 
 def strange(change: do.Change) -> do.Change:
     """Make a change in a model of an architecture that nobody knows: of a known one the tensors are known too."""
-    return do.steps(do.config(architectures=["TinyForCausalLM"]), change)
+    return do.steps(do.config(architectures=["TinyForCausalLM"], model_type="tiny"), change)
 
 
 HEAD_BREAKAGES: Final = (
@@ -111,6 +111,8 @@ CONFIG_BREAKAGES: Final = (
     Breakage("CFG018", do.ignore("re:.*mlp.gate$")),
     Breakage("CFG018", do.ignore(".*mlp.gate")),
     Breakage("CFG019", do.config(model_type="wonderful")),
+    Breakage("CFG020", do.config(architectures=["WonderfulForCausalLM"])),
+    Breakage("CFG021", do.says(ignore="lm_head")),
 )
 
 TENSOR_BREAKAGES: Final = (

@@ -39,11 +39,15 @@ def is_right(truth: Truth, claims: Claims) -> bool:
 
 
 def _inspection(truth: Truth, claims: Claims) -> Iterator[tuple[str, Kind]]:
-    right = is_right(truth, claims)
-    if right and claims.errors:
+    if is_right(truth, claims) and claims.errors:
         yield "inspect", Kind.FALSE_ALARM
-    elif not right and not claims.errors:
+    elif not is_right(truth, claims) and not claims.errors and not _is_warned(truth, claims):
         yield "inspect", Kind.FALSE_PASS
+
+
+def _is_warned(truth: Truth, claims: Claims) -> bool:
+    """Whether the engine serves what the files hold, and inspection warns that the config says otherwise of the head."""
+    return truth.is_good and claims.head == "broken" and bool(claims.warnings)
 
 
 def _verification(truth: Truth, claims: Claims) -> Iterator[tuple[str, Kind]]:

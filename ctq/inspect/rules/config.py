@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import QUANTIZATION_KEYS
-from ctq.engines.heads import head_support
-from ctq.engines.skeletons import model_types
 from ctq.findings import Severity
 from ctq.inspect.forms import COMPRESSED, FOREIGN, Form
-from ctq.inspect.rules.quant_schema import schema_defects
 from ctq.inspect.rules.rule import Hit, listing
 
 if TYPE_CHECKING:
@@ -79,101 +76,6 @@ def contradictory_quantization_configs(facts: Facts) -> Iterator[Hit]:
             hint=f"keep the one that describes the tensors, and remove {other} if that is {found[0][0]}",
             severity=Severity.WARNING,
         )
-
-
-def invalid_quantization_config(facts: Facts) -> Iterator[Hit]:
-    """Report a compressed-tensors config that does not validate.
-
-    ## What it checks
-    Types, required keys and values of `quantization_config`, against compressed-tensors 0.17: a missing `quant_method`, targets
-    that are no list, a strategy that does not exist, a group strategy without a size, keys that `QuantizationArgs` forbids.
-
-    ## Why it hurts
-    Engines validate the config before anything else and refuse the checkpoint.
-
-    ## Example
-    `"weights": {"num_bits": "8", ...}` or `"weights": {"bits": 8}`.
-
-    ## How to mend
-    Correct the key that is named.
-
-    ## References
-    compressed-tensors 0.17.0 `quantization/quant_args.py`, `quant_config.py`.
-    """
-    quant = facts.quant
-    if quant is None:
-        return
-    defects = list(quant.defects) if quant.is_compressed_tensors else []
-    if quant.method is None and "config_groups" in quant.raw:
-        defects.append("quant_method is missing")
-    elif quant.is_compressed_tensors:
-        defects += [defect for defect in schema_defects(quant.raw) if defect not in defects]
-    if defects:
-        yield Hit(
-            where=_CONFIG,
-            message=f"engines refuse the quantization_config: {'; '.join(defects[:3])}",
-            hint="correct the named keys as compressed-tensors 0.17 defines them",
-        )
-
-
-def unknown_model_type(facts: Facts) -> Iterator[Hit]:
-    """Report a `model_type` that no loader knows beside an architecture that is known.
-
-    ## What it checks
-    `model_type` against those of transformers 5.19 and vLLM 0.32, where the architecture is one of theirs and no `auto_map` brings
-    code of its own.
-
-    ## Why it hurts
-    Engines read `config.json` by its model type before anything else: vLLM and transformers both refuse it.
-
-    ## Example
-    `"architectures": ["LlamaForCausalLM"]` beside `"model_type": "my_llama"`.
-
-    ## How to mend
-    Give the model type that belongs to the architecture.
-
-    ## References
-    transformers 5.19 `configuration_auto.py`; vLLM 0.32.0 `transformers_utils/config.py`.
-    """
-    config = facts.checkpoint.config
-    name = config.model_type
-    if name is None or "auto_map" in config.raw or head_support(config.architecture) is None:
-        return
-    if name not in model_types():
-        yield Hit(
-            where="config.json: model_type",
-            message=f"no loader knows the model_type {name!r}, although {config.architecture} is known",
-            hint="give the model type that belongs to the architecture",
-        )
-
-
-def invalid_pattern(facts: Facts) -> Iterator[Hit]:
-    """Report a `re:` pattern that is no regular expression, or one that would run forever.
-
-    ## What it checks
-    Every `re:` entry of targets and `ignore` compiles, and can be matched in bounded time.
-
-    ## Why it hurts
-    Engines compile it while loading and stop with `re.error`; one with nested repeats hangs.
-
-    ## Example
-    `re:*.lm_head` (a shell pattern, not a regular expression).
-
-    ## How to mend
-    Write a Python regular expression: `re:.*lm_head$`.
-
-    ## References
-    Python's `re` module.
-    """
-    for where, patterns in (("targets", facts.patterns.targets), ("ignore", facts.patterns.ignore)):
-        messages = list(patterns.invalid.values())
-        if messages:
-            more = f"; and {len(messages) - 1} more like this" if len(messages) > 1 else ""
-            yield Hit(
-                where=f"{_CONFIG}.{where}",
-                message=messages[0] + more,
-                hint="write a Python regular expression after `re:`, e.g. re:.*lm_head$",
-            )
 
 
 def method_contradicts_tensors(facts: Facts) -> Iterator[Hit]:

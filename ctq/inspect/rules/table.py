@@ -10,6 +10,7 @@ from ctq.inspect.rules import (
     experts,
     files,
     head,
+    identity,
     leftovers,
     matching,
     parts,
@@ -18,6 +19,7 @@ from ctq.inspect.rules import (
     skeleton,
     structure,
     tensors,
+    validity,
 )
 from ctq.inspect.rules.rule import Check, Rule
 
@@ -62,8 +64,8 @@ RULES: tuple[Rule, ...] = (
     _rule("HED012", serving.limits_of_a_quantized_head, Severity.NOTE),
     _rule("CFG001", config.missing_quantization_config, unless=("FIL002", "FIL003")),
     _rule("CFG002", config.contradictory_quantization_configs, Severity.WARNING),
-    _rule("CFG003", config.invalid_quantization_config),
-    _rule("CFG004", config.invalid_pattern, unless=("CFG003",)),
+    _rule("CFG003", validity.invalid_quantization_config),
+    _rule("CFG004", validity.invalid_pattern, unless=("CFG003",)),
     _rule("CFG005", config.method_contradicts_tensors),
     _rule("CFG006", config.mixed_precision_without_group_format, unless=_CONFIG),
     _rule("CFG007", config.weight_only_int_quantized, unless=(*_CONFIG, "TEN009")),
@@ -88,7 +90,9 @@ RULES: tuple[Rule, ...] = (
         Severity.WARNING,
         unless=(*_CONFIG, *_FILES, "HED004", "HED009", "TEN006", "TEN007", "TEN008"),
     ),
-    _rule("CFG019", config.unknown_model_type),
+    _rule("CFG019", identity.unknown_model_type),
+    _rule("CFG020", identity.unknown_architecture),
+    _rule("CFG021", validity.oddity_that_only_vllm_reads, Severity.WARNING, unless=_CONFIG),
     _rule("TEN001", tensors.missing_weight, unless=(*_CONFIG, *_FILES)),
     _rule("TEN002", tensors.missing_weight_scale, unless=(*_CONFIG, *_FILES)),
     _rule("TEN003", tensors.weights_not_compressed, unless=_CONFIG),

@@ -1,0 +1,29 @@
+"""Names of models that loaders know: made by ``benchmarks/skeletons.py`` from transformers 5.19 and vLLM 0.32."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from ctq.engines.heads import architectures
+
+
+@lru_cache(maxsize=1)
+def model_types() -> frozenset[str]:
+    """Return the values of ``model_type``."""
+    return frozenset(_data()["model_types"])
+
+
+@lru_cache(maxsize=1)
+def known_architectures() -> frozenset[str]:
+    """Return the architectures, those of every known release of vLLM among them."""
+    return frozenset(_data()["architectures"]) | frozenset(architectures())
+
+
+@lru_cache(maxsize=1)
+def _data() -> dict[str, Any]:
+    text = files("ctq.engines").joinpath("data/known_names.json").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data

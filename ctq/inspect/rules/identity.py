@@ -1,0 +1,79 @@
+"""Rules of what a config says the model is: the names by which loaders choose their code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.known_names import known_architectures, model_types
+from ctq.inspect.rules.rule import Hit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.inspect.facts import Facts
+
+
+def unknown_model_type(facts: Facts) -> Iterator[Hit]:
+    """Report a `model_type` that no loader knows beside an architecture that is known.
+
+    ## What it checks
+    `model_type` against those of transformers 5.19 and vLLM 0.32, where the architecture is one of theirs and no `auto_map` brings
+    code of its own.
+
+    ## Why it hurts
+    Engines read `config.json` by its model type before anything else: vLLM and transformers both refuse it.
+
+    ## Example
+    `"architectures": ["LlamaForCausalLM"]` beside `"model_type": "my_llama"`.
+
+    ## How to mend
+    Give the model type that belongs to the architecture.
+
+    ## References
+    transformers 5.19 `configuration_auto.py`; vLLM 0.32.0 `transformers_utils/config.py`.
+    """
+    config = facts.checkpoint.config
+    name = config.model_type
+    if name is None or "auto_map" in config.raw or config.architecture not in known_architectures():
+        return
+    if name not in model_types():
+        yield Hit(
+            where="config.json: model_type",
+            message=f"no loader knows the model_type {name!r}, although {config.architecture} is known",
+            hint="give the model type that belongs to the architecture",
+        )
+
+
+def unknown_architecture(facts: Facts) -> Iterator[Hit]:
+    """Report an architecture that no loader knows beside a `model_type` that is known.
+
+    ## What it checks
+    The first of `architectures` against the classes of transformers 5.19 and every known release of vLLM, where the model type is
+    one of theirs and no `auto_map` brings code of its own. A model of a new type is not judged.
+
+    ## Why it hurts
+    vLLM chooses its model class by this name and refuses one that neither it nor transformers has.
+
+    ## Example
+    `"architectures": ["MyLlamaForCausalLM"]` beside `"model_type": "llama"`.
+
+    ## How to mend
+    Give the architecture of the model that was quantized.
+
+    ## References
+    vLLM 0.32.0 `model_executor/models/registry.py` (`_raise_for_unsupported`).
+    """
+    config = facts.checkpoint.config
+    name = config.architecture
+    if (
+        name is None
+        or "auto_map" in config.raw
+        or config.model_type not in model_types()
+        or name in known_architectures()
+    ):
+        return
+    yield Hit(
+        where="config.json: architectures",
+        message=f"no loader knows the architecture {name!r}, although the model_type {config.model_type!r} is known",
+        hint="give the architecture of the model that was quantized; leave this rule out if an engine of yours has it",
+    )
