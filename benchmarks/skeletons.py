@@ -178,7 +178,8 @@ def main() -> None:
 
 
 def write_known_names(python: Path) -> None:
-    """Store the model types and the architectures that transformers and the installed vLLM know."""
+    """Store the model types, architectures and activations that transformers and the installed vLLM know."""
+    from transformers.activations import ACT2FN
     from transformers.models.auto import modeling_auto
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
@@ -190,8 +191,10 @@ def write_known_names(python: Path) -> None:
         if name.endswith("_MAPPING_NAMES"):
             for classes in mapping.values():
                 architectures.update([classes] if isinstance(classes, str) else classes)
+    layers = installed(python, "model_executor/layers/activation.py")
+    functions = {name.lower() for name in {*ACT2FN, *re.findall(r'^\s+"(\w+)": lambda', layers, re.MULTILINE)}}
     about = "What transformers and vLLM know: made by benchmarks/skeletons.py."
-    lists = {"model_types": sorted(types), "architectures": sorted(architectures)}
+    lists = {"model_types": sorted(types), "architectures": sorted(architectures), "activations": sorted(functions)}
     blocks = ",\n".join(f' "{key}": [\n{_rows(names)}\n ]' for key, names in lists.items())
     KNOWN_NAMES.write_text(f'{{\n "about": {json.dumps(about)},\n{blocks}\n}}\n')
 

@@ -172,7 +172,9 @@ def _tensors(
         found = header.tensors
         for name in tensors.keys() & found.keys():
             message = f"tensor {quoted(name)} lies in {shard_of[name]} and in {shard}"
-            faults.append(Fault(FaultKind.TENSOR_DUPLICATE, shard, message, name))
+            alike = tensors[name].dtype == found[name].dtype and tensors[name].shape == found[name].shape
+            kind = FaultKind.TENSOR_DUPLICATE if alike else FaultKind.TENSOR_CONFLICT
+            faults.append(Fault(kind, shard, message if alike else f"{message}, of another dtype or shape", name))
             if weight_map.get(name) != shard:
                 found = {other: tensor for other, tensor in found.items() if other != name}
         tensors.update(found)

@@ -23,6 +23,7 @@ class FaultKind(StrEnum):
     TENSOR_NOT_IN_SHARD = "tensor-not-in-shard"
     TENSOR_NOT_IN_INDEX = "tensor-not-in-index"
     TENSOR_DUPLICATE = "tensor-duplicate"
+    TENSOR_CONFLICT = "tensor-conflict"
     TOTAL_SIZE = "total-size"
     LINK_OUTSIDE = "link-outside"
     PICKLE = "pickle"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.torch_names import TORCH_DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -167,7 +168,10 @@ def _actorder(key: str, value: object) -> str | None:
 def _dtype(key: str, value: object) -> str:
     if not isinstance(value, str):
         raise _invalid(key, value)
-    return value.removeprefix("torch.")
+    name = value.removeprefix("torch.")
+    if name not in TORCH_DTYPES:
+        raise _invalid(key, value)
+    return name
 
 
 def _one_of(known: tuple[str, ...]) -> Callable[[str, object], str]:

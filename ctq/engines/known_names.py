@@ -23,6 +23,12 @@ def known_architectures() -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
+def activations() -> frozenset[str]:
+    """Return the names of activation functions, in lower case."""
+    return frozenset(_data()["activations"])
+
+
+@lru_cache(maxsize=1)
 def _data() -> dict[str, Any]:
     text = files("ctq.engines").joinpath("data/known_names.json").read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text)

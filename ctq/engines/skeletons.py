@@ -14,6 +14,8 @@ from importlib.resources import files
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from ctq.engines.config_fields import assumed, assumed_number
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -100,6 +102,17 @@ def _skeleton(architecture: str) -> Skeleton:
     )
 
 
+def expected_now(config: ModelConfig) -> frozenset[str]:
+    """Return the optional tensors that a switch of this config brings, by template."""
+    switches = _optional().get(config.architecture or "", {})
+    return frozenset(name for name, (key, value) in switches.items() if _switch(config, key) is value)
+
+
+def _switch(config: ModelConfig, key: str) -> bool | None:
+    stated = next((level[key] for _, level in reversed(config.text_levels) if key in level), assumed(config, key))
+    return stated if isinstance(stated, bool) else None
+
+
 def dimension(expression: str, config: ModelConfig, computed: frozenset[str] = frozenset()) -> int | None:
     """Work out a sum of products of the config's numbers; None where the config lacks one."""
     total = 0
@@ -113,15 +126,32 @@ def dimension(expression: str, config: ModelConfig, computed: frozenset[str] = f
 
 def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
     value = config.text_int(key)
-    if value is not None or key not in computed:
+    if value is not None:
         return value
-    hidden, heads = config.text_int("hidden_size"), config.text_int("num_attention_heads")
+    if key == "num_key_value_heads":
+        return assumed_number(config, key) or _number("num_attention_heads", config, computed)
+    if key not in computed:
+        return assumed_number(config, key)
+    hidden, heads = _number("hidden_size", config, computed), _number("num_attention_heads", config, computed)
     return hidden // heads if hidden and heads else None
+
+
+def layer_count(config: ModelConfig) -> int | None:
+    """Return the number of decoder layers, as the config states it or as its model type assumes it."""
+    stated = config.num_hidden_layers
+    return stated if stated is not None else assumed_number(config, "num_hidden_layers")
 
 
 def _inner_type(config: ModelConfig) -> str | None:
     nested = [level.get("model_type") for path, level in config.text_levels if path]
     return next((name for name in nested if isinstance(name, str)), None)
+
+
+@lru_cache(maxsize=1)
+def _optional() -> dict[str, dict[str, tuple[str, bool]]]:
+    text = files("ctq.engines").joinpath("data/optional_tensors.json").read_text(encoding="utf-8")
+    architectures: dict[str, dict[str, tuple[str, bool]]] = json.loads(text)["architectures"]
+    return architectures
 
 
 @lru_cache(maxsize=1)

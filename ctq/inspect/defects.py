@@ -176,7 +176,29 @@ def _extra_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
             Defect.EXTRA_PART,
             "input_scale, but activations are declared " + ("dynamic" if activations else "unquantized"),
         )
+    strangers = sorted(parts.keys() - _known_parts(entry)) if entry.stored.form in (Form.INT, Form.PACKED) else []
+    if strangers:
+        return Diagnosis(Defect.EXTRA_PART, f"{' and '.join(strangers)}, which the scheme does not have")
     return None
+
+
+_INTEGER_PARTS = frozenset(
+    (
+        *("weight", "weight_packed", "weight_scale", "weight_shape", "weight_zero_point", "bias", "input_scale"),
+        *("k_scale", "v_scale", "q_scale"),
+    )
+)
+
+
+def _known_parts(entry: Entry) -> frozenset[str]:
+    """Return the parts that an integer scheme may have, as its group declares it."""
+    group = entry.group
+    known = set(_INTEGER_PARTS)
+    if group is not None and group.activations is not None and not group.activations.symmetric:
+        known.add("input_zero_point")
+    if group is not None and group.quantizes_outputs:
+        known |= {"output_scale", "output_zero_point"}
+    return frozenset(known)
 
 
 def _args(entry: Entry) -> QuantArgs | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 FP8 = frozenset({"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"})
 _CODES = FP8 | {"I8", "U8", "F4"}
-_WIDE_INTEGERS = frozenset({"I16", "U16", "I32", "U32", "I64", "U64"})
+_WIDE_INTEGERS = frozenset({"I16", "U16", "I32", "U32", "I64", "U64", "BOOL"})
 """No form has weights of these, but beside a scale, or as a linear layer's, nothing else can be meant than codes."""
 
 

@@ -22,6 +22,7 @@ NUMBER = "#"
 """What stands for a number in a template."""
 _NO_NUMBER = NUMBER * 2
 """What stands for a word that is spelt like that."""
+_DIGITS = 9
 _LAYER_LISTS = frozenset({"layers", "h", "blocks"})
 
 
@@ -125,7 +126,7 @@ def _flat_parts(
             continue
         parent, _, leaf = module.rpartition(".")
         place = places.get(parent) or _place(parent, places, layers)
-        if leaf.isdecimal():
+        if leaf.isdecimal() and _is_number(leaf):
             place, leaf = _place(module, places, layers), ""
         elif leaf == NUMBER:
             leaf = _NO_NUMBER
@@ -138,7 +139,7 @@ def _place(path: str, places: dict[str, _Place], layers: int | None) -> _Place:
     parent, _, word = path.rpartition(".")
     above = places.get(parent) or _place(parent, places, layers)
     dot = "." if parent else ""
-    if word.isdecimal() and len(word) <= 9:  # a longer one is a name, not a number
+    if word.isdecimal() and _is_number(word):
         number = int(word)
         beyond = above.beyond or (layers is not None and number >= layers and _is_layer_list(above.template))
         place = _Place(f"{above.template}{dot}{NUMBER}", (*above.numbers, number), beyond)
@@ -147,6 +148,11 @@ def _place(path: str, places: dict[str, _Place], layers: int | None) -> _Place:
         place = _Place(f"{above.template}{dot}{word}", above.numbers, above.beyond)
     places[path] = place
     return place
+
+
+def _is_number(digits: str) -> bool:
+    """Tell a number from a name made of digits: a longer one, or one with a zero before it, which no engine writes."""
+    return len(digits) <= _DIGITS and (digits[0] != "0" or digits == "0")
 
 
 def _part_rank(part: str) -> tuple[int, str]:

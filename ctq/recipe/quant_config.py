@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ctq.recipe.schemes import QuantArgs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 METHOD = "compressed-tensors"
 _OTHER_SPELLING = "compressed_tensors"
-"""What vLLM takes for the method too (transformers_utils/model_arch_config_convertor.py 0.32.0:298)."""
+"""What vLLM takes for the method too, in any case (transformers_utils/model_arch_config_convertor.py 0.32.0:298)."""
+_STATUSES = frozenset({"initialized", "calibration", "frozen", "compressed", "decompressed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class ConfigGroup:
     weights: QuantArgs | None
     activations: QuantArgs | None
     format: str | None
+    quantizes_outputs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +71,11 @@ def parse_quantization(raw: Mapping[str, Any]) -> QuantConfig:
     if groups is not None and not isinstance(groups, dict):
         defects.append("config_groups is not an object")
     parsed = [_group(name, group, defects) for name, group in groups.items()] if isinstance(groups, dict) else []
-    method = _text(raw, "quant_method", defects)
+    written = _text(raw, "quant_method", defects)
+    is_ours = written is not None and written.lower().replace(_OTHER_SPELLING, METHOD) == METHOD
     is_text = isinstance(raw.get("ignore"), str)
     return QuantConfig(
-        method=METHOD if method == _OTHER_SPELLING else method,
+        method=METHOD if is_ours else written,
         format=_text(raw, "format", defects),
         status=_text(raw, "quantization_status", defects),
         groups=tuple(group for group in parsed if group),
@@ -80,8 +83,18 @@ def parse_quantization(raw: Mapping[str, Any]) -> QuantConfig:
         kv_cache=raw.get("kv_cache_scheme") is not None,
         raw=raw,
         defects=tuple(defects),
-        oddities=("ignore is a text, of which vLLM takes each letter for a name",) if is_text else (),
+        oddities=tuple(_oddities(raw)),
     )
+
+
+def _oddities(raw: Mapping[str, Any]) -> Iterator[str]:
+    method, status = raw.get("quant_method"), raw.get("quantization_status", "compressed")
+    if isinstance(raw.get("ignore"), str):
+        yield "ignore is a text, of which vLLM takes each letter for a name"
+    if isinstance(method, str) and method not in (METHOD, _OTHER_SPELLING):
+        yield f"quant_method '{method}' is not spelt {METHOD}"
+    if isinstance(status, str) and status not in _STATUSES:
+        yield f"quantization_status '{status}' does not exist"
 
 
 def _group(name: str, group: object, defects: list[str]) -> ConfigGroup | None:
@@ -95,6 +108,7 @@ def _group(name: str, group: object, defects: list[str]) -> ConfigGroup | None:
         weights=_args(group, "weights", where, defects),
         activations=_args(group, "input_activations", where, defects),
         format=_text(group, "format", defects),
+        quantizes_outputs=group.get("output_activations") is not None,
     )
 
 

@@ -84,6 +84,14 @@ def second_copy(folder: Path) -> None:
     write_file(first, entries, before + data[start:end])
 
 
+def second_of_another_shape(folder: Path) -> None:
+    """Put a tensor of the second shard into the first one too, as one value."""
+    first = folder / "model-00001-of-00002.safetensors"
+    entries, before = read_file(first)
+    entries[NORM] = {"dtype": "BF16", "shape": [1], "data_offsets": [len(before), len(before) + 2]}
+    write_file(first, entries, before + b"\0\0")
+
+
 def renamed(folder: Path) -> None:
     edit_header(folder / SECOND, lambda header: header.update({"lm_hood.weight": header.pop(HEAD)}))
 
@@ -104,6 +112,7 @@ BREAKS: list[tuple[FaultKind, str, Callable[[Path], object], str]] = [
     (FaultKind.TENSOR_NOT_IN_SHARD, INDEX, mapped(ghost=SECOND), "tensor 'ghost' is not in"),
     (FaultKind.TENSOR_NOT_IN_INDEX, INDEX, unlisted, f"'{HEAD}' is not in the index"),
     (FaultKind.TENSOR_DUPLICATE, SECOND, second_copy, f"'{NORM}' lies in model-00001-of-00002.safetensors and in {SECOND}"),
+    (FaultKind.TENSOR_CONFLICT, SECOND, second_of_another_shape, "of another dtype or shape"),
     (FaultKind.TOTAL_SIZE, INDEX, wrong_total, "total_size says 1 bytes"),
     (FaultKind.PICKLE, "model.bin", put("model.bin", b"\x80\x04."), "never opens"),
 ]  # fmt: skip

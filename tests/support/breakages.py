@@ -113,6 +113,15 @@ CONFIG_BREAKAGES: Final = (
     Breakage("CFG019", do.config(model_type="wonderful")),
     Breakage("CFG020", do.config(architectures=["WonderfulForCausalLM"])),
     Breakage("CFG021", do.says(ignore="lm_head")),
+    Breakage("CFG021", do.says(quantization_status="COMPRESSED")),
+    Breakage("CFG021", do.says(quant_method="Compressed-Tensors")),
+    Breakage("CFG022", do.config(tie_word_embeddings=None)),
+    Breakage("CFG022", do.config(vocab_size="320")),
+    Breakage("CFG022", do.config(dtype="bf16")),
+    Breakage("CFG022", do.config(hidden_act="wonderful")),
+    Breakage("CFG022", do.config(architectures="LlamaForCausalLM")),
+    Breakage("CFG022", do.without_config("model_type")),
+    Breakage("CFG023", do.config(architectures=["LlamaForSequenceClassification"])),
 )
 
 TENSOR_BREAKAGES: Final = (
@@ -221,7 +230,9 @@ FILE_BREAKAGES: Final = (
     Breakage("FIL007", lambda folder: (folder / "old.safetensors").write_bytes(do.shards(folder)[0].read_bytes())),
     Breakage("FIL008", do.index(lambda index: index["weight_map"].update(extra=min(index["weight_map"].values())))),
     Breakage("FIL009", do.index(lambda index: index["weight_map"].pop("model.norm.weight"))),
+    Breakage("TEN027", do.ignore("model.layers.0.self_attn.qkv_proj")),
     Breakage("FIL010", do.duplicate),
+    Breakage("FIL015", do.duplicate_of_another_shape),
     Breakage("FIL011", do.index(lambda index: index["metadata"].update(total_size=0))),
     Breakage("FIL012", do.write("pytorch_model.bin", b"\x80\x04.")),
 )

@@ -217,3 +217,12 @@ def duplicate(folder: Path) -> None:
     start, end = names[name]["data_offsets"]
     others[name] = names[name] | {"data_offsets": [len(other_data), len(other_data) + end - start]}
     write_file(last, others, other_data + data[start:end])
+
+
+def duplicate_of_another_shape(folder: Path) -> None:
+    """Put a name of the first file into the last one too, with one value."""
+    first, last = shards(folder)[0], shards(folder)[-1]
+    name = next(name for name in read_file(first)[0] if name.endswith("weight"))
+    others, data = read_file(last)
+    others[name] = {"dtype": "BF16", "shape": [1], "data_offsets": [len(data), len(data) + 2]}
+    write_file(last, others, data + b"\0\0")

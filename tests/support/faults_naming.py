@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from faults_config import KV_FP8
 from faults_model import Model, none
 from faults_tensors import (
     _copy_head,
@@ -180,6 +181,8 @@ NAMING_FAULTS: Final[tuple[Fault, ...]] = (
     *each_name("quant-state-left", _beside("weight.quant_state.bitsandbytes__nf4", lambda rows, columns: Raw("U8", (64,), b"\0" * 64))),
     names("query-scale-left", lambda model: _put(model, "model.layers.0.self_attn.q_scale", _floats(1))),
     names("cache-scale-of-projections", lambda model: [_put(model, f"model.layers.0.self_attn.{part}_proj.output_scale", _floats(1)) for part in "kv"]),
+    names("cache-scales-declared", lambda model: [model.quant.update(kv_cache_scheme=KV_FP8), *(_put(model, f"model.layers.{layer}.self_attn.{part}_proj.output_scale", _floats(1)) for part in "kv" for layer in (0, 1))]),
+    names("cache-scales-of-attention", lambda model: [model.quant.update(kv_cache_scheme=KV_FP8), *(_put(model, f"model.layers.{layer}.self_attn.{part}_scale", _floats(1)) for part in "kv" for layer in (0, 1))]),
     names("norm-bias-left", lambda model: _put(model, _named(r"layernorm\.weight$")(model).replace(".weight", ".bias"), _floats(128))),
     names("key-norm-left", lambda model: _put(model, "model.layers.0.self_attn.k_norm.weight", _floats(32))),
     names("causal-mask-left", lambda model: _put(model, "model.layers.0.self_attn.masked_bias", _floats(1))),

@@ -50,6 +50,11 @@ def _scale_dtype(dtype: str) -> Callable[[Model, str], None]:
     return change
 
 
+def _scale_doubles(model: Model, module: str) -> None:
+    raw = model.tensors[f"{module}.weight_scale"]
+    _put(model, f"{module}.weight_scale", Raw("F64", raw.shape, raw.floats.astype(np.float64).tobytes()))
+
+
 def _packed_of(model: Model, module: str) -> Raw:
     return model.tensors.get(f"{module}.weight_packed") or none("not packed")
 
@@ -194,7 +199,7 @@ ROUTER: Final = r"\.gate\.weight$"
 NORM: Final = r"norm\.weight$"
 
 STORAGE_FAULTS: Final[tuple[Fault, ...]] = (
-    *each("scale-float64", _scale_dtype("F64"), "head", "body", "k", "expert"),
+    *each("scale-float64", _scale_doubles, "head", "body", "k", "expert"),
     *each("scale-bits-as-integers", _scale_dtype("U16")),
     *each("scale-int16", _scale_dtype("I16")),
     *each("scale-exponents", _scale_dtype("F8_E8M0")),

@@ -288,3 +288,24 @@ def tensor_duplicate(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `weight_utils.py` (`filter_duplicate_safetensors_files`).
     """
     yield from one_of_kind(facts, FaultKind.TENSOR_DUPLICATE, "remove the stale tensor or file")
+
+
+def tensor_conflict(facts: Facts) -> Iterator[Hit]:
+    """Report tensors that lie in two files with different dtypes or shapes.
+
+    ## What it checks
+    A name that occurs in two shards has the same dtype and shape in both.
+
+    ## Why it hurts
+    vLLM loads every file that the index names, whole: one that does not fit is refused, or converted into the other's parameter.
+
+    ## Example
+    The dense `lm_head.weight` left in one shard beside the int8 one in another.
+
+    ## How to mend
+    Remove the stale tensor or file.
+
+    ## References
+    vLLM 0.32.0 `weight_utils.py` (`filter_duplicate_safetensors_files`).
+    """
+    yield from one_of_kind(facts, FaultKind.TENSOR_CONFLICT, "remove the stale tensor or file")

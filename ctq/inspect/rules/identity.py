@@ -77,3 +77,37 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
         message=f"no loader knows the architecture {name!r}, although the model_type {config.model_type!r} is known",
         hint="give the architecture of the model that was quantized; leave this rule out if an engine of yours has it",
     )
+
+
+def head_of_another_task(facts: Facts) -> Iterator[Hit]:
+    """Report a language model's checkpoint whose architecture is a classifier's.
+
+    ## What it checks
+    `architectures` names a classifier (`...ForSequenceClassification`, `...ForTokenClassification`) and the files hold a head
+    `lm_head` and no `score` or `classifier`.
+
+    ## Why it hurts
+    vLLM makes a pooling model of it, whose classifier is never loaded and answers from uninitialised memory.
+
+    ## Example
+    `"architectures": ["LlamaForSequenceClassification"]` beside `lm_head.weight`.
+
+    ## How to mend
+    Give the architecture of the language model, `...ForCausalLM`.
+
+    ## References
+    vLLM 0.32.0 `model_executor/models/adapters.py` (`as_seq_cls_model`).
+    """
+    name = facts.checkpoint.config.architecture or ""
+    if not name.endswith(_CLASSIFIERS) or facts.head.entry is None:
+        return
+    if not any(entry.modules.leaf in _CLASSIFIER_HEADS for entry in facts.entries):
+        yield Hit(
+            where="config.json: architectures",
+            message=f"{name} is a classifier, and the files hold the language model's head {facts.head.name} and no classifier",
+            hint="give the architecture of the language model",
+        )
+
+
+_CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
+_CLASSIFIER_HEADS = frozenset({"score", "classifier", "classification_head", "dense"})

@@ -133,7 +133,8 @@ def extra_part(facts: Facts) -> Iterator[Hit]:
     """Report parts that the declared scheme does not have.
 
     ## What it checks
-    Zero points under a symmetric scheme, `weight` beside `weight_packed`, `input_scale` under dynamic activations.
+    Zero points under a symmetric scheme, `weight` beside `weight_packed`, `input_scale` under dynamic activations, and whatever
+    another scheme or a calibration left: `output_scale`, `weight_global_scale`, `input_zero_point`.
 
     ## Why it hurts
     Engines refuse the name: vLLM raises a KeyError or *There is no module or parameter named ...*.

@@ -10,7 +10,6 @@ from ctq.engines.engine_args import parse_args
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_STATUSES = frozenset({"initialized", "calibration", "frozen", "compressed", "decompressed"})
 _ROLES = ("weights", "input_activations", "output_activations")
 _FORMATS = frozenset(
     (
@@ -26,9 +25,6 @@ def schema_defects(raw: Mapping[str, Any]) -> Iterator[str]:
     groups = raw.get("config_groups")
     if groups is None:
         yield "config_groups is missing"
-    status = raw.get("quantization_status", "initialized")
-    if isinstance(status, str) and status not in _STATUSES:
-        yield f"quantization_status '{status}' does not exist"
     for name, group in groups.items() if isinstance(groups, dict) else ():
         if isinstance(group, dict):
             yield from _group(f"config_groups.{name}", group)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ctq.engines.fused import fused_mapping
-from ctq.engines.skeletons import dimension, skeleton_of
+from ctq.engines.skeletons import dimension, expected_now, layer_count, skeleton_of
 from ctq.findings import Severity
 from ctq.inspect.forms import Form
 from ctq.inspect.grouping import NUMBER
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from ctq.inspect.facts import Facts
 
 _MOST_NAMED = 3
-_BUFFERS = re.compile(
-    r"(?:.*\.)?(?:inv_freq|masked_bias|position_ids|cos_cached|sin_cached|freqs_cis|num_batches_tracked|attn\.bias|attention\.bias)"
-)
+_BUFFERS = re.compile(r"(?:.*\.)?(?:inv_freq|cos_cached|sin_cached|freqs_cis|num_batches_tracked)")
 """Buffers that older tools saved, and that engines look over."""
+_MASKS = re.compile(r"(?:.*\.)?(?:masked_bias|position_ids|attn\.bias|attention\.bias)")
+"""Others, that only these model classes of vLLM 0.32.0 look over."""
+_LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
 _ELSEWHERE = (Kind.TOWER, Kind.PROJECTOR)
 """Parts of wrappers that come in many kinds."""
 _WORD = 4
@@ -72,11 +73,16 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
 def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     if (skeleton.wrapped and entry.kind in _ELSEWHERE) or (entry.is_head and entry.modules.template == "lm_head"):
         return False  # of the head, engines' verdicts tell
-    if set(entry.modules.parts) <= _SCALES or _BUFFERS.fullmatch(entry.modules.names[0]):
+    if set(entry.modules.parts) <= _SCALES or _is_buffer(entry.modules.names[0], facts):
         return False
     if _beyond(entry, skeleton, facts):
         return True
     return not any(_knows(skeleton, name) for name in (*_tensors(entry), *_fused(entry.modules.template, facts)))
+
+
+def _is_buffer(name: str, facts: Facts) -> bool:
+    is_mask = facts.checkpoint.config.architecture in _LOOK_OVER_MASKS and _MASKS.fullmatch(name) is not None
+    return is_mask or _BUFFERS.fullmatch(name) is not None
 
 
 def _fused(template: str, facts: Facts) -> list[str]:
@@ -100,7 +106,7 @@ def _knows(skeleton: Skeleton, name: str) -> bool:
 
 def _beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell modules of layers that the config does not count."""
-    count, stack = facts.checkpoint.config.num_hidden_layers, skeleton.stack
+    count, stack = layer_count(facts.checkpoint.config), skeleton.stack
     if count is None or stack is None or not entry.modules.template.startswith(f"{stack}.{NUMBER}."):
         return False
     return min(numbers[0] for numbers in entry.modules.numbers) >= count
@@ -133,7 +139,7 @@ def missing_tensor(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     The embedding, the norms and whatever each layer of the architecture has, up to `num_hidden_layers`, where the architecture is
-    known; and the head of a model that says it is not tied.
+    known, biases that a switch of the config brings among them; and the head of a model that says it is not tied.
 
     ## Why it hurts
     vLLM does not report parameters that were never loaded when a model is quantized: they stay uninitialised, and the model
@@ -161,12 +167,17 @@ def missing_tensor(facts: Facts) -> Iterator[Hit]:
 
 def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     present = _present(facts, skeleton)
-    layers = range(facts.checkpoint.config.num_hidden_layers or 0)
+    layers = range(layer_count(facts.checkpoint.config) or 0)
     if skeleton.wrapped and not any(name in present for name, slot in skeleton.tensors.items() if slot.always):
         return  # the same model under other prefixes
+    switched = expected_now(facts.checkpoint.config)
     for name, slot in skeleton.tensors.items():
         stack, numbered, _ = name.partition(f".{NUMBER}.")
-        if not slot.always or (numbered and stack != skeleton.stack) or (skeleton.wrapped and not numbered):
+        if (
+            not (slot.always or name in switched)
+            or (numbered and stack != skeleton.stack)
+            or (skeleton.wrapped and not numbered)
+        ):
             continue
         if not numbered and name not in present:
             yield name
@@ -225,7 +236,8 @@ def size_against_config(facts: Facts) -> Iterator[Hit]:
     for entry in facts.entries:
         for name, shape in _shapes(entry):
             slot = skeleton.tensors.get(name)
-            wrong = _wrong(slot, shape, facts, skeleton) if slot is not None else None
+            packed = entry.stored.form is Form.PACKED
+            wrong = _wrong(slot, shape, facts, skeleton, packed=packed) if slot is not None else None
             if wrong is not None:
                 yield Hit(
                     where=entry.modules.names[0],
@@ -247,14 +259,15 @@ def _shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
             yield f"{template}.bias", tensor.shape
 
 
-def _wrong(slot: Slot, shape: tuple[int, ...], facts: Facts, skeleton: Skeleton) -> str | None:
+def _wrong(slot: Slot, shape: tuple[int, ...], facts: Facts, skeleton: Skeleton, *, packed: bool) -> str | None:
     """Say what is not as the config has it: the rank, or the first dimension that differs."""
     if slot.dimensions is None:
         return None
     if len(slot.dimensions) != len(shape):
         return f"a shape of {list(shape)} where {len(slot.dimensions)} dimensions are expected"
-    for expression, found in zip(slot.dimensions, shape, strict=True):
+    for axis, (expression, found) in enumerate(zip(slot.dimensions, shape, strict=True)):
         size = dimension(expression, facts.checkpoint.config, skeleton.computed) if expression else None
-        if size is not None and size != found and not 0 < found - size < _WORD:
+        spare = _WORD if axis == len(shape) - 1 and packed else 1
+        if size is not None and not 0 <= found - size < spare:
             return f"{found} where the config says {expression} = {size}"
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ctq.findings import Severity
 from ctq.inspect.rules import (
+    body,
     config,
     deep,
     embedding,
@@ -13,6 +14,7 @@ from ctq.inspect.rules import (
     identity,
     leftovers,
     matching,
+    model_config,
     parts,
     schemes,
     serving,
@@ -35,6 +37,26 @@ _FILES = ("FIL001", "FIL003", "FIL004", "FIL006", "FIL008")
 """Without all tensors at hand, nothing can be said about what is missing or unmatched."""
 _CONFIG = ("CFG001", "CFG003", "CFG004", "CFG005")
 """A config that engines do not even read is judged no further."""
+
+_BODY = (
+    *_CONFIG,
+    *(
+        "HED002",
+        "HED003",
+        "HED004",
+        "HED009",
+        "CFG006",
+        "CFG007",
+        "CFG008",
+        "CFG009",
+        "CFG012",
+        "CFG013",
+        "CFG014",
+        "CFG015",
+    ),
+    *(f"TEN{number:03}" for number in (*range(1, 16), 17, 18, 20, 21, 23)),
+)
+"""Findings that say why a layer of the body is not served; TEN027 is for what no other rule knows."""
 
 _EXPLAINED = (
     *_CONFIG,
@@ -72,7 +94,7 @@ RULES: tuple[Rule, ...] = (
     _rule("CFG008", schemes.unsupported_scheme, unless=(*_CONFIG, "CFG007", "CFG012", "TEN009", "TEN012")),
     _rule("CFG009", schemes.group_size_does_not_divide, unless=_CONFIG),
     _rule("CFG010", schemes.scheme_without_kernel, Severity.NOTE, unless=(*_CONFIG, "CFG008", "TEN012")),
-    _rule("CFG011", config.status_not_compressed, Severity.WARNING, unless=(*_CONFIG, "TEN003")),
+    _rule("CFG011", config.status_not_compressed, Severity.WARNING, unless=(*_CONFIG, "CFG021", "TEN003")),
     _rule("CFG012", schemes.group_activation_ordering, unless=_CONFIG),
     _rule("CFG013", config.sparsity_config, unless=_CONFIG),
     _rule("CFG014", schemes.refused_config, unless=(*_CONFIG, "CFG006", "CFG007", "CFG012", "CFG013", "TEN009")),
@@ -88,11 +110,13 @@ RULES: tuple[Rule, ...] = (
         "CFG018",
         matching.unmatched_ignore,
         Severity.WARNING,
-        unless=(*_CONFIG, *_FILES, "HED004", "HED009", "TEN006", "TEN007", "TEN008"),
+        unless=(*_CONFIG, *_FILES, "HED004", "HED009", "TEN006", "TEN007", "TEN008", "TEN027"),
     ),
     _rule("CFG019", identity.unknown_model_type),
     _rule("CFG020", identity.unknown_architecture),
     _rule("CFG021", validity.oddity_that_only_vllm_reads, Severity.WARNING, unless=_CONFIG),
+    _rule("CFG022", model_config.refused_model_config),
+    _rule("CFG023", identity.head_of_another_task),
     _rule("TEN001", tensors.missing_weight, unless=(*_CONFIG, *_FILES)),
     _rule("TEN002", tensors.missing_weight_scale, unless=(*_CONFIG, *_FILES)),
     _rule("TEN003", tensors.weights_not_compressed, unless=_CONFIG),
@@ -119,6 +143,7 @@ RULES: tuple[Rule, ...] = (
     _rule("TEN024", skeleton.unknown_module),
     _rule("TEN025", skeleton.missing_tensor, unless=(*_FILES, "HED010", "TEN001", "TEN020")),
     _rule("TEN026", skeleton.size_against_config, unless=("TEN011", "TEN019", "TEN021", "TEN022")),
+    _rule("TEN027", body.body_not_served, unless=(*_FILES, *_BODY)),
     _rule("FIL001", files.unreadable_shard),
     _rule("FIL002", files.config_missing),
     _rule("FIL003", files.config_invalid),
@@ -133,6 +158,7 @@ RULES: tuple[Rule, ...] = (
     _rule("FIL012", leftovers.pickle_beside, Severity.WARNING),
     _rule("FIL013", leftovers.link_outside, Severity.NOTE),
     _rule("FIL014", leftovers.unreadable_mode, Severity.NOTE),
+    _rule("FIL015", files.tensor_conflict),
     _rule("DEP001", deep.non_finite_scale),
     _rule("DEP002", deep.non_positive_scale),
     _rule("DEP003", deep.absurd_scale, Severity.WARNING),

@@ -54,16 +54,17 @@ def oddity_that_only_vllm_reads(facts: Facts) -> Iterator[Hit]:
     """Report what compressed-tensors refuses in a config and vLLM reads all the same.
 
     ## What it checks
-    Forms of `quantization_config` that vLLM takes without a word and the library's own models refuse: an `ignore` that is a text.
+    Forms of `quantization_config` that vLLM takes without a word and the library's own models refuse: an `ignore` that is a text, a
+    `quant_method` in capitals, a `quantization_status` that does not exist.
 
     ## Why it hurts
-    transformers and other tools do not load the checkpoint, and vLLM does not do what was meant: it takes each letter for a name.
+    transformers and other tools do not load the checkpoint. Of an `ignore` that is a text, vLLM takes each letter for a name.
 
     ## Example
     `"ignore": "lm_head"` in the place of `"ignore": ["lm_head"]`.
 
     ## How to mend
-    Write a list.
+    Write what compressed-tensors defines.
 
     ## References
     vLLM 0.32.0 `compressed_tensors/utils.py` (`should_ignore_layer`); compressed-tensors 0.17.0 `quant_config.py`.
@@ -73,7 +74,7 @@ def oddity_that_only_vllm_reads(facts: Facts) -> Iterator[Hit]:
             yield Hit(
                 where=_CONFIG,
                 message=f"compressed-tensors refuses the config: {oddity}",
-                hint="write a list of strings",
+                hint="write what compressed-tensors 0.17 defines",
             )
 
 

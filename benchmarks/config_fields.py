@@ -1,0 +1,96 @@
+"""Learn what transformers' config classes take: the types of the fields that many models have, and their defaults.
+
+    python benchmarks/config_fields.py
+
+transformers 5 checks a config strictly by these types and fills in what is missing, for itself and for vLLM. The result,
+`ctq/engines/data/config_fields.json`, is what inspection reads configs by. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections import Counter
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from transformers.models.auto import modeling_auto
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+DATA: Final = Path(__file__).parents[1] / "ctq" / "engines" / "data" / "config_fields.json"
+KINDS: Final = {int: "i", float: "f", bool: "b", str: "s", type(None): "n", list: "l", tuple: "l", dict: "o"}
+COMMON: Final = 20
+"""In how many classes a field must stand to be learnt."""
+TRIFLES: Final = (
+    "id2label",
+    "label2id",
+    "return_dict",
+    "output_hidden_states",
+    "chunk_size_feed_forward",
+    "transformers_version",
+)
+TASKS: Final = ("CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MULTIMODAL_LM", "SEQ_TO_SEQ_CAUSAL_LM", "SPEECH_SEQ_2_SEQ")
+
+
+def main() -> None:
+    classes = {name: CONFIG_MAPPING[name] for name in generating()}
+    kinds = {name: {key: kind for key, kind in kinds_of(cls).items() if kind} for name, cls in classes.items()}
+    counts = Counter(key for found in kinds.values() for key in found)
+    common = {  # the usual type of each field
+        key: Counter(found[key] for found in kinds.values() if key in found).most_common(1)[0][0]
+        for key in sorted(counts)
+        if counts[key] >= COMMON and key not in TRIFLES
+    }
+    write(common, {name: entry(classes[name], kinds[name], common) for name in sorted(classes)})
+
+
+def generating() -> set[str]:
+    """Return the model types that generate text, and those of the text models inside."""
+    found: set[str] = set()
+    for task in TASKS:
+        found |= set(getattr(modeling_auto, f"MODEL_FOR_{task}_MAPPING_NAMES", {}))
+    inner = [getattr(CONFIG_MAPPING[name], "sub_configs", {}).get("text_config") for name in found]
+    return found | {cls.model_type for cls in inner if getattr(cls, "model_type", "") in CONFIG_MAPPING}
+
+
+def kinds_of(cls: type) -> dict[str, str]:
+    """Return the JSON types that each field takes, a letter each; "" where any value is taken."""
+    hints = typing.get_type_hints(cls, localns={"torch": torch})
+    return {field.name: "".join(sorted(set(_letters(hints[field.name])))) for field in fields(cls)}
+
+
+def _letters(hint: object) -> str:
+    if hint in KINDS:
+        return KINDS[hint]
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        parts = [_letters(part) for part in typing.get_args(hint)]
+        return "".join(parts) if all(parts) else ""
+    return KINDS.get(origin, "")
+
+
+def entry(cls: type, kinds: dict[str, str], common: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the fields that a class has with what it assumes for them (numbers and switches alone), and those of another type."""
+    defaults = {field.name: field.default for field in fields(cls) if field.default is not MISSING}
+    known = [key for key in common if key in kinds]
+    scalars = {key: defaults.get(key) if type(defaults.get(key)) in (int, bool) else None for key in known}
+    return [scalars, {key: kinds[key] for key in known if kinds[key] != common[key]}]
+
+
+def write(common: dict[str, str], entries: dict[str, Any]) -> None:
+    """Write the data, one model type a line."""
+    about = (
+        "What transformers' config classes take: made by benchmarks/config_fields.py. Types are letters (i f b s n l o: integer, "
+        "float, boolean, text, null, list, object); a model type lists its fields with their defaults, and those of another type."
+    )
+    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in entries.items())
+    DATA.write_text(
+        f'{{\n "about": {json.dumps(about)},\n "fields": {json.dumps(common)},\n "models": {{\n{rows}\n }}\n}}\n'
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What transformers' config classes take, which vLLM reads configs by too: types are checked strictly, what is missing is assumed.
+
+The data is made by ``benchmarks/config_fields.py`` from transformers 5.19, for model types that generate text.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ctq.checkpoint.config import ModelConfig
+
+_LETTERS = {int: "i", float: "f", bool: "b", str: "s", type(None): "n", list: "l", dict: "o"}
+_WORDS = {
+    "i": "an integer",
+    "f": "a float",
+    "b": "a boolean",
+    "s": "a text",
+    "n": "null",
+    "l": "a list",
+    "o": "an object",
+}
+
+
+def mistyped(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield each key, by dotted path, whose value the config class refuses, with what it takes and what it got."""
+    for path, level in config.text_levels:
+        fields, types = _model(level.get("model_type"))
+        for key in fields.keys() & level.keys():
+            kinds, found = types.get(key, _data()["fields"][key]), _LETTERS[type(level[key])]
+            if found not in kinds:
+                wanted = " or ".join(_WORDS[kind] for kind in kinds)
+                yield (f"{path}.{key}" if path else key), f"takes {wanted}, not {_WORDS[found]}"
+
+
+def assumed(config: ModelConfig, key: str) -> int | bool | None:
+    """Return what the innermost text model assumes for a number or a switch that the config leaves out; None where not known."""
+    for _, level in reversed(config.text_levels):
+        fields, _ = _model(level.get("model_type"))
+        if key in fields:
+            value: int | bool | None = fields[key]
+            return value
+    return None
+
+
+def assumed_number(config: ModelConfig, key: str) -> int | None:
+    """Return what the model assumes for a number that no level of the config states."""
+    value = assumed(config, key) if not any(key in level for _, level in config.text_levels) else None
+    return value if type(value) is int else None
+
+
+def _model(model_type: object) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    fields, types = _data()["models"].get(model_type, ({}, {})) if isinstance(model_type, str) else ({}, {})
+    return fields, types
+
+
+@lru_cache(maxsize=1)
+def _data() -> dict[str, Any]:
+    text = files("ctq.engines").joinpath("data/config_fields.json").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data

@@ -1,0 +1,54 @@
+"""TEN: the modules beside the head, through vLLM's own dispatch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.dispatch import DispatchConfig
+from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.fused import fused_mapping
+from ctq.engines.rules import rules_for
+from ctq.inspect.body import check_body
+from ctq.inspect.rules.rule import Hit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.inspect.facts import Facts
+
+
+def body_not_served(facts: Facts) -> Iterator[Hit]:
+    """Report a layer that vLLM builds otherwise than the files hold it, although files and config agree on it.
+
+    ## What it checks
+    Every linear layer by vLLM's own dispatch, fused as its models fuse them: whether it is built quantized where it is stored so,
+    and with which scheme. Only what no other rule explains.
+
+    ## Why it hurts
+    A fused layer is looked up by its fused name: a pattern that hits `qkv_proj` decides for q, k and v. The engine then refuses the
+    scales, or leaves its own uninitialised.
+
+    ## Example
+    `model.layers.0.self_attn.qkv_proj` in `ignore`, and q, k and v stored quantized.
+
+    ## How to mend
+    Write patterns that mean the same for the fused and the separate names.
+
+    ## References
+    vLLM 0.32.0 `compressed_tensors/utils.py` (`should_ignore_layer`, `find_matched_target`).
+    """
+    if facts.quant is None or not facts.is_compressed_tensors:
+        return
+    try:
+        quant = DispatchConfig.from_quantization_config(
+            facts.quant.raw, rules_for(), fused_mapping=fused_mapping(facts.checkpoint.config.architecture)
+        )
+    except DispatchError:
+        return  # a config that is refused as a whole has its own rules
+    for fault in check_body(facts, quant):
+        yield Hit(
+            where=next(iter((*fault.unexpected, *fault.never_loaded)), "config.json: quantization_config"),
+            message=fault.message,
+            hint="write patterns that mean the same for fused and separate names, or quantize again",
+        )
+        return

@@ -1,0 +1,76 @@
+"""CFG: what the config says of the model, value by value, as the classes read it that vLLM and transformers share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.config_fields import mistyped
+from ctq.engines.known_names import activations
+from ctq.engines.torch_names import TORCH_DTYPES
+from ctq.inspect.rules.rule import Hit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.checkpoint.config import ModelConfig
+    from ctq.inspect.facts import Facts
+
+_MOST_NAMED = 3
+_DTYPE_KEYS = ("dtype", "torch_dtype")
+
+
+def refused_model_config(facts: Facts) -> Iterator[Hit]:
+    """Report values of the model's config that loaders refuse.
+
+    ## What it checks
+    The type of each usual key against the config class of its model type (a boolean for `tie_word_embeddings`, an integer for
+    `vocab_size`, never a text), `architectures` is a list, `dtype` is a dtype of torch, `hidden_act` a function that vLLM or
+    transformers has, and there is a `model_type`.
+
+    ## Why it hurts
+    transformers 5 checks types strictly while it reads the config, for itself and for vLLM; the checkpoint does not load.
+
+    ## Example
+    `"tie_word_embeddings": null`, `"vocab_size": "32000"`, `"dtype": "bf16"`.
+
+    ## How to mend
+    Restore the value of the original.
+
+    ## References
+    transformers 5.19 `configuration_utils.py`; vLLM 0.32.0 `transformers_utils/config.py`; `benchmarks/config_fields.py`.
+    """
+    config = facts.checkpoint.config
+    refused = list(_refused(config)) if config.raw else []
+    if refused:
+        keys = [key for key, _ in refused[:_MOST_NAMED]]
+        yield Hit(
+            where=f"config.json: {keys[0]}",
+            message="loaders refuse the config: " + "; ".join(f"{key} {why}" for key, why in refused[:_MOST_NAMED]),
+            hint=f"restore {', '.join(keys)} of the original",
+        )
+
+
+def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    if "auto_map" in config.raw:  # code of its own reads it
+        return
+    raw = config.raw
+    names = raw.get("architectures")
+    if names is not None and not isinstance(names, list):
+        yield "architectures", "is no list"
+    if config.architecture is not None and "model_type" not in raw:
+        yield "model_type", "is missing"
+    yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
+    yield from _names(config)
+
+
+def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield names of dtypes and activations that do not exist."""
+    for path, level in config.text_levels:
+        where = f"{path}." if path else ""
+        for key in _DTYPE_KEYS:
+            value = level.get(key)
+            if isinstance(value, str) and value.removeprefix("torch.") not in TORCH_DTYPES:
+                yield f"{where}{key}", f"'{value}' is no dtype of torch"
+        act = level.get("hidden_act")
+        if isinstance(act, str) and act.lower() not in activations():
+            yield f"{where}hidden_act", f"'{act}' is no activation that engines have"
