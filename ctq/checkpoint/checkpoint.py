@@ -56,10 +56,11 @@ class Checkpoint:
         """Bytes of tensor data."""
         return sum(tensor.nbytes for tensor in self.tensors.values())
 
-    def read(self, tensor: str) -> bytes:
-        """Return the raw bytes of one tensor; meant for small ones."""
+    def read(self, tensor: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Return the raw bytes of one tensor, or ``length`` of them from ``offset`` on; meant for little."""
         info, shard = self.tensors[tensor], self.shard_of[tensor]
-        return self.source.read(shard, self.headers[shard].data_start + info.start, info.nbytes)
+        place = self.headers[shard].data_start + info.start + offset
+        return self.source.read(shard, place, info.nbytes - offset if length is None else length)
 
 
 def open_checkpoint(source: Source) -> Checkpoint:

@@ -38,7 +38,7 @@ _FAIL_ON = ("error", "warning", "never")
 )
 @click.option("--select", multiple=True, metavar="CODE", help="Only these rules; a prefix names a family.")
 @click.option("--ignore-rule", multiple=True, metavar="CODE", help="Not these rules.")
-@click.option("--deep", is_flag=True, help="Read scales and shapes too, not only headers.")
+@click.option("--deep", is_flag=True, help="Read scales, norms and samples too.")
 @click.option("--diff", "other", metavar="CHECKPOINT", help="Show what is different in another checkpoint.")
 def command(checkpoint: str, **options: Any) -> int:  # noqa: ANN401  # as click passes them
     """Show what CHECKPOINT, a local folder, a file or a hub id, really contains, and what is wrong with it.

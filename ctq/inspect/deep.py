@@ -1,4 +1,7 @@
-"""The values of scales and shapes: small tensors, read one at a time, and only when asked for."""
+"""The values of scales, shapes, norms and biases: small tensors, read one at a time, and only when asked for.
+
+Of weights a few kilobytes are read: enough to tell one that was never written.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import numpy as np
 
 from ctq.inspect.forms import Form
 from ctq.inspect.oddities import Odd, Oddity
+from ctq.inspect.parts import stored_name
+from ctq.inspect.samples import find_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,14 +22,17 @@ if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.inspect.entries import Entry
 
+_FLOATS = ("BF16", "F16", "F32", "F64")
 _SCALES = ("weight_scale", "weight_global_scale", "input_scale", "weight_scale_inv", "input_global_scale")
 _LARGEST = 1 << 30
 """Bytes; a larger scale tensor is no small one, and is left alone."""
 _ABSURD = 1000.0
+_VANISHING = 1e-12
+"""A weight whose every scale is below this is zero; the smallest F16 is larger."""
 
 
 def examine(checkpoint: Checkpoint, entries: Sequence[Entry]) -> tuple[Odd, ...]:
-    """Read the scales and shapes of all quantized modules and return what is odd about them.
+    """Read the scales, shapes and vectors of all modules and a little of each weight, and return what is odd about them.
 
     Memory stays near the largest of them.
 
@@ -34,30 +42,39 @@ def examine(checkpoint: Checkpoint, entries: Sequence[Entry]) -> tuple[Odd, ...]
     """
     jobs = list(_jobs(entries))
     found = checkpoint.source.concurrently(lambda job: _examine(checkpoint, *job), jobs)
-    return tuple(odd for odd in found if odd is not None)
+    return (*(odd for odd in found if odd is not None), *find_empty(checkpoint, entries))
 
 
 def _jobs(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str, str]]:
     for entry in entries:
-        if not entry.stored.is_quantized:
-            continue
-        wanted = [part for part in (*_SCALES, "weight_shape") if part in entry.modules.parts]
+        scales = (*_SCALES, "weight_shape") if entry.stored.is_quantized else ()
+        vectors = [part for part, info in entry.modules.parts.items() if len(info.shape) == 1 and info.dtype in _FLOATS]
+        wanted = list(dict.fromkeys((*(part for part in scales if part in entry.modules.parts), *vectors)))
         for name in entry.modules.names:
             yield from ((entry, name, part) for part in wanted if entry.modules.parts[part].nbytes <= _LARGEST)
 
 
 def _examine(checkpoint: Checkpoint, entry: Entry, module: str, part: str) -> Odd | None:
-    tensor = f"{module}.{part}"
+    tensor = stored_name(module, part, checkpoint.tensors)
     raw = checkpoint.read(tensor)
     if part == "weight_shape":
         return _false_shape(tensor, raw, entry)
     values = decode(raw, entry.modules.parts[part].dtype)
-    return None if values is None or values.size == 0 else _odd_scale(tensor, values, exact=_is_float(entry, part))
+    if values is None or values.size == 0:
+        return None
+    return _odd_scale(tensor, values, exact=_is_float(entry, part)) if part in _SCALES else _odd_vector(tensor, values)
 
 
 def _is_float(entry: Entry, part: str) -> bool:
     """Tell scales that can be judged as they stand from FP8 ones, which may round to zero under a global scale."""
-    return entry.modules.parts[part].dtype in ("BF16", "F16", "F32", "F64")
+    return entry.modules.parts[part].dtype in _FLOATS
+
+
+def _odd_vector(tensor: str, values: npt.NDArray[np.float32]) -> Odd | None:
+    wrong = values.size - int(np.isfinite(values).sum())
+    if not wrong:
+        return None
+    return Odd(tensor, Oddity.VECTOR_NOT_FINITE, f"{wrong} of {values.size} values are NaN or infinite")
 
 
 def _odd_scale(tensor: str, values: npt.NDArray[np.float32], *, exact: bool) -> Odd | None:
@@ -71,6 +88,8 @@ def _odd_scale(tensor: str, values: npt.NDArray[np.float32], *, exact: bool) -> 
         return Odd(tensor, Oddity.NOT_POSITIVE, f"{bad} of {values.size} scales are zero or negative")
     if exact and _multiplies_directly(tensor) and float(values.max()) > _ABSURD:
         return Odd(tensor, Oddity.ABSURD, f"scales up to {float(values.max()):.3g}")
+    if exact and not tensor.endswith(("input_scale", "_global_scale")) and float(values.max()) < _VANISHING:
+        return Odd(tensor, Oddity.EMPTY, f"scales of at most {float(values.max()):.3g} make every weight zero")
     return None
 
 

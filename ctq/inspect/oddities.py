@@ -13,6 +13,8 @@ class Oddity(StrEnum):
     NOT_POSITIVE = "not-positive"
     ABSURD = "absurd"
     FALSE_SHAPE = "false-shape"
+    EMPTY = "empty"
+    VECTOR_NOT_FINITE = "vector-not-finite"
 
 
 @dataclass(frozen=True, slots=True)

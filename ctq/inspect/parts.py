@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 WEIGHT_PARTS = ("weight", "weight_packed", "qweight", "blocks", "")
 """Parts that hold the weight itself; ``""`` is a parameter that is no module's ``weight``."""
 
@@ -76,3 +81,10 @@ def split_odd(name: str) -> tuple[str, str]:
             if leaf.endswith(suffix):
                 return f"{parent}.{leaf.removesuffix(suffix)}", part
     return name, ""
+
+
+def stored_name(module: str, part: str, tensors: Mapping[str, object]) -> str:
+    """Return what the files call a part of a module: parts of fused experts are joined to its name in other words."""
+    name = f"{module}.{part}" if part else module
+    joined = (f"{module}{suffix}" for suffix, meant in _EXPERT_SUFFIXES if meant == part)
+    return name if name in tensors else next((other for other in joined if other in tensors), name)

@@ -129,6 +129,27 @@ ENGINE_NOTE = Code(
     summary="What an engine proved only in part: a kernel that this machine lacks, a head that was not run, tensors not used.",
     hint="verify on the hardware that will serve",
 )
+CONFIG_DIFFERS = Code(
+    code="VER016",
+    name="config-differs",
+    severity=Severity.ERROR,
+    summary="`config.json` says something else about the model than the reference's.",
+    hint="right weights under another config are another model: give the reference that it was made from, or mend the config",
+)
+SIDE_FILE_CHANGED = Code(
+    code="VER017",
+    name="side-file-changed",
+    severity=Severity.WARNING,
+    summary="A tokenizer or another file that `ctq quantize` copied is not the reference's any more.",
+    hint="a changed tokenizer gives other tokens to the same weights: was it meant?",
+)
+FALSE_SHAPE = Code(
+    code="VER018",
+    name="shape-not-the-originals",
+    severity=Severity.ERROR,
+    summary="A `weight_shape` is not the shape of the original.",
+    hint="vLLM does not read it, transformers unpacks to it: quantize again",
+)
 
 CODES = (
     LOW_SQNR,
@@ -146,4 +167,7 @@ CODES = (
     NOT_FINITE,
     OTHER_VERSION,
     ENGINE_NOTE,
+    CONFIG_DIFFERS,
+    SIDE_FILE_CHANGED,
+    FALSE_SHAPE,
 )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ctq.verify.numeric.result import WeightsReport
 
 SCHEMA_VERSION = 1
+OPEN_QUESTIONS = ("DEP005",)
+"""Findings that refute nothing, but leave open whether the weights are the ones that were meant."""
 
 
 class Status(StrEnum):
@@ -148,7 +150,8 @@ class VerifyReport:
         statuses = {report.status for report in self.engines}
         if Status.FAIL in statuses:
             return Verdict.FAIL
-        open_questions = self.numeric.weights is not None and self.numeric.weights.undecided
+        open_questions = any(finding.code in OPEN_QUESTIONS for finding in self.findings)
+        open_questions |= self.numeric.weights is not None and bool(self.numeric.weights.undecided)
         if Status.UNAVAILABLE in statuses or open_questions or not self.engines:
             return Verdict.INCONCLUSIVE
         return Verdict.PASS

@@ -9,8 +9,9 @@ from ctq.findings import Finding, Severity
 from ctq.inspect.report import head_json
 from ctq.inspect.rules.check import Selection, find
 from ctq.verify.builtin.engine import ask_builtin
+from ctq.verify.config_check import compare_configs
 from ctq.verify.engine_names import EngineName
-from ctq.verify.report import NumericReport, VerifyReport
+from ctq.verify.report import OPEN_QUESTIONS, NumericReport, VerifyReport
 from ctq.verify.subject import Subject, open_subject
 from ctq.verify.transformers_engine import ask_transformers
 from ctq.verify.vllm.interpreter import find_vllm
@@ -63,6 +64,7 @@ def verify(request: VerifyRequest, *, on_event: events.OnEvent = events.ignore) 
         weights, proven = prove_weights(
             subject.facts, subject.reference, limits=request.limits, workers=request.workers, on_event=on_event
         )
+        proven += tuple(compare_configs(subject.checkpoint, subject.reference, own=weights.recomputed))
     return VerifyReport(
         checkpoint=subject.checkpoint.label,
         expected=subject.expected,
@@ -82,9 +84,13 @@ def engines_of(request: VerifyRequest) -> tuple[EngineName, ...]:
 
 
 def structural(subject: Subject) -> tuple[Finding, ...]:
-    """Return the errors that inspection finds in the files themselves, whatever any engine makes of them."""
+    """Return the errors that inspection finds in the files themselves, whatever any engine makes of them.
+
+    Weights that look as if they had never been written are named too, unless a reference tells whether they were meant so.
+    """
     found = find(subject.facts, Selection(ignore=ENGINE_OPINIONS))
-    return tuple(finding for finding in found if finding.severity is Severity.ERROR)
+    named = OPEN_QUESTIONS if subject.reference is None else ()
+    return tuple(finding for finding in found if finding.severity is Severity.ERROR or finding.code in named)
 
 
 def _ask(engine: EngineName, subject: Subject, on_event: events.OnEvent) -> EngineAnswer:

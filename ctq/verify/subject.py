@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.checkpoint import open_checkpoint, require_sound
 from ctq.checkpoint.faults import FaultKind
 from ctq.checkpoint.source import LocalFolder
 from ctq.inspect.collect import collect_facts
+from ctq.inspect.deep import examine
 from ctq.inspect.engines import with_engines
 from ctq.verify.hidden_states import check_states
 
@@ -57,6 +58,7 @@ def open_subject(request: VerifyRequest) -> Subject:
     if any(fault.kind in _UNREADABLE for fault in checkpoint.faults):
         require_sound(checkpoint)
     facts = with_engines(collect_facts(checkpoint), ())
+    facts = replace(facts, deep=examine(checkpoint, facts.entries))
     if request.hidden_states is not None:
         check_states(request.hidden_states, width=checkpoint.config.hidden_size)
     reference = None

@@ -244,6 +244,10 @@ VALUE_BREAKAGES: Final = (
     Breakage("DEP002", do.one_scale(SCALE, -0.01)),
     Breakage("DEP003", do.one_scale(SCALE, 1e6)),
     Breakage("DEP004", do.put("lm_head.weight_shape", lambda _: from_numpy(np.array([320, 120], np.int64))), CHANNEL),
+    Breakage("DEP005", do.zeros("model.layers.1.mlp.up_proj.weight")),
+    Breakage("DEP005", do.zeros("model.embed_tokens.weight")),
+    Breakage("DEP005", do.put(SCALE, do.floats(256, 1, value=1e-30))),
+    Breakage("DEP006", do.put("model.norm.weight", do.floats(128, value=float("nan")))),
 )
 
 BREAKAGES: Final = (*HEAD_BREAKAGES, *CONFIG_BREAKAGES, *TENSOR_BREAKAGES, *FILE_BREAKAGES, *VALUE_BREAKAGES)

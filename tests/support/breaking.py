@@ -125,6 +125,13 @@ def one_scale(tensor: str, value: float) -> Change:
     return put(tensor, make)
 
 
+def zeros(tensor: str) -> Change:
+    """Leave a tensor as a file that was laid out and never filled has it."""
+    return put(
+        tensor, lambda tensors: Raw(tensors[tensor].dtype, tensors[tensor].shape, bytes(len(tensors[tensor].data)))
+    )
+
+
 def int8(module: str, rows: int, columns: int = 128) -> Change:
     """Add or replace a module by a per-channel int8 one."""
     return steps(put(f"{module}.weight", codes("I8", rows, columns)), put(f"{module}.weight_scale", floats(rows, 1)))

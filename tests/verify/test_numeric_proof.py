@@ -74,10 +74,11 @@ def test_results_of_ctq_are_computed_again_byte_for_byte(tmp_path: Path, recipe:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A mixed result of ctq in several shards, and its reference beside it."""
+    """Results of ctq, one in several shards, and their reference beside them."""
     base = tmp_path_factory.mktemp("own")
     quantize(tiny_checkpoint(base / "r"), base / "m", RECIPES["asymmetric"], max_shard_size=120_000)
-    quantize(base / "r", base / "int8", RECIPES["mixed"])
+    for name in ("W8A8 with head", "W8A16 with head", "mixed"):
+        quantize(base / "r", base / name, RECIPES[name])
     return base
 
 
@@ -93,7 +94,7 @@ def _flip(folder: Path, tensor: str, offset: int) -> tuple[Path, int]:
     return folder / shard, place
 
 
-@pytest.mark.parametrize("name", ["m", "int8"])
+@pytest.mark.parametrize("name", ["m", "W8A8 with head", "W8A16 with head", "mixed"])
 def test_one_flipped_bit_in_any_tensor_is_found_and_named(own: Path, name: str) -> None:
     tensors = open_checkpoint(LocalFolder(own / name)).tensors
     random = np.random.default_rng(0)

@@ -9,7 +9,7 @@ from ctq.cli.console import safe
 from ctq.cli.render.findings import findings_view
 from ctq.cli.render.lines import labelled, line, paragraph
 from ctq.findings import Severity
-from ctq.verify.report import Status, Verdict
+from ctq.verify.report import OPEN_QUESTIONS, Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +60,10 @@ def verdict_words(report: VerifyReport) -> str:
             words for words in (other or _engines_words(report, Status.FAIL, "refused by"), found) if words
         )
     weights = report.numeric.weights
+    silent = _engines_words(report, Status.UNAVAILABLE, "no answer from")
     left = "not every weight could be compared" if weights is not None and weights.undecided else ""
-    return "; ".join(words for words in (_engines_words(report, Status.UNAVAILABLE, "no answer from"), left) if words)
+    empty = "weights hold nothing" if any(finding.code in OPEN_QUESTIONS for finding in report.findings) else ""
+    return "; ".join(words for words in (silent, left, empty) if words)
 
 
 def _is_other(state: str, expected: str) -> bool:

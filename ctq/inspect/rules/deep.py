@@ -1,9 +1,11 @@
-"""DEP: the values of small tensors, read only with ``--deep``."""
+"""DEP: the values of small tensors and samples of large ones, read only with ``--deep`` and by `ctq verify`."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctq.findings import Severity
 from ctq.inspect.oddities import Oddity
 from ctq.inspect.rules.rule import Hit
 
@@ -68,7 +70,7 @@ def absurd_scale(facts: Facts) -> Iterator[Hit]:
     """Report scales far beyond what weights have.
 
     ## What it checks
-    A scale above 1000, so that one step of the integer is a thousand.
+    A scale above 1000, so that one step of the integer is a thousand. One of activations (`input_scale`) is a warning.
 
     ## Why it hurts
     Such scales come from a wrong byte order, dtype or offset: the logits are noise.
@@ -82,7 +84,8 @@ def absurd_scale(facts: Facts) -> Iterator[Hit]:
     ## References
     Trained weights stay below 1000 in magnitude.
     """
-    yield from _hits(facts, Oddity.ABSURD, _AGAIN)
+    for hit in _hits(facts, Oddity.ABSURD, _AGAIN):
+        yield replace(hit, severity=Severity.WARNING if hit.where.endswith("input_scale") else None)
 
 
 def false_weight_shape(facts: Facts) -> Iterator[Hit]:
@@ -104,3 +107,47 @@ def false_weight_shape(facts: Facts) -> Iterator[Hit]:
     compressed-tensors 0.17.0 `compressors/pack_quantized/base.py`.
     """
     yield from _hits(facts, Oddity.FALSE_SHAPE, _AGAIN)
+
+
+def empty_weight(facts: Facts) -> Iterator[Hit]:
+    """Report weights that hold nothing.
+
+    ## What it checks
+    Four kilobytes in the middle of each weight, and where they are one and the same byte, those at its beginning and its end; and
+    whether every scale of a weight is so small that the weight is zero.
+
+    ## Why it hurts
+    Files are often laid out before they are filled: where a download or a copy stopped, headers are right and weights are zeros.
+
+    ## Example
+    A shard of the right size of which the second half was never written.
+
+    ## How to mend
+    Fetch or copy the checkpoint again. Layers that were meant to be zero (added for later training) are in order:
+    `ctq verify --reference` tells.
+
+    ## References
+    POSIX `posix_fallocate`; GPTQModel issue #3077 (weights that load as zeros).
+    """
+    yield from _hits(facts, Oddity.EMPTY, "compare with the original (ctq verify --reference), or fetch it again")
+
+
+def non_finite_vector(facts: Facts) -> Iterator[Hit]:
+    """Report norms and biases with values that are NaN or infinite.
+
+    ## What it checks
+    Every value of every float tensor of one dimension.
+
+    ## Why it hurts
+    One NaN in a norm makes every logit NaN.
+
+    ## Example
+    A norm in F16 that overflowed to infinity when it was converted.
+
+    ## How to mend
+    Fetch the original again; if it holds them too, the model is damaged.
+
+    ## References
+    IEEE 754: NaN goes through every sum and product.
+    """
+    yield from _hits(facts, Oddity.VECTOR_NOT_FINITE, _AGAIN)

@@ -30,7 +30,7 @@ FAMILIES = {
     "CFG": "The quantization config",
     "TEN": "Tensors",
     "FIL": "Files",
-    "DEP": "Values of small tensors (`--deep`)",
+    "DEP": "Values (`--deep`, and `ctq verify`)",
 }
 
 _FILES = ("FIL001", "FIL003", "FIL004", "FIL006", "FIL008")
@@ -161,7 +161,9 @@ RULES: tuple[Rule, ...] = (
     _rule("FIL015", files.tensor_conflict),
     _rule("DEP001", deep.non_finite_scale),
     _rule("DEP002", deep.non_positive_scale),
-    _rule("DEP003", deep.absurd_scale, Severity.WARNING),
+    _rule("DEP003", deep.absurd_scale),
     _rule("DEP004", deep.false_weight_shape, Severity.WARNING),
+    _rule("DEP005", deep.empty_weight, Severity.WARNING),
+    _rule("DEP006", deep.non_finite_vector),
 )
 """Every rule; ``unless`` names the rules of whose findings its own would be consequences."""

@@ -18,6 +18,7 @@ from ctq.verify.numeric.judgement import is_low, judge_weights
 from ctq.verify.numeric.pairs import Pairs, QuantizedPair, pair_tensors
 from ctq.verify.numeric.recompute import OwnPlan, Recomputed, is_recorded_source, own_plan, read_record, recompute_rows
 from ctq.verify.numeric.result import Difference, WeightsReport, WeightStats, WorstRow
+from ctq.verify.numeric.shapes import false_shapes
 from ctq.verify.numeric.units import Piece, ranges, run_pieces
 from ctq.verify.tensor_bytes import TensorBytes
 
@@ -96,7 +97,7 @@ def prove_weights(
         nbytes=sum(piece.nbytes for piece in pieces),
         seconds=time.monotonic() - began,
     )
-    return judge_weights(report, pairs, limits, findings)
+    return judge_weights(report, pairs, limits, (*findings, *(() if own else false_shapes(pairs, facts.checkpoint))))
 
 
 def _run(pieces: list[Piece[Recomputed | Difference | None]], *, workers: int, on_event: events.OnEvent) -> _Found:
