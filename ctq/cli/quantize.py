@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +132,9 @@ def _shows_progress(options: Mapping[str, Any]) -> bool:
 
 
 def _show_json(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value, indent=2))
+    from ctq.cli.render.json_lines import json_text
+
+    click.echo(json_text(value, indent=2))
 
 
 def default_output(model: str, plan: Plan) -> Path:

@@ -2,7 +2,8 @@
 
 The first line is a JSON object with the plan's fingerprint and the machine's boot; each later line is the number of a finished
 unit. A line that was torn by a kill does not count. After another boot the page cache may have been lost, so nothing done
-before counts. The lock (``flock``) dies with the process that holds it.
+before counts. The lock (``flock``) dies with the process that holds it. Whatever else lies at the journal's place (a link, a pipe,
+gigabytes) is not opened as one.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctq.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
 JOURNAL_NAME = ".ctq-journal"
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of a journal: several million units."""
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Journal:
@@ -34,10 +40,10 @@ class Journal:
 
         """
         self._path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
         self._lock = threading.Lock()
         try:
-            self._take_lock()
+            _take_lock(self._file, path)
             self.done = self._continue({**fingerprint, "boot": boot_id()})
         except BaseException:
             os.close(self._file)
@@ -62,14 +68,6 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._file)
-
-    def _take_lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(
-                f"{self._path.parent}: another run is writing it", hint="wait for it, or choose another --output"
-            ) from None
 
     def _continue(self, wanted: dict[str, Any]) -> set[int]:
         found, done = read_journal(self._path)
@@ -99,17 +97,61 @@ class Journal:
 
 def read_journal(path: Path) -> tuple[dict[str, Any] | None, set[int]]:
     """Return the first line's object and the finished units; ``(None, set())`` where nothing usable stands."""
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        return None, set()
-    lines = raw.split(b"\n")[:-1]
+    lines = _read(path).split(b"\n")[:-1]
     try:
         head = json.loads(lines[0])
-        done = {int(line) for line in lines[1:]}
-    except (ValueError, IndexError):
+        done = {_unit(line) for line in lines[1:]}
+    except (ValueError, IndexError, RecursionError):
         return None, set()
     return (head, done) if isinstance(head, dict) else (None, set())
+
+
+def _unit(line: bytes) -> int:
+    if not line.isdigit():
+        raise ValueError(line)
+    return int(line)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of the journal at ``path``, if there is one, without changing it.
+
+    Raises:
+        OutputError: another run holds it.
+
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | _FLAGS)
+    except OSError:
+        yield
+        return
+    try:
+        _take_lock(file, path)
+        yield
+    finally:
+        os.close(file)
+
+
+def _take_lock(file: int, path: Path) -> None:
+    """Lock the open journal, and make sure that it is still the one at ``path``: its folder may just have been replaced."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(file), path.stat(follow_symlinks=False)):
+            return
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    raise OutputError(f"{path.parent}: another run is writing it", hint="wait for it, or choose another --output")
+
+
+def _read(path: Path) -> bytes:
+    """Return a journal's bytes; nothing where there is no file, or one that cannot be a journal."""
+    try:
+        file = os.open(path, os.O_RDONLY | _FLAGS)
+    except OSError:
+        return b""
+    with open(file, "rb") as stream:  # noqa: PTH123  # an open descriptor
+        found = os.fstat(file)
+        return stream.read() if stat.S_ISREG(found.st_mode) and found.st_size <= _LARGEST else b""
 
 
 def boot_id() -> str:

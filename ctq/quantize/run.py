@@ -73,9 +73,12 @@ def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) 
             publish(stage)
     except OSError as error:
         raise _os_problem(error, stage) from error
-    nbytes = sum(unit.nbytes for index, unit in enumerate(units) if index not in journal.done)
+    fresh = [unit.nbytes for index, unit in enumerate(units) if index not in journal.done]
     return RunSummary(
-        seconds=time.monotonic() - began, nbytes_read=nbytes, resumed_units=len(journal.done), modules=modules
+        seconds=time.monotonic() - began,
+        nbytes_read=sum(fresh),
+        resumed_units=len(units) - len(fresh),
+        modules=modules,
     )
 
 
@@ -113,7 +116,7 @@ def _is_intact(stage: Stage, files: Mapping[str, PlannedFile]) -> bool:
 def _prepare(stage: Stage, files: Mapping[str, PlannedFile]) -> None:
     """Create every file at its final size, header first."""
     for name, file in files.items():
-        descriptor = os.open(stage.work / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(stage.work / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             reserve(descriptor, file.nbytes)
             os.pwrite(descriptor, file.header, 0)

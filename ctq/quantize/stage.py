@@ -12,12 +12,13 @@ import errno
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ctq.checkpoint.config import CONFIG_NAME
 from ctq.errors import OutputError
-from ctq.quantize.journal import JOURNAL_NAME, read_journal
+from ctq.quantize.journal import JOURNAL_NAME, locked, read_journal
 
 PUBLISHING_NAME = ".ctq-publishing"
 """Marks a stage inside a mount point that is being moved up; holds the names that belong to the result."""
@@ -27,15 +28,21 @@ _RENAME_EXCHANGE = 2
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The output ``out`` and the folder ``work`` that is written until it is whole."""
+    """The output ``out``, the folder ``work`` that is written until it is whole, and whether it may take an old output's place."""
 
     out: Path
     work: Path
+    replaces: bool = False
 
     @property
     def journal(self) -> Path:
         """Where the journal lies."""
         return self.work / JOURNAL_NAME
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the output is a mount point, with the stage in it."""
+        return self.work.parent == self.out
 
 
 def open_stage(out: Path, source: Path | None, *, force: bool, resume: bool) -> Stage:
@@ -54,7 +61,7 @@ def open_stage(out: Path, source: Path | None, *, force: bool, resume: bool) -> 
         raise OutputError(
             f"{out}: not a model's folder, so --force does not replace it", hint="choose another --output"
         )
-    if stage.work.exists() and not _is_ours(stage):
+    if os.path.lexists(stage.work) and not _is_ours(stage):
         raise OutputError(
             f"{stage.work}: in the way, and not an unfinished run of ctq", hint="move it, or choose another --output"
         )
@@ -64,18 +71,27 @@ def open_stage(out: Path, source: Path | None, *, force: bool, resume: bool) -> 
         )
     try:
         if force and not resume and stage.work.exists():
-            _discard(stage)
+            with locked(stage.journal):
+                _discard(stage.work)
         stage.work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{stage.work}: {error.strerror}", hint="choose another --output") from error
-    return stage
+    return replace(stage, replaces=force)
 
 
 def settle(out: Path) -> Stage:
-    """Return the stage of ``out`` after finishing what a kill interrupted between or after the renames of ``publish``."""
+    """Return the stage of ``out`` after finishing what a kill interrupted between or after the renames of ``publish``.
+
+    Raises:
+        OutputError: another run is at it.
+
+    """
     out = Path(os.path.realpath(out))
     stage = Stage(out, out / ".partial" if os.path.ismount(out) else out.with_name(f"{out.name}.partial"))
-    _mend(stage)
+    with ExitStack() as stack:
+        for folder in (stage.work, stage.out):
+            stack.enter_context(locked(folder / JOURNAL_NAME))
+        _mend(stage)
     return stage
 
 
@@ -87,7 +103,9 @@ def publish(stage: Stage) -> None:
 
     """
     try:
-        if stage.work.parent == stage.out:
+        if not stage.replaces and stage.out.exists() and not _is_free(stage.out, stage):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        if stage.is_inside:
             _move_up(stage)
         else:
             _swap(stage)
@@ -107,8 +125,10 @@ def _keep_off_source(out: Path, source: Path | None) -> None:
 
 
 def _mend(stage: Stage) -> None:
-    if (stage.work / PUBLISHING_NAME).exists():
-        _finish_move(stage)
+    if stage.is_inside:
+        if _coming(stage) is not None:
+            _finish_move(stage)
+        return
     old = _old(stage)
     if old.exists() and not stage.out.exists() and stage.journal.exists():
         old.rename(stage.out)
@@ -116,7 +136,7 @@ def _mend(stage: Stage) -> None:
         shutil.rmtree(old)
     if (stage.out / JOURNAL_NAME).exists() and (stage.out / CONFIG_NAME).exists():
         (stage.out / JOURNAL_NAME).unlink()
-        if stage.work.exists() and not stage.journal.exists() and stage.work.parent != stage.out:
+        if stage.work.exists() and not stage.journal.exists():
             shutil.rmtree(stage.work)  # the old output, exchanged but not yet removed
 
 
@@ -132,7 +152,22 @@ def _is_replaceable(out: Path, stage: Stage) -> bool:
 
 
 def _is_ours(stage: Stage) -> bool:
-    return stage.work.is_dir() and (stage.journal.exists() or not any(stage.work.iterdir()))
+    """Tell an unfinished run from whatever else lies at its place: a journal or nothing yet, and no links or pipes in it."""
+    if not _is_plain(stage.work):
+        return False
+    return (stage.work / PUBLISHING_NAME).exists() or stage.journal.is_file() or not any(stage.work.iterdir())
+
+
+def _is_plain(folder: Path) -> bool:
+    """Tell whether a folder holds nothing but files and folders, so that what is written into it stays in it."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        return all(
+            entry.is_file(follow_symlinks=False)
+            or (entry.is_dir(follow_symlinks=False) and _is_plain(Path(entry.path)))
+            for entry in entries
+        )
 
 
 def _unfinished(stage: Stage) -> str:
@@ -142,16 +177,22 @@ def _unfinished(stage: Stage) -> str:
     return f"an unfinished run, {len(done)} of {head.get('units', '?')} units done"
 
 
-def _discard(stage: Stage) -> None:
-    """Remove an unfinished run, unless somebody is still at it."""
-    from ctq.quantize.journal import Journal  # noqa: PLC0415  # only --force needs the lock here
+def _discard(work: Path) -> None:
+    """Remove a stage, its journal and its list last: killed in between, it is still known as one."""
+    marks = (JOURNAL_NAME, PUBLISHING_NAME)
+    for entry in work.iterdir():
+        if entry.name not in marks:
+            _remove(entry)
+    for name in marks:
+        (work / name).unlink(missing_ok=True)
+    work.rmdir()
 
-    if stage.journal.exists():
-        head, _ = read_journal(stage.journal)
-        with Journal(stage.journal, {key: value for key, value in (head or {}).items() if key != "boot"}):
-            shutil.rmtree(stage.work)
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
     else:
-        shutil.rmtree(stage.work)
+        entry.unlink(missing_ok=True)
 
 
 def _old(stage: Stage) -> Path:
@@ -190,18 +231,31 @@ def _move_up(stage: Stage) -> None:
     _finish_move(stage)
 
 
+def _coming(stage: Stage) -> list[str] | None:
+    """Return the names that a move up had begun with, None where none had."""
+    try:
+        names = json.loads((stage.work / PUBLISHING_NAME).read_bytes()) if _is_ours(stage) else None
+    except (OSError, ValueError):  # none, or torn by a kill before anything was moved
+        return None
+    return names if isinstance(names, list) and all(_is_entry(name) for name in names) else None
+
+
+def _is_entry(name: object) -> bool:
+    return isinstance(name, str) and "/" not in name and name not in ("", ".", "..")
+
+
 def _finish_move(stage: Stage) -> None:
     """Remove the old contents, config first, then move up what is still in the stage, config last."""
-    names = json.loads((stage.work / PUBLISHING_NAME).read_text())
+    names = _coming(stage) or []
     if (stage.work / CONFIG_NAME).exists():
         (stage.out / CONFIG_NAME).unlink(missing_ok=True)
     for entry in stage.out.iterdir():
         if entry != stage.work and entry.name not in ("lost+found", *names):
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            _remove(entry)
     for name in sorted(names, key=lambda name: name == CONFIG_NAME):
         if (stage.work / name).exists():
             _put(stage.work / name, stage.out / name)
-    shutil.rmtree(stage.work)
+    _discard(stage.work)
 
 
 def _put(entry: Path, target: Path) -> None:

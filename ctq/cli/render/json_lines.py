@@ -1,8 +1,9 @@
-"""One JSON object as text that is compact, and still readable and greppable."""
+"""JSON as commands print it: one object, compact and readable, and JSON whatever numbers a checkpoint's config holds."""
 
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,11 +17,11 @@ def json_lines(value: dict[str, Any]) -> Iterator[str]:
     for index, (key, entry) in enumerate(value.items()):
         comma = "," if index < last else ""
         if isinstance(entry, list) and entry:
-            yield f" {json.dumps(key)}: ["
+            yield f" {json_text(key)}: ["
             yield ",\n".join(f"  {text}" for text in _texts(entry))
             yield f" ]{comma}"
         else:
-            yield f" {json.dumps(key)}: {json.dumps(entry)}{comma}"
+            yield f" {json_text(key)}: {json_text(entry)}{comma}"
     yield "}"
 
 
@@ -29,11 +30,27 @@ def _texts(entries: list[Any]) -> Iterator[str]:
     rests: dict[tuple[object, ...], str] = {}
     for entry in entries:
         if not isinstance(entry, dict) or len(entry) < 2:
-            yield json.dumps(entry)
+            yield json_text(entry)
             continue
         key, first = next(iter(entry.items()))
         _, *others = map(id, entry.values())
         shared = (*entry, *others)
         if shared not in rests:
-            rests[shared] = json.dumps({name: value for name, value in entry.items() if name != key}).removeprefix("{")
-        yield f"{{{json.dumps(key)}: {json.dumps(first)}, {rests[shared]}"
+            rests[shared] = json_text({name: value for name, value in entry.items() if name != key}).removeprefix("{")
+        yield f"{{{json_text(key)}: {json_text(first)}, {rests[shared]}"
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:  # noqa: ANN401  # any value of JSON
+    """Return ``value`` as JSON; numbers that it does not know (configs spell NaN and Infinity) become strings."""
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_spelt(value), indent=indent)
+
+
+def _spelt(value: Any) -> Any:  # noqa: ANN401  # any value of JSON
+    if isinstance(value, dict):
+        return {key: _spelt(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelt(entry) for entry in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
