@@ -11,6 +11,7 @@ import click
 
 from ctq import __version__
 from ctq.cli.patient_stream import PatientStream
+from ctq.cli.signals import Terminated, end_orderly_on_sigterm
 from ctq.errors import CtqError, ExitCode, PlanError
 
 if TYPE_CHECKING:
@@ -54,12 +55,14 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Quantize Hugging Face checkpoints to INT8 compressed-tensors, lm_head explicitly in or out; inspect them; prove them.
 
-    Exit codes: 0 good, 1 checked and not good, 2 usage, 3 could not do it or could not decide, 130 interrupted.
+    Exit codes: 0 good, 1 checked and not good, 2 usage, 3 could not do it or could not decide, 130 interrupted,
+    143 terminated.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; a reader that goes away (`| head`) changes nothing about it."""
+    end_orderly_on_sigterm()
     sys.stdout = cast("TextIO", PatientStream(sys.stdout))
     code = run(arguments)
     try:
@@ -75,10 +78,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         result: Any = cli.main(
             args=None if arguments is None else list(arguments), prog_name="ctq", standalone_mode=False
         )
-    except click.exceptions.Abort:
-        return _fail("interrupted", ExitCode.INTERRUPTED)
-    except KeyboardInterrupt:
-        return _fail("interrupted", ExitCode.INTERRUPTED)
+    except (click.exceptions.Abort, KeyboardInterrupt) as stop:
+        return _fail("interrupted", ExitCode.INTERRUPTED, hint=_advice(stop.__cause__ or stop))
+    except Terminated as stop:
+        return _fail("terminated", ExitCode.TERMINATED, hint=_advice(stop))
     except click.ClickException as error:
         error.show(sys.stderr)
         return ExitCode.USAGE
@@ -91,6 +94,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         return ExitCode.FAILED
     return result if isinstance(result, int) else ExitCode.GOOD
+
+
+def _advice(stop: BaseException) -> str | None:
+    return next(iter(getattr(stop, "__notes__", ())), None)
 
 
 def _refuse(error: CtqError) -> int:

@@ -9,6 +9,7 @@ import click
 
 from ctq.checkpoint.shards import DEFAULT_SHARD_SIZE, parse_size
 from ctq.cli.console import show, width
+from ctq.cli.signals import Terminated
 from ctq.errors import ExitCode
 from ctq.quantize.job import Job, default_workers
 from ctq.recipe.recipe import OBSERVERS
@@ -104,9 +105,15 @@ def _run(plan: Plan, job: Job, options: Mapping[str, Any]) -> int:
     from ctq.cli.render.summary import summary_view
     from ctq.quantize.report import summary_json
     from ctq.quantize.run import run_plan
+    from ctq.quantize.stage import stage_of
 
-    with progress(quiet=not _shows_progress(options)) as on_event:
-        done = run_plan(plan, job, on_event=on_event)
+    try:
+        with progress(quiet=not _shows_progress(options)) as on_event:
+            done = run_plan(plan, job, on_event=on_event)
+    except (KeyboardInterrupt, Terminated) as stop:
+        if (kept := stage_of(job.out).work).exists():
+            stop.add_note(f"{kept} keeps what is done: continue with --resume")
+        raise
     summary = summary_json(plan, job, done)
     code, line = _verify(plan, job, summary) if not options["no_verify"] else (ExitCode.GOOD, None)
     if options["as_json"]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import json
 import os
 import shutil
 from contextlib import ExitStack
@@ -18,10 +17,10 @@ from pathlib import Path
 
 from ctq.checkpoint.config import CONFIG_NAME
 from ctq.errors import OutputError
+from ctq.quantize.folders import PUBLISHING_NAME, discard, is_plain
 from ctq.quantize.journal import JOURNAL_NAME, locked, read_journal
+from ctq.quantize.moving import coming, finish_move, move_up
 
-PUBLISHING_NAME = ".ctq-publishing"
-"""Marks a stage inside a mount point that is being moved up; holds the names that belong to the result."""
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -72,7 +71,7 @@ def open_stage(out: Path, source: Path | None, *, force: bool, resume: bool) -> 
     try:
         if force and not resume and stage.work.exists():
             with locked(stage.journal):
-                _discard(stage.work)
+                discard(stage.work)
         stage.work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{stage.work}: {error.strerror}", hint="choose another --output") from error
@@ -86,13 +85,18 @@ def settle(out: Path) -> Stage:
         OutputError: another run is at it.
 
     """
-    out = Path(os.path.realpath(out))
-    stage = Stage(out, out / ".partial" if os.path.ismount(out) else out.with_name(f"{out.name}.partial"))
+    stage = stage_of(out)
     with ExitStack() as stack:
         for folder in (stage.work, stage.out):
             stack.enter_context(locked(folder / JOURNAL_NAME))
         _mend(stage)
     return stage
+
+
+def stage_of(out: Path) -> Stage:
+    """Return where ``out`` is staged; nothing is looked at but whether it is a link or a mount point."""
+    out = Path(os.path.realpath(out))
+    return Stage(out, out / ".partial" if os.path.ismount(out) else out.with_name(f"{out.name}.partial"))
 
 
 def publish(stage: Stage) -> None:
@@ -106,7 +110,7 @@ def publish(stage: Stage) -> None:
         if not stage.replaces and stage.out.exists() and not _is_free(stage.out, stage):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         if stage.is_inside:
-            _move_up(stage)
+            move_up(stage.work, stage.out)
         else:
             _swap(stage)
     except OSError as error:
@@ -126,8 +130,8 @@ def _keep_off_source(out: Path, source: Path | None) -> None:
 
 def _mend(stage: Stage) -> None:
     if stage.is_inside:
-        if _coming(stage) is not None:
-            _finish_move(stage)
+        if is_plain(stage.work) and coming(stage.work) is not None:
+            finish_move(stage.work, stage.out)
         return
     old = _old(stage)
     if old.exists() and not stage.out.exists() and stage.journal.exists():
@@ -135,9 +139,9 @@ def _mend(stage: Stage) -> None:
     elif old.exists() and (stage.out / JOURNAL_NAME).exists():
         shutil.rmtree(old)
     if (stage.out / JOURNAL_NAME).exists() and (stage.out / CONFIG_NAME).exists():
-        (stage.out / JOURNAL_NAME).unlink()
         if stage.work.exists() and not stage.journal.exists():
             shutil.rmtree(stage.work)  # the old output, exchanged but not yet removed
+        (stage.out / JOURNAL_NAME).unlink()
 
 
 def _is_free(out: Path, stage: Stage) -> bool:
@@ -153,21 +157,9 @@ def _is_replaceable(out: Path, stage: Stage) -> bool:
 
 def _is_ours(stage: Stage) -> bool:
     """Tell an unfinished run from whatever else lies at its place: a journal or nothing yet, and no links or pipes in it."""
-    if not _is_plain(stage.work):
+    if not is_plain(stage.work):
         return False
     return (stage.work / PUBLISHING_NAME).exists() or stage.journal.is_file() or not any(stage.work.iterdir())
-
-
-def _is_plain(folder: Path) -> bool:
-    """Tell whether a folder holds nothing but files and folders, so that what is written into it stays in it."""
-    if folder.is_symlink() or not folder.is_dir():
-        return False
-    with os.scandir(folder) as entries:
-        return all(
-            entry.is_file(follow_symlinks=False)
-            or (entry.is_dir(follow_symlinks=False) and _is_plain(Path(entry.path)))
-            for entry in entries
-        )
 
 
 def _unfinished(stage: Stage) -> str:
@@ -175,24 +167,6 @@ def _unfinished(stage: Stage) -> str:
     if head is None:
         return "left by an earlier run that had not begun"
     return f"an unfinished run, {len(done)} of {head.get('units', '?')} units done"
-
-
-def _discard(work: Path) -> None:
-    """Remove a stage, its journal and its list last: killed in between, it is still known as one."""
-    marks = (JOURNAL_NAME, PUBLISHING_NAME)
-    for entry in work.iterdir():
-        if entry.name not in marks:
-            _remove(entry)
-    for name in marks:
-        (work / name).unlink(missing_ok=True)
-    work.rmdir()
-
-
-def _remove(entry: Path) -> None:
-    if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry)
-    else:
-        entry.unlink(missing_ok=True)
 
 
 def _old(stage: Stage) -> Path:
@@ -222,43 +196,3 @@ def _exchange(first: Path, second: Path) -> bool:
     if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
         return False
     raise OSError(number, os.strerror(number))
-
-
-def _move_up(stage: Stage) -> None:
-    """Replace the contents of a mount point: a list of what is coming first, so that a kill at any moment can be mended."""
-    names = sorted(entry.name for entry in stage.work.iterdir() if entry.name not in (JOURNAL_NAME, PUBLISHING_NAME))
-    (stage.work / PUBLISHING_NAME).write_text(json.dumps(names))
-    _finish_move(stage)
-
-
-def _coming(stage: Stage) -> list[str] | None:
-    """Return the names that a move up had begun with, None where none had."""
-    try:
-        names = json.loads((stage.work / PUBLISHING_NAME).read_bytes()) if _is_ours(stage) else None
-    except (OSError, ValueError):  # none, or torn by a kill before anything was moved
-        return None
-    return names if isinstance(names, list) and all(_is_entry(name) for name in names) else None
-
-
-def _is_entry(name: object) -> bool:
-    return isinstance(name, str) and "/" not in name and name not in ("", ".", "..")
-
-
-def _finish_move(stage: Stage) -> None:
-    """Remove the old contents, config first, then move up what is still in the stage, config last."""
-    names = _coming(stage) or []
-    if (stage.work / CONFIG_NAME).exists():
-        (stage.out / CONFIG_NAME).unlink(missing_ok=True)
-    for entry in stage.out.iterdir():
-        if entry != stage.work and entry.name not in ("lost+found", *names):
-            _remove(entry)
-    for name in sorted(names, key=lambda name: name == CONFIG_NAME):
-        if (stage.work / name).exists():
-            _put(stage.work / name, stage.out / name)
-    _discard(stage.work)
-
-
-def _put(entry: Path, target: Path) -> None:
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    entry.replace(target)

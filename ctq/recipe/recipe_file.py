@@ -8,7 +8,7 @@ Ours::
     ignore: ["re:.*experts.*"]
     observer: mse
 
-Only plain YAML is read: tags, and anchors that multiply, are refused by the loader below.
+Only plain YAML is read: tags, aliases and deep nesting are refused by the loader below.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_RECIPE_BYTES = 64 * 1024
+_DEEPEST = 20
+"""Levels of nesting; the scanner's time grows with their square."""
 
 
 class _Strict(BaseModel):
@@ -141,20 +143,36 @@ def load_yaml(path: Path) -> tuple[Any, dict[tuple[str, ...], int]]:
         RecipeError: not readable, too large, not YAML, or YAML with aliases or tags.
 
     """
+    raw = _read(path)
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror}") from error
-    if len(raw) > MAX_RECIPE_BYTES:
-        raise RecipeError(f"{path}: {len(raw)} bytes is no recipe")
-    try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(raw, Loader=yaml.SafeLoader)):
-            raise RecipeError(f"{path}: aliases are not read in recipes", hint="write the values out")
+        _refuse_bombs(raw, path)
         node = yaml.compose(raw, Loader=yaml.SafeLoader)
         data = yaml.safe_load(raw)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecipeError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     return data, dict(_lines(node, ())) if node else {}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_RECIPE_BYTES + 1)  # no more: it may be a device that never ends
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}") from error
+    if len(raw) > MAX_RECIPE_BYTES:
+        raise RecipeError(f"{path}: more than {MAX_RECIPE_BYTES} bytes is no recipe")
+    return raw
+
+
+def _refuse_bombs(raw: bytes, path: Path) -> None:
+    """Go through the events, which come as they are scanned, and stop at the first that a recipe has no use for."""
+    depth = 0
+    for event in yaml.parse(raw, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise RecipeError(f"{path}: aliases are not read in recipes", hint="write the values out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise RecipeError(f"{path}: nested more than {_DEEPEST} levels deep is no recipe")
 
 
 def _lines(node: yaml.Node, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], int]]:

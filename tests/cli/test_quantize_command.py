@@ -155,7 +155,7 @@ def test_terminal_codes_in_names_are_shown_as_escapes(llama: Path, capsys: pytes
     assert "\x1b" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_an_interrupted_run_leaves_no_model_and_resumes(tmp_path: Path, number: signal.Signals, code: int) -> None:
     source = tiny_checkpoint(tmp_path / "source", layers=64, vocab=64000)
     out = tmp_path / "out"
@@ -180,6 +180,10 @@ def test_an_interrupted_run_leaves_no_model_and_resumes(tmp_path: Path, number: 
         process.send_signal(number)
         error = process.communicate(timeout=60)[1]
     assert process.returncode == code, error
+    if code > 0:
+        words = {130: "interrupted", 143: "terminated"}[code]
+        advice = f"{out}.partial keeps what is done: continue with --resume"
+        assert error.split("\n") == [*([""] if code == 130 else []), f"ctq: {words}", f"  hint: {advice}", ""]
     assert not out.exists()
     assert not (tmp_path / "out.partial/config.json").exists()
     assert "Traceback" not in error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ctq.errors import OutputError
-from ctq.quantize.journal import Journal, read_journal
+from ctq.quantize.journal import Journal, locked, read_journal
 
 PLAN = {"units": 3, "version": "1", "source": "a", "recipe": "b"}
 
@@ -89,3 +91,34 @@ def test_forgetting_keeps_the_plan(tmp_path: Path) -> None:
         journal.mark(2)
     with Journal(path, PLAN) as journal:
         assert journal.done == {2}
+
+
+def test_the_lock_of_a_journal_that_was_replaced_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal"
+    real = fcntl.flock
+
+    def late(file: int, operation: int) -> None:
+        path.rename(tmp_path / "discarded")  # by a run that held the lock until now
+        path.touch()
+        real(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(OutputError, match="another run is writing it"):
+        Journal(path, PLAN)
+
+
+def test_the_lock_can_be_held_without_changing_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with locked(path):
+        assert not path.exists()
+    path.write_bytes(b"anything")
+    with locked(path), pytest.raises(OutputError, match="another run is writing it"):
+        Journal(path, PLAN)
+    assert path.read_bytes() == b"anything"
+
+
+def test_gigabytes_are_no_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(b'{"units": 3}\n1\n')
+    os.truncate(path, 10**11)  # a hole: it costs nothing to make
+    assert read_journal(path) == (None, set())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ctq.errors import OutputError
+from ctq.quantize.folders import PUBLISHING_NAME
 from ctq.quantize.journal import JOURNAL_NAME, Journal
 from ctq.quantize.stage import Stage, open_stage, publish, settle
 
@@ -206,3 +209,89 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="Not a directory"):
         open_stage(tmp_path / "file" / "out", None, force=False, resume=False)
+
+
+def _link(place: Path, secret: Path) -> None:
+    place.symlink_to(secret)
+
+
+def _pipe(place: Path, secret: Path) -> None:
+    os.mkfifo(place)
+
+
+@pytest.mark.parametrize("odd", [_link, _pipe])
+@pytest.mark.parametrize("name", [JOURNAL_NAME, "model.safetensors", "deep/config.json"])
+@pytest.mark.parametrize("force", [True, False])
+def test_a_stage_with_links_or_pipes_in_it_is_not_written_into(
+    tmp_path: Path, odd: Any, name: str, force: bool
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    work = tmp_path / "out.partial"
+    (work / "deep").mkdir(parents=True)
+    (work / JOURNAL_NAME).write_text("{}\n")
+    (work / name).unlink(missing_ok=True)
+    odd(work / name, secret)
+    with pytest.raises(OutputError, match="not an unfinished run of ctq"):
+        open_stage(tmp_path / "out", None, force=force, resume=not force)
+    assert secret.read_text() == "mine"
+
+
+def test_a_stage_that_is_a_link_is_not_written_into(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out.partial").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match="not an unfinished run of ctq"):
+        open_stage(tmp_path / "out", None, force=True, resume=False)
+
+
+def test_a_list_of_a_move_up_counts_only_in_a_mount_point_and_only_with_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = model(tmp_path / "out")
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / PUBLISHING_NAME).write_text("[]")
+    settle(out)
+    assert (out / "config.json").exists()
+    volume = model(tmp_path / "volume")
+    (volume / ".partial").mkdir()
+    (volume / ".partial" / PUBLISHING_NAME).write_text('["../../out/config.json"]')
+    monkeypatch.setattr("os.path.ismount", lambda path: Path(path) == volume)
+    settle(volume)
+    assert (volume / "config.json").exists()
+    assert (out / "config.json").exists()
+
+
+def test_what_came_meanwhile_is_not_replaced_without_force(tmp_path: Path) -> None:
+    stage = open_stage(tmp_path / "out", None, force=False, resume=False)
+    fill(stage)
+    other = model(tmp_path / "out", "other")
+    with pytest.raises(OutputError, match="File exists; the result is whole in"):
+        publish(stage)
+    assert (other / "config.json").read_text() == "other"
+
+
+def test_nothing_is_mended_under_a_run_that_is_publishing(tmp_path: Path) -> None:
+    out = model(tmp_path / "out", "new")
+    model(tmp_path / "out.partial", "old")
+    with Journal(out / JOURNAL_NAME, PLAN), pytest.raises(OutputError, match="another run is writing it"):
+        settle(out)
+    assert (tmp_path / "out.partial").exists()
+
+
+def test_a_discarded_stage_is_known_as_one_until_it_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = open_stage(tmp_path / "out", None, force=False, resume=False)
+    for name in ("a", "z", JOURNAL_NAME):
+        (stage.work / name).write_text("{}\n")
+    real, calls = Path.unlink, 0
+
+    def dying(self: Path, missing_ok: bool = False) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        real(self, missing_ok)
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", dying)
+        open_stage(tmp_path / "out", None, force=True, resume=False)
+    assert open_stage(tmp_path / "out", None, force=True, resume=False).work.exists()

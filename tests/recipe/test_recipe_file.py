@@ -142,3 +142,15 @@ QuantizationModifier:
 """
     with pytest.raises(RecipeError, match="static activations need calibration"):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize("bomb", ["[" * 60_000, "{a: " * 15_000, "- " * 30_000, "x: [" + "[a," * 20_000])
+def test_nesting_is_refused_before_it_takes_time(tmp_path: Path, bomb: str) -> None:
+    # Scanned to the end, the first takes hours: what is tested is that the refusal comes at all.
+    with pytest.raises(RecipeError, match="nested more than 20 levels deep"):
+        read(tmp_path, bomb)
+
+
+def test_a_file_that_never_ends_is_no_recipe() -> None:
+    with pytest.raises(RecipeError, match="/dev/zero: more than 65536 bytes"):
+        read_recipe(Path("/dev/zero"))
