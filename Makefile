@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VLLM_PYTHON ?= .venv-vllm/bin/python
+BENCH_DIR ?= build/benchmarks
+PEERS_PYTHON ?=
 
 .PHONY: help demo test lint test-engines test-gpu bench docs clean
 
@@ -35,8 +37,9 @@ test-engines: $(STAMP)  ## real vLLM, in a virtual environment of its own
 test-gpu: $(STAMP)  ## what needs a CUDA device; skips without one
 	$(BIN)/python -m pytest -m gpu -q
 
-bench: $(STAMP)  ## side by side with cp (and the peers, where benchmarks/peers/install.sh has run)
-	$(BIN)/python benchmarks/quantize.py
+bench: $(STAMP)  ## measure everything (BENCH_DIR, 30 GB; with PEERS_PYTHON the peers too) and write docs/benchmarks.md anew
+	$(BIN)/python benchmarks/run.py $(BENCH_DIR) $(if $(PEERS_PYTHON),--peers-python $(PEERS_PYTHON))
+	$(BIN)/python benchmarks/page.py
 
 docs: $(STAMP)  ## write the generated pages anew
 	$(BIN)/ctq rules --markdown > docs/rules.md

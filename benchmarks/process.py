@@ -37,7 +37,7 @@ def measure(command: Sequence[str], *, log: Path) -> Measured:
     """
     with log.open("wb") as stream:
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=stream, stderr=stream)
+        process = subprocess.Popen(command, stdout=stream, stderr=stream, env=environment())
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -45,6 +45,11 @@ def measure(command: Sequence[str], *, log: Path) -> Measured:
         tail = log.read_text(errors="replace")[-2000:]
         raise FailedRunError(f"{' '.join(command)} exited with {process.returncode}:\n{tail}")
     return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a usual installation, in which Python keeps what it has compiled."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def warm(folder: Path) -> int:
@@ -64,4 +69,11 @@ def machine() -> dict[str, Any]:
         (line.partition(":")[2].strip() for line in info if line.startswith("model name")), platform.processor()
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"cpu": model, "cores": os.cpu_count(), "memory_gb": round(memory / 1e9, 1), "kernel": platform.release()}
+    load = round(os.getloadavg()[0], 1)
+    return {
+        "load": load,
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "memory_gb": round(memory / 1e9, 1),
+        "kernel": platform.release(),
+    }
