@@ -14,6 +14,8 @@ import pytest
 from builders import tiny_checkpoint, tiny_quantized
 from quantizing import quantize
 
+from ctq.recipe.recipe import BodyGroup, Recipe
+from ctq.recipe.schemes import SCHEMES
 from ctq.verify.engine_names import EngineName, parse_engine
 from ctq.verify.report import Status, Verdict, VerifyReport
 from ctq.verify.request import VerifyRequest
@@ -37,6 +39,17 @@ def test_a_result_passes_and_the_builtin_engine_agrees(tmp_path: Path, vllm_pyth
     builtin, real = found.engines
     assert (builtin.quant_method, builtin.scheme) == (real.quant_method, real.scheme)
     assert {run.engine for run in found.numeric.logits} == {"builtin", "vllm"}
+
+
+@pytest.mark.parametrize("scheme", ["W8A8", "W8A16"])
+def test_only_the_head_is_quantized(tmp_path: Path, vllm_python: Path, scheme: str) -> None:
+    reference = tiny_checkpoint(tmp_path / "r")
+    head = BodyGroup(targets=("re:.*lm_head$",), scheme=SCHEMES[scheme])
+    quantize(reference, tmp_path / "m", Recipe(body=(head,), lm_head=True))
+    found = run(tmp_path / "m", vllm_python, reference=reference, expected="quantized")
+    assert found.verdict is Verdict.PASS, found
+    assert found.numeric.weights is not None
+    assert list(found.numeric.weights.modules) == ["lm_head"]
 
 
 @pytest.mark.parametrize(
