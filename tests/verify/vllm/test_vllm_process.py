@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -113,19 +115,29 @@ def test_no_requests_start_no_process(tmp_path: Path) -> None:
     assert run_vllm([], python=tmp_path / "nowhere", timeout_s=1) == []
 
 
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed beside ctq")
 def test_an_interpreter_without_vllm_is_refused_in_clear_words(tmp_path: Path) -> None:
-    lacking = interpreter(tmp_path, "exit 1\n", preamble="#!/bin/sh\n")
+    lacking = Path(sys.executable)
     with pytest.raises(EngineUnavailableError, match="this interpreter has no vLLM") as caught:
         require_vllm(lacking)
     assert "pip install" in (caught.value.hint or "")
     with pytest.raises(EngineUnavailableError, match="no such interpreter"):
         require_vllm(tmp_path / "missing")
+    (tmp_path / "text").write_text("no program")
+    with pytest.raises(EngineUnavailableError, match="not an executable file"):
+        require_vllm(tmp_path / "text")
     assert find_vllm(lacking) is None
+
+
+@pytest.mark.parametrize("says", ["exit 0", "exit 1", "echo Python", "yes | head -c 100000"])
+def test_a_program_that_is_no_interpreter_is_refused(tmp_path: Path, says: str) -> None:
+    with pytest.raises(EngineUnavailableError, match="not a Python interpreter that starts"):
+        require_vllm(interpreter(tmp_path, f"{says}\n", preamble="#!/bin/sh\n"))
 
 
 def test_a_given_interpreter_is_taken_by_its_own_path(tmp_path: Path) -> None:
     # A virtual environment is known by the link that starts it; following the link would leave the environment.
-    real = interpreter(tmp_path, "exit 0\n", preamble="#!/bin/sh\n")
+    real = interpreter(tmp_path, "echo vllm True\n", preamble="#!/bin/sh\n")
     link = tmp_path / "linked"
     link.symlink_to(real)
     assert find_vllm(link) == link
