@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Digests = dict[str, str]
-SIGNALS = (signal.SIGKILL,) * 7 + (signal.SIGTERM, signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGKILL,) * 7 + (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGINT)
 CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
@@ -209,6 +209,9 @@ class Torture:
 
 def main() -> int:
     options = arguments()
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # in the background it is ignored, by whatever is started too
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
         work = Path(folder)
         sources = {name: make_source(name, work / name) for name in dict.fromkeys(c.source for c in CONFIGURATIONS)}

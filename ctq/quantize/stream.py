@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ctq import events
+from ctq.checkpoint.open_files import OpenFiles
 from ctq.errors import CheckpointError
 from ctq.quantize.copying import copy_range
 from ctq.quantize.rows import quantize_unit
@@ -25,29 +25,12 @@ if TYPE_CHECKING:
     from ctq.quantize.kernels.stats import BlockStats
 
 
-class _Files:
-    """Every source and output file, opened once each and closed together."""
-
-    def __init__(self, stack: ExitStack, folder: Path, flags: int) -> None:
-        self._stack = stack
-        self._folder = folder
-        self._flags = flags | os.O_CLOEXEC
-        self._open: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def __getitem__(self, name: str) -> int:
-        with self._lock:
-            if name not in self._open:
-                descriptor = os.open(self._folder / name, self._flags)
-                self._stack.callback(os.close, descriptor)
-                self._open[name] = descriptor
-            return self._open[name]
-
-
 class _Stream:
     """The state that the threads share."""
 
-    def __init__(self, pending: Iterator[tuple[int, Unit]], files: tuple[_Files, _Files], journal: Journal) -> None:
+    def __init__(
+        self, pending: Iterator[tuple[int, Unit]], files: tuple[OpenFiles, OpenFiles], journal: Journal
+    ) -> None:
         self.source, self.target = files
         self.journal = journal
         self.stopped = threading.Event()
@@ -85,9 +68,8 @@ def stream(
     """
     pending = [(index, unit) for index, unit in enumerate(units) if index not in journal.done]
     on_event(events.Started("quantizing", sum(unit.nbytes for _, unit in pending)))
-    with ExitStack() as stack:
-        files = (_Files(stack, source, os.O_RDONLY), _Files(stack, target, os.O_WRONLY))
-        shared = _Stream(iter(pending), files, journal)
+    with OpenFiles(source, os.O_RDONLY) as sources, OpenFiles(target, os.O_WRONLY | os.O_NOFOLLOW) as targets:
+        shared = _Stream(iter(pending), (sources, targets), journal)
         # The files outlive the threads: a descriptor closed under a thread could be another file's by its next write.
         with ThreadPoolExecutor(workers, thread_name_prefix="ctq") as pool:
             futures = [pool.submit(_work, shared, on_event) for _ in range(min(workers, len(pending)))]
@@ -116,18 +98,16 @@ def _work(shared: _Stream, on_event: events.OnEvent) -> None:
 
 
 def _carry_out(shared: _Stream, unit: Unit) -> BlockStats | None:
-    if isinstance(unit, CopyUnit):
-        _copy(shared, unit)
-        return None
-    files = {place.file: shared.target[place.file] for place in unit.task.outputs.values()}
-    return quantize_unit(unit, source=shared.source[unit.task.source.file], targets=files, stopped=shared.stopped)
-
-
-def _copy(shared: _Stream, unit: CopyUnit) -> None:
-    copy_range(
-        shared.source[unit.source.file],
-        shared.target[unit.target.file],
-        source_offset=unit.source.offset,
-        target_offset=unit.target.offset,
-        nbytes=unit.nbytes,
-    )
+    origin = unit.source if isinstance(unit, CopyUnit) else unit.task.source
+    places = [unit.target] if isinstance(unit, CopyUnit) else unit.task.outputs.values()
+    with shared.source.lease([origin.file]) as source, shared.target.lease(place.file for place in places) as targets:
+        if isinstance(unit, RowUnit):
+            return quantize_unit(unit, source=source[origin.file], targets=targets, stopped=shared.stopped)
+        copy_range(
+            source[origin.file],
+            targets[unit.target.file],
+            source_offset=origin.offset,
+            target_offset=unit.target.offset,
+            nbytes=unit.nbytes,
+        )
+    return None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.open_files import OpenFiles
 from ctq.checkpoint.source import LocalFolder
 from ctq.errors import CheckpointError
 from ctq.quantize.copying import read_into
@@ -19,21 +18,19 @@ _CHUNK = 1024 * 1024
 
 
 class TensorBytes:
-    """The tensors of one checkpoint by name; shards are opened once and closed together. Threads may share it."""
+    """The tensors of one checkpoint by name; a few shards are open at a time. Threads may share it."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         assert isinstance(checkpoint.source, LocalFolder), "only a local checkpoint's bytes are read"
         self.checkpoint = checkpoint
         self._folder = checkpoint.source.path
-        self._stack = ExitStack()
-        self._open: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self._files = OpenFiles(self._folder, os.O_RDONLY)
 
     def __enter__(self) -> TensorBytes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._files.close()
 
     def __getitem__(self, name: str) -> TensorInfo:
         return self.checkpoint.tensors[name]
@@ -48,16 +45,12 @@ class TensorBytes:
         shard = self.checkpoint.shard_of[name]
         place = self.checkpoint.headers[shard].data_start + self.checkpoint.tensors[name].start + offset
         try:
-            read_into(self._descriptor(shard), target, place)
+            with self._files.lease([shard]) as files:
+                read_into(files[shard], target, place)
         except OSError as error:
             raise CheckpointError(f"{self._folder / shard}: {error.strerror}") from error
-
-    def _descriptor(self, shard: str) -> int:
-        with self._lock:
-            if shard not in self._open:
-                self._open[shard] = os.open(self._folder / shard, os.O_RDONLY | os.O_CLOEXEC)
-                self._stack.callback(os.close, self._open[shard])
-            return self._open[shard]
+        except EOFError as error:
+            raise CheckpointError(f"{self._folder / shard}: ended early: it changed while it was read") from error
 
 
 def first_difference(
