@@ -15,7 +15,8 @@ from ctq.quantize.journal import JOURNAL_NAME, Journal
 from ctq.quantize.provenance import fingerprint, provenance, provenance_json
 from ctq.quantize.reserve import reserve
 from ctq.quantize.side_files import PROVENANCE_NAME
-from ctq.quantize.stage import Stage, open_stage, publish, settle
+from ctq.quantize.space import check_space
+from ctq.quantize.stage import Stage, open_stage, publish, settle, stage_of
 from ctq.quantize.stream import stream
 from ctq.quantize.units import units_of
 
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from ctq.quantize.job import Job
     from ctq.quantize.kernels.stats import BlockStats
     from ctq.quantize.plan import Plan
-
-_SPARE_BYTES = 16 * 1024 * 1024
-"""Room kept beside the weights for side files, index and journal when the free space is checked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +54,11 @@ def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) 
     if job.resume and _is_finished(job.out, plan, provenance_json(record)):
         settle(job.out)
         return RunSummary(seconds=0.0, nbytes_read=0, resumed_units=len(units), modules={})
+    check_space(stage_of(job.out).work, plan)
     stage = open_stage(job.out, job.source, force=job.force, resume=job.resume)
     stamps = {name: (job.source / name).stat().st_mtime_ns for name in plan.source.headers}
     try:
         with Journal(stage.journal, {"units": len(units), **fingerprint(plan, record, stamps)}) as journal:
-            _check_space(stage, plan.files)
             if not _is_intact(stage, plan.files):
                 journal.forget()
             _prepare(stage, plan.files)
@@ -90,19 +88,6 @@ def _is_finished(out: Path, plan: Plan, record: bytes) -> bool:
     ) and all(
         (out / name).is_file() and (out / name).stat().st_size == file.nbytes for name, file in plan.files.items()
     )
-
-
-def _check_space(stage: Stage, files: Mapping[str, PlannedFile]) -> None:
-    needed = sum(file.nbytes for file in files.values()) + _SPARE_BYTES
-    present = sum(path.stat().st_blocks * 512 for name in files if (path := stage.work / name).exists())
-    room = os.statvfs(stage.work)
-    free = room.f_bavail * room.f_frsize
-    if needed - present > free:
-        missing = (needed - present - free) / 1e9
-        raise OutputError(
-            f"{stage.work}: no space: needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free",
-            hint=f"free {missing:.2f} GB, or choose an --output on another disk",
-        )
 
 
 def _is_intact(stage: Stage, files: Mapping[str, PlannedFile]) -> bool:
