@@ -64,13 +64,10 @@ class Session:
     def one(self, choices: bytes) -> None:
         """Make a case of ``choices`` and run it."""
         (self.work / "current").write_bytes(choices)
-        faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
         try:
             self.target.hypothesis.fuzz_one_input(choices)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is what was looked for
             self._keep(choices, error)
-        finally:
-            faulthandler.cancel_dump_traceback_later()
         if time.monotonic() - self.noted > 1:
             self.note()
 
@@ -83,7 +80,12 @@ class Session:
         from hostile_run import carry_out, cleared
 
         self.counts[case.arguments[0]] += 1
-        done = carry_out(case, self.folders[case.base], cleared(self.work / "case"))
+        folder = cleared(self.work / "case")
+        faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+        try:
+            done = carry_out(case, self.folders[case.base], folder)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
         self.counts[f"exit code {done.code}"] += 1
 
     def _keep(self, choices: bytes, error: Exception) -> None:
@@ -182,6 +184,18 @@ def run_children(
     return total
 
 
+def keep_death(options: argparse.Namespace, seed: int, code: int, work: Path) -> str:
+    """Keep what a process died of and run it again: on a busy machine ten seconds may pass without a hang."""
+    folder = options.failures / f"died-{seed}"
+    keep(folder, (work / "current").read_bytes(), f"exit code {code}: see noise.txt", work / "case")
+    shutil.copy(work / "noise.txt", folder)
+    again = subprocess.run([sys.executable, __file__, "--replay", str(folder)], capture_output=True, check=False)
+    if again.returncode != 0:
+        return "failures"
+    shutil.rmtree(folder)
+    return "slow, and not again"
+
+
 def main() -> int:
     options = arguments()
     options.failures.mkdir(parents=True, exist_ok=True)
@@ -233,7 +247,6 @@ def replay(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(dir=options.scratch) as work:
         session = Session(Path(work), options.failures)
         warm_up(session)
-        faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
         session.target.hypothesis.fuzz_one_input((options.replay / "choices").read_bytes())
     print("kept every promise this time")
     return 0

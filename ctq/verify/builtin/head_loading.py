@@ -49,7 +49,9 @@ def plan_loading(
     try:
         specs = head_parameters(head.scheme if head.quantized else None, head.args, geometry)
     except DispatchError as error:
-        return HeadLoading(geometry=geometry, parameters=None, placements=_NOTHING, reasons=(f"vLLM refuses it: {error}",))
+        return HeadLoading(
+            geometry=geometry, parameters=None, placements=_NOTHING, reasons=(f"vLLM refuses it: {error}",)
+        )
     if specs is None:
         return HeadLoading(geometry=geometry, parameters=None, placements=_NOTHING, reasons=())
     if (

@@ -43,7 +43,9 @@ def require_vllm(python: Path | str | None = None) -> Path:
     if program is None:
         what = "not an executable file" if Path(python).exists() else "no such interpreter"
         raise EngineUnavailableError(f"{python}: {what}", hint=HINT)
-    what = "this interpreter has no vLLM" if _probe(Path(program)) == _HAS_NOT else "not a Python interpreter that starts"
+    what = (
+        "this interpreter has no vLLM" if _probe(Path(program)) == _HAS_NOT else "not a Python interpreter that starts"
+    )
     raise EngineUnavailableError(f"{python}: {what}", hint=HINT)
 
 
