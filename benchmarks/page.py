@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from plots import bars, lines
+from suites import SUITES
 
 HERE: Final = Path(__file__).parent
 PAGE: Final = HERE.parent / "docs" / "benchmarks.md"
@@ -46,7 +47,8 @@ def machine_words(records: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    records = {path.stem: json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))}
+    paths = {suite.name: HERE / "results" / f"{suite.name}.json" for suite in SUITES}
+    records = {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
 
     def section(found: re.Match[str]) -> str:
         parts = [text for name in found["names"].split() if (text := render(name, records))]
