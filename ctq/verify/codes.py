@@ -150,6 +150,13 @@ FALSE_SHAPE = Code(
     summary="A `weight_shape` is not the shape of the original.",
     hint="vLLM does not read it, transformers unpacks to it: quantize again",
 )
+GENERATED = Code(
+    code="VER019",
+    name="generated",
+    severity=Severity.NOTE,
+    summary="With `--generate`: the whole engine ran and gave these tokens, with finite probabilities.",
+    hint="random prompts say little of a model's quality: run the model on real ones",
+)
 
 CODES = (
     LOW_SQNR,
@@ -170,4 +177,5 @@ CODES = (
     CONFIG_DIFFERS,
     SIDE_FILE_CHANGED,
     FALSE_SHAPE,
+    GENERATED,
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.source import LocalFolder
 from ctq.checkpoint.weights import read_header
-from ctq.errors import UsageError
+from ctq.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,11 +53,13 @@ def check_states(file: Path, *, width: int | None) -> tuple[TensorInfo, int]:
     """Return the only tensor of a file and the offset of its data, from the header alone.
 
     Raises:
-        CheckpointError: the file cannot be read.
-        UsageError: it does not hold exactly one float tensor of that width.
+        UsageError: it is no safetensors file with exactly one float tensor of that width.
 
     """
-    header = read_header(LocalFolder(file), file.name)
+    try:
+        header = read_header(LocalFolder(file), file.name)
+    except CheckpointError as error:
+        raise UsageError(f"{file}: no hidden states: {error.message}", hint=_HINT) from error
     if len(header.tensors) != 1:
         raise UsageError(f"{file}: {len(header.tensors)} tensors, one is expected", hint=_HINT)
     (info,) = header.tensors.values()

@@ -146,7 +146,8 @@ def _generated(answer: EngineAnswer, subject: Subject, python: Path) -> EngineAn
     except EngineUnavailableError as error:
         return replace(answer, report=replace(answer.report, status=Status.UNAVAILABLE, error=error.message))
     if done.outcome is Outcome.LOADED and done.finite:
-        return answer
+        message = f"continued {len(done.prompt)} tokens with {', '.join(map(str, done.generated))}"
+        return replace(answer, findings=(*answer.findings, codes.GENERATED.at("the whole engine", message)))
     undecided = done.outcome in (Outcome.CRASHED, Outcome.UNDECIDED)
     status = Status.UNAVAILABLE if undecided else Status.FAIL
     reason = done.error.message if done.error else "log probabilities that are not finite"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,8 +35,10 @@ def run(folder: Path, python: Path, engine: str = "vllm", **request: Any) -> Ver
 def test_a_result_passes_and_the_builtin_engine_agrees(tmp_path: Path, vllm_python: Path) -> None:
     reference = tiny_checkpoint(tmp_path / "r")
     quantize(reference, tmp_path / "m")
-    found = run(tmp_path / "m", vllm_python, reference=reference, tensor_parallel_size=2)
+    found = run(tmp_path / "m", vllm_python, reference=reference, tensor_parallel_size=2, generate=3)
     assert found.verdict is Verdict.PASS, found
+    assert [item.code for item in found.findings] == ["VER019"]
+    assert re.search(r"continued \d+ tokens with \d+, \d+, \d+$", found.findings[0].message)
     builtin, real = found.engines
     assert (builtin.quant_method, builtin.scheme) == (real.quant_method, real.scheme)
     assert {run.engine for run in found.numeric.logits} == {"builtin", "vllm"}

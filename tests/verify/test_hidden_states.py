@@ -9,7 +9,7 @@ import pytest
 import torch
 from builders import from_floats, from_numpy, write_safetensors
 
-from ctq.errors import CheckpointError, UsageError
+from ctq.errors import UsageError
 from ctq.verify.hidden_states import random_states, saved_states
 
 if TYPE_CHECKING:
@@ -57,5 +57,5 @@ def test_files_that_hold_something_else_are_refused(tmp_path: Path, tensors: dic
 
 def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "h.safetensors").write_bytes(b"no header")
-    with pytest.raises(CheckpointError):
+    with pytest.raises(UsageError, match="no hidden states: h"):
         saved_states(tmp_path / "h.safetensors", width=8)
