@@ -170,15 +170,7 @@ def run_children(
         with contextlib.suppress(FileNotFoundError):
             total += Counter(json.loads((work / "counts.json").read_text()))
         if code != 0:
-            total["failures"] += 1
-            name = f"died-{seed}"
-            keep(
-                options.failures / name,
-                (work / "current").read_bytes(),
-                f"exit code {code}: see noise.txt",
-                work / "case",
-            )
-            shutil.copy(work / "noise.txt", options.failures / name)
+            total[keep_death(options, seed, code, work)] += 1
         shutil.rmtree(work, ignore_errors=True)
         seed += 1
     return total
