@@ -113,21 +113,38 @@ def _replace(path: Path, content: bytes) -> None:
 
 def child(options: argparse.Namespace) -> None:
     """Fuzz until the time is over."""
-    session = Session(options.work, options.failures)
-    warm_up(session)
+    with instrumented() if options.coverage else contextlib.nullcontext():
+        session = Session(options.work, options.failures)
+        warm_up(session)
     limit_memory()
     if options.coverage:
-        import atheris
-
-        atheris.Setup(["fuzz", f"-max_total_time={options.seconds:.0f}", f"-seed={options.seed}", "-max_len=4000", "-timeout=0",
-                       "-rss_limit_mb=0", "-verbosity=0", str(options.corpus)], session.one)  # fmt: skip
-        atheris.Fuzz()
+        guided(session, options)
         return
     chance = random.Random(options.seed)
     end = time.monotonic() + options.seconds
     while time.monotonic() < end:
         session.one(chance.randbytes(chance.choice(SIZES)))
     session.note()
+
+
+def instrumented() -> contextlib.AbstractContextManager[None]:
+    """Let what is imported meanwhile count what of it is reached; compiled kernels stay as they are."""
+    import atheris
+
+    found: contextlib.AbstractContextManager[None] = atheris.instrument_imports(
+        include=["ctq"], exclude=["ctq.quantize.kernels"]
+    )
+    return found
+
+
+def guided(session: Session, options: argparse.Namespace) -> None:
+    """Let atheris choose the bytes until the time is over."""
+    import atheris
+
+    options.corpus.mkdir(exist_ok=True)
+    limits = [f"-max_total_time={options.seconds:.0f}", "-timeout=0", "-rss_limit_mb=0"]
+    atheris.Setup(["fuzz", *limits, f"-seed={options.seed}", "-max_len=4000", str(options.corpus)], session.one)
+    atheris.Fuzz()
 
 
 def warm_up(session: Session) -> None:

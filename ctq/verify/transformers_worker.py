@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ctq.verify.vllm.worker.lifeline import hold_on
+
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 _LONGEST = 600
 
@@ -108,4 +110,5 @@ def _first_line(text: str) -> str:
 
 
 if __name__ == "__main__":
+    hold_on()
     main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,7 +1,7 @@
 """Run a worker module of ours in a process of its own, and come back with its answer or with why there is none.
 
 What it prints is noise, kept only to say why it died; the answer travels through a file. A worker that hangs is killed with
-everything that it started.
+everything that it started, and so is one whose starter was killed.
 """
 
 from __future__ import annotations
@@ -43,15 +43,17 @@ def run_worker(module: str, request: dict[str, Any], *, timeout_s: float) -> dic
 
 
 def _run(command: list[str], folder: Path, noise: Path, timeout_s: float) -> str:
-    with noise.open("wb") as stream:
-        process = subprocess.Popen(
+    with (
+        noise.open("wb") as stream,
+        subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # the worker's lifeline: it ends when this process does
             stdout=stream,
             stderr=subprocess.STDOUT,
             cwd=folder,
             start_new_session=True,
-        )
+        ) as process,
+    ):
         try:
             code = process.wait(timeout_s)
         except BaseException as reason:  # an interrupt of ours, too, must not leave it running

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +61,47 @@ def test_a_worker_that_hangs_is_ended_with_what_it_started(worker: Callable[[str
     with pytest.raises(WorkerDiedError, match="no answer within 3 s"):
         run_worker(module, {}, timeout_s=3)
     assert _is_gone(int(pid_file.read_text()))
+
+
+STARTER = """
+import sys
+from pathlib import Path
+from ctq.verify.{0}
+{1}
+"""
+WORKER = """
+import os, subprocess, sys, time
+from ctq.verify.vllm.worker.lifeline import hold_on
+hold_on()
+assert sys.stdin.read() == "", "nobody but the lifeline reads it"
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+open({0!r}, "w").write(f"{{os.getpid()}} {{child.pid}}")
+time.sleep(600)
+"""
+RUN_MODULE = ("worker_process import run_worker", "run_worker('some_worker', {}, timeout_s=600)")
+RUN_VLLM = ("vllm.process import run_jobs", "run_jobs([{}], python=Path(sys.argv[1]), timeout_s=600)")
+
+
+@pytest.mark.parametrize(("words", "call"), [RUN_MODULE, RUN_VLLM], ids=["transformers", "vllm"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_does_not_outlive_who_started_it(
+    worker: Callable[[str], str], tmp_path: Path, words: str, call: str, number: int
+) -> None:
+    pids = tmp_path / "pids"
+    (tmp_path / "some_worker.py").write_text(WORKER.format(str(pids)))
+    interpreter = tmp_path / "python"
+    interpreter.write_text(
+        f"#!/bin/sh\nPYTHONPATH={':'.join(sys.path)} exec {sys.executable} {tmp_path}/some_worker.py\n"
+    )
+    interpreter.chmod(0o755)
+    with subprocess.Popen([sys.executable, "-c", STARTER.format(words, call), str(interpreter)]) as starter:
+        deadline = time.monotonic() + 60
+        while not pids.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.1)
+        starter.send_signal(number)
+    for pid in pids.read_text().split():
+        assert _is_gone(int(pid)), pid
 
 
 def _is_gone(pid: int) -> bool:

@@ -59,7 +59,7 @@ def _run_worker(run: Run, jobs: list[Json], *, folder: Path, python: Path, timeo
         command = [str(python), "-I", str(WORKER), str(request), str(results)]
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # the worker's lifeline: it ends when this process does
             stdout=stream,
             stderr=subprocess.STDOUT,
             cwd=folder,
@@ -117,6 +117,8 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _read(run: Run, results: Path) -> str | None:

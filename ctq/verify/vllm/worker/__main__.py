@@ -25,6 +25,7 @@ def load_package() -> None:
 
 if __name__ == "__main__":
     load_package()
+    importlib.import_module(f"{NAME}.lifeline").hold_on()
     run = importlib.import_module(f"{NAME}.jobs").run
     code = run(Path(sys.argv[1]), Path(sys.argv[2]))
     os._exit(code)  # results are on disk; an engine's own shutdown may hang

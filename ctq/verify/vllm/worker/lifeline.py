@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import threading
 
 
 def hold_on() -> None:
     """Watch the lifeline from a thread of its own; without a pipe there is nothing to watch."""
+    if not stat.S_ISFIFO(os.fstat(0).st_mode):
+        return
     line = os.dup(0)
     threading.Thread(target=_watch, args=(line,), name="lifeline", daemon=True).start()
     _leave_no_input()
