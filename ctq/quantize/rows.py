@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ctq.quantize.units import RowUnit
 
 _VALUES = {"int-quantized": "weight", "pack-quantized": "weight_packed"}
-BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 """Source bytes of a block: large enough that calls cost nothing beside the work, small enough for a core's caches."""
 
 

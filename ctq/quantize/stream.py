@@ -1,6 +1,6 @@
 """The stream: threads take units, read row blocks, quantize them in one fused pass and write them to their planned places.
 
-Memory does not depend on the model: each thread owns one set of block buffers of about a megabyte, reused for every unit.
+Memory does not depend on the model: each thread owns block buffers of a few megabytes, reused for every unit.
 """
 
 from __future__ import annotations
