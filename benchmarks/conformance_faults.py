@@ -8,9 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from conformance_faults_page import PAGE, page
 from families import build
 from sweep_claims import Claims, claims_of, read_claims
 from sweep_faults import Case, all_cases, break_copy, healthy, main_cases, make_base, number_cases, other_cases, pairs
+from sweep_outcomes import Outcomes, read_outcomes, write_outcomes
 from sweep_store import Store, stamp_of
 from sweep_truth import Observation, observe, read_observation, truth_of
 from sweep_verdict import Kind, disagreements
@@ -38,22 +40,32 @@ Known = dict[Case, tuple[Observation, Claims]]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what this part is asked by."""
     parser.add_argument("--cases", choices=SETS, default="all", help="numbers: judged against the dense original alone")
+    parser.add_argument("--known", action="store_true", help="only cases that the engine has answered before")
     parser.add_argument("--only", default="", help="only cases with these words in their name")
+    parser.add_argument(
+        "--write", action="store_true", help="store the outcomes beside the tests, and the page in docs/"
+    )
 
 
 def main(options: argparse.Namespace) -> int:
     """Run the sweep, print every disagreement and return how many there are."""
     cases = [case for case in dict.fromkeys(SETS[options.cases]()) if options.only in case.name]
     bases = list(dict.fromkeys(case.base for case in cases))
-    sweep = Sweep(options.work, options.vllm_python.absolute(), numbers=options.cases == "numbers")
+    python = None if options.known else options.vllm_python.absolute()
+    sweep = Sweep(options.work, python, numbers=options.cases == "numbers")
     known = sweep.answers(list(dict.fromkeys([*bases, *cases])))
-    return print_numbers(known) if options.cases == "numbers" else print_disagreements(known)
+    if options.cases == "numbers":
+        return print_numbers(known)
+    if options.write:
+        write_outcomes(outcomes_of(known))
+        PAGE.write_text(page(read_outcomes()), encoding="utf-8")
+    return print_disagreements(known)
 
 
 class Sweep:
     """The folder of work: dense originals, healthy bases, what the engine showed and what ctq said of each case."""
 
-    def __init__(self, work: Path, python: Path, *, numbers: bool) -> None:
+    def __init__(self, work: Path, python: Path | None, *, numbers: bool) -> None:
         self._work, self._python, self._numbers = work, python, numbers
         self._truths = Store(work / "truths.jsonl")
         self._claims = Store(work / ("numbers.jsonl" if numbers else "claims.jsonl"))
@@ -73,7 +85,11 @@ class Sweep:
         folders = {case: root / str(number) for number, case in enumerate(cases)}
         folders = {case: folder for case, folder in folders.items() if break_copy(case, self._base(case), folder)}
         stamps = {case: stamp_of(folder) for case, folder in folders.items()}
-        self._ask_engine({case: folder for case, folder in folders.items() if not self._seen(case, stamps)}, stamps)
+        new = {case: folder for case, folder in folders.items() if not self._seen(case, stamps)}
+        if self._python is None:
+            folders = {case: folder for case, folder in folders.items() if case not in new}
+        else:
+            self._ask_engine(new, stamps, self._python)
         known = {}
         for case, folder in folders.items():
             known[case] = (self._observation(case, stamps), self._said(case, folder, stamps[case]))
@@ -87,8 +103,8 @@ class Sweep:
         answer = self._truths.get(case.name, stamps[case])
         return read_observation(answer) if answer else Observation(outcome="undecided")
 
-    def _ask_engine(self, folders: Mapping[Case, Path], stamps: Mapping[Case, str]) -> None:
-        results = run_vllm([VllmRequest(checkpoint=folder) for folder in folders.values()], python=self._python)
+    def _ask_engine(self, folders: Mapping[Case, Path], stamps: Mapping[Case, str], python: Path) -> None:
+        results = run_vllm([VllmRequest(checkpoint=folder) for folder in folders.values()], python=python)
         for case, result in zip(folders, results, strict=True):
             self._truths.put(case.name, stamps[case], observe(result).to_json())
 
@@ -115,6 +131,13 @@ def judged(known: Known) -> Iterator[tuple[Case, str, str, tuple[tuple[str, Kind
         baseline = known[case.base][0] if case.base in known else None
         truth, why = truth_of(seen, baseline)
         yield case, truth, why, disagreements(truth, claims), claims
+
+
+def outcomes_of(known: Known) -> Outcomes:
+    """Return what is stored of answers."""
+    rows = list(judged(known))
+    said = {case: tuple((command, str(kind)) for command, kind in found) for case, _, _, found, _ in rows if found}
+    return Outcomes({case: truth for case, truth, *_ in rows}, said)
 
 
 def print_disagreements(known: Known) -> int:

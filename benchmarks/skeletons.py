@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from builders import edit_config  # noqa: E402
 from families import FAMILIES, _plain, build  # noqa: E402
 from raw_safetensors import Raw, read_file, read_safetensors, write_safetensors  # noqa: E402
-from skeleton_fit import Build, fit  # noqa: E402
+from skeleton_fit import Build, dimensions, fit  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 
@@ -33,7 +33,6 @@ from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
 Json: TypeAlias = dict[str, Any]
 DATA: Final = ROOT / "ctq" / "engines" / "data" / "skeletons.json"
-KNOWN_NAMES: Final = DATA.with_name("known_names.json")
 SWITCH: Final = re.compile(r"bias|norm|tie_word|gate|shared|swiglu|add_|use_qk|parallel")
 """Switches of a config that may bring or remove tensors."""
 EMPTIED: Final = re.compile(r"rank|shared|n_inner|first_k|freq|period|offset|sparse_step|dense_layers|n_group|window")
@@ -77,17 +76,22 @@ def read_build(folder: Path) -> Build:
         header, _ = read_file(path)
         shapes |= {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
     numbers = {key: value for key, value in config.items() if type(value) is int}
+    hidden, heads = numbers.get("hidden_size"), numbers.get("num_attention_heads")
+    if hidden and heads and "head_dim" not in numbers:  # what attention divides the width into
+        numbers["head_dim"] = hidden // heads
     switches = {key: value for key, value in config.items() if type(value) is bool}
     return Build(shapes, numbers, switches)
 
 
-def builds_of(name: str, base: Path, scratch: Path) -> list[Build]:
-    """Build a family with each number and each switch changed alone; what no model takes is left out."""
+def builds_of(name: str, base: Path, scratch: Path, only: tuple[str, ...] = ()) -> list[Build]:
+    """Build a family with each number and each switch (or some numbers) changed alone; what no model takes is left out."""
     first = read_build(base)
     family = FAMILIES[name]
     changes = [{key: OTHER_VALUES[key]} for key in first.numbers if key in OTHER_VALUES]
     changes += [{key: not value} for key, value in first.switches.items() if SWITCH.search(key)]
     changes += [{key: value} for key in first.numbers if EMPTIED.search(key) for value in (None, 0, 1)]
+    if only:
+        changes = [change for change in changes if change.keys() <= set(only)]
     found = [first]
     for number, change in enumerate(changes):
         folder = scratch / f"{name}-{number}"
@@ -166,47 +170,43 @@ def targeted_embedding(base: Path, out: Path) -> list[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vllm-python", type=Path, required=True)
+    parser.add_argument(
+        "--sizes", action="store_true", help="only find out sizes that are not known yet, with few builds"
+    )
     parser.add_argument("--families", help="only these, separated by commas; the rest of the data stays")
     options = parser.parse_args()
     names = options.families.split(",") if options.families else list(FAMILIES)
     known: Json = json.loads(DATA.read_text())["architectures"] if options.families and DATA.exists() else {}
-    write_known_names(options.vllm_python.absolute())
+    if options.sizes:
+        write(with_sizes(json.loads(DATA.read_text())["architectures"]))
+        return
     for part in parts(names):
         with tempfile.TemporaryDirectory() as scratch:
             known |= learn(part, Path(scratch), options.vllm_python.absolute())
         write(known)
 
 
-def write_known_names(python: Path) -> None:
-    """Store the model types, architectures and activations that transformers and the installed vLLM know."""
-    from transformers.activations import ACT2FN
-    from transformers.models.auto import modeling_auto
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-
-    registry = installed(python, "transformers_utils/config.py").partition("_CONFIG_REGISTRY")[2].partition("\n)")[0]
-    types = {*CONFIG_MAPPING_NAMES, *re.findall(r'^\s+"?([\w.-]+)"?\s*[=:]', registry, re.MULTILINE)}
-    models = installed(python, "model_executor/models/registry.py")
-    architectures = set(re.findall(r'^\s+"(\w+)": [(\[]', models, re.MULTILINE))
-    for name, mapping in vars(modeling_auto).items():
-        if name.endswith("_MAPPING_NAMES"):
-            for classes in mapping.values():
-                architectures.update([classes] if isinstance(classes, str) else classes)
-    layers = installed(python, "model_executor/layers/activation.py")
-    functions = {name.lower() for name in {*ACT2FN, *re.findall(r'^\s+"(\w+)": lambda', layers, re.MULTILINE)}}
-    about = "What transformers and vLLM know: made by benchmarks/skeletons.py."
-    lists = {"model_types": sorted(types), "architectures": sorted(architectures), "activations": sorted(functions)}
-    blocks = ",\n".join(f' "{key}": [\n{_rows(names)}\n ]' for key, names in lists.items())
-    KNOWN_NAMES.write_text(f'{{\n "about": {json.dumps(about)},\n{blocks}\n}}\n')
+def with_sizes(known: Json) -> Json:
+    """Fill in dimensions that earlier builds left open, from builds with other numbers of heads alone."""
+    for architecture, entry in known.items():
+        names = [name for name in FAMILIES if FAMILIES[name].architecture == architecture]
+        unknown = [key for key, (_, sizes) in entry["tensors"].items() if sizes and None in sizes and "attn" in key]
+        if not unknown:
+            continue
+        with tempfile.TemporaryDirectory() as scratch:
+            builds = [builds_of(name, build(name, Path(scratch) / name), Path(scratch) / "v", HEADS) for name in names]
+        for key in unknown:
+            sizes = dimensions(key, builds)
+            old = entry["tensors"][key][1]
+            if sizes and len(sizes) == len(old):
+                entry["tensors"][key][1] = [one or other for one, other in zip(old, sizes, strict=True)]
+        if any("head_dim" in str(entry["tensors"][key][1]) for key in unknown) and not entry["computed"]:
+            entry["computed"] = ["head_dim"]
+        print(architecture, {key: entry["tensors"][key][1] for key in unknown}, flush=True)
+    return known
 
 
-def installed(python: Path, file: str) -> str:
-    """Return the source of a file of the installed vLLM."""
-    [source] = python.parents[1].glob(f"lib/python3*/site-packages/vllm/{file}")
-    return source.read_text()
-
-
-def _rows(names: list[str]) -> str:
-    return ",\n".join(f"  {json.dumps(name)}" for name in names)
+HEADS: Final = ("hidden_size", "num_attention_heads", "num_key_value_heads")
 
 
 def parts(names: list[str]) -> list[list[str]]:

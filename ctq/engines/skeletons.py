@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LEARNT_WITH = "0.32.0"
 """The release of vLLM that loaded them."""
 _LAYER_LISTS = ("layers", "h", "blocks")
+_TOWER = re.compile(r"vis|audio|image")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 
@@ -64,7 +65,7 @@ class Skeleton:
     def stack(self) -> str | None:
         """The list of the decoder's layers, where there is one alone."""
         lists = {name.partition(".#.")[0] for name in self.tensors if ".#." in name}
-        decoders = [path for path in lists if path.rpartition(".")[2] in _LAYER_LISTS]
+        decoders = [path for path in lists if path.rpartition(".")[2] in _LAYER_LISTS and not _TOWER.search(path)]
         return decoders[0] if len(decoders) == 1 else None
 
 

@@ -1,8 +1,8 @@
 """All other modules through the same dispatch, from headers: what the engine would refuse or leave uninitialised. Pure.
 
 Modules are taken as sets of alike ones (``ctq.inspect``), fused as the engine's models fuse them, and each set is asked for by its
-first and its last name. Where a multimodal model's names in the engine differ from those in the files, nothing is judged here: the
-files against the config remains, which inspection does.
+first and its last name. Where a multimodal model's names in the engine differ from those in the files and a pattern looks at them,
+nothing is judged here: the files against the config remains, which inspection does.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from ctq.engines.layers import (
 from ctq.inspect.diagnosis import Defect
 from ctq.inspect.forms import COMPRESSED, Form
 from ctq.recipe.kinds import Kind
+from ctq.recipe.match import REGEX_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from ctq.checkpoint.config import ModelConfig
     from ctq.engines.dispatch import DispatchConfig
     from ctq.inspect.entries import Entry
     from ctq.inspect.facts import Facts
@@ -66,7 +68,7 @@ class BodyFault:
 def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
     """Yield what is wrong with the modules beside the head."""
     yield from _cache_fault(quant)
-    if any(path for path, _ in facts.checkpoint.config.text_levels):
+    if not names_are_known(facts.checkpoint.config, quant):
         return
     names = {name for entry in facts.entries for name in entry.modules.names}
     seen: set[str] = set()
@@ -79,6 +81,19 @@ def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
             if fault is not None and fault.message not in seen:
                 seen.add(fault.message)
                 yield fault
+
+
+def names_are_known(config: ModelConfig, quant: DispatchConfig) -> bool:
+    """Tell whether a module of the files can be asked for by its name: wrappers have other prefixes in the engine.
+
+    Classes, whole names (which the engine maps) and patterns that begin with anything do not look at prefixes.
+    """
+    patterns = [pattern for pattern in (*quant.schemes, *(quant.ignore or ())) if pattern.startswith(REGEX_PREFIX)]
+    wrapped = any(path for path, _ in config.text_levels)
+    return not wrapped or all(pattern.removeprefix(REGEX_PREFIX).startswith(_ANYTHING) for pattern in patterns)
+
+
+_ANYTHING = (".*", "(?!", "(.*")
 
 
 def _cache_fault(quant: DispatchConfig) -> Iterator[BodyFault]:

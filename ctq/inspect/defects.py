@@ -107,7 +107,6 @@ def _wrong_dtype(entry: Entry, around: Surroundings) -> Diagnosis | None:
     expected = {"weight_packed" if "weight_packed" in parts else "weight": weight_dtypes(form, args)}
     expected |= {
         "weight_scale": SCALE_DTYPES[form],
-        "weight_shape": frozenset({"I64", "I32"}),
         "weight_g_idx": frozenset({"I32", "I64"}),
     }
     expected["weight_zero_point"] = frozenset({"I32"} if form is Form.PACKED else {"I8", "U8"} | FP8)
@@ -152,6 +151,11 @@ def _missing_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
         return Diagnosis(Defect.MISSING_INPUT_SCALE, "declared with static activations, but no input_scale")
     if form is Form.PACKED and "weight_shape" not in parts:
         return Diagnosis(Defect.MISSING_WEIGHT_SHAPE, "packed weight without weight_shape")
+    if form is Form.PACKED and parts["weight_shape"].dtype not in (
+        "I64",
+        "I32",
+    ):  # engines convert it, and do not read it
+        return Diagnosis(Defect.MISSING_WEIGHT_SHAPE, f"weight_shape is {parts['weight_shape'].dtype}, no integers")
     return None
 
 

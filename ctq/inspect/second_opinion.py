@@ -15,7 +15,7 @@ from ctq.engines.fused import fused_mapping
 from ctq.engines.heads import resolved_support
 from ctq.engines.layers import ParallelLMHead
 from ctq.engines.rules import rules_for
-from ctq.inspect.body import EngineLayer, engine_layer
+from ctq.inspect.body import EngineLayer, engine_layer, names_are_known
 from ctq.inspect.defects import diagnose
 from ctq.inspect.forms import describe
 from ctq.inspect.patterns import Match
@@ -34,8 +34,7 @@ def with_second_opinion(
     entries: Sequence[Entry], config: ModelConfig, quant: QuantConfig, around: Surroundings
 ) -> list[Entry]:
     """Mark the diagnoses that vLLM does not share; the modules of wrappers have other names there, but for the head."""
-    wrapped = any(path for path, _ in config.text_levels)
-    if not any(entry.diagnosis is not None and (entry.is_head or not wrapped) for entry in entries):
+    if not any(entry.diagnosis is not None for entry in entries):
         return list(entries)
     try:
         dispatch = DispatchConfig.from_quantization_config(
@@ -43,10 +42,11 @@ def with_second_opinion(
         )
     except DispatchError:
         return list(entries)
+    known = names_are_known(config, dispatch)
     names = frozenset(name for entry in entries for name in entry.modules.names)
     return [
         _asked(entry, _layer(entry, config, dispatch, names), quant, around, dispatch)
-        if entry.diagnosis is not None and (entry.is_head or not wrapped)
+        if entry.diagnosis is not None and (entry.is_head or known)
         else entry
         for entry in entries
     ]

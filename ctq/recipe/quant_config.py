@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 METHOD = "compressed-tensors"
 _OTHER_SPELLING = "compressed_tensors"
 """What vLLM takes for the method too, in any case (transformers_utils/model_arch_config_convertor.py 0.32.0:298)."""
+_ACTIVATIONS = "input_activations"
 _STATUSES = frozenset({"initialized", "calibration", "frozen", "compressed", "decompressed"})
 
 
@@ -95,6 +96,10 @@ def _oddities(raw: Mapping[str, Any]) -> Iterator[str]:
         yield f"quant_method '{method}' is not spelt {METHOD}"
     if isinstance(status, str) and status not in _STATUSES:
         yield f"quantization_status '{status}' does not exist"
+    groups = raw.get("config_groups")
+    for name, group in groups.items() if isinstance(groups, dict) else ():
+        if isinstance(group, dict) and group.get(_ACTIVATIONS) is False:
+            yield f"config_groups.{name}.{_ACTIVATIONS} is false, which vLLM takes for null"
 
 
 def _group(name: str, group: object, defects: list[str]) -> ConfigGroup | None:
@@ -106,7 +111,7 @@ def _group(name: str, group: object, defects: list[str]) -> ConfigGroup | None:
         name=name,
         targets=_names(group, "targets", where, defects),
         weights=_args(group, "weights", where, defects),
-        activations=_args(group, "input_activations", where, defects),
+        activations=_args(group, _ACTIVATIONS, where, defects),
         format=_text(group, "format", defects),
         quantizes_outputs=group.get("output_activations") is not None,
     )
@@ -114,12 +119,14 @@ def _group(name: str, group: object, defects: list[str]) -> ConfigGroup | None:
 
 def _args(group: Mapping[str, Any], key: str, where: str, defects: list[str]) -> QuantArgs | None:
     value = group.get(key)
-    if value is None:
+    if value is None or (value is False and key == _ACTIVATIONS):
         return None
     if not isinstance(value, dict):
         defects.append(f"{where}{key} is not an object")
         return None
     bits, size = _integer(value.get("num_bits", 8)), value.get("group_size")
+    if isinstance(size, float) and size.is_integer():
+        size = int(size)
     if bits is None or not (size is None or type(size) is int):
         defects.append(f"{where}{key} has a num_bits or group_size that is not an integer")
         return None

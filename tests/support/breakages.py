@@ -115,6 +115,7 @@ CONFIG_BREAKAGES: Final = (
     Breakage("CFG021", do.says(ignore="lm_head")),
     Breakage("CFG021", do.says(quantization_status="COMPRESSED")),
     Breakage("CFG021", do.says(quant_method="Compressed-Tensors")),
+    Breakage("CFG021", do.groups(input_activations=False), PACKED),
     Breakage("CFG022", do.config(tie_word_embeddings=None)),
     Breakage("CFG022", do.config(vocab_size="320")),
     Breakage("CFG022", do.config(dtype="bf16")),
@@ -122,6 +123,7 @@ CONFIG_BREAKAGES: Final = (
     Breakage("CFG022", do.config(architectures="LlamaForCausalLM")),
     Breakage("CFG022", do.without_config("model_type")),
     Breakage("CFG023", do.config(architectures=["LlamaForSequenceClassification"])),
+    Breakage("CFG023", do.config(architectures=["LlamaModel"])),
 )
 
 TENSOR_BREAKAGES: Final = (
@@ -157,8 +159,10 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN013", do.activations(dynamic=False, strategy="tensor")),
     Breakage("TEN013", do.drop("model.layers.1.mlp.down_proj.input_scale"), {"kind": "w8a8-static"}),
     Breakage("TEN014", do.drop("lm_head.weight_shape"), PACKED),
+    Breakage("TEN014", do.put("lm_head.weight_shape", do.floats(2)), PACKED),
     Breakage("TEN015", do.put(f"{UP}.weight_zero_point", do.codes("I8", 256, 1))),
     Breakage("TEN015", do.put(f"{UP}.input_scale", do.floats(1))),
+    Breakage("TEN015", do.put(f"{UP}.output_scale", do.floats(1))),
     Breakage("TEN015", do.put(f"{UP}.weight_g_idx", do.codes("I32", 128)), PACKED),
     Breakage("TEN015", do.put(f"{UP}.weight", do.floats(*FUSED)), PACKED),
     Breakage("TEN016", do.int8("model.embed_tokens", 320)),

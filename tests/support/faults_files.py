@@ -107,12 +107,15 @@ def _duplicate(folder: Path) -> None:
 
 
 def _overlap(header: dict[str, Any]) -> None:
-    one, other = [entry for name, entry in header.items() if name != "__metadata__"][:2]
-    other["data_offsets"] = one["data_offsets"]
+    entries = [entry for name, entry in header.items() if name != "__metadata__"]
+    if len(entries) < 2:
+        none("one tensor in this file")
+    entries[1]["data_offsets"] = entries[0]["data_offsets"]
 
 
 def _entry(header: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = next(entry for name, entry in header.items() if name.endswith("weight_scale"))
+    scales = [entry for name, entry in header.items() if name.endswith("weight_scale")] or none("no scale in this file")
+    found: dict[str, Any] = scales[0]
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ctq.checkpoint.checkpoint import open_checkpoint
@@ -14,9 +14,10 @@ from ctq.inspect.report import InspectOptions, inspect_checkpoint
 from ctq.verify.engine_names import EngineName
 from ctq.verify.request import VerifyRequest
 from ctq.verify.run import verify
+from ctq.verify.subject import declared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ctq.verify.request import Expectation
@@ -52,8 +53,17 @@ class Claims:
 
 def claims_of(folder: Path, *, reference: Path | None = None) -> Claims:
     """Ask inspection and the builtin engine; with ``reference`` the numbers too."""
+    return _caught(lambda: _claims(folder, reference))
+
+
+def inspected(folder: Path) -> Claims:
+    """Ask inspection alone, by headers."""
+    return _caught(lambda: _inspection(folder, deep=False))
+
+
+def _caught(ask: Callable[[], Claims]) -> Claims:
     try:
-        return _claims(folder, reference)
+        return ask()
     except CtqError as error:
         return Claims(
             errors=(REFUSAL,), verdict=REFUSAL, verified=REFUSAL, proven=REFUSAL, compared=REFUSAL, why=error.message
@@ -62,20 +72,28 @@ def claims_of(folder: Path, *, reference: Path | None = None) -> Claims:
         return Claims(crash=f"{type(error).__name__}: {error}")
 
 
-def _claims(folder: Path, reference: Path | None) -> Claims:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions(deep=True))
-    pinned = inspect_checkpoint(
-        open_checkpoint(LocalFolder(folder)), InspectOptions(engines=(EngineRequest("vllm", VLLM),))
-    )
+def _inspection(folder: Path, *, deep: bool) -> Claims:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions(deep=deep))
     found = [finding for finding in report.findings if finding.severity is Severity.ERROR]
-    verified, why, expected = _verified(folder, None)
-    proven, _, _ = _verified(folder, "quantized")
-    compared, numbers, _ = _verified(folder, None, reference) if reference else ("", "", "")
     return Claims(
         errors=tuple(f"{item.code} {item.message}" for item in found if not item.code.startswith("DEP")),
         warnings=tuple(f"{item.code} {item.message}" for item in report.findings if item.severity is Severity.WARNING),
         deep=tuple(f"{item.code} {item.message}" for item in found if item.code.startswith("DEP")),
         head=str(report.facts.head.state),
+        expected=declared(report.facts),
+    )
+
+
+def _claims(folder: Path, reference: Path | None) -> Claims:
+    said = _inspection(folder, deep=True)
+    pinned = inspect_checkpoint(
+        open_checkpoint(LocalFolder(folder)), InspectOptions(engines=(EngineRequest("vllm", VLLM),))
+    )
+    verified, why, expected = _verified(folder, None)
+    proven, _, _ = _verified(folder, "quantized")
+    compared, numbers, _ = _verified(folder, None, reference) if reference else ("", "", "")
+    return replace(
+        said,
         verdict=next((item.verdict for item in pinned.facts.engines if item.engine == "vllm"), ""),
         verified=verified,
         proven=proven,

@@ -82,10 +82,11 @@ def main_cases() -> Iterator[Case]:
 def other_cases() -> Iterator[Case]:
     """Yield every fault on some of the other architectures, each as one scheme or another in turn."""
     schemes = list(SCHEMES)
-    for number, fault in enumerate(SEEN_BY_LOADING):
-        fit = next((families for word, families in FITTING.items() if word in fault), OTHERS)
-        for turn in range(min(TURNS, len(fit))):
-            yield Case(fit[(number + turn) % len(fit)], schemes[(number + turn) % len(schemes)], (fault,))
+    for turn in range(TURNS):
+        for number, fault in enumerate(SEEN_BY_LOADING):
+            fit = next((families for word, families in FITTING.items() if word in fault), OTHERS)
+            if turn < len(fit):
+                yield Case(fit[(number + turn) % len(fit)], schemes[(number + turn) % len(schemes)], (fault,))
 
 
 def pairs(count: int = PAIRS, *, seed: int = 5) -> Iterator[Case]:

@@ -29,7 +29,7 @@ def disagreements(truth: Truth, claims: Claims) -> tuple[tuple[str, Kind], ...]:
         return (("ctq", Kind.CRASH),)
     if truth is Truth.UNDECIDED:
         return ()
-    return (*_inspection(truth, claims), *_verification(truth, claims), *_proof(truth, claims))
+    return (*inspection(truth, claims), *_verification(truth, claims), *_proof(truth, claims))
 
 
 def is_right(truth: Truth, claims: Claims) -> bool:
@@ -38,7 +38,8 @@ def is_right(truth: Truth, claims: Claims) -> bool:
     return truth.is_good and truth is promised
 
 
-def _inspection(truth: Truth, claims: Claims) -> Iterator[tuple[str, Kind]]:
+def inspection(truth: Truth, claims: Claims) -> Iterator[tuple[str, Kind]]:
+    """Yield how inspection disagrees."""
     if is_right(truth, claims) and claims.errors:
         yield "inspect", Kind.FALSE_ALARM
     elif not is_right(truth, claims) and not claims.errors and not _is_warned(truth, claims):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctq.errors import UsageError
-from ctq.findings import Finding
+from ctq.findings import Finding, Severity
 from ctq.inspect.rules.table import RULES
 
 if TYPE_CHECKING:
@@ -59,11 +59,13 @@ class _Run:
         self._done: dict[str, list[Finding]] = {}
 
     def findings(self, code: str) -> list[Finding]:
-        """Return what the rule finds, nothing where it yields to another that found something."""
+        """Return what the rule finds, but for what it yields to another of that found something as grave."""
         if code not in self._done:
             rule = _BY_CODE[code]
-            yields = any(self.findings(other) for other in rule.unless)
-            self._done[code] = [] if yields else [_finding(rule, hit) for hit in rule.check(self._facts)]
+            ranks = [finding.severity.rank for other in rule.unless for finding in self.findings(other)]
+            gravest = min(ranks, default=len(Severity))
+            found = [] if gravest == Severity.ERROR.rank else [_finding(rule, hit) for hit in rule.check(self._facts)]
+            self._done[code] = [finding for finding in found if finding.severity.rank < gravest]
         return self._done[code]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from math import prod
 from typing import TYPE_CHECKING
 
 from ctq.inspect.defects import BODY_LINEARS
@@ -74,8 +73,9 @@ def missing_experts(facts: Facts) -> Iterator[str]:
 
 
 def _is_complete(sets: list[ModuleSet]) -> bool:
-    columns = zip(*(numbers for modules in sets for numbers in modules.numbers), strict=True)
-    return prod(len(set(column)) for column in columns) == sum(modules.count for modules in sets)
+    layers, experts = map(set, zip(*(numbers for modules in sets for numbers in modules.numbers), strict=True))
+    counted_from_zero = len(experts) == max(experts) + 1
+    return counted_from_zero and len(layers) * len(experts) == sum(modules.count for modules in sets)
 
 
 def missing_modules(facts: Facts) -> Iterator[str]:

@@ -80,14 +80,15 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
 
 
 def head_of_another_task(facts: Facts) -> Iterator[Hit]:
-    """Report a language model's checkpoint whose architecture is a classifier's.
+    """Report a language model's checkpoint whose architecture is a classifier's, or the model's without its head.
 
     ## What it checks
     `architectures` names a classifier (`...ForSequenceClassification`, `...ForTokenClassification`) and the files hold a head
-    `lm_head` and no `score` or `classifier`.
+    `lm_head` and no `score` or `classifier`; or it names the bare model (`LlamaModel`).
 
     ## Why it hurts
-    vLLM makes a pooling model of it, whose classifier is never loaded and answers from uninitialised memory.
+    vLLM makes a pooling model of it, whose classifier is never loaded and answers from uninitialised memory, and which has no
+    place for the head.
 
     ## Example
     `"architectures": ["LlamaForSequenceClassification"]` beside `lm_head.weight`.
@@ -99,9 +100,16 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `model_executor/models/adapters.py` (`as_seq_cls_model`).
     """
     name = facts.checkpoint.config.architecture or ""
-    if not name.endswith(_CLASSIFIERS) or facts.head.entry is None:
+    if facts.head.entry is None:
         return
-    if not any(entry.modules.leaf in _CLASSIFIER_HEADS for entry in facts.entries):
+    stem = name.removesuffix(_BARE)
+    if any(stem != name and f"{stem}{task}" in known_architectures() for task in _GENERATING):
+        yield Hit(
+            where="config.json: architectures",
+            message=f"{name} is the model without a head, and the files hold {facts.head.name}",
+            hint="give the architecture of the language model",
+        )
+    elif name.endswith(_CLASSIFIERS) and not any(entry.modules.leaf in _CLASSIFIER_HEADS for entry in facts.entries):
         yield Hit(
             where="config.json: architectures",
             message=f"{name} is a classifier, and the files hold the language model's head {facts.head.name} and no classifier",
@@ -109,5 +117,7 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
         )
 
 
+_BARE = "Model"
+_GENERATING = ("ForCausalLM", "ForConditionalGeneration")
 _CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
 _CLASSIFIER_HEADS = frozenset({"score", "classifier", "classification_head", "dense"})

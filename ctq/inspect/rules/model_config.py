@@ -57,6 +57,9 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
     names = raw.get("architectures")
     if names is not None and not isinstance(names, list):
         yield "architectures", "is no list"
+        return
+    if config.architecture is None and len(config.text_levels) > 1:
+        yield "architectures", "is missing: the model type alone names the text model"
     if config.architecture is not None and "model_type" not in raw:
         yield "model_type", "is missing"
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")

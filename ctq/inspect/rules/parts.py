@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.unignored import builds_quantized
+from ctq.findings import Severity
 from ctq.inspect.diagnosis import Defect
 from ctq.inspect.forms import COMPRESSED, Form
 from ctq.inspect.rules.rule import Hit, listing
@@ -110,7 +112,7 @@ def missing_weight_shape(facts: Facts) -> Iterator[Hit]:
     """Report packed weights without their original shape.
 
     ## What it checks
-    A module has `weight_packed` and no `weight_shape`.
+    A module has `weight_packed` and no `weight_shape`, or one that holds no integers.
 
     ## Why it hurts
     compressed-tensors and transformers cannot unpack it; vLLM does without.
@@ -188,7 +190,7 @@ def router_quantized(facts: Facts) -> Iterator[Hit]:
     """Report quantized MoE routers.
 
     ## What it checks
-    A router or gate of a mixture of experts is stored quantized.
+    A router or gate of a mixture of experts is stored quantized: an error where vLLM was seen to build it dense.
 
     ## Why it hurts
     Most engine model classes build routers dense, whatever the config says, and refuse the scale; where they do not, a coarser
@@ -204,11 +206,13 @@ def router_quantized(facts: Facts) -> Iterator[Hit]:
     compressed-tensors issue #733; vllm-omni issue #5573.
     """
     entries = [entry for entry in facts.entries if entry.kind is Kind.ROUTER and entry.stored.form in COMPRESSED]
+    refused = builds_quantized(facts.checkpoint.config.architecture, Kind.ROUTER.value) is False
     if entries and facts.is_compressed_tensors:
         yield Hit(
             where=entries[0].modules.names[0],
             message=f"{listing(entries)}: a router stored as {entries[0].stored.form}; most engines build routers dense",
             hint="quantize again with the routers left dense",
+            severity=None if refused else Severity.WARNING,
         )
 
 

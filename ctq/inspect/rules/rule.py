@@ -38,8 +38,8 @@ Check = Callable[["Facts"], Iterator[Hit]]
 class Rule:
     """One row of the table.
 
-    ``severity`` is the gravest that its findings have. It stays silent when a rule in ``unless`` found something, of which its own
-    findings would be consequences.
+    ``severity`` is the gravest that its findings have. It leaves a finding out where a rule in ``unless`` found something as grave,
+    of which its own would be a consequence.
     """
 
     code: str

@@ -15,7 +15,7 @@ from ctq.recipe.experts import fused_names
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ctq.engines.skeletons import Skeleton, Slot
     from ctq.inspect.entries import Entry
@@ -73,11 +73,20 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
 def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     if (skeleton.wrapped and entry.kind in _ELSEWHERE) or (entry.is_head and entry.modules.template == "lm_head"):
         return False  # of the head, engines' verdicts tell
-    if set(entry.modules.parts) <= _SCALES or _is_buffer(entry.modules.names[0], facts):
+    if set(entry.modules.parts) <= _SCALES and _is_module(entry.modules.template, skeleton):
+        return False
+    if _is_buffer(entry.modules.names[0], facts):
         return False
     if _beyond(entry, skeleton, facts):
         return True
     return not any(_knows(skeleton, name) for name in (*_tensors(entry), *_fused(entry.modules.template, facts)))
+
+
+def _is_module(template: str, skeleton: Skeleton) -> bool:
+    """Tell a module that other modules of the architecture lie in, as attention does."""
+    inside = f"{template.partition(f'.{NUMBER}.')[2]}." if skeleton.wrapped else f"{template}."
+    names = skeleton.suffixes if skeleton.wrapped else skeleton.tensors
+    return any(name.startswith(inside) for name in names)
 
 
 def _is_buffer(name: str, facts: Facts) -> bool:
@@ -173,19 +182,46 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     switched = expected_now(facts.checkpoint.config)
     for name, slot in skeleton.tensors.items():
         stack, numbered, _ = name.partition(f".{NUMBER}.")
-        if (
-            not (slot.always or name in switched)
-            or (numbered and stack != skeleton.stack)
-            or (skeleton.wrapped and not numbered)
-        ):
+        if not (slot.always or name in switched) or not _is_of_text(name, skeleton):
             continue
         if not numbered and name not in present:
             yield name
-        elif numbered:
+        elif numbered and stack == skeleton.stack:
             found = present.get(name, frozenset())
             yield from (name.replace(NUMBER, str(layer), 1) for layer in layers if layer not in found)
+    yield from _routers(skeleton, present)
+    yield from _other_parts(skeleton, present)
     if _lacks_head(facts, skeleton):
         yield "lm_head.weight"
+
+
+def _is_of_text(name: str, skeleton: Skeleton) -> bool:
+    """Leave out what belongs to a wrapper's other parts."""
+    return not skeleton.wrapped or (skeleton.stack is not None and name.startswith(skeleton.stack.rpartition(".")[0]))
+
+
+def _other_parts(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
+    """Yield the first tensor of each other part of a wrapper (its tower, its projector) of which the files hold nothing."""
+    parts: dict[str, list[str]] = {}
+    for name, slot in skeleton.tensors.items():
+        if slot.always and not _is_of_text(name, skeleton):
+            first, _, rest = name.partition(".")
+            parts.setdefault(f"{first}.{rest.partition('.')[0]}" if first == "model" else first, []).append(name)
+    yield from (names[0].replace(NUMBER, "0") for names in parts.values() if not any(name in present for name in names))
+
+
+def _routers(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
+    """Yield routers that layers with experts lack: of models in which not every layer has experts."""
+    for name, slot in skeleton.tensors.items():
+        parent, _, leaf = name.removesuffix(".weight").rpartition(".")
+        if slot.always or leaf not in _ROUTERS or not name.endswith(".weight"):
+            continue
+        experts = [found for other, found in present.items() if other.startswith(f"{parent}.experts.")]
+        for layer in sorted(frozenset().union(*experts) - present.get(name, frozenset())):
+            yield name.replace(NUMBER, str(layer), 1)
+
+
+_ROUTERS = ("gate", "router")
 
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctq.engines.unignored import builds_quantized
 from ctq.findings import Severity
 from ctq.inspect.diagnosis import Defect
 from ctq.inspect.rules.rule import Hit, listing
@@ -203,7 +205,8 @@ def dense_layer_not_ignored(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     A router, a vision or audio layer, a projector or an unfamiliar matrix is stored dense, and only the class target `Linear` or a
-    pattern says otherwise, so that it depends on the model class whether engines build it quantized.
+    pattern says otherwise, so that it depends on the model class whether engines build it quantized: an error where vLLM was seen
+    to do so, and a warning elsewhere.
 
     ## Why it hurts
     Where they do, vLLM copies floats into an integer parameter: experts are chosen at random, images are noise.
@@ -215,11 +218,20 @@ def dense_layer_not_ignored(facts: Facts) -> Iterator[Hit]:
     Add its pattern to `ignore`, e.g. `re:.*mlp.gate$`.
 
     ## References
-    compressed-tensors issue #733; llm-compressor issue #1306.
+    compressed-tensors issue #733; llm-compressor issue #1306; `benchmarks/unignored_layers.py`.
     """
     found = [entry for entry in with_defect(facts, Defect.PERHAPS_DENSE) if not _others_rule(entry)]
     entries = [entry for entry in found if entry.kind is not Kind.DRAFT]
-    yield from hits_of(entries, "", "add them to quantization_config.ignore")
+    architecture = facts.checkpoint.config.architecture
+    wrong = [
+        entry for entry in entries if builds_quantized(architecture, entry.kind.value) and not _is_tolerated(entry)
+    ]
+    for hit in hits_of(wrong or entries, "", "add them to quantization_config.ignore"):
+        yield replace(hit, severity=None if wrong else Severity.WARNING)
+
+
+def _is_tolerated(entry: Entry) -> bool:
+    return entry.diagnosis is not None and entry.diagnosis.tolerated
 
 
 def draft_layers_not_ignored(facts: Facts) -> Iterator[Hit]:

@@ -56,7 +56,7 @@ def place(
         missing=tuple(spec.name for spec in specs if spec.name not in tensors and spec.read),
         unexpected=tuple(tensor.name for part, tensor in tensors.items() if part not in known),
         refusals=tuple(why for spec, tensor in pairs for why in _refusals(spec, tensor, head, rules)),
-        converted=tuple(_converted(spec, tensor) for spec, tensor in pairs if not _same_kind(spec.dtype, tensor.dtype)),
+        converted=tuple(_converted(spec, tensor) for spec, tensor in pairs if _is_converted(spec, tensor.dtype)),
     )
 
 
@@ -77,6 +77,11 @@ def _refusals(spec: ParameterSpec, tensor: TensorInfo, head: HeadGeometry, rules
 def _broadcasts(source: tuple[int, ...], target: tuple[int, ...]) -> bool:
     """Tell whether ``copy_`` takes it: a row of one value fills all columns, without a word."""
     return len(source) == len(target) and all(a in (b, 1) for a, b in zip(source, target, strict=True))
+
+
+def _is_converted(spec: ParameterSpec, dtype: str) -> bool:
+    """Tell a change of values that somebody reads."""
+    return spec.read and not _same_kind(spec.dtype, dtype)
 
 
 def _same_kind(parameter: str, tensor: str) -> bool:

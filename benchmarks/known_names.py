@@ -1,0 +1,58 @@
+"""Store the names of models that loaders know: model types, architectures and activations of transformers and the installed vLLM.
+
+    python benchmarks/known_names.py --vllm-python ENV/bin/python
+
+The result is `ctq/engines/data/known_names.json`. Nothing is downloaded, and no engine is started: vLLM's sources are read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Final
+
+from transformers.activations import ACT2FN
+from transformers.models.auto import modeling_auto
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+KNOWN_NAMES: Final = Path(__file__).parents[1] / "ctq" / "engines" / "data" / "known_names.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    write(parser.parse_args().vllm_python.absolute())
+
+
+def write(python: Path) -> None:
+    """Store the model types, architectures and activations that transformers and the installed vLLM know."""
+    registry = installed(python, "transformers_utils/config.py").partition("_CONFIG_REGISTRY")[2].partition("\n)")[0]
+    types = {*CONFIG_MAPPING_NAMES, *re.findall(r'^\s+"?([\w.-]+)"?\s*[=:]', registry, re.MULTILINE)}
+    models = installed(python, "model_executor/models/registry.py")
+    architectures = set(re.findall(r'^\s+"(\w+)": [(\[]', models, re.MULTILINE))
+    for name, mapping in vars(modeling_auto).items():
+        if name.endswith("_MAPPING_NAMES"):
+            for classes in mapping.values():
+                architectures.update([classes] if isinstance(classes, str) else classes)
+    layers = installed(python, "model_executor/layers/activation.py")
+    functions = {name.lower() for name in {*ACT2FN, *re.findall(r'^\s+"(\w+)": lambda', layers, re.MULTILINE)}}
+    about = "What transformers and vLLM know: made by benchmarks/known_names.py."
+    lists = {"model_types": sorted(types), "architectures": sorted(architectures), "activations": sorted(functions)}
+    blocks = ",\n".join(f' "{key}": [\n{_rows(names)}\n ]' for key, names in lists.items())
+    KNOWN_NAMES.write_text(f'{{\n "about": {json.dumps(about)},\n{blocks}\n}}\n')
+
+
+def installed(python: Path, file: str) -> str:
+    """Return the source of a file of the installed vLLM."""
+    [source] = python.parents[1].glob(f"lib/python3*/site-packages/vllm/{file}")
+    return source.read_text()
+
+
+def _rows(names: list[str]) -> str:
+    return ",\n".join(f"  {json.dumps(name)}" for name in names)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Learn which dense layers vLLM builds quantized where `ignore` leaves them out: routers, towers, projectors, by architecture.
+
+    python benchmarks/unignored_layers.py --vllm-python ENV/bin/python
+
+Every family of `tests/support/families.py` is quantized without its head; then the real vLLM loads it once for each kind of dense
+matrix with only that kind left out of `ignore`. The result, `ctq/engines/data/unignored_layers.json`, tells inspection whether a
+dense layer that only a class target reaches is served. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from builders import edit_config  # noqa: E402
+from families import FAMILIES, build  # noqa: E402
+from sweep_quantize import quantize_as  # noqa: E402
+from sweep_truth import observe, truth_of  # noqa: E402
+
+from ctq.checkpoint.checkpoint import open_checkpoint  # noqa: E402
+from ctq.checkpoint.source import LocalFolder  # noqa: E402
+from ctq.inspect.collect import collect_facts  # noqa: E402
+from ctq.inspect.forms import Form  # noqa: E402
+from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+
+DATA: Final = ROOT / "ctq" / "engines" / "data" / "unignored_layers.json"
+NONE: Final = "none"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    options = parser.parse_args()
+    found: dict[str, dict[str, bool]] = defaultdict(dict)
+    with tempfile.TemporaryDirectory() as scratch:
+        jobs = [(name, kind, folder) for name in FAMILIES for kind, folder in variants(name, Path(scratch))]
+        requests = [VllmRequest(checkpoint=folder) for *_, folder in jobs]
+        results = run_vllm(requests, python=options.vllm_python.absolute(), timeout_s=180)
+    seen = {(name, kind): observe(result) for (name, kind, _), result in zip(jobs, results, strict=True)}
+    for (name, kind), observation in seen.items():
+        control = seen[name, NONE]
+        if kind != NONE and truth_of(control)[0].is_good:
+            learnt = found[FAMILIES[name].architecture]
+            learnt[kind] = learnt.get(kind, False) or not truth_of(observation, control)[0].is_good
+    write(found)
+
+
+def variants(name: str, scratch: Path) -> list[tuple[str, Path]]:
+    """Make the checkpoints of one family: every dense matrix ignored by name, and each kind of them left out in turn."""
+    made = quantize_as("no head", build(name, scratch / name / "dense"), scratch / name / "base")
+    if not made.promise:
+        return []
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for entry in collect_facts(open_checkpoint(LocalFolder(made.folder))).entries:
+        weight = entry.modules.parts.get("weight")
+        if entry.stored.form is Form.DENSE and weight is not None and len(weight.shape) == 2:  # a matrix
+            kinds["head" if entry.is_head else entry.kind.value] += entry.modules.names
+    folders = []
+    for kind in (NONE, *(kind for kind in kinds if kind not in ("head", "embedding"))):
+        kept = [module for other, modules in kinds.items() if other != kind for module in modules]
+        folder = shutil.copytree(made.folder, scratch / name / f"without-{kind}")
+
+        def change(config: dict[str, Any], kept: list[str] = kept) -> None:
+            config["quantization_config"]["ignore"] = ["re:.*lm_head$", *kept]
+
+        edit_config(folder, change)
+        folders.append((kind, folder))
+    print(name, [kind for kind, _ in folders], flush=True)
+    return folders
+
+
+def write(found: dict[str, dict[str, bool]]) -> None:
+    """Write the data, an architecture a line."""
+    about = (
+        "Whether vLLM builds dense matrices of a kind quantized where a class target reaches them: made by "
+        "benchmarks/unignored_layers.py."
+    )
+    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(kinds)}" for name, kinds in sorted(found.items()) if kinds)
+    DATA.write_text(f'{{\n "about": {json.dumps(about)},\n "architectures": {{\n{rows}\n }}\n}}\n')
+
+
+if __name__ == "__main__":
+    main()
