@@ -157,6 +157,13 @@ GENERATED = Code(
     summary="With `--generate`: the whole engine ran and gave these tokens, with finite probabilities.",
     hint="random prompts say little of a model's quality: run the model on real ones",
 )
+STRAY = Code(
+    code="VER020",
+    name="stray-weight",
+    severity=Severity.WARNING,
+    summary="A weight that is near its original on the whole holds values tens of steps off, as a flipped bit makes them.",
+    hint="copy or fetch the file again; scales that clip hard do it too",
+)
 
 CODES = (
     LOW_SQNR,
@@ -178,4 +185,5 @@ CODES = (
     SIDE_FILE_CHANGED,
     FALSE_SHAPE,
     GENERATED,
+    STRAY,
 )

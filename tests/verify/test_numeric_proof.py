@@ -244,6 +244,20 @@ def test_the_worst_rows_of_a_bad_weight_are_named(tmp_path: Path) -> None:
     assert "worst row 17 (0.0 dB)" in findings[0].message
 
 
+@pytest.mark.parametrize(("kind", "part"), [("w8a8", "weight"), ("w8a16", "weight_packed")])
+def test_a_flipped_bit_in_another_tools_weight_is_named(tmp_path: Path, kind: str, part: str) -> None:
+    folder, name = tiny_quantized(tmp_path / "m", kind=kind), f"{UP}.{part}"
+
+    def flip(tensors: dict[str, Raw]) -> None:
+        data = bytearray(tensors[name].data)
+        data[1000] ^= 0x40
+        tensors[name] = replace(tensors[name], data=bytes(data))
+
+    edit_tensors(folder, flip)
+    _, findings = prove(folder, tiny_checkpoint(tmp_path / "r"))
+    assert [(item.code, item.where) for item in findings] == [("VER020", UP)]
+
+
 def test_the_least_sqnr_is_an_option(tmp_path: Path) -> None:
     folder, reference = tiny_quantized(tmp_path / "m", kind="w4a16"), tiny_checkpoint(tmp_path / "r")
     assert errors(prove(folder, reference)[1]) == {}
