@@ -1,5 +1,6 @@
 """Compare what ctq says of checkpoints with what real engines do, part by part; see docs/conformance.md.
 
+    python benchmarks/conformance.py architectures --vllm-python ENV/bin/python --work /data/architectures
     python benchmarks/conformance.py faults --vllm-python ENV/bin/python --work /data/faults
 
 Answers are kept in the folder of work as JSON lines, so that a run that was killed goes on where it was.
@@ -13,9 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
+import conformance_architectures
 import conformance_faults
 
-PARTS = {"faults": conformance_faults}
+PARTS = {"architectures": conformance_architectures, "faults": conformance_faults}
 """Each part has a docstring, ``add_options`` and ``main``, which returns the number of disagreements."""
 
 

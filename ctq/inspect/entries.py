@@ -97,10 +97,7 @@ def find_entries(
         if compressed
         else {},
     )
-    # What tells a mixer of the first Mamba is its x_proj, quantized or not.
-    classifier = Classifier(
-        config, [f"{name}.weight" for modules in sets if modules.leaf == "x_proj" for name in modules.names]
-    )
+    classifier = Classifier(config, list(_telling(sets)))
     entries = [
         entry
         for modules in sets
@@ -109,6 +106,13 @@ def find_entries(
     if compressed is None:
         return [replace(entry, stored=describe(entry.modules.parts, None, None)) for entry in entries], patterns
     return [_declared(entry, compressed, config) for entry in entries], patterns
+
+
+def _telling(sets: Sequence[ModuleSet]) -> Iterator[str]:
+    """Yield names enough to tell where the language model lies, and every mixer of the first Mamba: its x_proj tells it."""
+    for modules in sets:
+        for name in modules.names if modules.leaf == "x_proj" else modules.names[:1]:
+            yield f"{name}.weight"
 
 
 def _kind(modules: ModuleSet, classifier: Classifier) -> Kind:

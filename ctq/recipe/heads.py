@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.recipe.kinds import Classifier, Kind
+from ctq.recipe.kinds import BESIDE, Classifier
+from ctq.recipe.stack import EMBEDDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,11 +30,7 @@ _HEAD_OF_TYPE = {
     "internlm2": "output",
     "whisper": "proj_out",
 }
-_EMBEDDING = re.compile(
-    r"(?:.*\.)?(?:embed_tokens|wte|word_embeddings|embed_in|tok_embeddings|embeddings|embedding|token_embedding|shared|embed)"
-)
 _GENERATION = re.compile(r"CausalLM|ConditionalGeneration|LMHead|Generation|BlockDiffusion|ForMaskedLM")
-_NOT_A_HEAD = (Kind.TOWER, Kind.PROJECTOR, Kind.DRAFT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +107,7 @@ def _own_head(
             continue
         if leaf in _NEEDS_ROWS and tensors[tensor].shape[0] != config.vocab_size:
             continue
-        if classifier.classify(tensors[tensor]._replace(name=f"{module}.weight")).kind in _NOT_A_HEAD:
+        if classifier.classify(tensors[tensor]._replace(name=f"{module}.weight")).kind in BESIDE:
             continue
         found.append((HEAD_NAMES.index(leaf), module.count("."), module))
     return min(found)[2] if found else None
@@ -121,7 +118,7 @@ def _embedding(config: ModelConfig, modules: Mapping[str, str], tensors: Mapping
     found = [
         (tensors[tensor].shape[0] != vocabulary, module.count("."), tensor)
         for module, tensor in modules.items()
-        if _EMBEDDING.fullmatch(module) and len(tensors[tensor].shape) == 2  # a matrix
+        if EMBEDDING.fullmatch(module) and len(tensors[tensor].shape) == 2  # a matrix
     ]
     return min(found)[2] if found else None
 

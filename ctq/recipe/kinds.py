@@ -12,9 +12,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.dtypes import FLOAT_SOURCES
+from ctq.recipe.stack import find_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
     from ctq.checkpoint.header import TensorInfo
@@ -36,6 +37,10 @@ class Kind(StrEnum):
     FUSED_EXPERTS = "fused-experts"
     LOW_RANK = "low-rank"
     PARAMETER = "parameter"
+
+
+BESIDE = (Kind.TOWER, Kind.PROJECTOR, Kind.DRAFT)
+"""What stands beside the language model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,10 @@ NAME_RULES: tuple[_NameRule, ...] = (
 )
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,9})(?:\.|$)")
+_NUMBERED = re.compile(r"\.\d+(?:\.|$)")
+_HEADS = ("head", "out", "output", "output_layer", "decoder", "classifier")
+_OTHER_MODELS = re.compile(r"(vision|visual|vit|image|img|video|audio|speech|sound)\w*")
+"""Keys of a config that hold another model's, when they hold an object."""
 _CONV1D_LEAVES = frozenset({"c_attn", "c_proj", "c_fc", "q_attn"})
 _CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"})
 """Model types whose linear layers are transformers' Conv1D, stored as [in, out]."""
@@ -126,7 +135,10 @@ class Classifier:
         self._experts = config.text_int(*_EXPERT_KEYS)
         types = {kind for _, level in config.text_levels if isinstance(kind := level.get("model_type"), str)}
         self._transposed = bool(types & _CONV1D_MODELS)
+        names = list(names)
         self._mamba1 = {name.removesuffix(".x_proj.weight") for name in names if name.endswith(".x_proj.weight")}
+        self._stack = find_stack(_of_text(names)) if _is_composed(config) else None
+        self._vocabulary = config.vocab_size
 
     def classify(self, tensor: TensorInfo) -> Classified:
         """Say what a dense tensor is; ``LINEAR`` is a quantizable weight of shape [out, in]."""
@@ -141,6 +153,8 @@ class Classifier:
             self._draft_layer(module)
             or _by_name(module)
             or _unfit(tensor)
+            or self._outside(module)
+            or self._embedding(module, tensor)
             or self._transposed_layer(module)
             or self._mamba1_layer(module)
             or Classified(Kind.LINEAR, "linear layer")
@@ -155,6 +169,20 @@ class Classifier:
         return Classified(
             Kind.DRAFT, f"layer {found[1]} of a model with {self._layers}: a draft layer", f"re:{path}\\..*"
         )
+
+    def _outside(self, module: str) -> Classified | None:
+        """Keep what lies beside the language model as trained, whatever it is called."""
+        part = self._stack.outsider(module) if self._stack else None
+        if part is None:
+            return None
+        pattern = rf"re:(.*\.)?{re.escape(part.rpartition('.')[2])}(\..*)?$"
+        return Classified(Kind.TOWER, f"outside of the language model: `{part}` is kept as trained", pattern)
+
+    def _embedding(self, module: str, tensor: TensorInfo) -> Classified | None:
+        """Recognise an embedding of any name by its rows, one for each word."""
+        if tensor.shape[0] != self._vocabulary or _NUMBERED.search(module) or module.endswith(_HEADS):
+            return None
+        return Classified(Kind.EMBEDDING, "a row for each word of the vocabulary: an embedding", leaf_pattern(module))
 
     def _transposed_layer(self, module: str) -> Classified | None:
         if not self._transposed or module.rpartition(".")[2] not in _CONV1D_LEAVES:
@@ -174,6 +202,20 @@ class Classifier:
             return False
         parts = tensor.name.split(".")
         return "experts" in parts or (parts[-1] == "weight" and tensor.shape[0] == self._experts)
+
+
+def _is_composed(config: ModelConfig) -> bool:
+    others = (isinstance(value, dict) and _OTHER_MODELS.fullmatch(key) for key, value in config.raw.items())
+    return any(path for path, _ in config.text_levels) or any(others)
+
+
+def _of_text(names: Iterable[str]) -> Iterator[str]:
+    """Yield the modules that no rule gives to a tower, a projector or a draft."""
+    for name in names:
+        module = name.removesuffix(".weight")
+        found = _by_name(module)
+        if found is None or found.kind not in BESIDE:
+            yield module
 
 
 def _unfit(tensor: TensorInfo) -> Classified | None:

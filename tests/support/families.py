@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dense_builder import INDEX, write_index
 from family import Family
+from family_default import DEFAULT_FAMILIES
 from family_dense import DENSE_FAMILIES
 from family_hybrid import HYBRID_FAMILIES
 from family_moe import MOE_FAMILIES
 from family_multimodal import MULTIMODAL_FAMILIES
 from family_table import MAIN_FAMILIES
 from raw_safetensors import read_safetensors, write_safetensors
+from shrink import shrunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,13 +40,15 @@ def _index(families: Iterable[Family]) -> Mapping[str, Family]:
 
 
 FAMILIES: Final = _index((*MAIN_FAMILIES, *DENSE_FAMILIES, *MOE_FAMILIES, *HYBRID_FAMILIES, *MULTIMODAL_FAMILIES))
+MORE_FAMILIES: Final = _index(DEFAULT_FAMILIES)
+"""Further architectures, for the whole sweep alone."""
 FIXED: Final = ("inv_freq", "num_batches_tracked", "slope_rate", "_decay", "running_mean", "running_var")
 """Buffers that are no weights: noise would break the model."""
 
 
 def build(name: str, folder: Path, **options: Any) -> Path:
     """Build the family called ``name`` in ``folder``; options as in `build_family`."""
-    return build_family(FAMILIES[name], folder, **options)
+    return build_family(FAMILIES.get(name) or MORE_FAMILIES[name], folder, **options)
 
 
 def build_family(
@@ -65,9 +69,12 @@ def build_family(
     """
     import transformers
 
-    settings = _merge(copy.deepcopy(_plain(family.config)), config or {})
-    _set_vocab(settings, family, vocab or family.vocab)
-    _set_tied(settings, family, family.tied if tied is None else tied)
+    settings = _merge(_default(family) if family.shrunk else {}, copy.deepcopy(_plain(family.config)))
+    settings = _merge(settings, config or {})
+    if not family.shrunk or vocab is not None:
+        _set_vocab(settings, family, vocab or family.vocab)
+    if not family.shrunk or tied is not None:
+        _set_tied(settings, family, family.tied if tied is None else tied)
     model = _make_model(family, settings, dtype=dtype, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)
     transformers.utils.logging.disable_progress_bar()
@@ -87,6 +94,12 @@ def _rename(folder: Path, renames: Iterable[tuple[str, str]]) -> None:
             write_safetensors(path, tensors, metadata={"format": "pt"})
         if (folder / INDEX).exists():
             write_index(folder)
+
+
+def _default(family: Family) -> dict[str, Any]:
+    import transformers
+
+    return shrunk(getattr(transformers, family.architecture).config_class())
 
 
 def _plain(value: Any) -> Any:

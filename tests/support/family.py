@@ -40,5 +40,7 @@ class Family:
     moe: bool = False
     multimodal: bool = False
     notes: str = ""
+    shrunk: bool = False
+    """Whether the configuration is the class's default one made small, ``config`` what differs from it."""
     renames: tuple[tuple[str, str], ...] = ()
     """Patterns and replacements that give tensors the names of published checkpoints, where transformers saves others."""
