@@ -17,6 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --upgrade pip
 	$(BIN)/python -m pip install -q -c constraints.txt torch
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m compileall -q ctq  # an editable install has no bytecode yet: where none may be written later, each start would compile
 	touch $@
 
 demo: $(STAMP)  ## build a small real checkpoint, quantize it with the head included, and show the result
