@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from dataclasses import asdict
@@ -12,7 +13,7 @@ from conformance_faults_page import PAGE, page
 from families import build
 from sweep_claims import Claims, claims_of, read_claims
 from sweep_faults import Case, all_cases, break_copy, healthy, main_cases, make_base, number_cases, other_cases, pairs
-from sweep_outcomes import Outcomes, read_outcomes, write_outcomes
+from sweep_outcomes import Outcomes, case_of, read_outcomes, write_outcomes
 from sweep_store import Store, stamp_of
 from sweep_truth import Observation, observe, read_observation, truth_of
 from sweep_verdict import Kind, disagreements
@@ -57,7 +58,7 @@ def main(options: argparse.Namespace) -> int:
     if options.cases == "numbers":
         return print_numbers(known)
     if options.write:
-        write_outcomes(outcomes_of(known))
+        write_outcomes(outcomes_of(sweep.stored()))
         PAGE.write_text(page(read_outcomes()), encoding="utf-8")
     return print_disagreements(known)
 
@@ -79,8 +80,18 @@ class Sweep:
             print(f"{min(start + BATCH, len(cases))} of {len(cases)}", flush=True)
         return known
 
+    def stored(self) -> Known:
+        """Return all answers that this code has given in this folder of work, of whatever run."""
+        known: Known = {}
+        for name, stamp, answer in self._claims.rows():
+            folder, _, code = stamp.partition("-")
+            seen = self._truths.get(name, folder)
+            if code == self._code and seen is not None:
+                known[case_of(name)] = (read_observation(seen), read_claims(answer))
+        return known
+
     def _batch(self, cases: Sequence[Case]) -> Known:
-        root = self._work / "cases"
+        root = self._work / f"cases-{os.getpid()}"
         shutil.rmtree(root, ignore_errors=True)
         folders = {case: root / str(number) for number, case in enumerate(cases)}
         folders = {case: folder for case, folder in folders.items() if break_copy(case, self._base(case), folder)}

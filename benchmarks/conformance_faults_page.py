@@ -29,6 +29,13 @@ CAUSES: Final[Mapping[str, str]] = {
     "architecture-missing": "vLLM chooses a class by the model type; `ctq verify` leaves it open",
     "architectures-empty": "as architecture-missing",
     "architectures-null": "as architecture-missing",
+    "architectures-text": "as architecture-missing",
+    "experts-named-otherwise": "vLLM's Mixtral takes either set of names for experts; transformers takes one",
+    "scale-scalar-expert": "vLLM spreads one value over all rows of an expert without a word; the config says a scale for each row",
+    "body-anchored-layers": "a pattern anchored at a prefix that this wrapper has not in vLLM; which it has is not known here",
+    "text-config-gone": "a wrapper's config without its text model, which older models write so; `ctq verify` fails",
+    "index-names-prefixed": "vLLM takes only the files from an index; other loaders look tensors up by it",
+    "kv-cache-junk": "vLLM's MLA attention never reads the scheme; others refuse it",
     "activations-added": "a scheme whose arithmetic is not known here; `ctq verify` leaves it open",
     "num-bits-4": "a scheme whose arithmetic is not known here; `ctq verify` leaves it open",
 }

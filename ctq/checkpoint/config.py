@@ -106,7 +106,7 @@ class ModelConfig:
         """The quantization config: at the top level as engines read it, else in a nested text config."""
         for _, level in self.text_levels:
             for key in QUANTIZATION_KEYS:
-                if isinstance(level.get(key), dict):
+                if isinstance(level.get(key), dict) and level[key]:  # an empty one says nothing
                     return dict(level[key])
         return None
 

@@ -123,7 +123,6 @@ CONFIG_BREAKAGES: Final = (
     Breakage("CFG022", do.config(architectures="LlamaForCausalLM")),
     Breakage("CFG022", do.without_config("model_type")),
     Breakage("CFG023", do.config(architectures=["LlamaForSequenceClassification"])),
-    Breakage("CFG023", do.config(architectures=["LlamaModel"])),
 )
 
 TENSOR_BREAKAGES: Final = (

@@ -29,13 +29,14 @@ def read_outcomes() -> Outcomes:
     """Read what is stored."""
     stored = json.loads(STORED.read_text(encoding="utf-8"))
     truths = {
-        _case(f"{base}/{faults}"): Truth(truth)
+        case_of(f"{base}/{faults}"): Truth(truth)
         for base, found in stored["outcomes"].items()
         for truth, names in found.items()
         for faults in names.split()
     }
     said = {
-        _case(name): tuple((command, kind) for command, kind in rows) for name, rows in stored["disagreements"].items()
+        case_of(name): tuple((command, kind) for command, kind in rows)
+        for name, rows in stored["disagreements"].items()
     }
     return Outcomes(truths, said)
 
@@ -55,6 +56,7 @@ def write_outcomes(outcomes: Outcomes) -> None:
     STORED.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
 
 
-def _case(name: str) -> Case:
+def case_of(name: str) -> Case:
+    """Return the case that a name stands for."""
     family, scheme, faults = name.split("/")
     return Case(family, scheme, () if faults == "healthy" else tuple(faults.split("+")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,6 +27,10 @@ class Store:
         """Return the answer, if it was given for this stamp."""
         known, answer = self._rows.get(name, ("", None))
         return answer if known == stamp else None
+
+    def rows(self) -> Iterator[tuple[str, str, Json]]:
+        """Yield the last answer of each name, with its stamp."""
+        yield from ((name, stamp, answer) for name, (stamp, answer) in self._rows.items())
 
     def put(self, name: str, stamp: str, answer: Mapping[str, Any]) -> None:
         """Keep an answer, at once on disk."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.heads import head_support
 from ctq.engines.known_names import known_architectures, model_types
 from ctq.inspect.rules.rule import Hit
 
@@ -84,7 +85,8 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     `architectures` names a classifier (`...ForSequenceClassification`, `...ForTokenClassification`) and the files hold a head
-    `lm_head` and no `score` or `classifier`; or it names the bare model (`LlamaModel`).
+    `lm_head` and no `score` or `classifier`; or it names the bare
+    model (`Qwen2_5_VLModel`) and vLLM does not generate with it.
 
     ## Why it hurts
     vLLM makes a pooling model of it, whose classifier is never loaded and answers from uninitialised memory, and which has no
@@ -103,7 +105,9 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     if facts.head.entry is None:
         return
     stem = name.removesuffix(_BARE)
-    if any(stem != name and f"{stem}{task}" in known_architectures() for task in _GENERATING):
+    if head_support(name) is None and any(
+        stem != name and f"{stem}{task}" in known_architectures() for task in _GENERATING
+    ):
         yield Hit(
             where="config.json: architectures",
             message=f"{name} is the model without a head, and the files hold {facts.head.name}",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.fused import fused_mapping
 from ctq.engines.skeletons import dimension, expected_now, layer_count, skeleton_of
 from ctq.findings import Severity
-from ctq.inspect.forms import Form
+from ctq.inspect.forms import FLOATS, Form
 from ctq.inspect.grouping import NUMBER
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.experts import fused_names
@@ -273,7 +273,9 @@ def size_against_config(facts: Facts) -> Iterator[Hit]:
         for name, shape in _shapes(entry):
             slot = skeleton.tensors.get(name)
             packed = entry.stored.form is Form.PACKED
-            wrong = _wrong(slot, shape, facts, skeleton, packed=packed) if slot is not None else None
+            wrong = _odd_bias(entry) if name.endswith(".bias") and slot is not None else None
+            if wrong is None and slot is not None:
+                wrong = _wrong(slot, shape, facts, skeleton, packed=packed)
             if wrong is not None:
                 yield Hit(
                     where=entry.modules.names[0],
@@ -281,6 +283,14 @@ def size_against_config(facts: Facts) -> Iterator[Hit]:
                     hint="restore the config that belongs to the weights, or fetch the weights again",
                 )
                 return
+
+
+def _odd_bias(entry: Entry) -> str | None:
+    """Say what of a bias is not that of a vector of floats, which it is in every architecture."""
+    bias = entry.modules.parts["bias"]
+    if len(bias.shape) != 1:  # a vector
+        return f"a bias of shape {list(bias.shape)}, where a vector is expected"
+    return None if bias.dtype in FLOATS else f"a bias in {bias.dtype}, where floats are expected"
 
 
 def _shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
