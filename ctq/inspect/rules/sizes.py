@@ -1,0 +1,91 @@
+"""TEN: the sizes of weights and vectors against the numbers of the config, where the architecture is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.skeletons import dimension, skeleton_of
+from ctq.inspect.forms import FLOATS, Form
+from ctq.inspect.rules.rule import Hit, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.engines.skeletons import Skeleton, Slot
+    from ctq.inspect.entries import Entry
+    from ctq.inspect.facts import Facts
+
+_WORD = 4
+"""Columns that the last word of a packed row may hold beyond the weight's own."""
+
+
+def size_against_config(facts: Facts) -> Iterator[Hit]:
+    """Report weights whose size is not what the config says.
+
+    ## What it checks
+    The rows and columns of each weight, and the length of each vector, against the numbers of the config that the architecture
+    makes them of (`hidden_size`, `intermediate_size`, heads times `head_dim`), where those are known.
+
+    ## Why it hurts
+    Engines make their parameters by the config and refuse tensors of another size, or take a part of them.
+
+    ## Example
+    `"intermediate_size": 11008` beside `mlp.up_proj.weight` [14336, 4096].
+
+    ## How to mend
+    Restore the config that belongs to the weights, or the weights that belong to the config.
+
+    ## References
+    vLLM 0.32.0 `model_executor/parameter.py`; `benchmarks/skeletons.py`.
+    """
+    skeleton = skeleton_of(facts.checkpoint.config)
+    if skeleton is None:
+        return
+    for entry in facts.entries:
+        for name, shape in _shapes(entry):
+            slot = skeleton.tensors.get(name)
+            packed = entry.stored.form is Form.PACKED
+            wrong = _odd_bias(entry) if name.endswith(".bias") and slot is not None else None
+            if wrong is None and slot is not None:
+                wrong = _wrong(slot, shape, facts, skeleton, packed=packed)
+            if wrong is not None:
+                yield Hit(
+                    where=entry.modules.names[0],
+                    message=f"{listing([entry])}: {wrong}",
+                    hint="restore the config that belongs to the weights, or fetch the weights again",
+                )
+                return
+
+
+def _odd_bias(entry: Entry) -> str | None:
+    """Say what of a bias is not that of a vector of floats, which it is in every architecture."""
+    bias = entry.modules.parts["bias"]
+    if len(bias.shape) != 1:  # a vector
+        return f"a bias of shape {list(bias.shape)}, where a vector is expected"
+    return None if bias.dtype in FLOATS else f"a bias in {bias.dtype}, where floats are expected"
+
+
+def _shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the dense shapes that the parts of a set stand for."""
+    template, stored = entry.modules.template, entry.stored
+    for part, tensor in entry.modules.parts.items():
+        if part == "weight" and stored.form in (Form.DENSE, Form.INT, Form.FLOAT, Form.PLAIN):
+            yield f"{template}.weight", tensor.shape
+        elif part == "weight_packed" and stored.form is Form.PACKED and stored.bits and len(tensor.shape) == 2:
+            yield f"{template}.weight", (tensor.shape[0], tensor.shape[1] * (32 // stored.bits))
+        elif part == "bias":
+            yield f"{template}.bias", tensor.shape
+
+
+def _wrong(slot: Slot, shape: tuple[int, ...], facts: Facts, skeleton: Skeleton, *, packed: bool) -> str | None:
+    """Say what is not as the config has it: the rank, or the first dimension that differs."""
+    if slot.dimensions is None:
+        return None
+    if len(slot.dimensions) != len(shape):
+        return f"a shape of {list(shape)} where {len(slot.dimensions)} dimensions are expected"
+    for axis, (expression, found) in enumerate(zip(slot.dimensions, shape, strict=True)):
+        size = dimension(expression, facts.checkpoint.config, skeleton.computed) if expression else None
+        spare = _WORD if axis == len(shape) - 1 and packed else 1
+        if size is not None and not 0 <= found - size < spare:
+            return f"{found} where the config says {expression} = {size}"
+    return None
