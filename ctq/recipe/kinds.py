@@ -70,6 +70,9 @@ _TOWERS = (
     r"talker|token2wav|code2wav|code_predictor|image_newline|vision_embed_tokens|img_processor|image_embed|"
     r"vq_model|vqmodel|video_tower|encoder_adapter|sam_model|siglip|clip_vision"
 )
+_ENGINE_TOWERS = "visual|vit_merger|vision_tower|vision_model|vision_encoder|vpm|apm|audio_tower|audio_encoder"
+"""What engines call towers that the files call otherwise (vLLM's MiniCPM-V: `vpm` for transformers' `vision_tower`)."""
+_TOWER_IGNORE = r"re:(.*\.)?({hit}|" + _ENGINE_TOWERS + r")(\..*)?$"
 _PROJECTORS = (
     r"multi_modal_projector|multimodal_projector|mm_projector|mm_projector_\w+|vision_projection|vision_proj|audio_projector|"
     r"audio_projection|visual_projection|image_projection|img_projector|projector|connector|aligner|"
@@ -80,7 +83,7 @@ _DRAFTS = r"mtp|mtp_\w+|nextn\w*|eagle\w*|medusa\w*|draft\w*|speculator\w*|share
 
 NAME_RULES: tuple[_NameRule, ...] = (
     _NameRule(Kind.DRAFT, "multi-token-prediction or draft layer: engines load it on its own", component=_DRAFTS),
-    _NameRule(Kind.TOWER, "vision or audio tower: kept as trained", component=_TOWERS),
+    _NameRule(Kind.TOWER, "vision or audio tower: kept as trained", component=_TOWERS, ignore=_TOWER_IGNORE),
     _NameRule(Kind.PROJECTOR, "multimodal projector: kept as trained", component=_PROJECTORS),
     _NameRule(
         Kind.ROUTER,
@@ -175,7 +178,7 @@ class Classifier:
         part = self._stack.outsider(module) if self._stack else None
         if part is None:
             return None
-        pattern = rf"re:(.*\.)?{re.escape(part.rpartition('.')[2])}(\..*)?$"
+        pattern = _TOWER_IGNORE.format(hit=re.escape(part.rpartition(".")[2]))
         return Classified(Kind.TOWER, f"outside of the language model: `{part}` is kept as trained", pattern)
 
     def _embedding(self, module: str, tensor: TensorInfo) -> Classified | None:

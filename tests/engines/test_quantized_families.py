@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from families import build
 from quantizing import quantize
 
 from ctq.recipe.recipe import Recipe, default_body
@@ -21,6 +22,8 @@ FAMILIES = [
     "gemma3-mm", "gpt-neox", "falcon", "qwen2.5-vl", "phimoe", "granite", "olmo2", "glm4-moe", "starcoder2", "nemotron-h",
     "granite-moe", "llama4-text", "qwen3-vl-moe",
 ]  # fmt: skip
+BESIDE = ["MiniCPMV4_6ForConditionalGeneration", "Phi4MultimodalForCausalLM", "Exaone4_5_ForConditionalGeneration"]
+"""Towers that the files call otherwise than the engine, or that no list of names knows."""
 RECIPES = {
     "W8A8": Recipe(lm_head=True),
     "W8A16": Recipe(body=default_body(SCHEMES["W8A16"]), lm_head=True),
@@ -44,6 +47,18 @@ def test_vllm_loads_every_family_as_promised(
         assert not found.converted, (family, found.converted)
         method = "UnquantizedEmbeddingMethod" if name == "head-out" else "CompressedTensorsLinearMethod"
         assert {head.quant_method for head in found.heads} == {method}, family
+
+
+def test_vllm_loads_what_lies_beside_unknown_towers(tmp_path: Path, vllm_python: Path) -> None:
+    requests = []
+    for family in BESIDE:
+        quantize(build(family, tmp_path / f"{family}-dense"), tmp_path / family)
+        requests.append(VllmRequest(checkpoint=tmp_path / family))
+    for family, found in zip(BESIDE, run_vllm(requests, python=vllm_python), strict=True):
+        assert found.outcome is Outcome.LOADED, (family, found.error)
+        assert not found.never_loaded, (family, found.never_loaded)
+        assert not found.converted, (family, found.converted)
+        assert {head.quant_method for head in found.heads} == {"CompressedTensorsLinearMethod"}, family
 
 
 def test_the_tiny_llama_generates(checkpoint: CheckpointFactory, tmp_path: Path, vllm_python: Path) -> None:
