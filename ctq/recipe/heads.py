@@ -29,6 +29,7 @@ _HEAD_OF_TYPE = {
     "chatglm": "transformer.output_layer",
     "internlm2": "output",
     "whisper": "proj_out",
+    "qwen3_asr": "language_model.lm_head",
 }
 _GENERATION = re.compile(r"CausalLM|ConditionalGeneration|LMHead|Generation|BlockDiffusion|ForMaskedLM")
 
@@ -131,5 +132,5 @@ def _is_tied(config: ModelConfig) -> bool:
 def _name_for(config: ModelConfig, embedding: str) -> str:
     """Return the name that engines load an untied head under: that of the model type, beside the model that holds the embedding."""
     name = _HEAD_OF_TYPE.get(config.model_type or "", "lm_head")
-    wrapper = re.match(r"(.*?language_model\.|llm\.)(?:model|transformer|gpt_neox)\.", embedding)
-    return f"{wrapper[1]}{name}" if wrapper and not embedding.startswith("model.") else name
+    wrapper = re.match(r"(.*?language_model\.|llm\.|thinker\.)(?:model|transformer|gpt_neox)\.", embedding)
+    return f"{wrapper[1]}{name.removeprefix('language_model.')}" if wrapper and not embedding.startswith("model.") else name

@@ -46,6 +46,8 @@ def test_an_own_head_is_found_beside_its_embedding(embedding: str, head: str) ->
     [
         ("model.embed_tokens", {}, "lm_head"),
         ("gpt_neox.embed_in", {"model_type": "gpt_neox"}, "embed_out"),
+        ("thinker.model.embed_tokens", {"model_type": "qwen3_asr"}, "thinker.lm_head"),
+        ("model.language_model.embed_tokens", {"model_type": "qwen3_asr"}, "language_model.lm_head"),
         ("language_model.model.embed_tokens", {}, "language_model.lm_head"),
         ("model.language_model.embed_tokens", {}, "lm_head"),
     ],
