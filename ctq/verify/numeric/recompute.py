@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from ctq.verify.tensor_bytes import TensorBytes
 
 _KEYS = {"ctq_version", "source", "recipe", "lm_head"}
+_LARGEST_RECORD = 64 * 1024 * 1024
+"""Bytes of a record that is read; ours have a line or two for each shard."""
 _HALF_STEP = 0.5
 _OFFSET = 128
 """What packed values and zero points are stored with added."""
@@ -63,7 +65,7 @@ class OwnPlan:
 
 def read_record(checkpoint: Checkpoint) -> dict[str, Any] | None:
     """Return the provenance record of a result of ctq, or None where there is none that can be read."""
-    if PROVENANCE_NAME not in checkpoint.source.files:
+    if not 0 < checkpoint.source.files.get(PROVENANCE_NAME, 0) <= _LARGEST_RECORD:
         return None
     try:
         record = json.loads(checkpoint.source.read(PROVENANCE_NAME))
