@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.checkpoint import Checkpoint, require_sound
+from ctq.checkpoint.dtypes import FLOAT_SOURCES
 from ctq.checkpoint.faults import HARMLESS
 from ctq.checkpoint.index import INDEX_NAME, index_json
 from ctq.checkpoint.shards import shard_names, shard_plan
+from ctq.checkpoint.strict_json import quoted
 from ctq.checkpoint.weight_slice import whole
 from ctq.checkpoint.writer import PlannedFile, TensorSpec, plan_file
 from ctq.errors import CheckpointError, PlanError
@@ -171,6 +173,11 @@ def _quantized(source: Checkpoint, decisions: Decisions) -> dict[str, list[tuple
 
 def _output(source: Checkpoint, module: str, weight: WeightSlice, scheme: Scheme) -> _Output:
     dtype = source.tensors[weight.tensor].dtype
+    if dtype not in FLOAT_SOURCES:
+        raise CheckpointError(
+            f"{source.label}: {quoted(weight.tensor)} is {dtype}, no dense weight to quantize",
+            hint="give the dense original; `ctq inspect` shows what this one holds",
+        )
     specs = output_specs(module, dtype, (weight.rows, weight.columns), scheme)
     return _Output(module, weight, weight.tensor, scheme, tuple(specs))
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from builders import tiny_checkpoint, tiny_quantized
+from builders import edit_config, tiny_checkpoint, tiny_quantized
 
 LIMITED = """
 import resource, sys
@@ -63,4 +63,12 @@ def test_a_shard_that_is_no_file(tmp_path: Path, kind: str, command: list[str]) 
     done = ctq(*command, str(folder))
     assert done.returncode in (1, 3), done.stdout
     assert shard.name in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_packed_weights_under_a_config_that_hides_them_are_refused(tmp_path: Path) -> None:
+    folder = tiny_quantized(tmp_path / "model", kind="w8a16")
+    edit_config(folder, lambda config: config.update(quantization_config=[config["quantization_config"]]))
+    done = ctq("quantize", str(folder), "--include-lm-head", "--dry-run")
+    assert done.returncode in (1, 2, 3)
     assert "Traceback" not in done.stderr
