@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_MOST_STEPS = 20_000
+_MOST_STEPS = 2_000
+"""Steps of one pattern; a config may hold thousands of patterns."""
 _MOST_REMEMBERED = 20_000
 
 
@@ -37,8 +38,9 @@ class Automaton:
     """
 
     def __init__(self, tree: Any) -> None:  # noqa: ANN401  # a tree of the private parser has no type
-        self._state = tree.state
+        self._tree = tree  # kept, since its nodes are known by their identity
         self._steps: list[_Step] = [_Step(())]  # step 0 is the end
+        self._tests: dict[tuple[int, tuple[tuple[int, int], ...]], Callable[[str, int], Any]] = {}
         self._memory: dict[tuple[frozenset[int], str, str], frozenset[int] | None] = {}
         self._start = frozenset({self._sequence(tree, 0, ())})
 
@@ -84,15 +86,18 @@ class Automaton:
         return len(self._steps) - 1
 
     def _sequence(self, nodes: Sequence[tuple[Any, Any]], then: int, flags: tuple[tuple[int, int], ...]) -> int:
-        for op, value in reversed(list(nodes)):
-            then = self._node((op, value), then, flags)
+        for node in reversed(list(nodes)):
+            then = self._node(node, then, flags)
         return then
 
     def _node(self, node: tuple[Any, Any], then: int, flags: tuple[tuple[int, int], ...]) -> int:
         op, value = node
         name = str(op)
         if name in ("LITERAL", "NOT_LITERAL", "ANY", "IN", "AT"):
-            return self._add(_Step((then,), self._test(node, flags), takes=name != "AT"))
+            key = (id(node), flags)  # the turns of a repeat share their body, and so its tests
+            if key not in self._tests:
+                self._tests[key] = self._test(node, flags)
+            return self._add(_Step((then,), self._tests[key], takes=name != "AT"))
         if name == "SUBPATTERN":
             _, added, removed, body = value
             return self._sequence(body, then, (*flags, (added, removed)))
@@ -117,8 +122,8 @@ class Automaton:
         return then
 
     def _test(self, node: tuple[Any, Any], flags: tuple[tuple[int, int], ...]) -> Callable[[str, int], Any]:
-        pattern = _parser.SubPattern(self._state, [node])
+        pattern = _parser.SubPattern(self._tree.state, [node])
         for added, removed in reversed(flags):
-            pattern = _parser.SubPattern(self._state, [(_parser.SUBPATTERN, (None, added, removed, pattern))])
+            pattern = _parser.SubPattern(self._tree.state, [(_parser.SUBPATTERN, (None, added, removed, pattern))])
         test: Callable[[str, int], Any] = _compiler.compile(pattern, 0).match
         return test
