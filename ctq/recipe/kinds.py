@@ -72,7 +72,9 @@ _TOWERS = (
 )
 _ENGINE_TOWERS = "visual|vit_merger|vision_tower|vision_model|vision_encoder|vpm|apm|audio_tower|audio_encoder"
 """What engines call towers that the files call otherwise (vLLM's MiniCPM-V: `vpm` for transformers' `vision_tower`)."""
-_TOWER_IGNORE = r"re:(.*\.)?({hit}|" + _ENGINE_TOWERS + r")(\..*)?$"
+_NAMELESS_TOWER = r"\.encoder"
+"""How the layers of a tower begin that is given no name of its own (vLLM 0.32.0 blip2.py:532)."""
+_TOWER_IGNORE = r"re:((.*\.)?({hit}|" + _ENGINE_TOWERS + ")|" + _NAMELESS_TOWER + r")(\..*)?$"
 _PROJECTORS = (
     r"multi_modal_projector|multimodal_projector|mm_projector|mm_projector_\w+|vision_projection|vision_proj|audio_projector|"
     r"audio_projection|visual_projection|image_projection|img_projector|projector|connector|aligner|"

@@ -117,3 +117,14 @@ def test_fused_experts_are_ignored_under_the_names_that_vllm_asks_for(name: str,
     for module in (name.removesuffix(".weight"), engine):
         assert re.match(found.ignore.removeprefix("re:"), module)
     assert not re.match(found.ignore.removeprefix("re:"), "model.layers.0.mlp.shared_experts.up_proj")
+
+
+@pytest.mark.parametrize("engine", ["vpm.encoder.layers.0.mlp.fc1", ".encoder.layers.0.self_attn.qkv"])
+def test_towers_are_ignored_under_the_names_that_vllm_gives_them(engine: str) -> None:
+    found = Classifier(CONFIG).classify(
+        TensorInfo("vision_model.encoder.layers.0.mlp.fc1.weight", "BF16", (8, 128), 0, 0)
+    )
+    assert found.ignore is not None
+    assert re.match(found.ignore.removeprefix("re:"), engine)
+    assert not re.match(found.ignore.removeprefix("re:"), "model.encoder.layers.0.mlp.fc1")
+    assert not re.match(found.ignore.removeprefix("re:"), ".lm_head")
