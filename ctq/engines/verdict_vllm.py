@@ -44,7 +44,9 @@ def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
     support = resolved_support(facts.architecture, facts.inner_architecture, version)
     if not rules.lm_head_branch:
         why = f"vLLM quantizes heads from {FIRST_WITH_HEAD} on"
-        return _finish(facts, support, rules, None, why)
+        # Model classes are known from that release on; 0.19.1, really installed, ties heads as they do there.
+        oldest = support or resolved_support(facts.architecture, facts.inner_architecture, FIRST_WITH_HEAD)
+        return _finish(facts, oldest, rules, None, why)
     if support is None or support.quant_config in ("inner", "conditional"):
         return _guess(
             facts, config, f"the {facts.architecture or 'model class'} of vLLM {rules.asked} is not known well enough"
