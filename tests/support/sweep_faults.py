@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -119,7 +120,17 @@ def break_copy(case: Case, base: Path, out: Path) -> bool:
     try:
         for fault in case.faults:
             FAULTS[fault].change(out)
-    except (Inapplicable, OSError, ValueError, KeyError, TypeError, StopIteration, AttributeError, IndexError):
+    except (
+        Inapplicable,
+        OSError,
+        ValueError,
+        struct.error,
+        KeyError,
+        TypeError,
+        StopIteration,
+        AttributeError,
+        IndexError,
+    ):
         if len(case.faults) == 1 and not _is_inapplicable(case, base, out):
             raise
         shutil.rmtree(out)
