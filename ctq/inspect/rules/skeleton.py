@@ -198,13 +198,28 @@ def _is_of_text(name: str, skeleton: Skeleton) -> bool:
 
 
 def _other_parts(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
-    """Yield the first tensor of each other part of a wrapper (its tower, its projector) of which the files hold nothing."""
-    parts: dict[str, list[str]] = {}
+    """Yield the first tensor of each other part of a wrapper of which the files hold nothing: a tower, or a piece of one."""
+    parts: dict[str, dict[str, list[str]]] = {}
     for name, slot in skeleton.tensors.items():
         if slot.always and not _is_of_text(name, skeleton):
-            first, _, rest = name.partition(".")
-            parts.setdefault(f"{first}.{rest.partition('.')[0]}" if first == "model" else first, []).append(name)
-    yield from (names[0].replace(NUMBER, "0") for names in parts.values() if not any(name in present for name in names))
+            part, piece = _part_and_piece(name)
+            parts.setdefault(part, {}).setdefault(piece, []).append(name)
+    for pieces in parts.values():
+        lost = [names[0] for names in pieces.values() if not any(name in present for name in names)]
+        if len(lost) == len(pieces):
+            yield lost[0].replace(NUMBER, "0")
+        else:
+            # How many layers there are, the config decides: none may be right.
+            yield from (
+                name.replace(NUMBER, "0") for name in lost if f"{_part_and_piece(name)[1]}.{NUMBER}." not in name
+            )
+
+
+def _part_and_piece(name: str) -> tuple[str, str]:
+    """Return a wrapper's part that a tensor belongs to and the piece of that part (`model.visual`, `model.visual.merger`)."""
+    words = name.split(".")
+    depth = 2 if words[0] == "model" else 1
+    return ".".join(words[:depth]), ".".join(words[: depth + 1])
 
 
 def _routers(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:

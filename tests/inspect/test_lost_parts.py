@@ -1,0 +1,39 @@
+"""Wrappers that lost a whole part beside their language model: engines serve what was never loaded."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from builders import Raw, edit_tensors
+from quantizing import quantize
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import InspectOptions, inspect_checkpoint
+
+CheckpointFactory = Callable[..., Path]
+
+
+def errors(folder: Path) -> list[str]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
+    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
+
+
+@pytest.mark.parametrize("part", ["visual.", "visual.merger.", "visual.patch_embed."])
+def test_a_lost_tower_or_a_piece_of_it_is_one_error(checkpoint: CheckpointFactory, tmp_path: Path, part: str) -> None:
+    quantize(checkpoint("qwen2.5-vl"), tmp_path / "whole")
+    assert errors(tmp_path / "whole") == []
+    broken = shutil.copytree(tmp_path / "whole", tmp_path / "broken")
+
+    def lose(tensors: dict[str, Raw]) -> None:
+        lost = [name for name in tensors if name.removeprefix("model.").startswith(part)]
+        assert lost
+        for name in lost:
+            del tensors[name]
+
+    edit_tensors(broken, lose)
+    assert errors(broken) == ["TEN025"]
