@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ctq.engines.rules import rules_for
 from ctq.engines.skeletons import LEARNT_WITH, is_learnt
+from ctq.engines.tying import Tie, tie_when_tied
 from ctq.engines.versions import at_or_below, version_key
 from ctq.engines.vllm_matching import UnmatchedLayerError, find_matched_target
 
@@ -116,7 +117,19 @@ def resolved_support(
     support = head_support(architecture, version)
     if support is None or support.quant_config != "inner":
         return support
-    return _inside(support, head_support(causal_lm_of(inner) or inner, version))
+    return _inside(support, head_support(head_owner(architecture, inner, version), version))
+
+
+def head_owner(architecture: str | None, inner: str | None = None, version: str | None = None) -> str | None:
+    """Return the architecture whose model class builds the head: in a wrapper that of the text model inside.
+
+    Raises:
+        UsageError: ``version`` is not a version number.
+
+    """
+    support = head_support(architecture, version)
+    is_inside = support is not None and support.quant_config == "inner"
+    return causal_lm_of(inner) or inner if is_inside else architecture
 
 
 def causal_lm_of(model_type: str | None) -> str | None:
@@ -129,11 +142,17 @@ def causal_lm_of(model_type: str | None) -> str | None:
 
 
 def head_reach(
-    architecture: str | None, targets: Sequence[str], *, inner: str | None = None, version: str | None = None
+    architecture: str | None,
+    targets: Sequence[str],
+    *,
+    inner: str | None = None,
+    version: str | None = None,
+    packed: bool = False,
 ) -> Reach:
     """Return whether ``targets`` make vLLM ``version`` (default: newest known) quantize the head of ``architecture``.
 
-    ``inner`` is the architecture of the text model inside a multimodal one, or its ``model_type``.
+    ``inner`` is the architecture of the text model inside a multimodal one, or its ``model_type``; ``packed`` says that the head's
+    codes are called ``weight_packed``: no embedding's ``weight`` takes their place in a head that is always tied.
 
     Raises:
         UsageError: ``version`` is not a version number, or a target an invalid regular expression.
@@ -146,7 +165,7 @@ def head_reach(
     if support is None:
         reason = f"vLLM {rules.asked} has no model class for {architecture or 'a model without an architecture'} that is known here"
         return Reach(status="unknown", reason=reason, version=rules.asked)
-    return _reach(support, str(architecture), targets, inner, rules.asked)
+    return _reach(support, str(architecture), targets, inner, rules.asked, packed=packed)
 
 
 def first_dispatching_version(
@@ -163,7 +182,9 @@ def first_dispatching_version(
     )
 
 
-def _reach(support: HeadSupport, architecture: str, targets: Sequence[str], inner: str | None, asked: str) -> Reach:
+def _reach(
+    support: HeadSupport, architecture: str, targets: Sequence[str], inner: str | None, asked: str, *, packed: bool
+) -> Reach:
     owner = architecture
     if support.quant_config == "inner":
         owner = causal_lm_of(inner) or inner or "the text model inside, which the config does not name,"
@@ -171,7 +192,7 @@ def _reach(support: HeadSupport, architecture: str, targets: Sequence[str], inne
     if support.quant_config in _IMPOSSIBLE:
         reason = _IMPOSSIBLE[support.quant_config].format(version=asked, architecture=owner)
         return Reach(status="impossible", reason=reason, version=asked, prefix=support.prefix)
-    if "always_tied" in support.tie:
+    if "always_tied" in support.tie and not (packed and tie_when_tied(support.tie) is Tie.SHARED):
         reason = f"the {owner} of vLLM {asked} ties its head to the embedding whatever the config says"
         return Reach(status="impossible", reason=reason, version=asked, prefix=support.prefix)
     if support.quant_config != "yes":

@@ -39,8 +39,8 @@ def tie_of(facts: HeadFacts, support: HeadSupport | None, rules: EngineRules) ->
 
     A config that says nothing is taken at what the files hold.
     """
-    ways = set((support.tie if support else "").replace("wrapper:", "").split("+"))
-    always = "always_tied" in ways
+    known = support.tie if support else ""
+    always = "always_tied" in known
     is_tied = always or (facts.stored is Stored.ABSENT if facts.tied is None else facts.tied)
     if not is_tied:
         return Tie.OWN
@@ -48,14 +48,16 @@ def tie_of(facts: HeadFacts, support: HeadSupport | None, rules: EngineRules) ->
         return Tie.DROPPED
     if rules.unties_from_weight and not always and _has_own_weight(facts):
         return Tie.OWN
-    return _tied(ways)
+    return tie_when_tied(known)
 
 
 def _has_own_weight(facts: HeadFacts) -> bool:
     return "weight" in facts.tensors and f"{facts.name}.weight".endswith("lm_head.weight")
 
 
-def _tied(ways: set[str]) -> Tie:
+def tie_when_tied(known: str) -> Tie:
+    """Return what becomes of the tensors of a tied head; ``known`` is the entry of the reference data's ``tie`` column."""
+    ways = set(known.replace("wrapper:", "").split("+"))
     skips = bool(ways & {"skip_prefixes", "load_skip"})
     if "module_alias" in ways:
         return Tie.ALIAS if skips else Tie.SHARED

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch import DispatchConfig
 from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.dropped_heads import dropping_architectures
 from ctq.engines.fused import fused_mapping
 from ctq.engines.head_facts import Outcome, Stored
 from ctq.engines.head_loading import Loader, load_dense, load_quantized
-from ctq.engines.heads import HEAD_CLASS, resolved_support
+from ctq.engines.heads import HEAD_CLASS, head_owner, resolved_support
 from ctq.engines.layers import ParallelLMHead
 from ctq.engines.limits import breaking_limit
 from ctq.engines.rules import FIRST_WITH_HEAD, rules_for
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from ctq.engines.scheme_predicates import SchemeArgs
 
 METHOD = "compressed-tensors"
-_DROP_HEADS = frozenset({"CohereForCausalLM", "Cohere2ForCausalLM", "Cohere2MoeForCausalLM"})
-"""Architectures without a head that drop its tensors in silence (their mapper names none for them)."""
 
 
 def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
@@ -66,8 +65,10 @@ def _config(facts: HeadFacts, rules: EngineRules) -> DispatchConfig | None:
 
 def _headless(facts: HeadFacts, rules: EngineRules) -> Outcome:
     why = f"vLLM {rules.asked} builds no head of its own for {facts.architecture} and takes the embedding"
-    if facts.is_plain or facts.architecture in _DROP_HEADS:
+    if facts.is_plain:
         return Outcome("dense", why)
+    if head_owner(facts.architecture, facts.inner_architecture, rules.asked) in dropping_architectures():
+        return Outcome("dense", f"{why}; it drops the tensors of {facts.name} unread")
     return Outcome("fails", f"{why}, so that {facts.name} has nowhere to go")
 
 

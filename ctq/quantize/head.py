@@ -42,7 +42,7 @@ def plan_head(source: Checkpoint, decisions: Decisions, *, allow_unsupported: bo
     weight = source.tensors[head.tensor or head.embedding or ""]
     if scheme is None:
         return HeadPlan(state="tied" if head.tied else "dense", nbytes_dense=weight.nbytes)
-    targets, reach = _targets(source, head)
+    targets, reach = _targets(source, head, packed=scheme.format == "pack-quantized")
     problem, note = _support(reach, allow_unsupported=allow_unsupported)
     nbytes = sum(spec.nbytes for spec in output_specs(head.name, weight.dtype, weight.shape, scheme))
     return HeadPlan(
@@ -56,14 +56,14 @@ def plan_head(source: Checkpoint, decisions: Decisions, *, allow_unsupported: bo
     )
 
 
-def _targets(source: Checkpoint, head: Head) -> tuple[tuple[str, ...], Reach]:
+def _targets(source: Checkpoint, head: Head, *, packed: bool) -> tuple[tuple[str, ...], Reach]:
     """Return the head's targets and what the newest known vLLM does with them; a head built without a name needs its class."""
     config = source.config
-    reach = head_reach(config.architecture, head.targets, inner=config.inner_architecture)
+    reach = head_reach(config.architecture, head.targets, inner=config.inner_architecture, packed=packed)
     if reach.status == "dispatched" or not reach.nameless:
         return head.targets, reach
     targets = (*head.targets, ENGINE_CLASS)
-    return targets, head_reach(config.architecture, targets, inner=config.inner_architecture)
+    return targets, head_reach(config.architecture, targets, inner=config.inner_architecture, packed=packed)
 
 
 def _support(reach: Reach, *, allow_unsupported: bool) -> tuple[Problem | None, str | None]:

@@ -130,6 +130,8 @@ def test_a_tied_head_that_nothing_names_is_dense() -> None:
         ("Qwen3NextForCausalLM", None, "fails"),
         ("AfmoeForCausalLM", None, "fails"),
         ("CohereForCausalLM", None, "dense"),
+        ("Cohere2VisionForConditionalGeneration", "cohere2", "dense"),
+        ("Qwen2ForRewardModel", None, "dense"),
         ("Gemma2ForCausalLM", None, "fails"),
         ("NoSuchForCausalLM", None, "unknown"),
         (None, None, "unknown"),

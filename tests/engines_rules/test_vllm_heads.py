@@ -66,6 +66,19 @@ def test_reach_in_the_newest_release(architecture: str | None, targets: list[str
     assert head_reach(architecture, targets).status == status
 
 
+@pytest.mark.parametrize(
+    ("architecture", "packed", "status"),
+    [
+        ("Lfm2ForCausalLM", False, "impossible"),  # the embedding takes the place of `weight`
+        ("Lfm2ForCausalLM", True, "dispatched"),
+        ("Zamba2ForCausalLM", True, "impossible"),  # no quantization config reaches it
+        ("WhisperForConditionalGeneration", True, "impossible"),  # every tensor of the head is skipped
+    ],
+)
+def test_a_head_that_is_always_tied_keeps_packed_codes(architecture: str, packed: bool, status: str) -> None:
+    assert head_reach(architecture, [*PATTERN, "re:.*proj_out$"], packed=packed).status == status
+
+
 def test_a_head_without_a_name_says_what_reaches_it() -> None:
     reach = head_reach("AfmoeForCausalLM", PATTERN)
     assert reach.nameless

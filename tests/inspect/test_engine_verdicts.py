@@ -57,7 +57,8 @@ def test_only_the_engines_that_were_asked_for_are_judged(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "architecture", ["GptOssForCausalLM", "OPTForCausalLM", "Qwen3NextForCausalLM", "Gemma2ForCausalLM"]
+    "architecture",
+    ["GptOssForCausalLM", "OPTForCausalLM", "Qwen3NextForCausalLM", "Gemma2ForCausalLM", "CohereForCausalLM"],
 )
 def test_architectures_that_cannot_dispatch_a_head_are_errors(architecture: str, tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path, kind="w8a16")
@@ -67,9 +68,10 @@ def test_architectures_that_cannot_dispatch_a_head_are_errors(architecture: str,
     assert architecture in str(report.findings)
 
 
-def test_the_same_architectures_are_healthy_with_a_dense_head(tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", ["OPTForCausalLM", "CohereForCausalLM"])
+def test_the_same_architectures_are_healthy_with_a_dense_head(architecture: str, tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path, head="dense")
-    do.config(architectures=["OPTForCausalLM"])(folder)
+    do.config(architectures=[architecture])(folder)
     assert grave(inspect(folder)) == []
 
 

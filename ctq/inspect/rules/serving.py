@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ctq.inspect.engine_verdict import EngineVerdict
     from ctq.inspect.facts import Facts
 
+_DOES = {"fails": "refuses", "garbage": "serves garbage with", "dense": "does not take"}
 _HEALTHY = (State.QUANTIZED, State.DENSE, State.TIED, State.ABSENT)
 
 
@@ -24,7 +25,13 @@ def _refusals(facts: Facts) -> list[EngineVerdict]:
     """Return the engines that do not serve a head on which files and config agree; the gravest first."""
     if facts.head.state not in _HEALTHY:
         return []
-    return sorted((verdict for verdict in facts.engines if verdict.is_bad), key=lambda verdict: not verdict.decides)
+    bad = (verdict for verdict in facts.engines if verdict.is_bad or _is_dropped(facts, verdict))
+    return sorted(bad, key=lambda verdict: not verdict.decides)
+
+
+def _is_dropped(facts: Facts, verdict: EngineVerdict) -> bool:
+    """Whether the engine takes a dense head where the checkpoint promises a quantized one."""
+    return verdict.decides and facts.head.state is State.QUANTIZED and verdict.verdict == "dense"
 
 
 def _is_exact(facts: Facts) -> bool:
@@ -72,13 +79,15 @@ def head_not_served(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     The newest known release of each engine (or those given with `--engine`): its model class does not pass the quantization config
     to the head, the release is too old, the scheme has no implementation for a head, or the head is nowhere. Judged on the
-    checkpoint's own targets and tensors. For an engine that nobody asked for, other than vLLM, it is a warning.
+    checkpoint's own targets and tensors. For an engine that nobody asked for, other than vLLM, it is a warning. An engine that
+    drops the tensors of a quantized head unread, and takes the dense embedding, does not serve what the checkpoint promises.
 
     ## Why it hurts
     The model does not load, or its logits are noise.
 
     ## Example
-    A `GptOssForCausalLM` or `OPTForCausalLM` with a quantized head: their vLLM classes build it without the config.
+    A `GptOssForCausalLM` or `OPTForCausalLM` with a quantized head: their vLLM classes build it without the config. Cohere's drop
+    its tensors.
 
     ## How to mend
     Quantize again with `--exclude-lm-head`, or serve with an engine release that dispatches it.
@@ -93,8 +102,7 @@ def head_not_served(facts: Facts) -> Iterator[Hit]:
         is_quantized = facts.head.state is State.QUANTIZED
         yield Hit(
             where=facts.head.name or "lm_head",
-            message=f"{_who([first])} {'refuses' if first.verdict == 'fails' else 'serves garbage with'} this head: {first.reason}"
-            + others,
+            message=f"{_who([first])} {_DOES[first.verdict]} this head: {first.reason}" + others,
             hint="quantize again with --exclude-lm-head, or serve with a release that dispatches it"
             if is_quantized
             else "fetch the checkpoint again, or correct tie_word_embeddings",

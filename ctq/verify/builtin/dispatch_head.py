@@ -56,12 +56,11 @@ def dispatch_config(config: ModelConfig, rules: EngineRules, *, capability: int 
 
 
 def dispatch_head(
-    config: ModelConfig, quant: DispatchConfig | None, rules: EngineRules, *, name: str, despite_tie: bool = False
+    config: ModelConfig, quant: DispatchConfig | None, rules: EngineRules, *, name: str, packed: bool = False
 ) -> HeadDispatch:
     """Ask for the method of the head, which the files call ``name``.
 
-    ``despite_tie``: the engine ties the head whatever the config says, and yet loads its own tensors, since packed ones are no
-    `weight` that the embedding's could replace.
+    ``packed`` says that its codes are called ``weight_packed``, which matters where the engine always ties it.
 
     Raises:
         DispatchError: vLLM refuses the layer, or would refuse every layer.
@@ -69,9 +68,11 @@ def dispatch_head(
     """
     if quant is None:
         return HeadDispatch(prefix=name, method=None, args=None, reason="no quantization config")
-    reach = head_reach(config.architecture, tuple(quant.schemes), inner=_inner(config), version=rules.asked)
+    reach = head_reach(
+        config.architecture, tuple(quant.schemes), inner=_inner(config), version=rules.asked, packed=packed
+    )
     prefix = name if reach.prefix is None else reach.prefix.replace("<idx>", "0")
-    if reach.status == "impossible" and not despite_tie:
+    if reach.status == "impossible":
         return HeadDispatch(prefix=prefix, method=None, args=None, reason=reach.reason)
     layer = ParallelLMHead()
     method = quant.get_quant_method(layer, prefix)

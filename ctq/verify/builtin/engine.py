@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.hardware import Layer, hardware_notes, kernels_for
+from ctq.engines.head_facts import Stored
 from ctq.engines.heads import newest_vllm
 from ctq.engines.rules import rules_for
 from ctq.engines.verdict_vllm import vllm_outcome
@@ -59,8 +60,9 @@ def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
     faults = list(check_body(subject.facts, quant)) if quant else []
     if subject.facts.head.state is State.ABSENT:
         return EngineAnswer(report=_headless(subject, rules, faults))
-    known = vllm_outcome(head_facts_for_engines(subject.facts), rules.asked)
-    head = dispatch_head(config, quant, rules, name=name, despite_tie=known.verdict == "quantized")
+    stored = head_facts_for_engines(subject.facts)
+    known = vllm_outcome(stored, rules.asked)
+    head = dispatch_head(config, quant, rules, name=name, packed=stored.stored is Stored.PACKED)
     loading = plan_loading(subject.checkpoint, head, name=name, ranks=subject.request.tensor_parallel_size, rules=rules)
     report = _report(subject, rules, head, loading)
     reasons = [*_unmet(subject, head, known), *loading.reasons]
