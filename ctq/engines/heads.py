@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ctq.engines.rules import rules_for
 from ctq.engines.skeletons import LEARNT_WITH, is_learnt
-from ctq.engines.tying import Tie, tie_when_tied
+from ctq.engines.ties import Tie, tie_when_tied
 from ctq.engines.versions import at_or_below, version_key
 from ctq.engines.vllm_matching import UnmatchedLayerError, find_matched_target
 

@@ -6,10 +6,10 @@ model_executor/models/hy_v3.py:573.
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ctq.engines.head_facts import Stored
+from ctq.engines.ties import Tie, tie_when_tied
 
 if TYPE_CHECKING:
     from ctq.engines.head_facts import HeadFacts
@@ -18,20 +18,6 @@ if TYPE_CHECKING:
 
 _DROPS_WHILE_TIED = frozenset({"HYV3ForCausalLM"})
 """Architectures whose loader drops every ``lm_head.weight*`` of a tied head, whatever the release."""
-
-
-class Tie(Enum):
-    """What happens to the head."""
-
-    OWN = auto()
-    """Its own tensors are loaded."""
-    ALIAS = auto()
-    """It is the embedding itself; tensors of its own are dropped."""
-    DROPPED = auto()
-    """Tensors of its own are dropped; the parameters of a quantized head are never filled."""
-    SHARED = auto()
-    """Its parameter `weight` is the embedding's; other tensors of its own are loaded."""
-    UNKNOWN = auto()
 
 
 def tie_of(facts: HeadFacts, support: HeadSupport | None, rules: EngineRules) -> Tie:
@@ -53,16 +39,3 @@ def tie_of(facts: HeadFacts, support: HeadSupport | None, rules: EngineRules) ->
 
 def _has_own_weight(facts: HeadFacts) -> bool:
     return "weight" in facts.tensors and f"{facts.name}.weight".endswith("lm_head.weight")
-
-
-def tie_when_tied(known: str) -> Tie:
-    """Return what becomes of the tensors of a tied head; ``known`` is the entry of the reference data's ``tie`` column."""
-    ways = set(known.replace("wrapper:", "").split("+"))
-    skips = bool(ways & {"skip_prefixes", "load_skip"})
-    if "module_alias" in ways:
-        return Tie.ALIAS if skips else Tie.SHARED
-    if skips:
-        return Tie.DROPPED
-    if ways & {"tie_weights", "weight_share", "always_tied"}:
-        return Tie.SHARED
-    return Tie.OWN if "ignored" in ways else Tie.UNKNOWN

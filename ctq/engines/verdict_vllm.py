@@ -14,7 +14,8 @@ from ctq.engines.heads import HEAD_CLASS, head_owner, resolved_support
 from ctq.engines.layers import ParallelLMHead
 from ctq.engines.limits import breaking_limit
 from ctq.engines.rules import FIRST_WITH_HEAD, rules_for
-from ctq.engines.tying import Tie, tie_of
+from ctq.engines.ties import Tie
+from ctq.engines.tying import tie_of
 
 if TYPE_CHECKING:
     from ctq.engines.dispatch import Method
