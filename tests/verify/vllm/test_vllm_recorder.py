@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctq.verify.vllm.worker.coverage import covered, intervals, union
+from ctq.verify.vllm.worker.cuts import partly_read
 from ctq.verify.vllm.worker.dequantize import dequantized_rows, unpack
 from ctq.verify.vllm.worker.faults import describe_exception
 from ctq.verify.vllm.worker.headers import read_headers, read_tensor
@@ -54,6 +55,16 @@ def test_what_a_loader_leaves_of_a_tensor_shows() -> None:
         for name, tensor in (("wide", wide), ("whole", whole))
     }
     assert read == {"wide": 32, "whole": 32}
+
+
+def test_a_tensor_that_a_loader_widens_first_is_not_cut() -> None:
+    target, whole, wide, recorder = meta(8, dtype=torch.float32), meta(8), meta(12), Recorder()
+    recorder.adopt("whole", whole)
+    recorder.adopt("wide", wide)
+    with recorder:
+        target.copy_(whole.float())
+        target.copy_(wide.float()[:8])
+    assert list(partly_read(recorder)) == [{"name": "wide", "elements": 12, "read": 8}]
 
 
 def test_a_part_that_is_written_twice_counts_once() -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .coverage import covered
+from .cuts import partly_read
 from .recorder import Write, storage_key
 from .standins import NAMES as STAND_INS
 
@@ -42,7 +43,7 @@ def describe(dry: DryModel, *, modules: bool) -> dict[str, Any]:
         "never_loaded": [fault for fault in faults if not fault["loaded"]][:LISTED],
         "partly_loaded": [fault for fault in faults if fault["loaded"]][:LISTED],
         "converted": converted[:LISTED],
-        "partly_read": list(partly_read(dry))[:LISTED] if whole else [],
+        "partly_read": list(partly_read(dry.recorder))[:LISTED] if whole else [],
         "unused": unused[:LISTED],
         "unused_count": len(unused),
     }
@@ -203,20 +204,6 @@ def source_dtype(dry: DryModel, write: Write) -> torch.dtype | None:
         if len(stored) == 1 and meaning(next(iter(stored))) != "other":
             return stored.pop()
     return write.source_dtype
-
-
-def partly_read(dry: DryModel) -> Iterator[dict[str, Any]]:
-    """Yield the tensors of the files of which a loader took a part and left the rest, which one rank alone has no reason for."""
-    written = dry.recorder.writes
-    for key, regions in dry.recorder.reads.items():
-        origin = dry.recorder.origins[key]
-        if len(origin.names) != 1 or not origin.moved or key in written:
-            continue  # computed values, and parameters
-        (name,) = origin.names
-        elements = origin.storage.nbytes() // dry.offered[name].dtype.itemsize if name in dry.offered else 0
-        read = covered(regions, start=0, end=elements)
-        if 0 < read < elements:
-            yield {"name": name, "elements": elements, "read": read}
 
 
 def meaning(dtype: torch.dtype) -> str:

@@ -49,11 +49,19 @@ class Write:
 
 @dataclass
 class Origin:
-    """What a storage holds: names of file tensors, and whether they were only moved."""
+    """What a storage holds: its elements, names of file tensors, and whether they were only moved."""
 
-    storage: Any
+    elements: int
     names: frozenset[str]
+    storage: Any
+    """Kept alive, so that no other storage takes its key."""
     moved: bool = True
+
+    @classmethod
+    def of(cls, tensor: torch.Tensor, names: frozenset[str], *, moved: bool = True) -> Origin:
+        """Describe the storage behind a tensor, in elements of the tensor's own dtype."""
+        storage = tensor.untyped_storage()
+        return cls(storage.nbytes() // tensor.dtype.itemsize, names, storage, moved)
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own __init_subclass__
@@ -67,7 +75,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's o
 
     def adopt(self, name: str, tensor: torch.Tensor) -> None:
         """Announce a tensor of the files under its name."""
-        self.origins[storage_key(tensor)] = Origin(tensor.untyped_storage(), frozenset({name}))
+        self.origins[storage_key(tensor)] = Origin.of(tensor, frozenset({name}))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation, then note what it wrote and what its results came from."""
@@ -114,7 +122,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's o
         if names:
             held = self.origins.get(key)
             before = held.names if held else frozenset()
-            self.origins[key] = Origin(tensor.untyped_storage(), before | names, moved and (held is None or held.moved))
+            self.origins[key] = Origin.of(tensor, before | names, moved=moved and (held is None or held.moved))
 
     def note_result(self, tensor: torch.Tensor, inputs: list[torch.Tensor], *, moved: bool) -> None:
         """Give a new storage the names behind the tensors it was computed from."""
@@ -123,7 +131,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's o
             return
         names, kept = self.origin_of(inputs, moved=moved)
         if names:
-            self.origins[key] = Origin(tensor.untyped_storage(), names, kept)
+            self.origins[key] = Origin.of(tensor, names, moved=kept)
 
 
 def written_tensors(func: Any, args: Any) -> list[Any]:
