@@ -164,6 +164,13 @@ STRAY = Code(
     summary="A weight that is near its original on the whole holds values tens of steps off, as a flipped bit makes them.",
     hint="copy or fetch the file again; scales that clip hard do it too",
 )
+FAR_ROW = Code(
+    code="VER021",
+    name="row-far-from-original",
+    severity=Severity.ERROR,
+    summary="A row of a weight is far from its original although the other rows are near theirs: another row's scale or values.",
+    hint="rows or scales were exchanged or damaged: quantize or fetch again; --min-sqnr lowers what is asked of rows too",
+)
 
 CODES = (
     LOW_SQNR,
@@ -186,4 +193,5 @@ CODES = (
     FALSE_SHAPE,
     GENERATED,
     STRAY,
+    FAR_ROW,
 )

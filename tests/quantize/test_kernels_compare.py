@@ -85,15 +85,28 @@ def test_a_zero_scale_of_zero_weights_is_no_error() -> None:
     assert (found.beyond, found.block.noise) == (0, 0.0)
 
 
-def test_blocks_add_up() -> None:
-    bits = gaussian("BF16", 8, 32)
-    values = np.ones((8, 32), np.int8)
-    scale = np.full((8, 1), 0.01, np.float32)
-    whole = compare_block(bits, "BF16", values=values, scale=scale)
-    parts = [compare_block(bits[start : start + 4], "BF16", values=values[:4], scale=scale[:4]) for start in (0, 4)]
-    total = parts[0] + parts[1]
-    assert total.beyond == whole.beyond > 0
-    assert math.isclose(total.block.noise, whole.block.noise, rel_tol=1e-6)
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("group_size", [96, 32])
+def test_the_row_with_most_noise_in_steps_is_told(packed: bool, group_size: int) -> None:
+    bits = gaussian("BF16", 8, 96)
+    spec = KernelSpec("BF16", "group", group_size, symmetric=True, packed=packed)
+    out = allocate_output(spec, 8, 96)
+    quantize_block(bits, spec, out)
+    values, scale = out.values.copy(), to_floats(out.scale, "BF16")
+    values[[2, 5]] = values[[5, 2]]
+    scale[[2, 5]] *= np.array([[1.0], [0.01]], np.float32)  # row 5 is next to nothing, so that its steps are many
+    found = compare_block(bits, "BF16", values=values, scale=scale)
+    plain = values.view(np.uint8).reshape(8, 96) ^ (128 if packed else 0)
+    levels = plain.astype(np.uint8).view(np.int8).reshape(8, -1, group_size).astype(np.float64)
+    error = to_floats(bits, "BF16").reshape(levels.shape).astype(np.float64) - levels * scale[..., None]
+    steps = np.square(error / scale[..., None]).sum((1, 2))
+    row = found.worst_row
+    assert row is not None
+    assert row.row == 5 == int(np.argmax(steps))
+    assert math.isclose(row.steps, steps[5], rel_tol=1e-5)
+    assert math.isclose(found.steps, steps.sum(), rel_tol=1e-5)
+    assert math.isclose(row.noise, np.square(error)[5].sum(), rel_tol=1e-5)
+    assert math.isclose(row.signal, np.square(to_floats(bits, "BF16").astype(np.float64))[5].sum(), rel_tol=1e-5)
 
 
 def test_weights_that_are_not_finite_are_counted_and_left_out() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ctq.quantize.kernels.calling import NUMPY_TYPES, address, check_array, find_kernel
 from ctq.quantize.kernels.formats import FORMATS
 from ctq.quantize.kernels.spec import SourceDtype
-from ctq.quantize.kernels.stats import BlockStats, CompareStats
+from ctq.quantize.kernels.stats import BlockStats, CompareStats, RowStats
 
 _ARGUMENTS = ("*word", "*uint8", "*float32", "*float32", "*float64", *("int64",) * 5, "float32")
 
@@ -46,12 +46,12 @@ def compare_block(
     check_array(zeros, (rows, groups), 4)
     if source.size == 0:
         return CompareStats()
-    report = np.empty(6)
+    report = np.empty(11)
     find_kernel("compare_rows", dtype, _ARGUMENTS)(
         *map(address, (source, values, scales, zeros, report)),
         *(rows, cols, values.shape[1] * values.itemsize, cols // groups, 128 if packed else 0),
         FORMATS[dtype].largest,
     )
-    signal, noise, worst, beyond, nonfinite, first = report.tolist()
+    signal, noise, worst, beyond, nonfinite, first, steps, *row = report.tolist()
     block = BlockStats(source.size, signal, noise, worst, int(nonfinite), int(first) if nonfinite else None)
-    return CompareStats(block, int(beyond))
+    return CompareStats(block, int(beyond), steps, RowStats(row[0], int(row[1]), row[2], row[3]))

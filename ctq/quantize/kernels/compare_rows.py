@@ -56,13 +56,44 @@ def compare_oddly(weights: Any, count: Any, values: Any, flip: Any, scale: Any, 
 
 @inlined
 def compare_group(weights: Any, count: Any, values: Any, flip: Any, scale: Any, zero: Any) -> Any:
-    """Return the sums of squares in the weight's unit, the largest error in steps and how many are too large."""
+    """Return the sums of squares in the weight's unit, the largest error in steps, how many are too large, and noise in steps.
+
+    Where errors are no number of steps, any noise is endless in them.
+    """
     if scale > ZERO and scale <= MOST:
         signal, noise, worst, beyond = compare_run(weights, count, values, flip, scale, zero)
         square = np.float64(scale) * np.float64(scale)
         if signal <= MOST and noise <= MOST:
-            return np.float64(signal) * square, np.float64(noise) * square, worst, np.int64(beyond)
-    return compare_oddly(weights, count, values, flip, scale, zero)
+            return np.float64(signal) * square, np.float64(noise) * square, worst, np.int64(beyond), np.float64(noise)
+    odd = compare_oddly(weights, count, values, flip, scale, zero)
+    return odd[0], odd[1], odd[2], np.int64(odd[3]), np.float64(odd[2])
+
+
+@inlined
+def compare_row(  # noqa: PLR0913  # a row of a C function
+    weights: Any, values: Any, scales: Any, zero_points: Any, groups: Any, size: Any, flip: Any, largest: Any
+) -> Any:
+    """Return what `compare_group` does for all groups of a row, how many weights are not finite, and where the first is."""
+    signal, noise, worst, beyond, steps = 0.0, 0.0, ZERO, 0, 0.0
+    nonfinite, first = 0, -1
+    for group in range(groups):
+        start = group * size
+        run = advance(weights, start)
+        low, high = extremes(run, size)
+        if not (abs(low) <= largest and abs(high) <= largest):
+            count, index = count_nonfinite(run, size, largest)
+            first = start + index if nonfinite == 0 else first
+            nonfinite += count
+            continue
+        found = compare_group(
+            run, size, advance(values, start), np.uint8(flip), peek(scales, group), peek(zero_points, group)
+        )
+        signal += found[0]
+        noise += found[1]
+        worst = max(worst, found[2])
+        beyond += found[3]
+        steps += found[4]
+    return signal, noise, worst, beyond, steps, nonfinite, first
 
 
 def compare_rows(  # noqa: PLR0913  # a C function
@@ -81,36 +112,42 @@ def compare_rows(  # noqa: PLR0913  # a C function
     """Compare `weights [rows, cols]` with the bytes `values [rows, stride]`, which `flip` turns into signed ones.
 
     `scales` and `zero_points`, both float32, are `[rows, groups]`. `report` receives signal, noise, the largest error
-    in steps, the number of errors beyond half a step, the number of weights that are not finite, and the index of the
-    first. Groups with such weights are left out of the sums.
+    in steps, the number of errors beyond half a step, the number of weights that are not finite, the index of the
+    first, and noise in steps; then, of the row with most noise in steps, that noise, its index, signal and noise.
+    Groups with weights that are not finite are left out of the sums.
     """
     groups = cols // size
-    signal, noise, worst, beyond = 0.0, 0.0, ZERO, 0
+    signal, noise, worst, beyond, steps = 0.0, 0.0, ZERO, 0, 0.0
     nonfinite, first = 0, -1
-    for group in range(rows * groups):
-        start = group // groups * cols + group % groups * size
-        run = advance(weights, start)
-        low, high = extremes(run, size)
-        if not (abs(low) <= largest and abs(high) <= largest):
-            count, index = count_nonfinite(run, size, largest)
-            first = start + index if nonfinite == 0 else first
-            nonfinite += count
-            continue
-        found = compare_group(
-            run,
+    poke(report, 7, -1.0)
+    for row in range(rows):
+        found = compare_row(
+            advance(weights, row * cols),
+            advance(values, row * stride),
+            advance(scales, row * groups),
+            advance(zero_points, row * groups),
+            groups,
             size,
-            advance(values, group // groups * stride + group % groups * size),
-            np.uint8(flip),
-            peek(scales, group),
-            peek(zero_points, group),
+            flip,
+            largest,
         )
         signal += found[0]
         noise += found[1]
         worst = max(worst, found[2])
         beyond += found[3]
+        steps += found[4]
+        if found[5] > 0:
+            first = row * cols + found[6] if nonfinite == 0 else first
+            nonfinite += found[5]
+        if found[4] > peek(report, 7):
+            poke(report, 7, found[4])
+            poke(report, 8, np.float64(row))
+            poke(report, 9, found[0])
+            poke(report, 10, found[1])
     poke(report, 0, signal)
     poke(report, 1, noise)
     poke(report, 2, np.float64(worst))
     poke(report, 3, np.float64(beyond))
     poke(report, 4, np.float64(nonfinite))
     poke(report, 5, np.float64(first))
+    poke(report, 6, steps)

@@ -50,14 +50,24 @@ class BlockStats:
 
 
 @dataclass(frozen=True)
-class CompareStats:
-    """Sums over stored values compared with their weights, whoever quantized them; they add up as `BlockStats` do.
+class RowStats:
+    """Sums over one row of a block, `row`: noise in steps squared, signal and noise in the weight's unit squared."""
 
-    `beyond` counts weights that are more than half a step from what stands for them.
+    steps: float
+    row: int
+    signal: float
+    noise: float
+
+
+@dataclass(frozen=True)
+class CompareStats:
+    """Sums over a block of stored values compared with their weights, whoever quantized them.
+
+    `beyond` counts weights that are more than half a step from what stands for them; `steps` is the noise in steps
+    squared, endless where a scale is of no use, and `worst_row` the row that has most of it.
     """
 
     block: BlockStats = BlockStats()
     beyond: int = 0
-
-    def __add__(self, other: CompareStats) -> CompareStats:
-        return CompareStats(self.block + other.block, self.beyond + other.beyond)
+    steps: float = 0.0
+    worst_row: RowStats | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -58,18 +59,17 @@ def _compare_block(pair: QuantizedPair, reader: BlockReader, start: int, stop: i
     if pair.bits == _KERNEL_BITS and pair.form != "float8":
         if zero is not None and pair.form == "packed":
             zero = zero.astype(np.int16) - _OFFSET
-        return stats_of(
-            compare_block(raw, cast("SourceDtype", pair.reference.dtype), values=values, scale=scale, zero_point=zero)
-        )
+        dtype = cast("SourceDtype", pair.reference.dtype)
+        return stats_of(compare_block(raw, dtype, values=values, scale=scale, zero_point=zero), first=start)
     original = floats(raw, pair.reference.dtype)
     # A damaged scale may be anything: what it makes of the weights is the finding.
     with np.errstate(over="ignore", invalid="ignore"):
-        return compare_floats(original, dequantized(pair, values, scale, zero), scale)
+        return compare_floats(original, dequantized(pair, values, scale, zero), scale, first=start)
 
 
-def stats_of(found: CompareStats) -> WeightStats:
-    """Return the sums of a kernel as those of this package."""
-    block = found.block
+def stats_of(found: CompareStats, *, first: int = 0) -> WeightStats:
+    """Return the sums of a kernel over rows from ``first`` on as those of this package."""
+    block, row = found.block, found.worst_row
     return WeightStats(
         weights=block.weights,
         signal=block.signal,
@@ -77,6 +77,8 @@ def stats_of(found: CompareStats) -> WeightStats:
         beyond=found.beyond,
         largest_error_steps=block.largest_error_steps,
         nonfinite=block.nonfinite,
+        steps=found.steps,
+        noisiest=replace(row, row=first + row.row) if row is not None else None,
     )
 
 

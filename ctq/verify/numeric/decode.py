@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctq.quantize.kernels.stats import RowStats
 from ctq.verify.numeric.result import WeightStats
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ def dequantized(
 
 
 def compare_floats(
-    original: NDArray[np.float32], restored: NDArray[np.float32], scale: NDArray[np.float32]
+    original: NDArray[np.float32], restored: NDArray[np.float32], scale: NDArray[np.float32], *, first: int = 0
 ) -> WeightStats:
-    """Sum up the errors of a block; a weight that is not finite in the original is counted and left out."""
+    """Sum up the errors of a block of rows from ``first`` on; a weight not finite in the original is counted and left out."""
     is_finite = np.isfinite(original)
     nonfinite = int(original.size - np.count_nonzero(is_finite))
     if nonfinite:
@@ -81,14 +82,27 @@ def compare_floats(
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = np.abs(error).reshape(error.shape[0], scale.shape[1], -1) / scale[..., None]
     steps = np.where(np.isnan(steps), 0.0, steps)
+    signals, noises = np.square(original, dtype=np.float64).sum(1), np.square(error).sum(1)
+    rows = np.square(steps).sum((1, 2))
     return WeightStats(
         weights=original.size,
-        signal=float(np.square(original, dtype=np.float64).sum()),
-        noise=float(np.square(error).sum()),
+        signal=float(signals.sum()),
+        noise=float(noises.sum()),
         beyond=int(np.count_nonzero(steps > 0.5 + _ROUNDING)),
         largest_error_steps=float(steps.max(initial=0.0)),
         nonfinite=nonfinite,
+        steps=float(rows.sum()),
+        noisiest=_noisiest(rows, signals, noises, first),
     )
+
+
+def _noisiest(
+    steps: NDArray[np.float64], signals: NDArray[np.float64], noises: NDArray[np.float64], first: int
+) -> RowStats | None:
+    if not steps.size:
+        return None
+    row = int(np.argmax(steps))
+    return RowStats(float(steps[row]), first + row, float(signals[row]), float(noises[row]))
 
 
 def _float8_table() -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.verify import codes
 from ctq.verify.numeric.result import NAMED, named
+from ctq.verify.numeric.rows import far_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_MIN_SQNR = {("int", 8): 30.0, ("packed", 8): 30.0, ("packed", 4): 12.0, ("float8", 8): 22.0}
 """Decibels that a sound weight keeps to, by form and bits: rounding to nearest gives about 41, 41, 20 and 31 on Gaussian rows."""
 _BITS, _STRAY_STEPS = 8, 40.0
+"""Single values are further off than any choice of scales puts them: a quarter clipped is 40 steps of 8 bits."""
 
 
 def min_sqnr(pair: QuantizedPair, limits: Limits) -> float:
@@ -55,18 +57,22 @@ def _errors(report: WeightsReport, pairs: Pairs, limits: Limits) -> Iterator[Fin
             share = stats.beyond / stats.weights
             message = f"{stats.beyond} weights ({share:.2%}) lie up to {stats.largest_error_steps:.3g} steps off"
             yield codes.BEYOND_HALF_STEP.at(pair.module, message)
-        elif not report.recomputed and _is_stray(pair, stats) and stats is not None:
-            message = f"near {pair.reference.name} on the whole, but values lie up to {stats.largest_error_steps:.0f} steps off"
-            yield codes.STRAY.at(pair.module, message)
+        elif not report.recomputed and stats is not None:
+            yield from _single(pair, stats, min_sqnr(pair, limits))
     if report.missing and not report.unmatched:
         yield codes.LOST.at(report.missing[0], f"of the reference, nothing is left of {named(report.missing)}")
 
 
-def _is_stray(pair: QuantizedPair, stats: WeightStats | None) -> bool:
-    """Tell whether single values are further off than any choice of scales puts them: a quarter clipped is 40 steps of 8 bits."""
-    return (
-        pair.bits == _BITS and pair.form != "float8" and stats is not None and stats.largest_error_steps > _STRAY_STEPS
-    )
+def _single(pair: QuantizedPair, stats: WeightStats, least: float) -> Iterator[Finding]:
+    """Yield what is wrong with one row, or with single values, of a weight that is near on the whole."""
+    row = far_row(pair, stats, least)
+    if row is not None:
+        yield codes.FAR_ROW.at(pair.module, f"against {pair.reference.name}, {row.words}")
+    elif pair.bits == _BITS and pair.form != "float8" and stats.largest_error_steps > _STRAY_STEPS:
+        message = (
+            f"near {pair.reference.name} on the whole, but values lie up to {stats.largest_error_steps:.0f} steps off"
+        )
+        yield codes.STRAY.at(pair.module, message)
 
 
 def _low_words(pair: QuantizedPair, stats: WeightStats, report: WeightsReport, least: float) -> str:

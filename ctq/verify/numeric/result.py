@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ctq.quantize.kernels.stats import RowStats
+
 NAMED = 5
 """How many of a kind are named in results: the worst ones, or the first."""
 
@@ -19,7 +21,8 @@ class WeightStats:
     """Sums over the weights of one module, ``signal`` and ``noise`` in the weight's unit squared.
 
     ``beyond`` counts weights that are further than half a step from their original, ``largest_error_steps`` is the largest such
-    distance in steps; ``nonfinite`` counts weights of the original that are NaN or infinite, which are left out.
+    distance in steps; ``nonfinite`` counts weights of the original that are NaN or infinite, which are left out. ``steps`` is the
+    noise in steps squared and ``noisiest`` the row that has most of it, None where only the weight on the whole was measured.
     """
 
     weights: int = 0
@@ -28,6 +31,8 @@ class WeightStats:
     beyond: int = 0
     largest_error_steps: float = 0.0
     nonfinite: int = 0
+    steps: float = 0.0
+    noisiest: RowStats | None = None
 
     def __add__(self, other: WeightStats) -> WeightStats:
         return WeightStats(
@@ -37,18 +42,29 @@ class WeightStats:
             beyond=self.beyond + other.beyond,
             largest_error_steps=max(self.largest_error_steps, other.largest_error_steps),
             nonfinite=self.nonfinite + other.nonfinite,
+            steps=self.steps + other.steps,
+            noisiest=_noisier(self.noisiest, other.noisiest),
         )
 
     @property
     def sqnr_db(self) -> float:
         """Signal to quantization noise ratio in decibels; infinite without noise, NaN where values are not finite."""
-        if math.isnan(self.noise) or math.isnan(self.signal):
-            return math.nan
-        if self.noise == 0:
-            return math.inf
-        if self.signal <= 0 or math.isinf(self.noise):
-            return -math.inf
-        return 10 * math.log10(self.signal / self.noise)
+        return decibels(self.signal, self.noise)
+
+
+def decibels(signal: float, noise: float) -> float:
+    """Return a ratio in decibels; infinite without noise, NaN where values are not finite."""
+    if math.isnan(noise) or math.isnan(signal):
+        return math.nan
+    if noise == 0:
+        return math.inf
+    if signal <= 0 or math.isinf(noise):
+        return -math.inf
+    return 10 * math.log10(signal / noise)
+
+
+def _noisier(one: RowStats | None, other: RowStats | None) -> RowStats | None:
+    return max((row for row in (one, other) if row is not None), key=lambda row: row.steps, default=None)
 
 
 @dataclass(frozen=True, slots=True)
