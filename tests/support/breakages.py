@@ -218,6 +218,10 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN026", do.config(num_attention_heads=8, head_dim=32)),
     Breakage("TEN026", do.put("model.norm.weight", do.floats(1, 128))),
     Breakage("TEN026", do.int8("model.layers.1.self_attn.k_proj", 48)),
+    Breakage("TEN028", do.put("model.layers.0.mlp.down_proj.k_scale", do.floats(1))),
+    Breakage("TEN028", do.put("model.layers.1.mlp.v_scale", do.floats(1))),
+    Breakage("TEN028", do.put("model.layers.0.self_attn.k_scale", do.floats(2))),
+    Breakage("TEN029", strange(do.put("model.layers.0.mlp.up_proj.azp_adj", do.codes("I32", 1, 256)))),
 )
 
 FILE_BREAKAGES: Final = (
@@ -236,6 +240,7 @@ FILE_BREAKAGES: Final = (
     Breakage("TEN027", do.ignore("model.layers.0.self_attn.qkv_proj")),
     Breakage("FIL010", do.duplicate),
     Breakage("FIL015", do.duplicate_of_another_shape),
+    Breakage("FIL016", do.write("original/consolidated.00.safetensors", b"")),
     Breakage("FIL011", do.index(lambda index: index["metadata"].update(total_size=0))),
     Breakage("FIL012", do.write("pytorch_model.bin", b"\x80\x04.")),
 )

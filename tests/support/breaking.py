@@ -195,8 +195,13 @@ def shards(folder: Path) -> list[Path]:
 
 
 def write(name: str, content: bytes) -> Change:
-    """Write a file."""
-    return lambda folder: (folder / name).write_bytes(content)
+    """Write a file, in a new folder too."""
+
+    def change(folder: Path) -> None:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+
+    return change
 
 
 def remove(name: str) -> Change:

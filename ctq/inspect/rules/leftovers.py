@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import FaultKind
@@ -102,3 +103,34 @@ def unreadable_mode(facts: Facts) -> Iterator[Hit]:
             message=f"{facts.unreadable[0]}{more}: only the owner may read it",
             hint="chmod a+r the files",
         )
+
+
+def consolidated_elsewhere(facts: Facts) -> Iterator[Hit]:
+    """Report a `consolidated` file in a folder inside the checkpoint.
+
+    ## What it checks
+    No folder inside the checkpoint holds a file `consolidated*.safetensors`, unless one lies beside the weights too.
+
+    ## Why it hurts
+    vLLM looks for such a file in all folders; where there is one, it loads what is called so beside `config.json` and nothing else:
+    *Cannot find any model weights*.
+
+    ## Example
+    `original/consolidated.00.safetensors`, beside shards made from it.
+
+    ## How to mend
+    Leave the folder out, or move it elsewhere.
+
+    ## References
+    vLLM 0.32.0 `default_loader.py:170`, `transformers_utils/repo_utils.py:174`.
+    """
+    found = [name for name in facts.checkpoint.source.files if fnmatch(name.rpartition("/")[2], _CONSOLIDATED)]
+    if found and all("/" in name for name in found):
+        yield Hit(
+            where=found[0],
+            message=f"{found[0]}: for this file's name, vLLM passes over the weights of the checkpoint and finds none",
+            hint="leave the folder out, or move it elsewhere",
+        )
+
+
+_CONSOLIDATED = "consolidated*.safetensors"

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ctq.inspect.facts import Facts
 
 _MOST_NAMED = 3
-_BUFFERS = re.compile(r"(?:.*\.)?(?:inv_freq|cos_cached|sin_cached|freqs_cis|num_batches_tracked)")
-"""Buffers that older tools saved, and that engines look over."""
+_BUFFERS = re.compile(r".*(?:rotary_pos_emb\.inv_freq|rotary_emb\.(?:inv_freq|cos_cached|sin_cached)).*")
+"""Buffers that older tools saved, and that vLLM looks over (`AutoWeightsLoader`)."""
 _MASKS = re.compile(r"(?:.*\.)?(?:masked_bias|position_ids|attn\.bias|attention\.bias)")
 """Others, that only these model classes of vLLM 0.32.0 look over."""
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
