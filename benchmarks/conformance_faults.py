@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Final
 from conformance_faults_page import PAGE, page
 from families import build
 from sweep_claims import Claims, claims_of, read_claims
-from sweep_faults import Case, all_cases, break_copy, healthy, main_cases, make_base, number_cases, other_cases, pairs
+from sweep_faults import (
+    Case,
+    all_cases,
+    break_copy,
+    further_cases,
+    healthy,
+    main_cases,
+    make_base,
+    number_cases,
+    other_cases,
+    pairs,
+)
 from sweep_outcomes import Outcomes, case_of, read_outcomes, write_outcomes
 from sweep_store import Store, stamp_of
 from sweep_truth import Observation, observe, read_observation, truth_of
@@ -31,6 +42,7 @@ SETS: Final[dict[str, Callable[[], Iterable[Case]]]] = {
     "healthy": healthy,
     "main": main_cases,
     "others": other_cases,
+    "further": further_cases,
     "pairs": pairs,
     "all": all_cases,
     "numbers": number_cases,

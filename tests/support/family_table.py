@@ -21,6 +21,7 @@ MAIN_FAMILIES: Final[tuple[Family, ...]] = (
     Family(name="llama", architecture="LlamaForCausalLM", config=GQA),
     Family(name="llama-tied", architecture="LlamaForCausalLM", config=GQA, head=None, tied=True),
     Family(name="llama-odd-vocab", architecture="LlamaForCausalLM", config=GQA, vocab=333, notes="padded to 64 by vLLM"),
+    Family(name="llama-even", architecture="LlamaForCausalLM", config=GQA, vocab=384, notes="every kernel takes its sizes"),
     Family(name="llama-head64", architecture="LlamaForCausalLM", config={**GQA, "head_dim": 64}, notes="blocks of 128 divide"),
     Family(name="qwen2", architecture="Qwen2ForCausalLM", config=GQA, notes="q, k and v have biases"),
     Family(name="qwen3-tied", architecture="Qwen3ForCausalLM", config={**GQA, "head_dim": 32}, head=None, tied=True),

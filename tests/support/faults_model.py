@@ -52,7 +52,7 @@ class Model:
     @property
     def body_group(self) -> Json:
         """The group whose target is the class of linear layers."""
-        return next(group for group in self.groups if group["targets"] == ["Linear"])
+        return next((group for group in self.groups if group["targets"] == ["Linear"]), None) or none("no body group")
 
     @property
     def head_group(self) -> Json:
@@ -81,7 +81,7 @@ class Model:
     @property
     def embedding(self) -> str:
         """The tensor of the input embedding."""
-        pattern = re.compile(r"(?:.*\.)?(embed_tokens|embed_in|wte)\.weight$")
+        pattern = re.compile(r"(?:.*\.)?(embed_tokens|embed_in|wte|word_embeddings|embeddings)\.weight$")
         return next((name for name in self.tensors if pattern.match(name)), None) or none("no embedding")
 
     def layer(self, *leaves: str) -> str:
@@ -92,7 +92,7 @@ class Model:
 
     def down(self) -> str:
         """Return a projection that nothing is fused with."""
-        return self.layer("down_proj", "o_proj", "w2", "dense_4h_to_h", "out_proj", "fc2")
+        return self.layer("down_proj", "o_proj", "w2", "dense_4h_to_h", "out_proj", "fc2", "dense")
 
     def expert(self) -> str:
         """Return a projection of an expert."""

@@ -6,6 +6,7 @@ import random
 import shutil
 import struct
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from faults import FAULTS, NUMBERS, SEEN_BY_LOADING
@@ -13,7 +14,7 @@ from faults_model import Inapplicable
 from sweep_quantize import SCHEMES, call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 MAIN: Final = "llama"
@@ -27,22 +28,43 @@ OTHERS: Final = (
     "phi3",
     "gpt-neox",
     "qwen2",
+    "gpt2",
+    "falcon",
+    "qwen2-moe",
+    "llama4",
+    "nemotron-h",
+    "granite-hybrid",
+    "qwen2-audio",
+    "qwen3.5-vl",
 )
+EMPTY: Final = frozenset({("gpt2", "no head")})
+"""Where nothing would be quantized: its linear layers are stored transposed, and left dense."""
+FURTHER: Final = "llama-even"
+FURTHER_SCHEMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "W8A16 channel": ("--include-lm-head", "--scheme", "W8A16", "--strategy", "channel"),
+        "W8A16 group 32": ("--include-lm-head", "--scheme", "W8A16", "--strategy", "group", "--group-size", "32"),
+        "W8A16 asymmetric": ("--include-lm-head", "--scheme", "W8A16", "--asymmetric"),
+    }
+)
+"""What else the command writes, on a model whose sizes fit the one kernel that takes zero points."""
+MIXTURES: Final = ("qwen3-moe", "mixtral", "deepseek-v3", "qwen2-moe", "llama4", "granite-hybrid")
+WRAPPERS: Final = ("gemma3-mm", "qwen2.5-vl", "llama4", "qwen2-audio", "qwen3.5-vl")
 FITTING: Final = {
-    "expert": ("qwen3-moe", "mixtral", "deepseek-v3"),
-    "router": ("qwen3-moe", "mixtral", "deepseek-v3"),
-    "tower": ("gemma3-mm", "qwen2.5-vl"),
-    "nested": ("gemma3-mm", "qwen2.5-vl"),
-    "text-config": ("gemma3-mm", "qwen2.5-vl"),
-    "fused": ("phi3", "gpt-neox"),
-    "bias": ("qwen2", "gpt-neox"),
+    "expert": MIXTURES,
+    "router": MIXTURES,
+    "tower": WRAPPERS,
+    "nested": WRAPPERS,
+    "text-config": WRAPPERS,
+    "fused": ("phi3", "gpt-neox", "falcon"),
+    "bias": ("qwen2", "gpt-neox", "gpt2", "qwen2-moe", "qwen2-audio"),
 }
 """Faults that concern only some kinds of models, by a word of their name."""
-TURNS: Final = 3
+TURNS: Final = 6
 """On how many of the other architectures each fault is tried."""
 SHARD_SIZE: Final = "200KB"
 """Small enough that every base has several files and an index."""
-PAIRS: Final = 240
+PAIRS: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +88,13 @@ class Case:
 
 def all_cases() -> tuple[Case, ...]:
     """Return every case of the whole sweep."""
-    return (*main_cases(), *other_cases(), *pairs())
+    return (*main_cases(), *other_cases(), *further_cases(), *pairs())
 
 
 def healthy() -> tuple[Case, ...]:
     """Return the bases."""
-    return tuple(Case(family, scheme) for family in (MAIN, *OTHERS) for scheme in SCHEMES)
+    usual = (Case(family, scheme) for family in (MAIN, *OTHERS) for scheme in SCHEMES if (family, scheme) not in EMPTY)
+    return (*usual, *(Case(FURTHER, scheme) for scheme in FURTHER_SCHEMES))
 
 
 def main_cases() -> Iterator[Case]:
@@ -86,8 +109,15 @@ def other_cases() -> Iterator[Case]:
     for turn in range(TURNS):
         for number, fault in enumerate(SEEN_BY_LOADING):
             fit = next((families for word, families in FITTING.items() if word in fault), OTHERS)
-            if turn < len(fit):
-                yield Case(fit[(number + turn) % len(fit)], schemes[(number + turn) % len(schemes)], (fault,))
+            case = Case(fit[(number + turn) % len(fit)], schemes[(number + turn) % len(schemes)], (fault,))
+            if turn < len(fit) and (case.family, case.scheme) not in EMPTY:
+                yield case
+
+
+def further_cases() -> Iterator[Case]:
+    """Yield every fault on what else the command writes."""
+    for scheme in FURTHER_SCHEMES:
+        yield from (Case(FURTHER, scheme, (fault,)) for fault in SEEN_BY_LOADING)
 
 
 def pairs(count: int = PAIRS, *, seed: int = 5) -> Iterator[Case]:
@@ -95,7 +125,9 @@ def pairs(count: int = PAIRS, *, seed: int = 5) -> Iterator[Case]:
     draw = random.Random(seed)
     for _ in range(count):
         two = tuple(sorted(draw.sample(SEEN_BY_LOADING, 2)))
-        yield Case(draw.choice((MAIN, *OTHERS)), draw.choice(list(SCHEMES)), two)
+        case = Case(draw.choice((MAIN, *OTHERS)), draw.choice(list(SCHEMES)), two)
+        if (case.family, case.scheme) not in EMPTY:
+            yield case
 
 
 def number_cases() -> Iterator[Case]:
@@ -108,7 +140,7 @@ def number_cases() -> Iterator[Case]:
 
 def make_base(case: Case, dense: Path, out: Path) -> Path:
     """Quantize the dense checkpoint of a family as the case's scheme says, in several files."""
-    options = [*SCHEMES[case.scheme], "--max-shard-size", SHARD_SIZE]
+    options = [*(SCHEMES | FURTHER_SCHEMES)[case.scheme], "--max-shard-size", SHARD_SIZE]
     code, _, complaint = call(["quantize", str(dense), "-o", str(out), "--no-verify", "-q", *options])
     assert code == 0, complaint
     return out

@@ -10,6 +10,7 @@ from .engine import parallel_state
 from .faults import describe_exception
 from .generate import generate
 from .head import CannotRunError, run_head
+from .names import mappers, prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,4 +52,6 @@ TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "generate": generate,
     "match": match,
     "get_quant_method": get_quant_method,
+    "mappers": mappers,
+    "prefixes": prefixes,
 }

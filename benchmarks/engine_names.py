@@ -1,0 +1,79 @@
+"""Learn what vLLM calls the layers of each architecture, where the files call them otherwise.
+
+    python benchmarks/engine_names.py --vllm-python ENV/bin/python
+
+The mappers of all model classes are read off the classes themselves, in the real vLLM. Then every family of `tests/support/families.py`
+is quantized and built there, which shows the layers that a quantization config is asked about under another name than their place in
+the model. The result is `ctq/engines/data/engine_names.json`. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+ROOT: Final = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from families import FAMILIES, build  # noqa: E402
+from sweep_quantize import quantize_as  # noqa: E402
+
+from ctq.verify.vllm.process import run_jobs  # noqa: E402
+
+Json: TypeAlias = dict[str, Any]
+DATA: Final = ROOT / "ctq" / "engines" / "data" / "engine_names.json"
+ELSEWHERE: Final = re.compile(r"vis|audio|image|embed|lm_head$|attn$|_shared_experts\._layer|^encoder|\.encoder\.")
+"""Layers that are not looked for by name here: towers, embeddings, heads, attention itself, and second places of one layer."""
+TIMEOUT_S: Final = 600.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = [folder for name in FAMILIES if (folder := quantized(name, Path(scratch)))]
+        jobs: list[Json] = [{"task": "prefixes", "checkpoint": str(folder)} for folder in folders]
+        python = options.vllm_python.absolute()
+        _, (mappers, *built) = run_jobs([{"task": "mappers"}, *jobs], python=python, timeout_s=TIMEOUT_S)
+    write(mappers["answers"][0], renamed(built))
+
+
+def quantized(name: str, scratch: Path) -> Path | None:
+    """Quantize a family without its head; None where there is nothing to quantize."""
+    made = quantize_as("no head", build(name, scratch / "dense" / name), scratch / name)
+    return made.folder if made.promise else None
+
+
+def renamed(built: list[Json]) -> dict[str, dict[str, str]]:
+    """Return the names that layers are asked for under, by architecture and place in the model."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for answer in built:
+        for one in answer.get("answers", ()):
+            for path, name in one["renamed"].items():
+                place = path.removesuffix(".routed_experts")
+                if place != name and not ELSEWHERE.search(place):
+                    found[one["architecture"]][place] = name
+    return found
+
+
+def write(mappers: Json, named: dict[str, dict[str, str]]) -> None:
+    """Write the data, an architecture a line; of regular expressions those that make names for tensors' own parts are left out."""
+    about = "What vLLM 0.32.0 calls layers that files call otherwise: made by benchmarks/engine_names.py."
+    entries = {
+        name: {**mappers.get(name, {}), **({"named": named[name]} if name in named else {})}
+        for name in sorted({*mappers, *named})
+    }
+    plain = json.dumps(sorted(name for name, entry in entries.items() if not entry))
+    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items() if entry)
+    DATA.write_text(f'{{\n "about": {json.dumps(about)},\n "plain": {plain},\n "architectures": {{\n{rows}\n }}\n}}\n')
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""What vLLM calls the modules of a checkpoint: the mapper of its model class, and the names that a config is asked about.
+
+A pattern is matched with the engine's names, not with those in the files: plain names with a dot are mapped as tensors are, regular
+expressions stay as they were written. The data is made by ``benchmarks/engine_names.py``. Source: vLLM 0.32.0
+model_executor/models/utils.py (``WeightsMapper``) and compressed_tensors.py:129 (``apply_vllm_mapper``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from ctq.engines.heads import causal_lm_of, head_support
+from ctq.recipe.match import REGEX_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ctq.checkpoint.config import ModelConfig
+
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+_PART = ".weight"
+"""A tensor's own part: mappers are made for tensors, and many of their prefixes end in a dot."""
+_KINDS: tuple[tuple[str, Callable[[str, str], bool], Callable[[str, str, str], str]], ...] = (
+    ("regex", lambda name, old: re.search(old, name) is not None, lambda name, old, new: re.sub(old, new, name)),
+    ("substr", lambda name, old: old in name, lambda name, old, new: name.replace(old, new, 1)),
+    ("prefix", str.startswith, lambda name, old, new: name.replace(old, new, 1)),
+    ("suffix", str.endswith, lambda name, old, new: name.removesuffix(old) + new),
+)
+"""The tables of a mapper in vLLM's order, when an entry of each applies, and what it does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineNames:
+    """The names of one model class: ``tables`` are those of its mapper, ``asked`` layers that a config is asked about otherwise.
+
+    ``inner`` are the names of the text model inside, whose own mapper sees what stands behind ``before``.
+    """
+
+    tables: Mapping[str, list[list[Any]]] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
+    before: str = ""
+    inner: EngineNames | None = None
+
+    def module(self, name: str) -> str | None:
+        """Return the place in the engine's model of a module of the files; None where its tensors are dropped unread."""
+        mapped = self._map(name + _PART, drops=True)
+        if mapped is None or self.inner is None or not mapped.startswith(self.before):
+            return mapped.removesuffix(_PART) if mapped is not None else None
+        inside = self.inner.module(mapped.removeprefix(self.before).removesuffix(_PART))
+        return f"{self.before}{inside}" if inside is not None else None
+
+    def prefix(self, layer: str) -> str:
+        """Return the name under which a config is asked about a layer at this place; the number of a list is as good as another."""
+        template = _NUMBER.sub("#", layer)
+        if template not in self.asked:
+            return layer
+        numbers = iter(_NUMBER.findall(layer))
+        return re.sub("#", lambda _: next(numbers, "0"), self.asked[template])
+
+    def pattern(self, pattern: str) -> str:
+        """Return a target or an entry of `ignore` as the engine keeps it."""
+        if "." not in pattern or pattern.startswith(REGEX_PREFIX):
+            return pattern
+        return self._map(pattern, drops=False) or pattern
+
+    def _map(self, name: str, *, drops: bool) -> str | None:
+        for kind, applies, change in _KINDS:
+            for old, new in self.tables.get(kind, ()):
+                if (new is None and not drops) or not applies(name, old):
+                    continue
+                if new is None:
+                    return None
+                name = change(name, old, new)
+        return name
+
+
+def engine_names(config: ModelConfig) -> EngineNames | None:
+    """Return what vLLM calls the modules of a model; None where its class is not known."""
+    known = _class_names(config.architecture or "")
+    if known is None:
+        return None
+    support = head_support(config.architecture)
+    inner = config.inner_architecture
+    if support is None or support.quant_config != "inner" or inner is None:
+        return known
+    before = (support.prefix or "").removesuffix("lm_head")
+    return EngineNames(
+        tables=known.tables, asked=known.asked, before=before, inner=_class_names(causal_lm_of(inner) or inner)
+    )
+
+
+@lru_cache(maxsize=64)
+def _class_names(architecture: str) -> EngineNames | None:
+    data = _data()
+    if architecture in data["plain"]:
+        return EngineNames()
+    found = data["architectures"].get(architecture)
+    return EngineNames(tables=found, asked=found.get("named", {})) if found is not None else None
+
+
+@lru_cache(maxsize=1)
+def _data() -> dict[str, Any]:
+    text = files("ctq.engines").joinpath("data/engine_names.json").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data

@@ -1,0 +1,110 @@
+"""Ask the engine what its models call their layers: how tensors' names are mapped, and under which name a config is asked about each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import model
+from .engine import parallel_state
+from .faults import describe_exception
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+
+
+def mappers(job: dict[str, Any]) -> dict[str, Any]:
+    """Describe how each model class renames tensors, those that only the Transformers backend serves among them.
+
+    An answer holds prefixes, parts, suffixes and regular expressions by architecture, in the order in which they are tried.
+    """
+    del job
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    from vllm.model_executor.models.registry import ModelRegistry
+
+    found = {str(name): backend_mapper(str(name)) for name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()}
+    for architecture, lazy in ModelRegistry.models.items():
+        found.pop(architecture, None)
+        with contextlib.suppress(Exception):  # a class that needs what this build lacks
+            found[architecture] = describe_mapper(architecture, lazy.load_model_cls())
+    return {"outcome": "loaded", "answers": [found]}
+
+
+def describe_mapper(architecture: str, model_class: type) -> dict[str, Any]:
+    """Describe one class; of the Transformers backend, whose mapper is made for each model, what transformers' class says."""
+    if model_class.__name__.startswith("Transformers"):
+        return backend_mapper(architecture)
+    mapper: Any = getattr(model_class, "hf_to_vllm_mapper", None)
+    if mapper is None:
+        return {}
+    rules = {
+        "regex": [[pattern.pattern, new] for pattern, new in mapper.orig_to_new_regex.items()],
+        "substr": [[old, new] for old, new in mapper.orig_to_new_substr.items()],
+        "prefix": [[old, new] for old, new in mapper.orig_to_new_prefix.items()],
+        "suffix": [[old, new] for old, new in mapper.orig_to_new_suffix.items()],
+    }
+    return {kind: pairs for kind, pairs in rules.items() if pairs}
+
+
+def backend_mapper(architecture: str) -> dict[str, Any]:
+    """Describe what the Transformers backend makes of names: the base model is called `model`, and old names are renamed."""
+    import transformers
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+    from transformers.core_model_loading import WeightRenaming
+
+    known = getattr(transformers, architecture, None)
+    config = getattr(known, "config_class", None)
+    renamings = get_checkpoint_conversion_mapping(config.model_type) if config is not None else None
+    pairs = [
+        [old, new]
+        for renaming in renamings or ()
+        if isinstance(renaming, WeightRenaming)
+        for old, new in zip(renaming.source_patterns, renaming.target_patterns, strict=True)
+        if "\\" not in new
+    ]
+    base = getattr(known, "base_model_prefix", "")
+    pairs += [[rf"^{re.escape(base)}\.", "model."]] if base not in ("", "model") else []
+    return {"regex": pairs} if pairs else {}
+
+
+def prefixes(job: dict[str, Any]) -> dict[str, Any]:
+    """Build a checkpoint's model and list the layers that a config is asked about under another name than their path's."""
+    try:
+        config = model.engine_config(job["checkpoint"], tensor_parallel_size=1)
+        with parallel_state(config, size=1, rank=0), asked_names() as asked:
+            dry = model.build(config)
+            renamed = {
+                NUMBER.sub("#", path): NUMBER.sub("#", asked[id(module)])
+                for path, module in dry.model.named_modules()
+                if id(module) in asked and asked[id(module)] != path
+            }
+    except Exception as error:  # noqa: BLE001 - whatever the engine raises is its answer
+        return {"outcome": "refused", "error": describe_exception(error, stage="build")}
+    names = json.loads((Path(job["checkpoint"]) / "config.json").read_text(encoding="utf-8"))["architectures"]
+    return {"outcome": "loaded", "answers": [{"architecture": names[0], "renamed": renamed}]}
+
+
+@contextlib.contextmanager
+def asked_names() -> Iterator[dict[int, str]]:
+    """Remember the name under which the quantization config is asked about each layer, by the layer's identity."""
+    from vllm.model_executor.layers.quantization.compressed_tensors.compressed_tensors import CompressedTensorsConfig
+
+    asked: dict[int, str] = {}
+    kept: list[Any] = []  # an identity is one only while the layer lives
+    real = CompressedTensorsConfig.get_quant_method
+
+    def remember(self: Any, layer: Any, prefix: str) -> Any:
+        kept.append(layer)
+        asked[id(layer)] = prefix
+        return real(self, layer, prefix)
+
+    CompressedTensorsConfig.get_quant_method = remember
+    try:
+        yield asked
+    finally:
+        CompressedTensorsConfig.get_quant_method = real
