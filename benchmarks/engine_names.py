@@ -2,9 +2,9 @@
 
     python benchmarks/engine_names.py --vllm-python ENV/bin/python
 
-The mappers of all model classes are read off the classes themselves, in the real vLLM. Then every family of `tests/support/families.py`
-is quantized and built there, which shows the layers that a quantization config is asked about under another name than their place in
-the model. The result is `ctq/engines/data/engine_names.json`. Nothing is downloaded.
+The mappers of all model classes are read off the classes themselves, in the real vLLM. Then every family of
+`tests/support/families.py` is quantized and built there, which shows the layers that a quantization config is asked about under
+another name than their place in the model. The result is `ctq/engines/data/engine_names.json`. Nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@ The head is the case that matters: its class is not a linear layer, its own bran
 to is the branch of embeddings. Source: vLLM 0.32.0 model_executor/layers/quantization/compressed_tensors/compressed_tensors.py
 (``get_quant_method``:156-227, ``get_scheme_dict``:995) and compressed_tensors_moe/compressed_tensors_moe.py.
 
-Not here: renaming of targets by a model's mapper (names are those of the engine already), transforms, and MoE before 0.17.
+Names are those of the engine (``ctq.engines.engine_names``). Not here: transforms, and MoE before 0.17.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ctq.engines.dispatch_error import DispatchError
@@ -23,7 +23,7 @@ from ctq.engines.vllm_matching import PartlyIgnoredError, UnmatchedLayerError, f
 from ctq.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ctq.engines.rules import EngineRules
 
@@ -80,6 +80,11 @@ class DispatchConfig:
             fused_mapping=fused_mapping,
             capability=capability,
         )
+
+    def renamed(self, rename: Callable[[str], str]) -> DispatchConfig:
+        """Return the config with every target and entry of ``ignore`` as ``rename`` gives it (``apply_vllm_mapper``)."""
+        schemes = {rename(target): scheme for target, scheme in self.schemes.items()}
+        return replace(self, schemes=schemes, ignore=tuple(map(rename, self.ignore)) if self.ignore else self.ignore)
 
     def get_quant_method(self, layer: LayerSpec, prefix: str) -> Method | None:
         """Return the method for the layer that the model calls ``prefix``, or None for a layer that vLLM leaves to itself.

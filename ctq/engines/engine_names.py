@@ -20,9 +20,9 @@ from ctq.recipe.match import REGEX_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ctq.checkpoint.config import ModelConfig
-
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+_INSIDE = "language_model."
+"""Where nearly all wrappers keep their text model."""
 _PART = ".weight"
 """A tensor's own part: mappers are made for tensors, and many of their prefixes end in a dot."""
 _KINDS: tuple[tuple[str, Callable[[str, str], bool], Callable[[str, str, str], str]], ...] = (
@@ -48,15 +48,18 @@ class EngineNames:
 
     def module(self, name: str) -> str | None:
         """Return the place in the engine's model of a module of the files; None where its tensors are dropped unread."""
+        if not self.tables and self.inner is None:
+            return name
         mapped = self._map(name + _PART, drops=True)
-        if mapped is None or self.inner is None or not mapped.startswith(self.before):
+        before = next((text for text in (self.before, _INSIDE) if mapped and mapped.startswith(text)), None)
+        if mapped is None or self.inner is None or before is None:
             return mapped.removesuffix(_PART) if mapped is not None else None
-        inside = self.inner.module(mapped.removeprefix(self.before).removesuffix(_PART))
-        return f"{self.before}{inside}" if inside is not None else None
+        inside = self.inner.module(mapped.removeprefix(before).removesuffix(_PART))
+        return f"{before}{inside}" if inside is not None else None
 
     def prefix(self, layer: str) -> str:
         """Return the name under which a config is asked about a layer at this place; the number of a list is as good as another."""
-        template = _NUMBER.sub("#", layer)
+        template = _NUMBER.sub("#", layer) if self.asked else layer
         if template not in self.asked:
             return layer
         numbers = iter(_NUMBER.findall(layer))
@@ -79,19 +82,20 @@ class EngineNames:
         return name
 
 
-def engine_names(config: ModelConfig) -> EngineNames | None:
-    """Return what vLLM calls the modules of a model; None where its class is not known."""
-    known = _class_names(config.architecture or "")
+def engine_names(architecture: str | None, inner: str | None = None) -> EngineNames | None:
+    """Return what vLLM calls the modules of a model; None where its class is not known.
+
+    ``inner`` is the architecture of the text model inside a multimodal one, or its ``model_type``.
+    """
+    known = _class_names(architecture or "")
     if known is None:
         return None
-    support = head_support(config.architecture)
-    inner = config.inner_architecture
-    if support is None or support.quant_config != "inner" or inner is None:
+    text = _class_names(causal_lm_of(inner) or inner) if inner is not None else None
+    if text is None:
         return known
-    before = (support.prefix or "").removesuffix("lm_head")
-    return EngineNames(
-        tables=known.tables, asked=known.asked, before=before, inner=_class_names(causal_lm_of(inner) or inner)
-    )
+    support = head_support(architecture)
+    own = (support.prefix or "").removesuffix("lm_head") if support is not None else ""
+    return EngineNames(tables=known.tables, asked=known.asked, before=own or _INSIDE, inner=text)
 
 
 @lru_cache(maxsize=64)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from ctq.engines.dispatch import DispatchConfig
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.dropped_heads import dropping_architectures
-from ctq.engines.fused import fused_mapping
 from ctq.engines.head_facts import Outcome, Stored
 from ctq.engines.head_loading import Loader, load_dense, load_quantized
 from ctq.engines.heads import HEAD_CLASS, head_owner, resolved_support
 from ctq.engines.layers import ParallelLMHead
 from ctq.engines.limits import breaking_limit
+from ctq.engines.model_dispatch import model_dispatch
 from ctq.engines.rules import FIRST_WITH_HEAD, rules_for
 from ctq.engines.ties import Tie
 from ctq.engines.tying import tie_of
@@ -59,9 +59,7 @@ def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
 def _config(facts: HeadFacts, rules: EngineRules) -> DispatchConfig | None:
     if facts.quantization is None or facts.method is None:
         return None
-    return DispatchConfig.from_quantization_config(
-        facts.quantization, rules, fused_mapping=fused_mapping(facts.architecture)
-    )
+    return model_dispatch(facts.quantization, rules, architecture=facts.architecture, inner=facts.inner_architecture)
 
 
 def _headless(facts: HeadFacts, rules: EngineRules) -> Outcome:

@@ -1,8 +1,8 @@
 """All other modules through the same dispatch, from headers: what the engine would refuse or leave uninitialised. Pure.
 
-Modules are taken as sets of alike ones (``ctq.inspect``), fused as the engine's models fuse them, and each set is asked for by its
-first and its last name. Where a multimodal model's names in the engine differ from those in the files and a pattern looks at them,
-nothing is judged here: the files against the config remains, which inspection does.
+Modules are taken as sets of alike ones (``ctq.inspect``), called and fused as the engine's model does, and each set is asked for by
+its first and its last name. Where the engine's names for a multimodal model are not known and a pattern looks at them, nothing is
+judged here: the files against the config remains, which inspection does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.engine_names import EngineNames, engine_names
 from ctq.engines.layers import (
     Attention,
     ColumnParallelLinear,
@@ -27,7 +28,7 @@ from ctq.recipe.kinds import Kind
 from ctq.recipe.match import REGEX_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from ctq.checkpoint.config import ModelConfig
     from ctq.engines.dispatch import DispatchConfig
@@ -68,25 +69,53 @@ class BodyFault:
 def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
     """Yield what is wrong with the modules beside the head."""
     yield from _cache_fault(quant)
-    if not names_are_known(facts.checkpoint.config, quant):
+    model = model_layers(facts.checkpoint.config, facts.entries, quant)
+    if model is None:
         return
-    names = {name for entry in facts.entries for name in entry.modules.names}
     seen: set[str] = set()
     for entry in facts.entries:
         if entry.is_head or entry.kind is not Kind.LINEAR or not _is_judged(entry):
             continue
         for module in dict.fromkeys((entry.modules.names[0], entry.modules.names[-1])):
-            layer = engine_layer(module, names, quant.fused_mapping)
-            fault = _fault(entry, module, layer, quant)
+            layer = model.layer(module)
+            fault = _fault(entry, module, layer, quant) if layer is not None else None
             if fault is not None and fault.message not in seen:
                 seen.add(fault.message)
                 yield fault
 
 
-def names_are_known(config: ModelConfig, quant: DispatchConfig) -> bool:
-    """Tell whether a module of the files can be asked for by its name: wrappers have other prefixes in the engine.
+@dataclass(frozen=True, slots=True)
+class ModelLayers:
+    """The layers of the engine's model that modules of the files lie in; ``places`` are all modules as the engine calls them."""
 
-    Classes, whole names (which the engine maps) and patterns that begin with anything do not look at prefixes.
+    names: EngineNames
+    places: frozenset[str]
+    fused: Mapping[str, tuple[str, ...]]
+
+    def layer(self, module: str) -> EngineLayer | None:
+        """Return the layer that holds a module of the files; None where the engine drops it."""
+        place = self.names.module(module)
+        if place is None:
+            return None
+        layer = engine_layer(place, self.places, self.fused)
+        return EngineLayer(layer.spec, self.names.prefix(layer.prefix))
+
+
+def model_layers(config: ModelConfig, entries: Sequence[Entry], quant: DispatchConfig) -> ModelLayers | None:
+    """Return the layers of a model; None where the engine's names are not known, and a pattern looks at them."""
+    names = engine_names(config.architecture, config.inner_architecture)
+    if names is None:
+        if not _any_prefix_will_do(config, quant):
+            return None
+        names = EngineNames()
+    places = {names.module(name) for entry in entries for name in entry.modules.names}
+    return ModelLayers(names, frozenset(place for place in places if place is not None), quant.fused_mapping)
+
+
+def _any_prefix_will_do(config: ModelConfig, quant: DispatchConfig) -> bool:
+    """Tell whether a module of the files can be asked for by its name, although wrappers have other prefixes in the engine.
+
+    Classes and patterns that begin with anything do not look at prefixes.
     """
     patterns = [pattern for pattern in (*quant.schemes, *(quant.ignore or ())) if pattern.startswith(REGEX_PREFIX)]
     wrapped = any(path for path, _ in config.text_levels)
@@ -103,8 +132,8 @@ def _cache_fault(quant: DispatchConfig) -> Iterator[BodyFault]:
         yield BodyFault(message=f"refused at attention: {error.message}")
 
 
-def engine_layer(module: str, names: Iterable[str], fused: Mapping[str, tuple[str, ...]]) -> EngineLayer:
-    """Return the layer of the engine that holds ``module``; ``names`` are all modules of the files."""
+def engine_layer(module: str, names: Collection[str], fused: Mapping[str, tuple[str, ...]]) -> EngineLayer:
+    """Return the layer of the engine that holds ``module``; ``names`` are all modules, both as the engine calls them."""
     expert = _EXPERT.match(module)
     if expert:
         projections = next((row for row in _PROJECTIONS if expert["part"] in row), _PROJECTIONS[0])

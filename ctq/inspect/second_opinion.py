@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ctq.engines.dispatch import DispatchConfig
 from ctq.engines.dispatch_error import DispatchError
-from ctq.engines.fused import fused_mapping
 from ctq.engines.heads import resolved_support
 from ctq.engines.layers import ParallelLMHead
+from ctq.engines.model_dispatch import model_dispatch
 from ctq.engines.rules import rules_for
-from ctq.inspect.body import EngineLayer, engine_layer, names_are_known
+from ctq.inspect.body import EngineLayer, ModelLayers, model_layers
 from ctq.inspect.defects import diagnose
 from ctq.inspect.forms import describe
 from ctq.inspect.patterns import Match
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.dispatch import DispatchConfig
     from ctq.inspect.defects import Surroundings
     from ctq.inspect.entries import Entry
     from ctq.recipe.quant_config import QuantConfig
@@ -33,34 +33,29 @@ if TYPE_CHECKING:
 def with_second_opinion(
     entries: Sequence[Entry], config: ModelConfig, quant: QuantConfig, around: Surroundings
 ) -> list[Entry]:
-    """Mark the diagnoses that vLLM does not share; the modules of wrappers have other names there, but for the head."""
+    """Mark the diagnoses that vLLM does not share."""
     if not any(entry.diagnosis is not None for entry in entries):
         return list(entries)
     try:
-        dispatch = DispatchConfig.from_quantization_config(
-            quant.raw, rules_for(), fused_mapping=fused_mapping(config.architecture)
+        dispatch = model_dispatch(
+            quant.raw, rules_for(), architecture=config.architecture, inner=config.inner_architecture
         )
     except DispatchError:
         return list(entries)
-    known = names_are_known(config, dispatch)
-    names = frozenset(name for entry in entries for name in entry.modules.names)
+    model = model_layers(config, entries, dispatch)
     return [
-        _asked(entry, _layer(entry, config, dispatch, names), quant, around, dispatch)
-        if entry.diagnosis is not None and (entry.is_head or known)
-        else entry
+        _asked(entry, _layer(entry, config, model), quant, around, dispatch) if entry.diagnosis is not None else entry
         for entry in entries
     ]
 
 
-def _layer(entry: Entry, config: ModelConfig, dispatch: DispatchConfig, names: frozenset[str]) -> EngineLayer | None:
+def _layer(entry: Entry, config: ModelConfig, model: ModelLayers | None) -> EngineLayer | None:
     """Return the engine's layer for a set of modules; None where it is not known."""
     if entry.is_head:
         support = resolved_support(config.architecture, config.inner_architecture)
         prefix = (support.prefix or "").replace("<idx>", "0") if support is not None else None
         return EngineLayer(ParallelLMHead(), prefix) if prefix is not None else None
-    if entry.kind is not Kind.LINEAR:
-        return None
-    return engine_layer(entry.modules.names[0], names, dispatch.fused_mapping)
+    return model.layer(entry.modules.names[0]) if model is not None and entry.kind is Kind.LINEAR else None
 
 
 def _asked(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.dispatch import DispatchConfig
 from ctq.engines.dispatch_error import DispatchError
-from ctq.engines.fused import fused_mapping
+from ctq.engines.model_dispatch import model_dispatch
 from ctq.engines.rules import rules_for
 from ctq.inspect.body import check_body
 from ctq.inspect.rules.rule import Hit
@@ -39,9 +38,10 @@ def body_not_served(facts: Facts) -> Iterator[Hit]:
     """
     if facts.quant is None or not facts.is_compressed_tensors:
         return
+    config = facts.checkpoint.config
     try:
-        quant = DispatchConfig.from_quantization_config(
-            facts.quant.raw, rules_for(), fused_mapping=fused_mapping(facts.checkpoint.config.architecture)
+        quant = model_dispatch(
+            facts.quant.raw, rules_for(), architecture=config.architecture, inner=config.inner_architecture
         )
     except DispatchError:
         return  # a config that is refused as a whole has its own rules

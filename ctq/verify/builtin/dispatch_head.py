@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.engines.dispatch import DispatchConfig, Method
-from ctq.engines.fused import fused_mapping
 from ctq.engines.heads import Reach, head_reach
 from ctq.engines.layers import ParallelLMHead
+from ctq.engines.model_dispatch import model_dispatch
 from ctq.engines.vllm_matching import should_ignore_layer
 
 if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.dispatch import DispatchConfig, Method
     from ctq.engines.rules import EngineRules
     from ctq.engines.scheme_predicates import SchemeArgs
 
@@ -51,8 +51,9 @@ def dispatch_config(config: ModelConfig, rules: EngineRules, *, capability: int 
     raw = config.quantization
     if raw is None:
         return None
-    mapping = fused_mapping(config.architecture)
-    return DispatchConfig.from_quantization_config(raw, rules, fused_mapping=mapping, capability=capability)
+    return model_dispatch(
+        raw, rules, architecture=config.architecture, inner=config.inner_architecture, capability=capability
+    )
 
 
 def dispatch_head(

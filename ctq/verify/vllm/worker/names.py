@@ -1,4 +1,4 @@
-"""Ask the engine what its models call their layers: how tensors' names are mapped, and under which name a config is asked about each."""
+"""Ask the engine what its models call layers: how tensors are renamed, and by which name a config is asked about each."""
 
 from __future__ import annotations
 
