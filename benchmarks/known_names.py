@@ -1,4 +1,4 @@
-"""Store the names of models that loaders know: model types, architectures and activations of transformers and the installed vLLM.
+"""Store the names that loaders know: model types, architectures, activations and quantization methods of transformers and vLLM.
 
     python benchmarks/known_names.py --vllm-python ENV/bin/python
 
@@ -16,6 +16,8 @@ from typing import Final
 from transformers.activations import ACT2FN
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
+from transformers.utils.quantization_config import QuantizationMethod
 
 KNOWN_NAMES: Final = Path(__file__).parents[1] / "ctq" / "engines" / "data" / "known_names.json"
 
@@ -27,7 +29,7 @@ def main() -> None:
 
 
 def write(python: Path) -> None:
-    """Store the model types, architectures and activations that transformers and the installed vLLM know."""
+    """Store the model types, architectures, activations and quantization methods that transformers and the installed vLLM know."""
     registry = installed(python, "transformers_utils/config.py").partition("_CONFIG_REGISTRY")[2].partition("\n)")[0]
     types = {*CONFIG_MAPPING_NAMES, *re.findall(r'^\s+"?([\w.-]+)"?\s*[=:]', registry, re.MULTILINE)}
     models = installed(python, "model_executor/models/registry.py")
@@ -38,8 +40,21 @@ def write(python: Path) -> None:
                 architectures.update([classes] if isinstance(classes, str) else classes)
     layers = installed(python, "model_executor/layers/activation.py")
     functions = {name.lower() for name in {*ACT2FN, *re.findall(r'^\s+"(\w+)": lambda', layers, re.MULTILINE)}}
+    listed = (
+        installed(python, "model_executor/layers/quantization/__init__.py").partition("Literal[")[2].partition("]")[0]
+    )
+    methods = {
+        *AUTO_QUANTIZATION_CONFIG_MAPPING,
+        *(method.value for method in QuantizationMethod),
+        *re.findall(r'"([\w-]+)"', listed),
+    }
     about = "What transformers and vLLM know: made by benchmarks/known_names.py."
-    lists = {"model_types": sorted(types), "architectures": sorted(architectures), "activations": sorted(functions)}
+    lists = {
+        "model_types": sorted(types),
+        "architectures": sorted(architectures),
+        "activations": sorted(functions),
+        "quant_methods": sorted(methods),
+    }
     blocks = ",\n".join(f' "{key}": [\n{_rows(names)}\n ]' for key, names in lists.items())
     KNOWN_NAMES.write_text(f'{{\n "about": {json.dumps(about)},\n{blocks}\n}}\n')
 

@@ -1,4 +1,4 @@
-"""Names of models that loaders know: made by ``benchmarks/known_names.py`` from transformers 5.19 and vLLM 0.32."""
+"""Names that loaders know: made by ``benchmarks/known_names.py`` from transformers 5.19 and vLLM 0.32."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ def known_architectures() -> frozenset[str]:
 def activations() -> frozenset[str]:
     """Return the names of activation functions, in lower case."""
     return frozenset(_data()["activations"])
+
+
+@lru_cache(maxsize=1)
+def quant_methods() -> frozenset[str]:
+    """Return the values of ``quant_method``, in lower case."""
+    return frozenset(_data()["quant_methods"])
 
 
 @lru_cache(maxsize=1)

@@ -124,7 +124,7 @@ def _kind(modules: ModuleSet, classifier: Classifier) -> Kind:
     if "" in modules.parts and weight is not None:
         return classifier.classify(TensorInfo(name, weight.dtype, weight.shape, 0, 0)).kind
     shape = weight.shape if weight is not None else (0, 0)
-    if set(modules.parts) <= {"k_scale", "v_scale", "q_scale", "bias"}:
+    if set(modules.parts) <= {"k_scale", "v_scale", "q_scale", "kv_scale", "bias"}:
         return Kind.PARAMETER
     return classifier.classify(TensorInfo(f"{name}.weight", "BF16", shape, 0, 0)).kind
 

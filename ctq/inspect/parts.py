@@ -30,6 +30,7 @@ PARTS: frozenset[str] = frozenset(
         "k_scale",
         "v_scale",
         "q_scale",
+        "kv_scale",
         "k_zero_point",
         "v_zero_point",
         "q_zero_point",

@@ -122,6 +122,8 @@ CONFIG_BREAKAGES: Final = (
     Breakage("CFG022", do.config(hidden_act="wonderful")),
     Breakage("CFG022", do.config(architectures="LlamaForCausalLM")),
     Breakage("CFG022", do.without_config("model_type")),
+    Breakage("CFG024", do.says(quant_method="compressed-tensor")),
+    Breakage("CFG005", do.says(quant_method="quark")),
     Breakage("CFG023", do.config(architectures=["LlamaForSequenceClassification"])),
 )
 

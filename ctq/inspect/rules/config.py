@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import QUANTIZATION_KEYS
+from ctq.engines.known_names import quant_methods
 from ctq.findings import Severity
 from ctq.inspect.forms import COMPRESSED, FOREIGN, Form
 from ctq.inspect.rules.rule import Hit, listing
@@ -83,7 +84,8 @@ def method_contradicts_tensors(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     `quant_method` is compressed-tensors, and the tensors have the names of GPTQ, AWQ, bitsandbytes or another method; or it is one
-    of those, and the tensors are int8 weights with scales or packed ones as compressed-tensors has them.
+    of those, and the tensors are int8 weights with scales or packed ones as compressed-tensors has them. Of a method that may
+    write such tensors too (Quark), the config's `config_groups` tell it.
 
     ## Why it hurts
     No engine finds the tensors that the config promises.
@@ -100,7 +102,9 @@ def method_contradicts_tensors(facts: Facts) -> Iterator[Hit]:
     if facts.quant is None or facts.quant.method is None:
         return
     is_ours = facts.is_compressed_tensors
-    strange = FOREIGN if is_ours else _OURS_ALONE if facts.quant.method in _OTHER_METHODS else frozenset()
+    method = facts.quant.method.lower()
+    is_foreign = method in _OTHER_METHODS or ("config_groups" in facts.quant.raw and method in quant_methods())
+    strange = FOREIGN if is_ours else _OURS_ALONE if is_foreign else frozenset()
     found = [entry for entry in facts.entries if entry.stored.form in strange]
     if found:
         yield Hit(
@@ -111,7 +115,9 @@ def method_contradicts_tensors(facts: Facts) -> Iterator[Hit]:
 
 
 _OURS_ALONE = frozenset({Form.INT, Form.PACKED})
-_OTHER_METHODS = frozenset({"gptq", "awq", "bitsandbytes", "fp8", "mxfp4", "fbgemm_fp8", "hqq", "eetq", "aqlm"})
+_OTHER_METHODS = frozenset(
+    {"gptq", "awq", "bitsandbytes", "fp8", "modelopt", "mxfp4", "fbgemm_fp8", "hqq", "eetq", "aqlm"}
+)
 """Methods that write no `weight_scale` beside int8 weights and no `weight_packed`."""
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.heads import head_support
-from ctq.engines.known_names import known_architectures, model_types
+from ctq.engines.known_names import known_architectures, model_types, quant_methods
+from ctq.inspect.forms import COMPRESSED
 from ctq.inspect.rules.rule import Hit
 
 if TYPE_CHECKING:
@@ -78,6 +79,35 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
         message=f"no loader knows the architecture {name!r}, although the model_type {config.model_type!r} is known",
         hint="give the architecture of the model that was quantized; leave this rule out if an engine of yours has it",
     )
+
+
+def unknown_quant_method(facts: Facts) -> Iterator[Hit]:
+    """Report a `quant_method` that no loader knows.
+
+    ## What it checks
+    `quantization_config.quant_method` against the methods of transformers 5.19 and vLLM 0.32, in any case of letters, where tensors
+    are stored as compressed-tensors has them.
+
+    ## Why it hurts
+    vLLM stops with *Unknown quantization method*; transformers warns, and loads the codes as if they were weights.
+
+    ## Example
+    `"quant_method": "compressed-tensor"`.
+
+    ## How to mend
+    Give the method of the tool that wrote the tensors: `compressed-tensors`.
+
+    ## References
+    vLLM 0.32.0 `config/model.py` (`_verify_quantization`); transformers `quantizers/auto.py`.
+    """
+    method = facts.quant.method if facts.quant is not None else None
+    stored = any(entry.stored.form in COMPRESSED for entry in facts.entries)
+    if method and stored and method.lower() not in quant_methods():
+        yield Hit(
+            where="config.json: quantization_config.quant_method",
+            message=f"no loader knows the quant_method {method!r}",
+            hint="give the method of the tool that wrote the tensors, such as compressed-tensors",
+        )
 
 
 def head_of_another_task(facts: Facts) -> Iterator[Hit]:

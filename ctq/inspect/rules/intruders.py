@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ctq.inspect.entries import Entry
     from ctq.inspect.facts import Facts
 
-_CACHE_PARTS = re.compile(r"[qkv]_(?:scale|zero_point)")
+_CACHE_PARTS = re.compile(r"[qkv]_(?:scale|zero_point)|kv_scale")
 _ATTENTION = re.compile(r"attn|attention|mixer")
 _PROJECTIONS = re.compile(r"\.self_attn\.(?:[kv]_proj|qk(?:qk)?v_proj)|\.mixer\.[kv]_proj")
 """Projections whose ``k_scale`` and ``v_scale`` vLLM 0.32.0 takes for attention's (`get_cache_scale_mapper`)."""

@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from ctq.engines.fused import fused_mapping
+from ctq.engines.heads import head_support
 from ctq.engines.skeletons import expected_now, layer_count, skeleton_of
+from ctq.engines.ties import Tie, tie_when_tied
 from ctq.findings import Severity
 from ctq.inspect.grouping import NUMBER
 from ctq.inspect.rules.rule import Hit, listing
@@ -28,7 +30,7 @@ _MASKS = re.compile(r"(?:.*\.)?(?:masked_bias|position_ids|attn\.bias|attention\
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
 _ELSEWHERE = (Kind.TOWER, Kind.PROJECTOR)
 """Parts of wrappers that come in many kinds."""
-_SCALES = frozenset({"k_scale", "v_scale", "q_scale", "k_zero_point", "v_zero_point", "q_zero_point"})
+_SCALES = frozenset({"k_scale", "v_scale", "q_scale", "kv_scale", "k_zero_point", "v_zero_point", "q_zero_point"})
 _WEIGHTS = frozenset({"weight", "weight_packed", "qweight", "weight_scale", "blocks"})
 
 
@@ -70,7 +72,7 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
 def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     if (skeleton.wrapped and entry.kind in _ELSEWHERE) or (entry.is_head and entry.modules.template == "lm_head"):
         return False  # of the head, engines' verdicts tell
-    if set(entry.modules.parts) <= _SCALES and _is_module(entry.modules.template, skeleton):
+    if set(entry.modules.parts) <= _SCALES and _is_module(entry.modules.template.removesuffix(".attn"), skeleton):
         return False
     if _is_buffer(entry.modules.names[0], facts):
         return False
@@ -237,14 +239,13 @@ _ROUTERS = ("gate", "router")
 
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
-    """Tell a model that says it is not tied and has no head of its own."""
+    """Tell a model without a head of its own that says it is not tied, or whose class in vLLM never ties."""
+    if "lm_head.weight" not in skeleton.tensors or facts.head.entry is not None or skeleton.wrapped:
+        return False
     flags = facts.checkpoint.config.tie_flags
-    return (
-        "lm_head.weight" in skeleton.tensors
-        and facts.head.entry is None
-        and bool(flags)
-        and not any(flags.values())
-        and not skeleton.wrapped
+    support = head_support(facts.checkpoint.config.architecture)
+    return (bool(flags) and not any(flags.values())) or (
+        support is not None and tie_when_tied(support.tie or "") is Tie.OWN
     )
 
 
