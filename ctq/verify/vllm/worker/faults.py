@@ -6,6 +6,8 @@ import re
 import traceback
 from typing import Any
 
+from .plain_config import NAME
+
 LONGEST = 600
 # What only a load without bytes runs into: the engine reads a value that a meta tensor does not have.
 WITHOUT_BYTES = re.compile(r"meta tensor|on meta|Meta.*backend|data-dependent|Cannot copy out of meta")
@@ -14,9 +16,13 @@ WITHOUT_KERNEL = re.compile(
     r"Failed to find a kernel|No .* backend supports|not supported (for|on) .*(CPU|platform)|Humming"
     r"|failed to be inspected|_OpNamespace"
 )
+# What only a load without a tokenizer says: the folder has none, and nothing is fetched.
+WITHOUT_TOKENIZER = re.compile(
+    r"skip_tokenizer_init|tokenizer is not None|'NoneType' object has no attribute '(vocab|encode)'"
+)
 STAND_IN = "stand-in:"
 # Nothing from a checkpoint is executed here, so what needs its code cannot be decided.
-WITHOUT_TRUST = re.compile(r"trust[_-]remote[_-]code")
+WITHOUT_TRUST = re.compile(rf"trust[_-]remote[_-]code|'{NAME}' object has no attribute")
 UNEXPECTED = (
     re.compile(r"no module or parameter named '([^']+)'"),
     re.compile(r"no parameter or module named '([^']+)'"),
@@ -45,8 +51,8 @@ def lacks_bytes(error: BaseException) -> bool:
 
 
 def lacks_kernel(error: BaseException, text: str) -> bool:
-    """Tell whether only this build lacks a kernel, or a package that comes with CUDA, or leave to run the model's own code."""
-    if isinstance(error, ImportError) or WITHOUT_TRUST.search(text):
+    """Tell whether only something here is missing: a kernel, a package, leave to run the model's own code, a tokenizer."""
+    if isinstance(error, ImportError) or WITHOUT_TRUST.search(text) or WITHOUT_TOKENIZER.search(text):
         return True
     return WITHOUT_KERNEL.search(text) is not None and STAND_IN not in text
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .faults import lacks_bytes
 from .headers import Entry, read_headers
-from .placement import created_on, move_to_meta, small_ones_real
+from .placement import created_on, kept_on_meta, move_to_meta, small_ones_real
+from .plain_config import register_plain_config
 from .recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "tekken.json")
 
 
 @dataclass
@@ -29,13 +33,14 @@ class DryModel:
 
 
 def engine_config(checkpoint: str, *, tensor_parallel_size: int) -> Any:
-    """Make the engine's configuration as serving would, without a tokenizer."""
+    """Make the engine's configuration as serving would, without a tokenizer where the folder has none."""
     from vllm.engine.arg_utils import EngineArgs
 
+    register_plain_config(checkpoint)
     # Prefix caching has no part in loading, and CPU builds switch it off late, which hybrids then refuse.
     arguments = EngineArgs(
         model=checkpoint,
-        skip_tokenizer_init=True,
+        skip_tokenizer_init=not any((Path(checkpoint) / name).exists() for name in TOKENIZERS),
         enforce_eager=True,
         enable_prefix_caching=False,
         tensor_parallel_size=tensor_parallel_size,
@@ -59,7 +64,7 @@ def build_on(config: Any, placed: contextlib.AbstractContextManager[None]) -> Dr
     """Build the model class with its tensors placed by a context, and end with all of them on the meta device."""
     from vllm.model_executor.model_loader.utils import initialize_model
 
-    with remembered_heads() as heads, placed:
+    with remembered_heads() as heads, kept_on_meta(), placed:
         model = initialize_model(vllm_config=config)
     move_to_meta(model)
     return DryModel(config, model, heads)
@@ -115,5 +120,5 @@ def load(dry: DryModel) -> None:
     from vllm.model_executor.model_loader import get_model_loader
 
     loader = get_model_loader(dry.config.load_config)
-    with meta_files(dry), created_on("meta", dry.config.model_config.dtype), dry.recorder:
+    with meta_files(dry), created_on("meta", dry.config.model_config.dtype), kept_on_meta(), dry.recorder:
         loader.load_weights(dry.model, dry.config.model_config)

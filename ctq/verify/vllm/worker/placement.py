@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,6 +51,24 @@ class SmallOnesReal(TorchFunctionMode):
             return func(*args, **kwargs)
         dry = func(*args, **{**kwargs, "device": "meta"})
         return dry if dry.numel() > SMALL else func(*args, **{**kwargs, "device": "cpu"})
+
+
+@contextlib.contextmanager
+def kept_on_meta() -> Iterator[None]:
+    """Let modules without bytes stay where they are when a model's own code moves them to its device."""
+    real = torch.nn.Module.to
+
+    def convert(self: torch.nn.Module, *args: Any, **kwargs: Any) -> torch.nn.Module:
+        _, dtype, _, _ = torch._C._nn._parse_to(*args, **kwargs)
+        if not any(tensor.is_meta for tensor in itertools.chain(self.parameters(), self.buffers())):
+            return real(self, *args, **kwargs)
+        return self if dtype is None else real(self, dtype=dtype)
+
+    torch.nn.Module.to = convert  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        torch.nn.Module.to = real  # type: ignore[method-assign]
 
 
 def move_to_meta(model: torch.nn.Module) -> None:
