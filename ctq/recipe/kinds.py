@@ -79,14 +79,16 @@ _PROJECTORS = (
     r"multi_modal_projector|multimodal_projector|mm_projector|mm_projector_\w+|vision_projection|vision_proj|audio_projector|"
     r"audio_projection|visual_projection|image_projection|img_projector|projector|connector|aligner|"
     r"resampler|embed_vision|embed_audio|mlp1|merger|patch_merger|deepstack_merger_list|vl_connector|adaptor|"
-    r"vision_adapter|audio_adapter|modality_projection|visual_tokenizer|vte"
+    r"vision_adapter|audio_adapter|modality_projection|visual_tokenizer|vte|vq_adaptor"
 )
+_PROJECTOR_IGNORE = r"re:(.*\.)?({hit}|multi_modal_projector)(\..*)?$"
+"""vLLM gives that name to what the files call otherwise (0.32.0 phi4siglip.py, lightonocr.py, kimi_audio.py)."""
 _DRAFTS = r"mtp|mtp_\w+|nextn\w*|eagle\w*|medusa\w*|draft\w*|speculator\w*|shared_head"
 
 NAME_RULES: tuple[_NameRule, ...] = (
     _NameRule(Kind.DRAFT, "multi-token-prediction or draft layer: engines load it on its own", component=_DRAFTS),
     _NameRule(Kind.TOWER, "vision or audio tower: kept as trained", component=_TOWERS, ignore=_TOWER_IGNORE),
-    _NameRule(Kind.PROJECTOR, "multimodal projector: kept as trained", component=_PROJECTORS),
+    _NameRule(Kind.PROJECTOR, "multimodal projector: kept as trained", component=_PROJECTORS, ignore=_PROJECTOR_IGNORE),
     _NameRule(
         Kind.ROUTER,
         "MoE router or gate: engines keep it dense",

@@ -128,3 +128,11 @@ def test_towers_are_ignored_under_the_names_that_vllm_gives_them(engine: str) ->
     assert re.match(found.ignore.removeprefix("re:"), engine)
     assert not re.match(found.ignore.removeprefix("re:"), "model.encoder.layers.0.mlp.fc1")
     assert not re.match(found.ignore.removeprefix("re:"), ".lm_head")
+
+
+def test_projectors_are_ignored_under_the_name_that_vllm_gives_them() -> None:
+    found = Classifier(CONFIG).classify(TensorInfo("model.mm_projector.0.weight", "BF16", (128, 128), 0, 0))
+    assert found.ignore is not None
+    for module in ("model.mm_projector.0", "multi_modal_projector.linear_1"):
+        assert re.match(found.ignore.removeprefix("re:"), module)
+    assert not re.match(found.ignore.removeprefix("re:"), "model.layers.0.mlp.up_proj")
