@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+_FILLED: Final = (".act_fn.beta", ".act_fn.eps")
+"""Buffers that vLLM fills by itself where the files lack them."""
 FACTORS: Final = (1, 2, 3, 4)
 USUAL: Final = (
     "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size",
     "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "intermediate_size_mlp",
-    "kv_lora_rank", "q_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "qk_head_dim", "v_head_dim", "num_experts",
+    "kv_lora_rank", "q_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim", "num_experts",
     "num_local_experts", "n_routed_experts", "moe_num_experts", "n_shared_experts", "moe_num_shared_experts",
     "n_embd", "d_model", "ffn_dim", "n_inner", "n_head", "num_heads", "max_position_embeddings", "n_positions",
 )  # fmt: skip
@@ -43,7 +45,7 @@ def fit(families: Sequence[Sequence[Build]]) -> dict[str, list[Any]]:
     counts = [presence(build) for build in every]
     found: dict[str, list[Any]] = {}
     for name in dict.fromkeys(name for count in counts for name in count):
-        always = all(count.get(name) for count in counts)
+        always = all(count.get(name) for count in counts) and not name.endswith(_FILLED)
         found[name] = [always, dimensions(name, families)]
     return found
 

@@ -109,7 +109,9 @@ def _tensors(entry: Entry) -> list[str]:
 
 
 def _knows(skeleton: Skeleton, name: str) -> bool:
-    return name in skeleton.tensors or (skeleton.wrapped and name.partition(f".{NUMBER}.")[2] in skeleton.suffixes)
+    return skeleton.own(name) in skeleton.tensors or (
+        skeleton.wrapped and name.partition(f".{NUMBER}.")[2] in skeleton.suffixes
+    )
 
 
 def _beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
@@ -255,6 +257,6 @@ def _present(facts: Facts, skeleton: Skeleton) -> dict[str, frozenset[int]]:
     for entry in facts.entries:
         numbers = {number[0] for number in entry.modules.numbers if number}
         for name in (*_tensors(entry), *_fused(entry.modules.template, facts)):
-            if name in skeleton.tensors:
-                found.setdefault(name, set()).update(numbers)
+            if (own := skeleton.own(name)) in skeleton.tensors:
+                found.setdefault(own, set()).update(numbers)
     return {name: frozenset(numbers) for name, numbers in found.items()}

@@ -1,0 +1,59 @@
+"""Checkpoints under the other names that vLLM's classes load: no finding, and a piece that is missing is still missed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from builders import Raw, edit_config, edit_tensors
+from quantizing import quantize
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import InspectOptions, inspect_checkpoint
+
+CheckpointFactory = Callable[..., Path]
+NAMES = {
+    "qwen2.5-vl": ((r"^model\.(?!visual)", "model.language_model."), (r"^visual\.", "model.visual.")),
+    "mixtral": ((r"\.w1\.", ".gate_proj."), (r"\.w3\.", ".up_proj."), (r"\.w2\.", ".down_proj.")),
+}
+
+
+def errors(folder: Path) -> list[str]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
+    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
+
+
+def renamed(source: Path, folder: Path, *, without: str = "") -> Path:
+    """Copy a checkpoint with its tensors under other names, and without some."""
+    shutil.copytree(source, folder)
+
+    def change(tensors: dict[str, Raw]) -> None:
+        for name in list(tensors):
+            tensor, new = tensors.pop(name), name
+            for pattern, replacement in NAMES[source.name]:
+                new = re.sub(pattern, replacement, new)
+            if not (without and without in new):
+                tensors[new] = tensor
+
+    edit_tensors(folder, change)
+    return folder
+
+
+@pytest.mark.parametrize(("family", "lost"), [("qwen2.5-vl", "embed_tokens"), ("mixtral", "layers.1.input_layernorm")])
+def test_other_names_of_the_engine_are_no_error(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, lost: str
+) -> None:
+    quantize(checkpoint(family), tmp_path / family)
+    assert errors(renamed(tmp_path / family, tmp_path / "other")) == []
+    assert errors(renamed(tmp_path / family, tmp_path / "less", without=lost)) == ["TEN025"]
+
+
+def test_a_number_that_the_engine_works_out_may_be_stale(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("deepseek-v3"), tmp_path / "out")
+    edit_config(tmp_path / "out", lambda config: config.update(qk_head_dim=192))
+    assert errors(tmp_path / "out") == []
