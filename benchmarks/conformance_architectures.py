@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from families import FAMILIES, MORE_FAMILIES, build
+from mirrored import build_mirrored
+from mirrored_multimodal import MIRRORED_MULTIMODAL
+from mirrored_text import MIRRORED_TEXT
 from sweep_claims import Claims, claims_of, read_claims
 from sweep_quantize import SCHEMES, Made, quantize_as
 from sweep_store import Store, stamp_of
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[1]
 TABLE: Final = ROOT / "benchmarks" / "results" / "architectures.json"
-ALL: Final = {**FAMILIES, **MORE_FAMILIES}
+MIRRORED: Final = {row.name: row for row in (*MIRRORED_TEXT, *MIRRORED_MULTIMODAL)}
+ALL: Final = {**FAMILIES, **MORE_FAMILIES, **MIRRORED}
 BATCH: Final = 12
 """Families whose checkpoints lie on the disk at a time."""
 SLOW_S: Final = 180.0
@@ -80,10 +84,10 @@ class Sweep:
         shutil.rmtree(root, ignore_errors=True)
         made: dict[tuple[str, str], Made] = {}
         folders: dict[tuple[str, str], Path] = {}
-        for name in names:
-            folders[name, ""] = self._dense(name)
+        for name, dense in self._dense(names).items():
+            folders[name, ""] = dense
             for scheme in SCHEMES:
-                made[name, scheme] = quantize_as(scheme, folders[name, ""], root / f"{name}-{scheme}".replace(" ", "-"))
+                made[name, scheme] = quantize_as(scheme, dense, root / f"{name}-{scheme}".replace(" ", "-"))
                 if made[name, scheme].promise:
                     folders[name, scheme] = made[name, scheme].folder
         seen = self._observed(folders)
@@ -94,13 +98,17 @@ class Sweep:
         shutil.rmtree(root, ignore_errors=True)
         return found
 
-    def _dense(self, name: str) -> Path:
-        stamp = stamp_of(ROOT / "tests" / "support", "famil*.py", "dense_builder.py")
-        folder = self._work / "dense" / stamp / name
-        if not (folder / "config.json").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            build(name, folder)
-        return folder
+    def _dense(self, names: Sequence[str]) -> dict[str, Path]:
+        """Build the dense originals that are not there yet."""
+        stamp = stamp_of(ROOT / "tests" / "support", "famil*.py", "mirror*.py", "dense_builder.py")
+        root = self._work / "dense" / stamp
+        failed = build_mirrored([MIRRORED[name] for name in names if name in MIRRORED], root, python=self._python)
+        assert not failed, failed
+        for name in names:
+            if not (root / name / "config.json").exists():
+                shutil.rmtree(root / name, ignore_errors=True)
+                build(name, root / name)
+        return {name: root / name for name in names}
 
     def _observed(self, folders: dict[tuple[str, str], Path]) -> dict[tuple[str, str], Observation]:
         stamps = {key: stamp_of(folder, "*.json", "*.safetensors") for key, folder in folders.items()}

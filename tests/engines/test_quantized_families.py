@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from families import build
+from mirrored import build_mirrored
+from mirrored_multimodal import MIRRORED_MULTIMODAL
+from mirrored_text import MIRRORED_TEXT
 from quantizing import quantize
 
 from ctq.recipe.recipe import Recipe, default_body
@@ -24,6 +27,18 @@ FAMILIES = [
 ]  # fmt: skip
 BESIDE = ["MiniCPMV4_6ForConditionalGeneration", "Phi4MultimodalForCausalLM", "Exaone4_5_ForConditionalGeneration"]
 """Towers that the files call otherwise than the engine, or that no list of names knows."""
+MIRRORED = [
+    "internlm2",
+    "chatglm",
+    "ling-2",
+    "telechat2",
+    "mimo-v2",
+    "minicpm-v-2.6",
+    "phi-4-siglip",
+    "internvl-internlm2",
+    "kimi-vl",
+]
+"""Architectures that transformers does not know, under their published names."""
 RECIPES = {
     "W8A8": Recipe(lm_head=True),
     "W8A16": Recipe(body=default_body(SCHEMES["W8A16"]), lm_head=True),
@@ -59,6 +74,23 @@ def test_vllm_loads_what_lies_beside_unknown_towers(tmp_path: Path, vllm_python:
         assert not found.never_loaded, (family, found.never_loaded)
         assert not found.converted, (family, found.converted)
         assert {head.quant_method for head in found.heads} == {"CompressedTensorsLinearMethod"}, family
+
+
+def test_vllm_loads_what_transformers_does_not_know(tmp_path: Path, vllm_python: Path) -> None:
+    rows = [row for row in (*MIRRORED_TEXT, *MIRRORED_MULTIMODAL) if row.name in MIRRORED]
+    assert build_mirrored(rows, tmp_path / "dense", python=vllm_python) == {}
+    requests = []
+    for row in rows:
+        requests.append(VllmRequest(checkpoint=tmp_path / "dense" / row.name))
+        quantize(tmp_path / "dense" / row.name, tmp_path / row.name, RECIPES["mixed"])
+        requests.append(VllmRequest(checkpoint=tmp_path / row.name))
+    for request, found in zip(requests, run_vllm(requests, python=vllm_python), strict=True):
+        assert found.outcome is Outcome.LOADED, (request.checkpoint, found.error)
+        assert not found.never_loaded, (request.checkpoint, found.never_loaded)
+        assert not found.partly_loaded, (request.checkpoint, found.partly_loaded)
+        assert not found.converted, (request.checkpoint, found.converted)
+        if request.checkpoint.parent != tmp_path / "dense":
+            assert {head.quant_method for head in found.heads} == {"CompressedTensorsLinearMethod"}, request.checkpoint
 
 
 def test_the_tiny_llama_generates(checkpoint: CheckpointFactory, tmp_path: Path, vllm_python: Path) -> None:

@@ -16,8 +16,8 @@ TEXT: Final = (
 CHAT_TEMPLATE: Final = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
 
 
-def save_tokenizer(folder: Path, *, vocab: int = 320) -> None:
-    """Train a byte-level BPE tokenizer of at most ``vocab`` entries and save its files to ``folder``."""
+def save_tokenizer(folder: Path, *, vocab: int = 320, more: tuple[str, ...] = ()) -> None:
+    """Train a byte-level BPE tokenizer of at most ``vocab`` entries, ``more`` special ones among them, and save its files to ``folder``."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -26,7 +26,7 @@ def save_tokenizer(folder: Path, *, vocab: int = 320) -> None:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab,
-        special_tokens=list(SPECIAL),
+        special_tokens=[*SPECIAL, *more],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
