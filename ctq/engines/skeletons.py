@@ -15,7 +15,6 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ctq.engines.config_fields import assumed, assumed_number
-from ctq.engines.loader_names import loaded_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,14 +40,12 @@ class Slot:
 class Skeleton:
     """The tensors of one architecture by template; ``refuses`` are the places where vLLM refuses an unknown one.
 
-    ``aliases`` leads from the names that vLLM rewrites them to. ``wrapped`` says that a text model lies inside, whose tensors may
-    stand under more than one prefix; ``computed`` are numbers that the config works out where a file leaves them out. ``embedding``
-    tells whether vLLM gives the input embedding a name.
+    ``wrapped`` says that a text model lies inside, whose tensors may stand under more than one prefix; ``computed`` are numbers
+    that the config works out where a file leaves them out. ``embedding`` tells whether vLLM gives the input embedding a name.
     """
 
     architecture: str
     tensors: Mapping[str, Slot]
-    aliases: Mapping[str, str]
     refuses: frozenset[str]
     wrapped: bool
     computed: frozenset[str]
@@ -59,15 +56,11 @@ class Skeleton:
         """What stands behind the number of a layer, in any list of layers."""
         return frozenset(name.partition(".#.")[2] for name in self.tensors if ".#." in name)
 
-    def own(self, name: str) -> str:
-        """Return the name that is listed here of a tensor that vLLM loads under this one, by template; itself where none is."""
-        return name if name in self.tensors else self.aliases.get(loaded_as(self.architecture, name), name)
-
     def knows(self, tensor: str) -> bool:
         """Tell whether the architecture has a tensor of this name, in whatever form its weight is stored."""
         module, _, part = _NUMBER.sub("#", tensor).rpartition(".")
         name = f"{module}.weight" if part.startswith("weight") else f"{module}.{part}" if module else part
-        return self.own(name) in self.tensors or module in self.tensors
+        return name in self.tensors or module in self.tensors
 
     @property
     def stack(self) -> str | None:
@@ -82,7 +75,7 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     found = _data().get(config.architecture or "")
     if found is None or (found["inner"] is not None and found["inner"] != _inner_type(config)):
         return None
-    return _skeleton(config.architecture or "")
+    return skeleton_named(config.architecture or "")
 
 
 def learnt() -> frozenset[str]:
@@ -97,11 +90,11 @@ def is_learnt(architecture: str | None) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _skeleton(architecture: str) -> Skeleton:
+def skeleton_named(architecture: str) -> Skeleton:
+    """Return the skeleton of a known architecture."""
     found = _data()[architecture]
     return Skeleton(
         architecture=architecture,
-        aliases={loaded_as(architecture, name): name for name in found["tensors"]},
         tensors={
             name: Slot(always, tuple(dimensions) if dimensions else None)
             for name, (always, dimensions) in found["tensors"].items()

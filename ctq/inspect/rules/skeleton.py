@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.fused import fused_mapping
 from ctq.engines.heads import head_support
+from ctq.engines.skeleton_names import own_name
 from ctq.engines.skeletons import expected_now, layer_count, skeleton_of
 from ctq.engines.ties import Tie, tie_when_tied
 from ctq.findings import Severity
@@ -109,7 +110,7 @@ def _tensors(entry: Entry) -> list[str]:
 
 
 def _knows(skeleton: Skeleton, name: str) -> bool:
-    return skeleton.own(name) in skeleton.tensors or (
+    return own_name(skeleton, name) in skeleton.tensors or (
         skeleton.wrapped and name.partition(f".{NUMBER}.")[2] in skeleton.suffixes
     )
 
@@ -257,6 +258,6 @@ def _present(facts: Facts, skeleton: Skeleton) -> dict[str, frozenset[int]]:
     for entry in facts.entries:
         numbers = {number[0] for number in entry.modules.numbers if number}
         for name in (*_tensors(entry), *_fused(entry.modules.template, facts)):
-            if (own := skeleton.own(name)) in skeleton.tensors:
+            if (own := own_name(skeleton, name)) in skeleton.tensors:
                 found.setdefault(own, set()).update(numbers)
     return {name: frozenset(numbers) for name, numbers in found.items()}
