@@ -17,6 +17,8 @@ EMBEDDING = re.compile(
     r"(?:.*\.)?(?:embed_tokens|wte|word_embeddings|embed_in|tok_embeddings|embeddings|embedding|token_embedding|shared|embed)"
 )
 """Module names of the embedding of tokens."""
+_USUAL = frozenset({"model", "language_model", "text_model", "transformer", "llm", "module"})
+"""Names of the language model, and of what it lies in."""
 _NUMBERED = re.compile(r"(?:^|\.)\d+(?=\.)")
 
 
@@ -27,11 +29,17 @@ class Stack:
     places: tuple[str, ...]
 
     def outsider(self, module: str) -> str | None:
-        """Return the path of the part that ``module`` belongs to when it lies elsewhere, up to where it leaves the model's path."""
+        """Return the path of the part that ``module`` belongs to when it lies elsewhere, up to the first name of its own.
+
+        What wrappers and language models are called tells no part: it would name the model too, wherever an engine puts it.
+        """
         if any(module.startswith(place) for place in self.places):
             return None
         shared = max((_common(module, place) for place in self.places), key=len)
-        return shared + module[len(shared) :].partition(".")[0]
+        names = module[len(shared) :].split(".")
+        usual = _USUAL.union(*(place.split(".") for place in self.places))
+        count = next((count for count, name in enumerate(names, start=1) if name not in usual), len(names))
+        return shared + ".".join(names[:count])
 
 
 def find_stack(modules: Iterable[str]) -> Stack | None:

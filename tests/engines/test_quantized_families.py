@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from builders import edit_config
 from families import build
 from mirrored import build_mirrored
 from mirrored_multimodal import MIRRORED_MULTIMODAL
@@ -91,6 +92,14 @@ def test_vllm_loads_what_transformers_does_not_know(tmp_path: Path, vllm_python:
         assert not found.converted, (request.checkpoint, found.converted)
         if request.checkpoint.parent != tmp_path / "dense":
             assert {head.quant_method for head in found.heads} == {"CompressedTensorsLinearMethod"}, request.checkpoint
+
+
+def test_what_only_a_checkpoints_own_code_would_set_is_left_undecided(tmp_path: Path, vllm_python: Path) -> None:
+    rows = [row for row in MIRRORED_TEXT if row.name == "internlm2"]
+    assert build_mirrored(rows, tmp_path, python=vllm_python) == {}
+    edit_config(tmp_path / "internlm2", lambda config: config.pop("rms_norm_eps"))
+    [found] = run_vllm([VllmRequest(checkpoint=tmp_path / "internlm2")], python=vllm_python)
+    assert found.outcome is Outcome.UNDECIDED, found.error
 
 
 def test_the_tiny_llama_generates(checkpoint: CheckpointFactory, tmp_path: Path, vllm_python: Path) -> None:

@@ -25,6 +25,7 @@ FLAT = ("model.embed_tokens", "model.layers.0.mlp.up_proj")
         (TEXT, "model.language_model.project", None),
         (TEXT, "model.encodec.layers.0.fc1", "model.encodec"),
         (TEXT, "perceiver.fc1", "perceiver"),
+        (("language_model.embed_tokens", "language_model.layers.0.fc"), "model.listener.layers.0.fc1", "model.listener"),
         (FLAT, "model.fc", None),
         ((*FLAT, "model.encodec.layers.0.fc1"), "model.encodec.layers.0.fc1", "model.encodec"),
         ((*FLAT, "model.encodec.layers.0.fc1"), "model.layers.7.mlp.up_proj", None),

@@ -27,9 +27,11 @@ def mirror(folder: Path, merges: list[tuple[str, str, str]]) -> dict[str, Any]:
     """Write the tensors of one folder; say what went wrong."""
     from ctq_vllm_worker import model as engine  # type: ignore[import-not-found]
     from ctq_vllm_worker.engine import parallel_state  # type: ignore[import-not-found]
+    from ctq_vllm_worker.plain_config import register_plain_config  # type: ignore[import-not-found]
     from mirror_model import Mirror
 
     try:
+        register_plain_config(str(folder))
         config = engine.engine_config(str(folder), tensor_parallel_size=1)
         with parallel_state(config, size=1, rank=0):
             entries = {name: (shape, dtype) for name, shape, dtype in Mirror(engine.build(config).model).entries()}

@@ -6,8 +6,6 @@ import re
 import traceback
 from typing import Any
 
-from .plain_config import NAME
-
 LONGEST = 600
 # What only a load without bytes runs into: the engine reads a value that a meta tensor does not have.
 WITHOUT_BYTES = re.compile(r"meta tensor|on meta|Meta.*backend|data-dependent|Cannot copy out of meta")
@@ -22,7 +20,7 @@ WITHOUT_TOKENIZER = re.compile(
 )
 STAND_IN = "stand-in:"
 # Nothing from a checkpoint is executed here, so what needs its code cannot be decided.
-WITHOUT_TRUST = re.compile(rf"trust[_-]remote[_-]code|'{NAME}' object has no attribute")
+WITHOUT_TRUST = re.compile(r"trust[_-]remote[_-]code")
 UNEXPECTED = (
     re.compile(r"no module or parameter named '([^']+)'"),
     re.compile(r"no parameter or module named '([^']+)'"),

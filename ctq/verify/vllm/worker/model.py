@@ -12,7 +12,6 @@ import torch
 from .faults import lacks_bytes
 from .headers import Entry, read_headers
 from .placement import created_on, kept_on_meta, move_to_meta, small_ones_real
-from .plain_config import register_plain_config
 from .recorder import Recorder
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ def engine_config(checkpoint: str, *, tensor_parallel_size: int) -> Any:
     """Make the engine's configuration as serving would, without a tokenizer where the folder has none."""
     from vllm.engine.arg_utils import EngineArgs
 
-    register_plain_config(checkpoint)
     # Prefix caching has no part in loading, and CPU builds switch it off late, which hybrids then refuse.
     arguments = EngineArgs(
         model=checkpoint,

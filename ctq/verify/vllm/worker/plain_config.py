@@ -10,17 +10,24 @@ NAME = "ConfigWithoutItsCode"
 """The class that stands in; an attribute that it lacks is one that the checkpoint's own code would have set."""
 
 
-def register_plain_config(checkpoint: str) -> None:
-    """Let the engine read a model type that only the checkpoint's own code knows, without that code's defaults."""
+def register_plain_config(checkpoint: str) -> bool:
+    """Let the engine read a model type that only the checkpoint's own code knows, without its defaults; say if it is one."""
     settings = json.loads((Path(checkpoint) / "config.json").read_text(encoding="utf-8"))
     kind = settings.get("model_type")
     if not isinstance(kind, str) or "AutoConfig" not in (settings.get("auto_map") or {}):
-        return
+        return False
     from transformers import CONFIG_MAPPING, AutoConfig
     from vllm.transformers_utils import config as known
 
-    if kind not in known._CONFIG_REGISTRY and (kind not in CONFIG_MAPPING or is_plain(CONFIG_MAPPING[kind])):
-        AutoConfig.register(kind, plain_class(kind), exist_ok=True)
+    if kind in known._CONFIG_REGISTRY or (kind in CONFIG_MAPPING and not is_plain(CONFIG_MAPPING[kind])):
+        return False
+    AutoConfig.register(kind, plain_class(kind), exist_ok=True)
+    return True
+
+
+def lacks_code(error: Exception) -> bool:
+    """Tell an error over what the checkpoint's own code would have set or made of a value."""
+    return isinstance(error, (AttributeError, TypeError))
 
 
 def is_plain(config_class: type) -> bool:

@@ -11,6 +11,7 @@ from .faults import describe_exception
 from .generate import generate
 from .head import CannotRunError, run_head
 from .names import mappers, prefixes
+from .plain_config import lacks_code, register_plain_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 def load(job: dict[str, Any]) -> dict[str, Any]:
     """Build and load one checkpoint without bytes; see ``facts.describe`` for what comes back."""
     size, rank = job.get("tensor_parallel_size", 1), job.get("rank", 0)
-    stage, dry = "config", None
+    stage, dry, plain = "config", None, False
     try:
+        plain = register_plain_config(job["checkpoint"])
         config = model.engine_config(job["checkpoint"], tensor_parallel_size=size)
         with parallel_state(config, size=size, rank=rank):
             stage = "build"
@@ -32,6 +34,7 @@ def load(job: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - whatever the engine raises is its answer
         fault = describe_exception(error, stage=stage)
         here = fault.pop("without_bytes") or fault.pop("without_kernel")
+        here = here or (plain and stage != "load" and lacks_code(error))
         last = next(reversed(dry.offered), None) if dry else None
         return {"outcome": "undecided" if here else "refused", "error": {**fault, "tensor": last}}
 
