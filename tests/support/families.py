@@ -69,13 +69,7 @@ def build_family(
     """
     import transformers
 
-    settings = _merge(_default(family) if family.shrunk else {}, copy.deepcopy(_plain(family.config)))
-    settings = _merge(settings, config or {})
-    if not family.shrunk or vocab is not None:
-        _set_vocab(settings, family, vocab or family.vocab)
-    if not family.shrunk or tied is not None:
-        _set_tied(settings, family, family.tied if tied is None else tied)
-    model = _make_model(family, settings, dtype=dtype, seed=seed)
+    model = _make_model(family, settings_of(family, tied=tied, vocab=vocab, config=config), dtype=dtype, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)
     transformers.utils.logging.disable_progress_bar()
     model.save_pretrained(folder, max_shard_size=_shard_size(model, shards))
@@ -85,6 +79,19 @@ def build_family(
 
         save_tokenizer(folder, vocab=vocab or family.vocab)
     return folder
+
+
+def settings_of(
+    family: Family, *, tied: bool | None = None, vocab: int | None = None, config: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return what the family's config class is given; options as in `build_family`."""
+    settings = _merge(_default(family) if family.shrunk else {}, copy.deepcopy(_plain(family.config)))
+    settings = _merge(settings, config or {})
+    if not family.shrunk or vocab is not None:
+        _set_vocab(settings, family, vocab or family.vocab)
+    if not family.shrunk or tied is not None:
+        _set_tied(settings, family, family.tied if tied is None else tied)
+    return settings
 
 
 def _rename(folder: Path, renames: Iterable[tuple[str, str]]) -> None:

@@ -44,12 +44,12 @@ class Made:
     notes: tuple[str, ...] = ()
 
 
-def quantize_as(scheme: str, source: Path, out: Path) -> Made:
-    """Quantize as ``scheme`` says; where the command refuses, follow its own hints and try again.
+def quantize_as(scheme: str, source: Path, out: Path, *, more: Sequence[str] = ()) -> Made:
+    """Quantize as ``scheme`` and ``more`` options say; where the command refuses, follow its own hints and try again.
 
     An unsupported head is then quantized all the same (``--allow-unsupported-head``); experts in one tensor are left dense.
     """
-    options, refusals, unsupported = list(SCHEMES[scheme]), [], False
+    options, refusals, unsupported = [*SCHEMES[scheme], *more], [], False
     for _ in range(3):
         code, text, complaint = call(["quantize", str(source), "-o", str(out), "--json", "--no-verify", *options])
         if code == ExitCode.GOOD:
@@ -64,11 +64,11 @@ def quantize_as(scheme: str, source: Path, out: Path) -> Made:
                 notes=notes,
             )
         refusals.append(complaint)
-        more = _follow(complaint, options)
-        if not more:
+        advice = _follow(complaint, options)
+        if not advice:
             break
-        unsupported = unsupported or "--allow-unsupported-head" in more
-        options += more
+        unsupported = unsupported or "--allow-unsupported-head" in advice
+        options += advice
     return Made(folder=out, promise="", options=tuple(options), refusals=tuple(refusals), unsupported=unsupported)
 
 
@@ -81,7 +81,7 @@ def call(arguments: Sequence[str]) -> tuple[int, str, str]:
 
 
 def _follow(complaint: str, options: Sequence[str]) -> list[str]:
-    more = []
+    more: list[str] = []
     for pattern in dict.fromkeys(_IGNORE_HINT.findall(complaint)):
         if pattern not in options:
             more += ["--ignore", pattern]
