@@ -190,7 +190,7 @@ def with_sizes(known: Json) -> Json:
     """Fill in dimensions that earlier builds left open, from builds with other numbers of heads alone."""
     for architecture, entry in known.items():
         names = [name for name in FAMILIES if FAMILIES[name].architecture == architecture]
-        unknown = [key for key, (_, sizes) in entry["tensors"].items() if sizes and None in sizes and "attn" in key]
+        unknown = [key for key, (_, sizes, *_) in entry["tensors"].items() if sizes and None in sizes and "attn" in key]
         if not unknown:
             continue
         with tempfile.TemporaryDirectory() as scratch:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from ctq.engines.heads import architectures
+from ctq.engines.heads import architectures, head_support
 
 
 @lru_cache(maxsize=1)
@@ -20,6 +20,21 @@ def model_types() -> frozenset[str]:
 def known_architectures() -> frozenset[str]:
     """Return the architectures, those of every known release of vLLM among them."""
     return frozenset(_data()["architectures"]) | frozenset(architectures())
+
+
+def is_bare(architecture: str) -> bool:
+    """Tell the name of a model without its head, which no engine takes for another (`Qwen2_5_VLModel`)."""
+    stem = architecture.removesuffix(_BARE)
+    whole = (f"{stem}{task}" for task in _GENERATING)
+    return (
+        stem != architecture
+        and head_support(architecture) is None
+        and any(name in known_architectures() for name in whole)
+    )
+
+
+_BARE = "Model"
+_GENERATING = ("ForCausalLM", "ForConditionalGeneration")
 
 
 @lru_cache(maxsize=1)

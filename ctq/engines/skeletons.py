@@ -30,10 +30,14 @@ _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One tensor of a skeleton: whether all layers have it in every variant, and its dimensions (None: not known)."""
+    """One tensor of a skeleton: whether all layers have it in every variant, and its dimensions (None: not known).
+
+    ``beside`` is another tensor of the same layers: where that is, this one is never missing.
+    """
 
     always: bool
     dimensions: tuple[str | None, ...] | None
+    beside: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +100,8 @@ def skeleton_named(architecture: str) -> Skeleton:
     return Skeleton(
         architecture=architecture,
         tensors={
-            name: Slot(always, tuple(dimensions) if dimensions else None)
-            for name, (always, dimensions) in found["tensors"].items()
+            name: Slot(always, tuple(dimensions) if dimensions else None, *beside)
+            for name, (always, dimensions, *beside) in found["tensors"].items()
         },
         refuses=frozenset(found["refuses"]),
         wrapped=found["inner"] is not None,
@@ -118,7 +122,15 @@ def _switch(config: ModelConfig, key: str) -> bool | None:
 
 
 def dimension(expression: str, config: ModelConfig, computed: frozenset[str] = frozenset()) -> int | None:
-    """Work out a sum of products of the config's numbers; None where the config lacks one."""
+    """Work out a sum of products of the config's numbers; None where it lacks one.
+
+    Of several (``n_inner|4*n_embd``) the first counts that it has the numbers of.
+    """
+    sizes = (_sum(alternative, config, computed) for alternative in expression.split("|"))
+    return next((size for size in sizes if size is not None), None)
+
+
+def _sum(expression: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
     total = 0
     for term in expression.split("+"):
         factors = [int(word) if word.isdecimal() else _number(word, config, computed) for word in term.split("*")]

@@ -16,6 +16,7 @@ from ctq.engines.model_dispatch import model_dispatch
 from ctq.engines.rules import FIRST_WITH_HEAD, rules_for
 from ctq.engines.ties import Tie
 from ctq.engines.tying import tie_of
+from ctq.recipe.heads import is_pooling
 
 if TYPE_CHECKING:
     from ctq.engines.dispatch import Method
@@ -41,6 +42,9 @@ def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
         config = _config(facts, rules)
     except DispatchError as error:
         return Outcome("fails", f"vLLM refuses the quantization config ({error.kind}): {error.message}")
+    if is_pooling(facts.architecture):
+        dropped = "" if facts.is_plain else f", and drops the tensors of {facts.name} unread"
+        return Outcome("dense", f"vLLM makes a pooling model of {facts.architecture}, which has no head{dropped}")
     support = resolved_support(facts.architecture, facts.inner_architecture, version)
     if not rules.lm_head_branch:
         why = f"vLLM quantizes heads from {FIRST_WITH_HEAD} on"

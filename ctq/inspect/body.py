@@ -26,6 +26,7 @@ from ctq.inspect.diagnosis import Defect
 from ctq.inspect.forms import COMPRESSED, Form
 from ctq.recipe.kinds import Kind
 from ctq.recipe.match import REGEX_PREFIX
+from ctq.recipe.sizes import EXPERTS_MULTIPLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -72,13 +73,16 @@ def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
     model = model_layers(facts.checkpoint.config, facts.entries, quant)
     if model is None:
         return
+    hidden = facts.checkpoint.config.hidden_size
     seen: set[str] = set()
     for entry in facts.entries:
         if entry.is_head or entry.kind is not Kind.LINEAR or not _is_judged(entry):
             continue
         for module in dict.fromkeys((entry.modules.names[0], entry.modules.names[-1])):
             layer = model.layer(module)
-            fault = _fault(entry, module, layer, quant) if layer is not None else None
+            if layer is None:
+                continue
+            fault = _fault(entry, module, layer, quant) or _narrow_experts(entry, layer, hidden)
             if fault is not None and fault.message not in seen:
                 seen.add(fault.message)
                 yield fault
@@ -168,6 +172,18 @@ def _fault(entry: Entry, module: str, layer: EngineLayer, quant: DispatchConfig)
         message = f"{module}{count} is stored quantized, but the engine builds {layer.prefix} dense"
         return BodyFault(message=message, unexpected=scales)
     return _stored_otherwise(entry, module, scheme, count)
+
+
+def _narrow_experts(entry: Entry, layer: EngineLayer, hidden: int | None) -> BodyFault | None:
+    """Name weight-only experts with one scale to a row in a model whose width their one kernel does not take."""
+    by_row = entry.group is not None and entry.group.weights is not None and entry.group.weights.strategy == "channel"
+    is_packed = isinstance(layer.spec, FusedMoE) and entry.stored.form is Form.PACKED
+    if not is_packed or not by_row or hidden is None or hidden % EXPERTS_MULTIPLE == 0:
+        return None
+    return BodyFault(
+        message=f"refused at {layer.prefix}: weight-only experts with one scale to a row need a hidden size that is a multiple of "
+        f"{EXPERTS_MULTIPLE}, not {hidden}"
+    )
 
 
 def _stored_otherwise(entry: Entry, module: str, scheme: str, count: str) -> BodyFault | None:

@@ -27,6 +27,7 @@ CLASS_NAMES: Mapping[Kind, tuple[str, ...]] = {
     Kind.PROJECTOR: ("Linear",),
     Kind.DRAFT: ("Linear",),
     Kind.LOW_RANK: ("Linear",),
+    Kind.CLASSIFIER: ("Linear",),
     Kind.STATE_SPACE: ("Linear",),
     Kind.EMBEDDING: ("Embedding",),
     Kind.TRANSPOSED: ("Conv1D",),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.engines.heads import Reach, head_reach
+from ctq.engines.heads import Reach, head_reach, newest_vllm
+from ctq.engines.known_names import is_bare
 from ctq.errors import ExitCode, Problem
 from ctq.quantize.tasks import output_specs
 from ctq.recipe.heads import ENGINE_CLASS
@@ -59,6 +60,9 @@ def plan_head(source: Checkpoint, decisions: Decisions, *, allow_unsupported: bo
 def _targets(source: Checkpoint, head: Head, *, packed: bool) -> tuple[tuple[str, ...], Reach]:
     """Return the head's targets and what the newest known vLLM does with them; a head built without a name needs its class."""
     config = source.config
+    if is_bare(config.architecture or ""):
+        reason = f"{config.architecture} is the model without a head"
+        return head.targets, Reach(status="impossible", reason=reason, version=newest_vllm())
     reach = head_reach(config.architecture, head.targets, inner=config.inner_architecture, packed=packed)
     if reach.status == "dispatched" or not reach.nameless:
         return head.targets, reach

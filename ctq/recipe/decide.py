@@ -12,6 +12,7 @@ from ctq.recipe.fused import fused_key
 from ctq.recipe.heads import Head, find_head
 from ctq.recipe.kinds import Classified, Kind, classify_all
 from ctq.recipe.match import first_match, matches_class, matches_name
+from ctq.recipe.sizes import size_problems
 from ctq.recipe.targeting import LINEAR_CLASSES, Hit, ambiguity, hits
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def decide(checkpoint: Checkpoint, recipe: Recipe) -> Decisions:
         *_split_fusions(modules),
         *_fused_experts(modules, recipe),
         *_head_problems(recipe, head, checkpoint),
-        *_indivisible(modules, head, head_scheme, checkpoint.tensors),
+        *size_problems(_wanted(modules, head, head_scheme, checkpoint.tensors), checkpoint.config.hidden_size, head),
     ]
     if not problems and head_scheme is None and not any(decision.scheme for decision in modules):
         problems.append(Problem(message="nothing to quantize: no linear layer is targeted", exit_code=ExitCode.USAGE))
@@ -271,26 +272,11 @@ def _head_problems(recipe: Recipe, head: Head | None, checkpoint: Checkpoint) ->
             yield Problem(message=message, exit_code=ExitCode.USAGE)
 
 
-def _indivisible(
+def _wanted(
     modules: Sequence[Decision], head: Head | None, head_scheme: Scheme | None, tensors: Mapping[str, TensorInfo]
-) -> Iterator[Problem]:
-    """Check that each group size divides the columns of every weight it is used on; one problem for each size."""
-    wanted = [
-        (decision.part or whole(tensors[decision.tensor]), decision.scheme) for decision in modules if decision.scheme
-    ]
+) -> Iterator[tuple[WeightSlice, Scheme]]:
+    for decision in modules:
+        if decision.scheme:
+            yield decision.part or whole(tensors[decision.tensor]), decision.scheme
     if head and head_scheme and (head.tensor or head.embedding):
-        wanted.append((whole(tensors[head.tensor or head.embedding or ""]), head_scheme))
-    bad: dict[int, list[WeightSlice]] = {}
-    for weight, scheme in wanted:
-        size = scheme.weights.group_size
-        if size and weight.columns % size:
-            bad.setdefault(size, []).append(weight)
-    for size, weights in bad.items():
-        names, columns = list(dict.fromkeys(weight.tensor for weight in weights)), weights[0].columns
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        is_head = head is not None and names == [head.tensor or head.embedding]
-        yield Problem(
-            message=f"group size {size} does not divide the {columns} columns of {names[0]}{more}",
-            hint="take a smaller --group-size, --strategy channel, or --ignore these layers",
-            exit_code=ExitCode.NOT_GOOD if is_head else ExitCode.USAGE,
-        )
+        yield whole(tensors[head.tensor or head.embedding or ""]), head_scheme

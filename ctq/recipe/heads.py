@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.recipe.kinds import BESIDE, Classifier
+from ctq.recipe.kinds import BESIDE, Classifier, Kind
 from ctq.recipe.stack import EMBEDDING
 
 if TYPE_CHECKING:
@@ -32,6 +32,16 @@ _HEAD_OF_TYPE = {
     "qwen3_asr": "language_model.lm_head",
 }
 _GENERATION = re.compile(r"CausalLM|ConditionalGeneration|LMHead|Generation|BlockDiffusion|ForMaskedLM")
+
+_POOLING = (
+    "ForTextEncoding",
+    "EmbeddingModel",
+    "Classification",
+    "ClassificationModel",
+    "ForRewardModeling",
+    "RewardModel",
+)
+"""How architectures end that engines make pooling models of (vLLM 0.32.0 config/model.py:2322), beside bare models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +78,7 @@ def find_head(config: ModelConfig, tensors: Mapping[str, TensorInfo]) -> Head | 
     """
     classifier = Classifier(config)
     modules = dict(_weights(tensors))
-    embedding = _embedding(config, modules, tensors)
+    embedding = _embedding(config, modules, tensors, classifier)
     own = _own_head(config, modules, tensors, classifier)
     matched = tuple(name for name in modules if name.endswith("lm_head"))
     if own is not None:
@@ -114,17 +124,35 @@ def _own_head(
     return min(found)[2] if found else None
 
 
-def _embedding(config: ModelConfig, modules: Mapping[str, str], tensors: Mapping[str, TensorInfo]) -> str | None:
+def _embedding(
+    config: ModelConfig, modules: Mapping[str, str], tensors: Mapping[str, TensorInfo], classifier: Classifier
+) -> str | None:
+    """Return the embedding of a usual name, or else the one matrix of another name that has a row for each word."""
     vocabulary = config.vocab_size
     found = [
         (tensors[tensor].shape[0] != vocabulary, module.count("."), tensor)
         for module, tensor in modules.items()
         if EMBEDDING.fullmatch(module) and len(tensors[tensor].shape) == 2  # a matrix
     ]
-    return min(found)[2] if found else None
+    if found:
+        return min(found)[2]
+    others = [
+        tensor
+        for module, tensor in modules.items()
+        if tensors[tensor].shape[:1] == (vocabulary,)
+        and classifier.classify(tensors[tensor]._replace(name=f"{module}.weight")).kind is Kind.EMBEDDING
+    ]
+    return others[0] if len(others) == 1 else None
+
+
+def is_pooling(architecture: str | None) -> bool:
+    """Tell an architecture that classifies or embeds: whatever its config says of ties, it has no head."""
+    return (architecture or "").endswith(_POOLING)
 
 
 def _is_tied(config: ModelConfig) -> bool:
+    if is_pooling(config.architecture):
+        return False
     flags = list(config.tie_flags.values())
     return flags[0] if flags else bool(_GENERATION.search(config.architecture or ""))
 

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     TRANSPOSED = "transposed"
     FUSED_EXPERTS = "fused-experts"
     LOW_RANK = "low-rank"
+    CLASSIFIER = "classifier"
     PARAMETER = "parameter"
 
 
@@ -107,6 +108,13 @@ NAME_RULES: tuple[_NameRule, ...] = (
     ),
     _NameRule(Kind.CONVOLUTION, "convolution", leaf=r"(\w+_)?conv(1d|2d|3d)?(_proj)?|\w_conv1d|patch_embed\w*"),
     _NameRule(Kind.NORM, "norm", leaf=r"\w*norm\d*|ln(_\w+)?|\w+_ln|\w*layernorm\w*", ignored=False),
+    _NameRule(
+        Kind.CLASSIFIER,
+        "output of a classifier: kept as trained",
+        leaf=r"score|classifier|qa_outputs",
+        ignore=r"re:(.*\.)?{hit}$",
+    ),
+    _NameRule(Kind.NORM, "part of a norm: kept as trained", component=r"\w*norm\d*|\w*layernorm\w*"),
     _NameRule(
         Kind.EMBEDDING,
         "embedding",

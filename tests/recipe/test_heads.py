@@ -71,6 +71,20 @@ def test_no_head_in_an_embedding_model() -> None:
     assert find_head(config("BertModel"), tensors(["embeddings.word_embeddings.weight"])) is None
 
 
+@pytest.mark.parametrize("task", ["ForSequenceClassification", "ForTokenClassification", "ForRewardModeling"])
+def test_no_tied_head_in_a_model_that_classifies(task: str) -> None:
+    assert find_head(config(f"Llama{task}", tie_word_embeddings=True), tensors(["model.embed_tokens.weight"])) is None
+
+
+def test_an_embedding_of_another_name_is_told_by_its_rows() -> None:
+    names = tensors(["transformer.w.weight"])
+    found = find_head(config("CTRLLMHeadModel", tie_word_embeddings=True), names)
+    assert found is not None
+    assert found.embedding == "transformer.w.weight"
+    ambiguous = names | tensors(["transformer.v.weight"])
+    assert find_head(config("CTRLLMHeadModel", tie_word_embeddings=True), ambiguous) is None
+
+
 def test_an_output_layer_without_the_vocabulary_is_no_head() -> None:
     names = tensors(["model.embed_tokens.weight"])
     names["model.layers.0.attention.output.weight"] = TensorInfo(

@@ -76,8 +76,5 @@ DTYPES: Final = ("bfloat16", "bfloat16", "bfloat16", "float16", "float32")
 SHARDS: Final = (1, 1, 2, 3)
 TASKS: Final = ("ForSequenceClassification", "ForTokenClassification", "Model", "ForQuestionAnswering")
 """What else transformers makes of a text model: no head."""
-PACKINGS: Final = (
-    (), (), ("--group-size", "32"), ("--group-size", "64"), ("--strategy", "channel"), ("--asymmetric",),
-    ("--asymmetric", "--group-size", "32"),
-)  # fmt: skip
-"""How weight-only layers may be packed."""
+PACKINGS: Final = ((), (), ("--group-size", "32"), ("--group-size", "64"), ("--strategy", "channel"))
+"""How weight-only layers may be packed, beside zero points, whose kernels few machines have."""

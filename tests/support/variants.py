@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ from families import FAMILIES, build_family, settings_of
 from variant_fields import DTYPES, LAYERS, PACKINGS, SHARDS, TASKS, TEXT, TOP, TOWER, VOCABULARIES
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -20,8 +22,13 @@ Change = tuple[str, Any]
 """A field of the config by its dotted path, and its value."""
 OTHER_TASK: Final = 0.08
 """How often a variant is of another class than the one that generates."""
+OTHER_TIE: Final = 0.2
+"""How often a family's tie is turned."""
 DRAWS: Final = 8
-"""How often a variant is drawn anew that transformers does not build."""
+"""How often a variant is drawn anew that transformers does not build, or engines do not divide."""
+HEADS: Final = ("num_attention_heads", "num_key_value_heads")
+WIDTHS: Final = frozenset({"hidden_size", "head_dim", *HEADS})
+"""What a family's own sections of rotary dimensions go with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +65,7 @@ class Variant:
             shards=self.shards,
             tied=self.tied,
             vocab=self.vocab,
-            config=_nested(self.family, self.changes),
+            config=overrides(self.family, self.changes),
         )
 
 
@@ -75,36 +82,49 @@ def drawn(count: int, seed: int, names: Sequence[str] = ()) -> Iterator[Variant]
 
 
 def _draw(family: Family, rng: random.Random) -> Variant:
-    fields = dict(_fields(_config_class(family)(**settings_of(family)).to_dict()))
-    paths = rng.sample(sorted(fields), min(len(fields), rng.randint(1, 5)))
+    known = fields_of(family)
+    if "mrope_section" in str(family.config):
+        known = {path: values for path, values in known.items() if path.rpartition(".")[2] not in WIDTHS}
+    paths = rng.sample(sorted(known), min(len(known), rng.randint(1, 5)))
     if rng.random() < OTHER_TASK:
         family = _other_task(family, rng)
     return Variant(
         family=family,
-        changes=tuple((path, rng.choice(others)) for path in paths if (others := fields[path])),
+        changes=tuple((path, rng.choice(others)) for path in paths if (others := known[path])),
         dtype=rng.choice(DTYPES),
         shards=rng.choice(SHARDS),
         vocab=rng.choice([size for size in VOCABULARIES if size >= family.vocab or not family.multimodal]),
-        tied=family.tied if rng.random() < 0.7 else not family.tied,
+        tied=family.tied if rng.random() > OTHER_TIE else not family.tied,
         packing=rng.choice(PACKINGS),
     )
 
 
-def _fields(settings: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Yield the fields that can be changed, of every level of a config, with their values."""
-    kind = (
-        TOWER
-        if any(word in path for word in ("vision", "audio", "image"))
-        else TEXT
-        if path or not _wraps(settings)
-        else TOP
-    )
+def fields_of(family: Family, *, switches: re.Pattern[str] | None = None) -> dict[str, tuple[Any, ...]]:
+    """Return what of a family's config can be changed, by dotted path, with the other values; more ``switches`` by their names."""
+    return dict(_fields(_config_class(family)(**settings_of(family)).to_dict(), "", switches))
+
+
+def _fields(
+    settings: Mapping[str, Any], path: str, switches: re.Pattern[str] | None
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield the fields of every level of a config with their other values; kinds of layers are made alike."""
+    known = _kind_of(settings, path)
     for key, value in settings.items():
         if isinstance(value, dict):
             if key.endswith("config"):
-                yield from _fields(value, f"{path}{key}.")
-        elif key in kind:
-            yield f"{path}{key}", tuple(other for other in kind[key] if other != value)
+                yield from _fields(value, f"{path}{key}.", switches)
+        elif key in known:
+            yield f"{path}{key}", tuple(other for other in known[key] if other != value)
+        elif isinstance(value, bool) and switches is not None and switches.search(key):
+            yield f"{path}{key}", (not value,)
+        elif known is TEXT and isinstance(value, list) and len(value) > 1 and set(map(type, value)) == {str}:
+            yield f"{path}{key}", tuple([kind] * len(value) for kind in sorted(set(value)))
+
+
+def _kind_of(settings: Mapping[str, Any], path: str) -> Mapping[str, tuple[Any, ...]]:
+    if any(word in path for word in ("vision", "audio", "image")):
+        return TOWER
+    return TEXT if path or not _wraps(settings) else TOP
 
 
 def _wraps(settings: Mapping[str, Any]) -> bool:
@@ -123,7 +143,7 @@ def _other_task(family: Family, rng: random.Random) -> Family:
     )
 
 
-def _nested(family: Family, changes: Sequence[Change]) -> dict[str, Any]:
+def overrides(family: Family, changes: Sequence[Change]) -> dict[str, Any]:
     """Return what overrides the family's config; lists that go by layer are made to fit another number of layers."""
     over: dict[str, Any] = {}
     for path, value in changes:
@@ -140,18 +160,44 @@ def _nested(family: Family, changes: Sequence[Change]) -> dict[str, Any]:
 
 
 def _is_sound(variant: Variant) -> bool:
-    """Whether transformers builds it, without a byte."""
+    over = overrides(variant.family, variant.changes)
+    outline = outline_of(variant.family, over, tied=variant.tied, vocab=variant.vocab)
+    return outline is not None and all(map(_divides, _levels(outline.config)))
+
+
+def _levels(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield config
+    for value in config.values():
+        if isinstance(value, dict):
+            yield from _levels(value)
+
+
+def _divides(level: Mapping[str, Any]) -> bool:
+    heads, shared = (level.get(key) for key in HEADS)
+    return not isinstance(heads, int) or not isinstance(shared, int) or (shared > 0 and heads % shared == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What transformers makes of a config, without a byte: its config as it saves it, and the tensors' shapes."""
+
+    config: dict[str, Any]
+    shapes: dict[str, tuple[int, ...]]
+
+
+def outline_of(family: Family, over: Mapping[str, Any], **options: Any) -> Outline | None:
+    """Return the outline of a family with other values in its config; None where transformers builds no such model."""
     import torch
     import transformers
 
-    over = _nested(variant.family, variant.changes)
-    settings = settings_of(variant.family, tied=variant.tied, vocab=variant.vocab, config=over)
     try:
+        made = _config_class(family)(**settings_of(family, config=over, **options))
         with torch.device("meta"):
-            getattr(transformers, variant.family.architecture)(_config_class(variant.family)(**settings))
+            model = getattr(transformers, family.architecture)(made)
     except Exception:  # noqa: BLE001  # whatever it says to a config that makes no sense
-        return False
-    return True
+        return None
+    config = json.loads(made.to_json_string()) | {"architectures": [family.architecture]}
+    return Outline(config, {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()})
 
 
 def _config_class(family: Family) -> Any:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.heads import head_support
-from ctq.engines.known_names import known_architectures, model_types, quant_methods
+from ctq.engines.known_names import is_bare, known_architectures, model_types, quant_methods
 from ctq.inspect.forms import COMPRESSED
 from ctq.inspect.rules.rule import Hit
 
@@ -134,10 +133,7 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     name = facts.checkpoint.config.architecture or ""
     if facts.head.entry is None:
         return
-    stem = name.removesuffix(_BARE)
-    if head_support(name) is None and any(
-        stem != name and f"{stem}{task}" in known_architectures() for task in _GENERATING
-    ):
+    if is_bare(name):
         yield Hit(
             where="config.json: architectures",
             message=f"{name} is the model without a head, and the files hold {facts.head.name}",
@@ -151,7 +147,5 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
         )
 
 
-_BARE = "Model"
-_GENERATING = ("ForCausalLM", "ForConditionalGeneration")
 _CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
 _CLASSIFIER_HEADS = frozenset({"score", "classifier", "classification_head", "dense"})

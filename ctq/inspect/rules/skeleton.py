@@ -191,7 +191,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
         elif numbered and stack == skeleton.stack:
             found = present.get(name, frozenset())
             yield from (name.replace(NUMBER, str(layer), 1) for layer in layers if layer not in found)
-    yield from _routers(skeleton, present)
+    yield from sorted({*_beside(skeleton, present), *_routers(skeleton, present)})
     yield from _other_parts(skeleton, present)
     if _lacks_head(facts, skeleton):
         yield "lm_head.weight"
@@ -225,6 +225,14 @@ def _part_and_piece(name: str) -> tuple[str, str]:
     words = name.split(".")
     depth = 2 if words[0] == "model" else 1
     return ".".join(words[:depth]), ".".join(words[: depth + 1])
+
+
+def _beside(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
+    """Yield optional tensors that a layer lacks although it has what they never lack beside it."""
+    for name, slot in skeleton.tensors.items():
+        if slot.beside is not None and name.partition(f".{NUMBER}.")[0] == skeleton.stack:
+            for layer in sorted(present.get(slot.beside, frozenset()) - present.get(name, frozenset())):
+                yield name.replace(NUMBER, str(layer), 1)
 
 
 def _routers(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:

@@ -63,7 +63,7 @@ _BODY = (
 _EXPLAINED = (
     *_CONFIG,
     *("HED001", "HED004", "HED005", "HED006", "HED007", "HED008"),
-    *("CFG006", "CFG007", "CFG008", "CFG009", "CFG012", "CFG013", "CFG014", "TEN014", "TEN019", "TEN022"),
+    *("CFG006", "CFG007", "CFG008", "CFG009", "CFG012", "CFG013", "CFG014", "CFG023", "TEN014", "TEN019", "TEN022"),
     *("FIL001", "FIL002", "FIL003", "FIL004", "FIL006", "FIL008"),
 )
 """Findings that say why an engine does not serve a head; HED010 is for what no other rule knows."""

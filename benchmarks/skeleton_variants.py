@@ -1,0 +1,156 @@
+"""Mend the skeletons of architectures by what variants of the families' configs are made of.
+
+    python benchmarks/skeleton_variants.py
+
+Each field of `tests/support/variant_fields.py` is changed alone. What then has other names is built by transformers itself: its new
+tensors are optional, and what it lacks is no longer expected of every layer. Where a variant contradicts a dimension, the field
+counts before it, or the dimension is forgotten. Of optional tensors it is learnt beside which others they are never missing. The
+result goes into `ctq/engines/data/skeletons.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+ROOT: Final = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+
+from families import FAMILIES, build  # noqa: E402
+from skeleton_fit import Build, presence, template  # noqa: E402
+from skeletons import DATA, SWITCH, read_build, write  # noqa: E402
+from variants import Outline, fields_of, outline_of, overrides  # noqa: E402
+
+from ctq.checkpoint.config import ModelConfig  # noqa: E402
+from ctq.engines.skeletons import dimension  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Json: TypeAlias = dict[str, Any]
+Layers: TypeAlias = dict[str, frozenset[str]]
+"""The layers that have a tensor, by template."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What the variants of one architecture's families showed."""
+
+    builds: list[Build]
+    outlines: list[tuple[str, Outline]]
+    """With the field that was changed."""
+
+
+def main() -> None:
+    known: Json = json.loads(DATA.read_text())["architectures"]
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in sys.argv[1:] or FAMILIES:
+        groups[FAMILIES[name].architecture].append(name)
+    for architecture, names in groups.items():
+        if architecture in known:
+            print(architecture, *mend(known[architecture], learn(names)), sep="; ", flush=True)
+    write(known)
+
+
+def learn(names: list[str]) -> Learnt:
+    """Build families and those of their variants that have other tensors."""
+    found = Learnt([], [])
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in names:
+            usual = outline_of(FAMILIES[name], {})
+            found.builds.append(read_build(build(name, Path(scratch) / name)))
+            for number, (field, over) in enumerate(changes_of(name)):
+                outline = outline_of(FAMILIES[name], over)
+                if outline is None or usual is None or outline.shapes == usual.shapes:
+                    continue
+                found.outlines.append((field, outline))
+                if outline.shapes.keys() != usual.shapes.keys():
+                    found.builds.append(read_build(build(name, Path(scratch) / f"{name}-{number}", config=over)))
+    return found
+
+
+def changes_of(name: str) -> Iterator[tuple[str, Json]]:
+    """Yield each field of a family's text model with what overrides its config, value by value."""
+    family = FAMILIES[name]
+    for path, values in fields_of(family, switches=SWITCH).items():
+        if path.rpartition(".")[0] == family.text and not path.endswith("tie_word_embeddings"):
+            yield from ((path.rpartition(".")[2], overrides(family, [(path, value)])) for value in values)
+
+
+def mend(entry: Json, learnt: Learnt) -> Iterator[str]:
+    """Amend one architecture's entry; yield what was."""
+    tensors: dict[str, list[Any]] = entry["tensors"]
+    for build_ in learnt.builds:
+        there = presence(build_)
+        for key in there.keys() - tensors.keys():
+            tensors[key] = [False, None]
+            yield f"new {key}"
+        for key, slot in tensors.items():
+            if slot[0] and not there.get(key, False):
+                slot[0] = False
+                yield f"optional {key}"
+    for field, outline in learnt.outlines:
+        yield from correct(entry, field, outline)
+    layers = [layers_of(build_) for build_ in learnt.builds]
+    for key, slot in tensors.items():
+        companion = companion_of(key, layers) if not slot[0] else None
+        slot[2:] = [companion] if companion else []
+
+
+def correct(entry: Json, field: str, outline: Outline) -> Iterator[str]:
+    """Correct dimensions that an outline contradicts."""
+    config, computed = ModelConfig(outline.config), frozenset(entry["computed"])
+    for name, shape in outline.shapes.items():
+        slot = entry["tensors"].get(template(name))
+        if slot is None or slot[1] is None or len(slot[1]) != len(shape):
+            continue
+        for axis, expression in enumerate(slot[1]):
+            size = dimension(expression, config, computed) if expression else None
+            if size is not None and size != shape[axis]:
+                states = dimension(field, config) == shape[axis]
+                slot[1][axis] = f"{field}|{expression}" if states else None
+                yield f"{template(name)} is not {expression} but {slot[1][axis]}"
+
+
+def layers_of(build_: Build) -> Layers:
+    """Return the layers that have each tensor of a numbered list."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for name in build_.shapes:
+        stack, numbered, _ = template(name).partition(".#.")
+        if numbered:
+            found[template(name)].add(name[len(stack) + 1 :].partition(".")[0])
+    return {name: frozenset(numbers) for name, numbers in found.items()}
+
+
+def companion_of(name: str, builds: list[Layers]) -> str | None:
+    """Return the tensor beside which this one was never missing: of another module, of the most layers, the nearest by name."""
+    stack = name.partition(".#.")[0]
+    lacking = [build_ for build_ in builds if name not in build_]
+    candidates = {
+        other for build_ in builds for other in build_ if other != name and other.partition(".#.")[0] == stack
+    }
+    sure = [
+        other
+        for other in candidates
+        if not any(other in build_ for build_ in lacking)
+        and all(build_.get(other, frozenset()) <= build_.get(name, frozenset()) for build_ in builds)
+    ]
+    apart = [other for other in sure if other.rpartition(".")[0] != name.rpartition(".")[0]]
+    return max(apart or sure, key=lambda other: (_count(other, builds), _shared(name, other), other), default=None)
+
+
+def _count(name: str, builds: list[Layers]) -> int:
+    return sum(len(build_.get(name, ())) for build_ in builds)
+
+
+def _shared(one: str, other: str) -> int:
+    return sum(mine == its for mine, its in zip(one.split("."), other.split("."), strict=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Sizes that a scheme does not fit: groups that do not divide a row, experts that no kernel takes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ctq.errors import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ctq.checkpoint.weight_slice import WeightSlice
+    from ctq.recipe.heads import Head
+    from ctq.recipe.schemes import Scheme
+
+EXPERTS_MULTIPLE = 128
+"""What the width of a model must be a multiple of for weight-only experts with one scale to a row.
+
+vLLM 0.32.0 marlin_utils.py:379: the one kernel that takes them; compressed_tensors_moe_wna16.py:127 refuses others.
+"""
+_EXPERT = re.compile(r"\.experts\.")
+
+
+def size_problems(
+    wanted: Iterable[tuple[WeightSlice, Scheme]], hidden_size: int | None, head: Head | None
+) -> Iterator[Problem]:
+    """Yield what stands against the schemes of weights."""
+    pairs = list(wanted)
+    yield from _indivisible(pairs, head)
+    narrow = [weight.tensor for weight, scheme in pairs if _is_refused_expert(weight, scheme, hidden_size)]
+    if narrow:
+        yield Problem(
+            message=f"weight-only experts with one scale to a row need a hidden size that is a multiple of {EXPERTS_MULTIPLE}, "
+            f"not {hidden_size}: {narrow[0]}",
+            hint="take --strategy group, or W8A8",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _is_refused_expert(weight: WeightSlice, scheme: Scheme, hidden_size: int | None) -> bool:
+    by_row = scheme.activations is None and scheme.weights.strategy == "channel"
+    return by_row and _EXPERT.search(weight.tensor) is not None and bool(hidden_size and hidden_size % EXPERTS_MULTIPLE)
+
+
+def _indivisible(pairs: Iterable[tuple[WeightSlice, Scheme]], head: Head | None) -> Iterator[Problem]:
+    """Check that each group size divides the columns of every weight it is used on; one problem for each size."""
+    bad: dict[int, list[WeightSlice]] = {}
+    for weight, scheme in pairs:
+        size = scheme.weights.group_size
+        if size and weight.columns % size:
+            bad.setdefault(size, []).append(weight)
+    for size, weights in bad.items():
+        names, columns = list(dict.fromkeys(weight.tensor for weight in weights)), weights[0].columns
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        is_head = head is not None and names == [head.tensor or head.embedding]
+        yield Problem(
+            message=f"group size {size} does not divide the {columns} columns of {names[0]}{more}",
+            hint="take a smaller --group-size, --strategy channel, or --ignore these layers",
+            exit_code=ExitCode.NOT_GOOD if is_head else ExitCode.USAGE,
+        )
