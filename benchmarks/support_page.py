@@ -7,6 +7,7 @@ Computed from the package's own reference data with the targets that `ctq quanti
 
 from __future__ import annotations
 
+from ctq.engines.backend import backend_architectures
 from ctq.engines.heads import (
     architectures,
     extracted,
@@ -15,7 +16,6 @@ from ctq.engines.heads import (
     head_support,
     known_versions,
 )
-from ctq.engines.skeletons import learnt
 from ctq.recipe.heads import ENGINE_CLASS, HEAD_PATTERN
 
 INTRODUCTION = """# Supported architectures
@@ -34,7 +34,7 @@ that dispatches the head (releases before 0.20.0 dispatch none); *inner* means t
 def page() -> str:
     """Return the whole page."""
     versions = known_versions()
-    known = sorted({*architectures(), *learnt()})
+    known = sorted({*architectures(), *backend_architectures()})
     rows = [row for architecture in known if (row := _row(architecture))]
     return INTRODUCTION.format(first=versions[0], last=versions[-1], month=extracted()) + "\n".join(rows) + "\n"
 

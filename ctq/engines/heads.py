@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ctq.engines.backend import SEEN_WITH, backend_architectures
 from ctq.engines.rules import rules_for
-from ctq.engines.skeletons import LEARNT_WITH, is_learnt
 from ctq.engines.ties import Tie, tie_when_tied
 from ctq.engines.versions import at_or_below, version_key
 from ctq.engines.vllm_matching import UnmatchedLayerError, find_matched_target
@@ -93,13 +93,16 @@ def head_support(architecture: str | None, version: str | None = None) -> HeadSu
     nearest = at_or_below(version or newest_vllm(), known_versions())
     if nearest is None:
         return None
-    key = version_key(nearest)
-    known = _data()["architectures"]
-    seen = is_learnt(architecture) and key >= version_key(LEARNT_WITH)
-    for rows in (known.get(architecture or "", ()), known[_BACKEND] if seen else ()):
-        for first, last, prefix, quant_config, dispatch, tie in rows:
-            if version_key(first) <= key <= version_key(last):
-                return HeadSupport(prefix, quant_config, dispatch, tie, nearest)
+    is_seen = architecture in backend_architectures() and version_key(nearest) >= version_key(SEEN_WITH)
+    return registered_support(architecture, nearest) or (registered_support(_BACKEND, nearest) if is_seen else None)
+
+
+def registered_support(architecture: str | None, version: str) -> HeadSupport | None:
+    """Return how ``version``, one of the known releases, builds the head in the class that it registers for ``architecture``."""
+    key = version_key(version)
+    for first, last, prefix, quant_config, dispatch, tie in _data()["architectures"].get(architecture or "", ()):
+        if version_key(first) <= key <= version_key(last):
+            return HeadSupport(prefix, quant_config, dispatch, tie, version)
     return None
 
 

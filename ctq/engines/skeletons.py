@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.config import ModelConfig
 
-LEARNT_WITH = "0.32.0"
-"""The release of vLLM that loaded them."""
 _LAYER_LISTS = ("layers", "h", "blocks")
 _TOWER = re.compile(r"vis|audio|image")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
@@ -80,17 +78,6 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     if found is None or (found["inner"] is not None and found["inner"] != _inner_type(config)):
         return None
     return skeleton_named(config.architecture or "")
-
-
-def learnt() -> frozenset[str]:
-    """Return the architectures of which the real vLLM was seen to load a text model."""
-    return frozenset(name for name, entry in _data().items() if entry["inner"] is None)
-
-
-def is_learnt(architecture: str | None) -> bool:
-    """Tell whether the real vLLM was seen to load a text model of this architecture."""
-    found = _data().get(architecture or "")
-    return found is not None and found["inner"] is None
 
 
 @lru_cache(maxsize=16)

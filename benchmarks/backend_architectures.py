@@ -1,0 +1,34 @@
+"""Store the architectures without a class in vLLM that it was seen to load all the same, through its Transformers backend.
+
+    python benchmarks/backend_architectures.py
+
+They are those of the stored sweep (`benchmarks/conformance.py architectures`) whose dense checkpoints the real vLLM 0.32.0 loaded.
+The result is `ctq/engines/data/backend_architectures.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from ctq.engines.backend import SEEN_WITH
+from ctq.engines.heads import registered_support
+
+ROOT: Final = Path(__file__).parents[1]
+SWEEP: Final = ROOT / "benchmarks" / "results" / "architectures.json"
+DATA: Final = ROOT / "ctq" / "engines" / "data" / "backend_architectures.json"
+
+
+def main() -> None:
+    loaded = {row["architecture"] for row in json.loads(SWEEP.read_text()) if row["dense"] in ("dense", "quantized")}
+    about = "Architectures that vLLM 0.32.0 loads through its Transformers backend: made by benchmarks/backend_architectures.py."
+    found = {
+        "about": about,
+        "architectures": sorted(name for name in loaded if not registered_support(name, SEEN_WITH)),
+    }
+    DATA.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
