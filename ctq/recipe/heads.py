@@ -160,7 +160,7 @@ def _is_tied(config: ModelConfig) -> bool:
 def _name_for(config: ModelConfig, embedding: str) -> str:
     """Return the name that engines load an untied head under: that of the model type, beside the model that holds the embedding."""
     name = _HEAD_OF_TYPE.get(config.model_type or "", "lm_head")
-    wrapper = re.match(r"(.*?language_model\.|llm\.|thinker\.)(?:model|transformer|gpt_neox)\.", embedding)
+    wrapper = re.match(r"(.*?language_model\.|(?:llm|thinker)\.(?=(?:model|transformer|gpt_neox)\.))", embedding)
     return (
         f"{wrapper[1]}{name.removeprefix('language_model.')}"
         if wrapper and not embedding.startswith("model.")

@@ -98,7 +98,7 @@ NAME_RULES: tuple[_NameRule, ...] = (
     _NameRule(
         Kind.ROUTER,
         "MoE router or gate: engines keep it dense",
-        leaf=r"gate|wg|shared_expert_gate|shared_experts_gate|moe_gate|router_proj|g_score",
+        leaf=r"gate|wg|shared_expert_gate|shared_experts_gate|moe_gate|router_proj|g_score|modality_router|(prediction|correction)_coefs",
         ignore=r"re:.*\.({hit}|router)$",  # transformers, and vLLM's backend of it, call some gates `router`
     ),
     _NameRule(
@@ -118,7 +118,7 @@ NAME_RULES: tuple[_NameRule, ...] = (
     _NameRule(
         Kind.EMBEDDING,
         "embedding",
-        leaf=r"\w*embed(?!_out)\w*|\w*embd|wte|wpe|shared|relative_attention_bias|position_\w+",
+        leaf=r"\w*(?<!un)embed(?!_out)\w*|\w*embd|wte|wpe|shared|relative_attention_bias|position_\w+",
         ignored=False,
     ),
     _NameRule(

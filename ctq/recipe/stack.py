@@ -31,7 +31,8 @@ class Stack:
     def outsider(self, module: str) -> str | None:
         """Return the path of the part that ``module`` belongs to when it lies elsewhere, up to the first name of its own.
 
-        What wrappers and language models are called tells no part: it would name the model too, wherever an engine puts it.
+        What wrappers and language models are called tells no part: it would name the model too, wherever an engine puts it. A
+        numbered list with nothing but such names before it is the model's.
         """
         if any(module.startswith(place) for place in self.places):
             return None
@@ -39,7 +40,7 @@ class Stack:
         names = module[len(shared) :].split(".")
         usual = _USUAL.union(*(place.split(".") for place in self.places))
         count = next((count for count, name in enumerate(names, start=1) if name not in usual), len(names))
-        return shared + ".".join(names[:count])
+        return None if names[count - 1].isdigit() else shared + ".".join(names[:count])
 
 
 def find_stack(modules: Iterable[str]) -> Stack | None:

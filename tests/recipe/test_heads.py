@@ -27,6 +27,7 @@ def config(architecture: str = "LlamaForCausalLM", **keys: Any) -> ModelConfig:
     [
         ("model.embed_tokens", "lm_head"),
         ("language_model.model.embed_tokens", "language_model.lm_head"),
+        ("language_model.embed_tokens", "language_model.lm_head"),
         ("model.language_model.embed_tokens", "lm_head"),
         ("gpt_neox.embed_in", "embed_out"),
         ("transformer.embedding.word_embeddings", "transformer.output_layer"),

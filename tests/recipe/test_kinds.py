@@ -59,6 +59,8 @@ def test_linear_layers(name: str) -> None:
         ("model.visual.blocks.0.attn.qkv.weight", (384, 128), Kind.TOWER),
         ("visual.merger.mlp.0.weight", (384, 128), Kind.TOWER),
         ("vision_tower.encoder.layers.0.mlp.fc1.weight", (384, 128), Kind.TOWER),
+        ("model.altup_unembed_projections.0.weight", (128, 128), Kind.LINEAR),
+        ("model.layers.0.altup.correction_coefs.weight", (4, 4), Kind.ROUTER),
         ("model.multi_modal_projector.linear_1.weight", (384, 128), Kind.PROJECTOR),
         ("mtp.layers.0.mlp.up_proj.weight", (384, 128), Kind.DRAFT),
         ("model.layers.4.mlp.up_proj.weight", (384, 128), Kind.DRAFT),

@@ -26,6 +26,7 @@ FLAT = ("model.embed_tokens", "model.layers.0.mlp.up_proj")
         (TEXT, "model.encodec.layers.0.fc1", "model.encodec"),
         (TEXT, "perceiver.fc1", "perceiver"),
         (("language_model.embed_tokens", "language_model.layers.0.fc"), "model.listener.layers.0.fc1", "model.listener"),
+        (("language_model.embed_tokens", "language_model.layers.0.fc"), "language_model.model.layers.0.up", None),
         (FLAT, "model.fc", None),
         ((*FLAT, "model.encodec.layers.0.fc1"), "model.encodec.layers.0.fc1", "model.encodec"),
         ((*FLAT, "model.encodec.layers.0.fc1"), "model.layers.7.mlp.up_proj", None),
