@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from conformance_sweep import ROOT, Item, Row, Sweep
 from families import FAMILIES, MORE_FAMILIES, build
 from mirrored import build_mirrored
+from mirrored_default import MIRRORED_DEFAULT
 from mirrored_multimodal import MIRRORED_MULTIMODAL
 from mirrored_text import MIRRORED_TEXT
 from variants import drawn
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 RESULTS: Final = ROOT / "benchmarks" / "results"
 TABLE: Final = RESULTS / "architectures.json"
 VARIANTS: Final = RESULTS / "variants.json"
-MIRRORED: Final = {row.name: row for row in (*MIRRORED_TEXT, *MIRRORED_MULTIMODAL)}
+MIRRORED: Final = {row.name: row for row in (*MIRRORED_TEXT, *MIRRORED_MULTIMODAL, *MIRRORED_DEFAULT)}
 ALL: Final = {**FAMILIES, **MORE_FAMILIES, **MIRRORED}
 BATCH: Final = 12
 """Items whose checkpoints lie on the disk at a time."""

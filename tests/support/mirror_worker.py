@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mirror_config import complete
 from safetensors.torch import save_file
 
 WORKER = Path(__file__).parents[2] / "ctq" / "verify" / "vllm" / "worker" / "__main__.py"
@@ -23,20 +24,28 @@ LARGEST = 60_000_000
 """Elements of one checkpoint."""
 
 
+def carry_out(job: dict[str, Any]) -> dict[str, Any]:
+    """Write one checkpoint; say what went wrong."""
+    folder = Path(job["folder"])
+    try:
+        if job["shrunk"]:
+            complete(folder / "config.json")
+        return mirror(folder, [tuple(merge) for merge in job["merges"]])
+    except Exception as error:  # noqa: BLE001 - whatever the engine raises is the answer
+        return {"folder": folder.name, "error": f"{type(error).__name__}: {str(error)[:300]}"}
+
+
 def mirror(folder: Path, merges: list[tuple[str, str, str]]) -> dict[str, Any]:
-    """Write the tensors of one folder; say what went wrong."""
+    """Write the tensors of one folder."""
     from ctq_vllm_worker import model as engine  # type: ignore[import-not-found]
     from ctq_vllm_worker.engine import parallel_state  # type: ignore[import-not-found]
     from ctq_vllm_worker.plain_config import register_plain_config  # type: ignore[import-not-found]
     from mirror_model import Mirror
 
-    try:
-        register_plain_config(str(folder))
-        config = engine.engine_config(str(folder), tensor_parallel_size=1)
-        with parallel_state(config, size=1, rank=0):
-            entries = {name: (shape, dtype) for name, shape, dtype in Mirror(engine.build(config).model).entries()}
-    except Exception as error:  # noqa: BLE001 - whatever the engine raises is the answer
-        return {"folder": folder.name, "error": f"{type(error).__name__}: {str(error)[:300]}"}
+    register_plain_config(str(folder))
+    config = engine.engine_config(str(folder), tensor_parallel_size=1)
+    with parallel_state(config, size=1, rank=0):
+        entries = {name: (shape, dtype) for name, shape, dtype in Mirror(engine.build(config).model).entries()}
     if sum(math.prod(shape) for shape, _ in entries.values()) > LARGEST:
         largest = max(entries, key=lambda name: math.prod(entries[name][0]))
         return {"folder": folder.name, "error": f"too large: {largest} {entries[largest][0]}"}
@@ -72,8 +81,7 @@ def main() -> None:
 
     start_engine()
     for job in json.loads(Path(sys.argv[1]).read_text()):
-        merges = [tuple(merge) for merge in job["merges"]]
-        sys.__stdout__.write(f"mirror {json.dumps(mirror(Path(job['folder']), merges))}\n")
+        sys.__stdout__.write(f"mirror {json.dumps(carry_out(job))}\n")
         sys.__stdout__.flush()
     os._exit(0)
 

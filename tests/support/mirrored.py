@@ -23,16 +23,18 @@ class Mirrored:
     """One row: the class that vLLM builds and the configuration that it is built from.
 
     ``remote`` says that published configurations bring code of their own; ``merges`` (pattern, replacement, cat|stack|first) give tensors
-    the names and forms of published files where a loader takes those apart itself; ``tokens`` are special ones that the class asks for.
+    the names and forms of published files where a loader takes those apart itself; ``tokens`` are special ones that the class asks for;
+    ``shrunk`` that ``config`` is what differs from the class's default one made small.
     """
 
     name: str
     architecture: str
-    model_type: str
+    model_type: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     remote: bool = True
     merges: tuple[tuple[str, str, str], ...] = ()
     tokens: tuple[str, ...] = ()
+    shrunk: bool = False
 
 
 def build_mirrored(rows: Iterable[Mirrored], root: Path, *, python: Path) -> dict[str, str]:
@@ -42,13 +44,15 @@ def build_mirrored(rows: Iterable[Mirrored], root: Path, *, python: Path) -> dic
         folder = root / row.name
         if not any(folder.glob("*.safetensors")):
             write_config(row, folder)
-            jobs.append({"folder": str(folder), "merges": row.merges})
+            jobs.append({"folder": str(folder), "merges": row.merges, "shrunk": row.shrunk})
     return _run(jobs, python) if jobs else {}
 
 
 def write_config(row: Mirrored, folder: Path) -> None:
     """Write what such a checkpoint has beside its tensors."""
-    config: dict[str, Any] = {"architectures": [row.architecture], "model_type": row.model_type, **row.config}
+    config: dict[str, Any] = {"architectures": [row.architecture], **row.config}
+    if row.model_type:
+        config["model_type"] = row.model_type
     if row.remote:
         config["auto_map"] = {"AutoConfig": f"configuration_{row.model_type}.Config"}
     folder.mkdir(parents=True, exist_ok=True)

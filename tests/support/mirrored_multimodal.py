@@ -60,6 +60,19 @@ MINICPM: Final[Config] = {
     **HEADS, "vision_config": SIGLIP, "query_num": 64, "image_size": 28, "drop_vision_last_layer": False, "patch_size": 14,
     "batch_vision_input": True,
 }  # fmt: skip
+STEP3_TEXT: Final = inner("Step3TextForCausalLM", "step3_text", HEADS, num_attention_groups=1, share_q_dim=128, moe_layers_enum="1",
+                          moe_num_experts=4, moe_top_k=2, moe_intermediate_size=128, share_expert_dim=128, norm_expert_weight=True,
+                          max_seq_len=256)  # fmt: skip
+QWEN3_5_MOE: Final = inner("Qwen3_5MoeForCausalLM", "qwen3_5_moe_text", HEADS, num_experts=4, num_experts_per_tok=2,
+                           moe_intermediate_size=128, shared_expert_intermediate_size=128, full_attention_interval=2,
+                           layer_types=["linear_attention", "full_attention"], linear_num_key_heads=4, linear_num_value_heads=4,
+                           linear_key_head_dim=32, linear_value_head_dim=32, linear_conv_kernel_dim=4)  # fmt: skip
+MOONDREAM: Final[Config] = {
+    "text": {"dim": 128, "ff_dim": 256, "n_layers": 2, "vocab_size": 320, "n_heads": 4, "n_kv_heads": 4, "max_context": 256,
+             "moe": {"start_layer": 1, "n_experts": 4, "n_experts_per_tok": 2, "expert_inner_dim": 128}},
+    "vision": {"enc_dim": 128, "enc_n_layers": 2, "enc_n_heads": 4, "enc_ff_dim": 256, "enc_patch_size": 14, "crop_size": 28,
+               "proj_out_dim": 128, "proj_inner_dim": 256, "max_crops": 2},
+}  # fmt: skip
 IMAGE: Final = ("<image>", "<IMG_CONTEXT>", "<img>", "</img>")
 
 MIRRORED_MULTIMODAL: Final[tuple[Mirrored, ...]] = (
@@ -126,4 +139,17 @@ MIRRORED_MULTIMODAL: Final[tuple[Mirrored, ...]] = (
     text("hyperclovax-v2", "HCXVisionV2ForCausalLM", "vlm", PLAIN, text_config=inner("LlamaForCausalLM", "llama", HEADS),
          vision_config={**QWEN_VISION, "model_type": "qwen2_5_vl_visual"}, image_token_id=300, video_token_id=301,
          vision_input_chunk_size=None, mm_projector_type="linear", img_start_id=300, hidden_size=128),
+    text("moondream3", "Moondream3ForCausalLM", "moondream3", PLAIN, config=MOONDREAM, remote=False, tokens=IMAGE),
+    text("step3-vl", "Step3VLForConditionalGeneration", "step3_vl", PLAIN, remote=False, image_token_id=300, hidden_size=128,
+         understand_projector_stride=2, projector_bias=True, image_token_len=9, patch_token_len=4, text_config=STEP3_TEXT,
+         vision_config={**TOWER, "model_type": "step3_vision_encoder", "output_hidden_size": 128, "hidden_act": "quick_gelu"},
+         merges=((r"(\.moe)\.experts\.\d+\.", r"\1.", "stack"),)),
+    text("interns2-preview", "InternS2PreviewForConditionalGeneration", "interns2_preview", PLAIN, image_token_id=300,
+         video_token_id=301, vision_start_token_id=302, vision_end_token_id=303, text_config=QWEN3_5_MOE,
+         vision_config={"model_type": "qwen3_5_moe", "depth": 2, "hidden_size": 128, "intermediate_size": 256, "num_heads": 4,
+                        "out_hidden_size": 128, "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2,
+                        "in_channels": 3, "num_position_embeddings": 16, "deepstack_visual_indexes": [],
+                        "hidden_act": "gelu_pytorch_tanh"}),
+    text("fireredasr2", "FireRedASR2ForConditionalGeneration", "fireredasr2", QWEN2, audio_encoder_conf={}),
+    text("funasr", "FunASRForConditionalGeneration", "funasr", QWEN3, audio_encoder_conf={}),
 )  # fmt: skip

@@ -116,6 +116,9 @@ MIRRORED_TEXT: Final = (
          expert_ffn_hidden_size=128, n_routed_experts=4, zero_expert_num=2, zero_expert_type="identity", moe_topk=2,
          routed_scaling_factor=6.0, norm_topk_prob=False, mla_scale_q_lora=True, mla_scale_kv_lora=True, attention_method="MLA",
          router_bias=False, attention_bias=False),
+    text("exaone-moe", "ExaoneMoEForCausalLM", "exaone_moe", {**HEADS, **MOE}, n_group=1, topk_group=1, routed_scaling_factor=2.5,
+         scoring_func="sigmoid", sliding_window=64, layer_types=["sliding_attention", "full_attention"],
+         is_moe_layer=[False, True], remote=False),
     text("nemotron-h-puzzle", "NemotronHPuzzleForCausalLM", "nemotron_h_puzzle", HYBRID),
     text("llama-1", "LLaMAForCausalLM", "llama", remote=False),
 )  # fmt: skip
