@@ -42,7 +42,7 @@ def main() -> None:
         jobs: list[Json] = [{"task": "prefixes", "checkpoint": str(folder)} for folder in folders]
         python = options.vllm_python.absolute()
         _, (mappers, *built) = run_jobs([{"task": "mappers"}, *jobs], python=python, timeout_s=TIMEOUT_S)
-    write(mappers["answers"][0], renamed(built))
+    write(mappers["answers"][0], renamed(built), unasked(built))
 
 
 def quantized(name: str, scratch: Path) -> Path | None:
@@ -63,12 +63,26 @@ def renamed(built: list[Json]) -> dict[str, dict[str, str]]:
     return found
 
 
-def write(mappers: Json, named: dict[str, dict[str, str]]) -> None:
-    """Write the data, an architecture a line; of regular expressions those that make names for tensors' own parts are left out."""
+def unasked(built: list[Json]) -> dict[str, list[str]]:
+    """Return the kinds of layers that no build of an architecture asked about."""
+    found: dict[str, set[str]] = {}
+    for answer in built:
+        for one in answer.get("answers", ()):
+            name, kinds = one["architecture"], set(one["unasked"])
+            found[name] = found.get(name, kinds) & kinds
+    return {name: sorted(kinds) for name, kinds in found.items()}
+
+
+def write(mappers: Json, named: dict[str, dict[str, str]], silent: dict[str, list[str]]) -> None:
+    """Write the data, an architecture a line."""
     about = "What vLLM 0.32.0 calls layers that files call otherwise: made by benchmarks/engine_names.py."
     entries = {
-        name: {**mappers.get(name, {}), **({"named": named[name]} if name in named else {})}
-        for name in sorted({*mappers, *named})
+        name: {
+            **mappers.get(name, {}),
+            **({"named": named[name]} if named.get(name) else {}),
+            **({"unasked": silent[name]} if silent.get(name) else {}),
+        }
+        for name in sorted({*mappers, *named, *silent})
     }
     plain = json.dumps(sorted(name for name, entry in entries.items() if not entry))
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items() if entry)

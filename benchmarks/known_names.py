@@ -16,6 +16,7 @@ from typing import Final
 from transformers.activations import ACT2FN
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 from transformers.utils.quantization_config import QuantizationMethod
 
@@ -56,7 +57,15 @@ def write(python: Path) -> None:
         "quant_methods": sorted(methods),
     }
     blocks = ",\n".join(f' "{key}": [\n{_rows(names)}\n ]' for key, names in lists.items())
-    KNOWN_NAMES.write_text(f'{{\n "about": {json.dumps(about)},\n{blocks}\n}}\n')
+    chosen = json.dumps(chosen_classes(models))
+    KNOWN_NAMES.write_text(f'{{\n "about": {json.dumps(about)},\n{blocks},\n "chosen": {chosen}\n}}\n')
+
+
+def chosen_classes(registry: str) -> dict[str, str]:
+    """Return the architecture that vLLM takes by the model type alone: transformers' base model, as vLLM registers it."""
+    classes = dict(re.findall(r'"(\w+)":\s*\(\s*"[\w.]+",\s*"(\w+)"', registry))
+    bases = {kind: names if isinstance(names, str) else names[0] for kind, names in MODEL_MAPPING_NAMES.items()}
+    return {kind: name if classes.get(name) not in classes else classes[name] for kind, name in sorted(bases.items())}
 
 
 def installed(python: Path, file: str) -> str:

@@ -34,15 +34,26 @@ TEXT_CONFIG_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """A model's configuration; ``raw`` is the JSON object as it stands in the file."""
+    """A model's configuration; ``raw`` is the JSON object as it stands in the file.
+
+    ``chosen`` is the architecture that loaders take where the file names none.
+    """
 
     raw: Mapping[str, Any]
+    chosen: str | None = None
+
+    @property
+    def names_no_architecture(self) -> bool:
+        """Whether ``architectures`` is missing, null or empty."""
+        return not self.raw.get("architectures")
 
     @property
     def architecture(self) -> str | None:
         """The first entry of ``architectures``."""
-        names = self.raw.get("architectures")
-        first = names[0] if isinstance(names, list) and names else None
+        if self.names_no_architecture:
+            return self.chosen
+        names = self.raw["architectures"]
+        first = names[0] if isinstance(names, list) else None
         return first if isinstance(first, str) else None
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -38,17 +38,24 @@ _KINDS: tuple[tuple[str, Callable[[str, str], bool], Callable[[str, str, str], s
 class EngineNames:
     """The names of one model class: ``tables`` are those of its mapper, ``asked`` layers that a config is asked about otherwise.
 
-    ``inner`` are the names of the text model inside, whose own mapper sees what stands behind ``before``.
+    ``inner`` are the names of the text model inside, whose own mapper sees what stands behind ``before``. ``unasked`` are kinds of
+    layers (``attention``, ``embedding``) that this class does not ask a config about.
     """
 
     tables: Mapping[str, list[list[Any]]] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
     before: str = ""
     inner: EngineNames | None = None
+    unasked: frozenset[str] = frozenset()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether modules are called as in the files."""
+        return self.inner is None and not any(kind in self.tables for kind, *_ in _KINDS)
 
     def module(self, name: str) -> str | None:
         """Return the place in the engine's model of a module of the files; None where its tensors are dropped unread."""
-        if not self.tables and self.inner is None:
+        if self.is_plain:
             return name
         mapped = self._map(name + _PART, drops=True)
         before = next((text for text in (self.before, _INSIDE) if mapped and mapped.startswith(text)), None)
@@ -95,7 +102,7 @@ def engine_names(architecture: str | None, inner: str | None = None) -> EngineNa
         return known
     support = head_support(architecture)
     own = (support.prefix or "").removesuffix("lm_head") if support is not None else ""
-    return EngineNames(tables=known.tables, asked=known.asked, before=own or _INSIDE, inner=text)
+    return replace(known, before=own or _INSIDE, inner=text)
 
 
 @lru_cache(maxsize=64)
@@ -104,7 +111,9 @@ def _class_names(architecture: str) -> EngineNames | None:
     if architecture in data["plain"]:
         return EngineNames()
     found = data["architectures"].get(architecture)
-    return EngineNames(tables=found, asked=found.get("named", {})) if found is not None else None
+    if found is None:
+        return None
+    return EngineNames(tables=found, asked=found.get("named", {}), unasked=frozenset(found.get("unasked", ())))
 
 
 @lru_cache(maxsize=1)

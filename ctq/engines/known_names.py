@@ -43,6 +43,16 @@ def activations() -> frozenset[str]:
     return frozenset(_data()["activations"])
 
 
+def chosen_architecture(model_type: str | None) -> str | None:
+    """Return the architecture that vLLM takes where a config names none: that of transformers' base model of the type.
+
+    Source: vLLM 0.32.0 transformers_utils/config.py:877 and model_executor/models/registry.py, where many base models are
+    registered as the class that generates.
+    """
+    name = _data()["chosen"].get(model_type or "")
+    return str(name) if name else None
+
+
 @lru_cache(maxsize=1)
 def quant_methods() -> frozenset[str]:
     """Return the values of ``quant_method``, in lower case."""

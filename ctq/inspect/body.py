@@ -69,8 +69,11 @@ class BodyFault:
 
 def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
     """Yield what is wrong with the modules beside the head."""
-    yield from _cache_fault(quant)
-    model = model_layers(facts.checkpoint.config, facts.entries, quant)
+    config = facts.checkpoint.config
+    names = engine_names(config.architecture, config.inner_architecture)
+    if names is None or "attention" not in names.unasked:
+        yield from _cache_fault(quant)
+    model = model_layers(config, facts.entries, quant)
     if model is None:
         return
     hidden = facts.checkpoint.config.hidden_size

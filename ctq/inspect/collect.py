@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctq.engines.known_names import chosen_architecture
 from ctq.inspect.defects import Surroundings, diagnose
 from ctq.inspect.diagnosis import Defect, Diagnosis
 from ctq.inspect.entries import KNOWN_CLASSES, find_entries
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.checkpoint.config import ModelConfig
     from ctq.inspect.entries import Entry
     from ctq.recipe.quant_config import QuantConfig
 
 
 def collect_facts(checkpoint: Checkpoint) -> Facts:
     """Compute the facts of an opened checkpoint; time and memory grow with the number of tensors alone."""
+    checkpoint = replace(checkpoint, config=as_loaded(checkpoint.config))
     config = checkpoint.config
     raw = config.quantization
     quant = parse_quantization(raw) if raw is not None else None
@@ -47,6 +50,11 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
         patterns=patterns,
         head=head_facts(head, entries, patterns, quant),
     )
+
+
+def as_loaded(config: ModelConfig) -> ModelConfig:
+    """Return the config with the architecture that vLLM takes where none is named."""
+    return replace(config, chosen=chosen_architecture(config.model_type)) if config.names_no_architecture else config
 
 
 _NOT_SAID = Diagnosis(Defect.UNDECLARED, "stored quantized, but config.json has no quantization_config")

@@ -67,7 +67,7 @@ def open_subject(request: VerifyRequest) -> Subject:
         require_sound(reference)
     return Subject(
         request=request,
-        checkpoint=checkpoint,
+        checkpoint=facts.checkpoint,
         facts=facts,
         expected=request.expected or declared(facts),
         reference=reference,

@@ -72,12 +72,13 @@ def test_ignored_names_that_differ_in_the_wrapper_alone_are_notes(tmp_path: Path
         "input_activations": None,
     }
     config = {
+        "auto_map": {"AutoConfig": "configuration.Config"},
         "quantization_config": {
             "quant_method": "compressed-tensors",
             "format": "pack-quantized",
             "config_groups": {"group_0": group | {"targets": ["model.visual.blocks.0.attn.qkv"]}},
             "ignore": ["visual.blocks.0.attn.qkv", "model.visual.blocks.0.attn.qkv", "visual.blocks.1.attn.qkv"],
-        }
+        },
     }
     found = notes(write_folder(tmp_path, tensors, config, shards=1))
     assert "`visual.blocks.0.attn.qkv`, `visual.blocks.1.attn.qkv`" in found["CFG018"]

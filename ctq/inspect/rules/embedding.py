@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch import DispatchConfig
 from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.engine_names import engine_names
 from ctq.engines.layers import VocabParallelEmbedding
 from ctq.engines.rules import rules_for
 from ctq.engines.skeletons import skeleton_of
@@ -26,7 +27,7 @@ def target_hits_embedding(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     Whether vLLM's own matching gives the input embedding a quantized method: by its class (`VocabParallelEmbedding`, of which the
     target may be any part), or by its name. Many model classes give it no name, so that only patterns which match everything reach
-    it; where that is not known it is a warning.
+    it; where that is not known, or the class builds its embedding without the config, it is a warning.
 
     ## Why it hurts
     From 0.23 on vLLM builds a quantized embedding for it: W8A8 is refused, packed weights are never loaded.
@@ -56,7 +57,7 @@ def target_hits_embedding(facts: Facts) -> Iterator[Hit]:
             where=name,
             message=f"target `{target}` reaches the embedding too ({name}), which is stored dense",
             hint=f"target `Linear` and `{HEAD_PATTERN}` instead, or add the embedding's name to ignore",
-            severity=None if nameless or has_name else Severity.WARNING,
+            severity=None if (nameless or has_name) and not _is_unasked(facts) else Severity.WARNING,
         )
 
 
@@ -70,6 +71,12 @@ def _dense_embedding(facts: Facts) -> str | None:
         ),
         None,
     )
+
+
+def _is_unasked(facts: Facts) -> bool:
+    """Tell model classes that build their embedding without the config."""
+    names = engine_names(facts.checkpoint.config.architecture)
+    return names is not None and "embedding" in names.unasked
 
 
 def _target(config: DispatchConfig, name: str) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.known_names import is_bare, known_architectures, model_types, quant_methods
+from ctq.findings import Severity
+from ctq.inspect.entries import State
 from ctq.inspect.forms import COMPRESSED
 from ctq.inspect.rules.rule import Hit
 
@@ -115,7 +117,8 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     `architectures` names a classifier (`...ForSequenceClassification`, `...ForTokenClassification`) and the files hold a head
     `lm_head` and no `score` or `classifier`; or it names the bare
-    model (`Qwen2_5_VLModel`) and vLLM does not generate with it.
+    model (`Qwen2_5_VLModel`), or nothing where the model type stands for one, and vLLM does not generate with it: a warning for a
+    text model whose head is dense, which is served for pooling.
 
     ## Why it hurts
     vLLM makes a pooling model of it, whose classifier is never loaded and answers from uninitialised memory, and which has no
@@ -138,6 +141,7 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
             where="config.json: architectures",
             message=f"{name} is the model without a head, and the files hold {facts.head.name}",
             hint="give the architecture of the language model",
+            severity=Severity.WARNING if _only_pools(facts) else None,
         )
     elif name.endswith(_CLASSIFIERS) and not any(entry.modules.leaf in _CLASSIFIER_HEADS for entry in facts.entries):
         yield Hit(
@@ -145,6 +149,12 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
             message=f"{name} is a classifier, and the files hold the language model's head {facts.head.name} and no classifier",
             hint="give the architecture of the language model",
         )
+
+
+def _only_pools(facts: Facts) -> bool:
+    """Tell a text model with a dense head, of which vLLM serves all the rest, to pool with."""
+    is_wrapper = len(facts.checkpoint.config.text_levels) > 1
+    return not is_wrapper and facts.head.state in (State.DENSE, State.TIED)
 
 
 _CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")

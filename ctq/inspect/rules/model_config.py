@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.config_fields import mistyped
+from ctq.engines.heads import head_support
 from ctq.engines.known_names import activations
 from ctq.engines.torch_names import TORCH_DTYPES
+from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 3
 _DTYPE_KEYS = ("dtype", "torch_dtype")
+_ACTIVATION_KEYS = ("mlp_hidden_act", "hidden_act")
+"""NemotronH reads the first, whatever the second says."""
 
 
 def refused_model_config(facts: Facts) -> Iterator[Hit]:
@@ -25,7 +29,8 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     The type of each usual key against the config class of its model type (a boolean for `tie_word_embeddings`, an integer for
     `vocab_size`, never a text), `architectures` is a list, `dtype` is a dtype of torch, `hidden_act` a function that vLLM or
-    transformers has, and there is a `model_type`.
+    transformers has, and there is a `model_type`. Where there is no architecture, vLLM takes the class of transformers' base model:
+    a warning, and an error where the model type stands for none.
 
     ## Why it hurts
     transformers 5 checks types strictly while it reads the config, for itself and for vLLM; the checkpoint does not load.
@@ -48,6 +53,14 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
             message="loaders refuse the config: " + "; ".join(f"{key} {why}" for key, why in refused[:_MOST_NAMED]),
             hint=f"restore {', '.join(keys)} of the original",
         )
+    elif config.raw and config.names_no_architecture and "auto_map" not in config.raw:
+        taken = config.architecture or "nothing"
+        yield Hit(
+            where="config.json: architectures",
+            message=f"no architectures: vLLM takes {taken} by the model type, other loaders may not",
+            hint="restore architectures of the original",
+            severity=None if config.architecture is None else Severity.WARNING,
+        )
 
 
 def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
@@ -58,9 +71,9 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
     if names is not None and not isinstance(names, list):
         yield "architectures", "is no list"
         return
-    if config.architecture is None and len(config.text_levels) > 1:
-        yield "architectures", "is missing: the model type alone names the text model"
-    if config.architecture is not None and "model_type" not in raw:
+    if config.names_no_architecture and len(config.text_levels) > 1 and head_support(config.architecture) is None:
+        yield "architectures", "is missing: the model type alone names no class that vLLM generates with"
+    if not config.names_no_architecture and "model_type" not in raw:
         yield "model_type", "is missing"
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
     yield from _names(config)
@@ -74,6 +87,7 @@ def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
             value = level.get(key)
             if isinstance(value, str) and value.removeprefix("torch.") not in TORCH_DTYPES:
                 yield f"{where}{key}", f"'{value}' is no dtype of torch"
-        act = level.get("hidden_act")
+        key = next((key for key in _ACTIVATION_KEYS if key in level), "")
+        act = level.get(key)
         if isinstance(act, str) and act.lower() not in activations():
-            yield f"{where}hidden_act", f"'{act}' is no activation that engines have"
+            yield f"{where}{key}", f"'{act}' is no activation that engines have"

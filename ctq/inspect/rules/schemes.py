@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch import DispatchConfig
 from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.engine_names import engine_names
 from ctq.engines.layers import Attention, LinearBase
 from ctq.engines.rules import rules_for
 from ctq.engines.scheme_choice import Question, choose_scheme
 from ctq.engines.target_schemes import read_target_schemes
+from ctq.findings import Severity
 from ctq.inspect.forms import Form
 from ctq.inspect.rules.rule import Hit, listing
 
@@ -123,7 +125,8 @@ def refused_config(facts: Facts) -> Iterator[Hit]:
     """Report a config that vLLM refuses to read, for a reason that no other rule names.
 
     ## What it checks
-    The newest known vLLM's reading of `config_groups`, `ignore` and `kv_cache_scheme`.
+    The newest known vLLM's reading of `config_groups`, `ignore` and `kv_cache_scheme`; of the last it is a warning where the model
+    class lets no attention read it (MLA, state-space models).
 
     ## Why it hurts
     vLLM stops before it builds the model.
@@ -141,13 +144,31 @@ def refused_config(facts: Facts) -> Iterator[Hit]:
         return
     try:
         config = DispatchConfig.from_quantization_config(facts.quant.raw, rules_for())
-        config.get_quant_method(Attention(), "attn")
         config.matched(LinearBase(), "linear")  # any layer finds an `ignore` that is null
     except DispatchError as error:
         yield Hit(
             where=_CONFIG,
             message=f"vLLM {rules_for().version} refuses the config: {error.message}",
             hint="correct what the message names",
+        )
+    else:
+        yield from _refused_cache(facts, config)
+
+
+def _refused_cache(facts: Facts, config: DispatchConfig) -> Iterator[Hit]:
+    """Report a scheme of the cache that attention refuses; a warning where the model class does not let it read one."""
+    names = engine_names(facts.checkpoint.config.architecture)
+    unread = names is not None and "attention" in names.unasked
+    try:
+        config.get_quant_method(Attention(), "attn")
+    except DispatchError as error:
+        reader = "attention" if unread else f"vLLM {rules_for().version}"
+        yield Hit(
+            where=_CONFIG,
+            message=f"{reader} refuses the config: {error.message}"
+            + (f"; that of {facts.checkpoint.config.architecture} in vLLM does not read it" if unread else ""),
+            hint="correct what the message names",
+            severity=Severity.WARNING if unread else None,
         )
 
 

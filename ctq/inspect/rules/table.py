@@ -117,7 +117,7 @@ RULES: tuple[Rule, ...] = (
     _rule("CFG019", identity.unknown_model_type),
     _rule("CFG020", identity.unknown_architecture),
     _rule("CFG021", validity.oddity_that_only_vllm_reads, Severity.WARNING, unless=_CONFIG),
-    _rule("CFG022", model_config.refused_model_config),
+    _rule("CFG022", model_config.refused_model_config, unless=("CFG001",)),
     _rule("CFG023", identity.head_of_another_task),
     _rule("CFG024", identity.unknown_quant_method),
     _rule("TEN001", tensors.missing_weight, unless=(*_CONFIG, *_FILES)),

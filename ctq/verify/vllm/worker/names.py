@@ -73,25 +73,43 @@ def backend_mapper(architecture: str) -> dict[str, Any]:
 
 
 def prefixes(job: dict[str, Any]) -> dict[str, Any]:
-    """Build a checkpoint's model and list the layers that a config is asked about under another name than their path's."""
+    """Build a checkpoint's model and list the layers that a config is asked about under another name than their path's.
+
+    ``unasked`` are the kinds of layers that it is not asked about at all.
+    """
     try:
         config = model.engine_config(job["checkpoint"], tensor_parallel_size=1)
-        with parallel_state(config, size=1, rank=0), asked_names() as asked:
+        with parallel_state(config, size=1, rank=0), asked_names() as (asked, kept):
             dry = model.build(config)
             renamed = {
                 NUMBER.sub("#", path): NUMBER.sub("#", asked[id(module)])
                 for path, module in dry.model.named_modules()
                 if id(module) in asked and asked[id(module)] != path
             }
+            unasked = kinds_unasked(list(kept))
     except Exception as error:  # noqa: BLE001 - whatever the engine raises is its answer
         return {"outcome": "refused", "error": describe_exception(error, stage="build")}
     names = json.loads((Path(job["checkpoint"]) / "config.json").read_text(encoding="utf-8"))["architectures"]
-    return {"outcome": "loaded", "answers": [{"architecture": names[0], "renamed": renamed}]}
+    return {"outcome": "loaded", "answers": [{"architecture": names[0], "renamed": renamed, "unasked": unasked}]}
+
+
+def kinds_unasked(layers: list[Any]) -> list[str]:
+    """Name the kinds of layers that are not among those a config was asked about."""
+    from vllm.model_executor.layers.attention import Attention
+    from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead, VocabParallelEmbedding
+
+    seen = {
+        "attention": any(isinstance(layer, Attention) for layer in layers),
+        "embedding": any(
+            type(layer) is not ParallelLMHead and isinstance(layer, VocabParallelEmbedding) for layer in layers
+        ),
+    }
+    return [kind for kind, found in seen.items() if not found]
 
 
 @contextlib.contextmanager
-def asked_names() -> Iterator[dict[int, str]]:
-    """Remember the name under which the quantization config is asked about each layer, by the layer's identity."""
+def asked_names() -> Iterator[tuple[dict[int, str], list[Any]]]:
+    """Remember the name under which the quantization config is asked about each layer, by its identity, and the layers."""
     from vllm.model_executor.layers.quantization.compressed_tensors.compressed_tensors import CompressedTensorsConfig
 
     asked: dict[int, str] = {}
@@ -105,6 +123,6 @@ def asked_names() -> Iterator[dict[int, str]]:
 
     CompressedTensorsConfig.get_quant_method = remember
     try:
-        yield asked
+        yield asked, kept
     finally:
         CompressedTensorsConfig.get_quant_method = real

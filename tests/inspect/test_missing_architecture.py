@@ -1,0 +1,85 @@
+"""Configs without an architecture: vLLM takes the class of transformers' base model, which may be one that generates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import edit_config
+from quantizing import quantize
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import InspectOptions, Report, inspect_checkpoint
+from ctq.recipe.recipe import Recipe
+
+CheckpointFactory = Callable[..., Path]
+WITHOUT = {
+    "missing": lambda config: config.pop("architectures"),
+    "null": lambda config: config.update(architectures=None),
+    "empty": lambda config: config.update(architectures=[]),
+}
+
+
+def inspected(folder: Path, change: Callable[[dict[str, Any]], object]) -> Report:
+    edit_config(folder, change)
+    return inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
+
+
+def codes(report: Report, severity: Severity) -> set[str]:
+    return {finding.code for finding in report.findings if finding.severity is severity}
+
+
+@pytest.mark.parametrize("way", WITHOUT)
+def test_a_base_model_that_generates_is_served(checkpoint: CheckpointFactory, tmp_path: Path, way: str) -> None:
+    quantize(checkpoint("llama"), tmp_path / "q")
+    report = inspected(tmp_path / "q", WITHOUT[way])
+    assert codes(report, Severity.ERROR) == set()
+    assert "CFG022" in codes(report, Severity.WARNING)
+    assert report.facts.checkpoint.config.architecture == "LlamaForCausalLM"
+    assert [verdict.verdict for verdict in report.facts.engines if verdict.engine == "vllm"] == ["quantized"]
+
+
+@pytest.mark.parametrize(("head", "severity"), [(True, Severity.ERROR), (False, Severity.WARNING)])
+def test_a_base_model_that_only_pools_has_no_place_for_a_quantized_head(
+    checkpoint: CheckpointFactory, tmp_path: Path, *, head: bool, severity: Severity
+) -> None:
+    quantize(checkpoint("nemotron-h"), tmp_path / "q", Recipe(lm_head=head))
+    assert "CFG023" in codes(inspected(tmp_path / "q", WITHOUT["missing"]), severity)
+
+
+@pytest.mark.parametrize(("family", "errors"), [("llama4", set()), ("gemma3-mm", {"CFG022", "CFG023"})])
+def test_wrappers(checkpoint: CheckpointFactory, tmp_path: Path, family: str, errors: set[str]) -> None:
+    quantize(checkpoint(family), tmp_path / "q")
+    assert codes(inspected(tmp_path / "q", WITHOUT["missing"]), Severity.ERROR) == errors
+
+
+def test_a_model_type_that_stands_for_no_class_is_an_error(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("llama"), tmp_path / "q")
+    report = inspected(tmp_path / "q", lambda config: (config.pop("architectures"), config.update(model_type="wonder")))
+    assert "CFG022" in codes(report, Severity.ERROR)
+
+
+@pytest.mark.parametrize(("family", "severity"), [("deepseek-v3", Severity.WARNING), ("llama", Severity.ERROR)])
+def test_a_scheme_of_the_cache_that_no_attention_reads(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, severity: Severity
+) -> None:
+    quantize(checkpoint(family), tmp_path / "q")
+    scheme = {"num_bits": 8, "type": "int", "strategy": "tensor", "symmetric": True}
+    report = inspected(tmp_path / "q", lambda config: config["quantization_config"].update(kv_cache_scheme=scheme))
+    assert "CFG014" in codes(report, severity)
+
+
+@pytest.mark.parametrize(("family", "severity"), [("qwen3.5", Severity.WARNING), ("llama", Severity.ERROR)])
+def test_an_embedding_that_is_built_without_the_config(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, severity: Severity
+) -> None:
+    quantize(checkpoint(family), tmp_path / "q")
+
+    def change(config: dict[str, Any]) -> None:
+        next(iter(config["quantization_config"]["config_groups"].values()))["targets"].append("Embedding")
+
+    assert "HED008" in codes(inspected(tmp_path / "q", change), severity)
