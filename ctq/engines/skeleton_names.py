@@ -18,15 +18,35 @@ def own_name(skeleton: Skeleton, name: str) -> str:
     """Return the name in the skeleton of a tensor, by template (`w1` for Mixtral's `gate_proj`); itself where none is."""
     if name in skeleton.tensors:
         return name
-    return _by_place(skeleton.architecture).get(_place(skeleton.architecture, name), name)
+    place = _place(skeleton, name)
+    return name if place is None else _by_place(skeleton.architecture).get(place, name)
+
+
+def has_part(skeleton: Skeleton, name: str) -> bool:
+    """Tell whether a tensor lies in a part that the engine's model has at its top, or is dropped unread."""
+    place = _place(skeleton, name)
+    return place is None or _top(place) in map(_top, _by_place(skeleton.architecture))
+
+
+def lies_in(skeleton: Skeleton, module: str, stack: str) -> bool:
+    """Tell whether a module belongs to one of the layers of a list, as the skeleton calls it."""
+    first, place = _place(skeleton, f"{stack}.0.x"), _place(skeleton, f"{module}.x")
+    return first is not None and place is not None and place.startswith(first.removesuffix("x"))
+
+
+def _top(place: str) -> str:
+    return place.partition(".")[0]
 
 
 @lru_cache(maxsize=16)
 def _by_place(architecture: str) -> Mapping[str, str]:
-    return {_place(architecture, name): name for name in skeleton_named(architecture).tensors}
+    skeleton = skeleton_named(architecture)
+    places = {_place(skeleton, name): name for name in skeleton.tensors}
+    return {place: name for place, name in places.items() if place is not None}
 
 
-def _place(architecture: str, name: str) -> str:
-    names = engine_names(architecture)
-    found = names.module(name.replace("#", "0").removesuffix(".weight")) if names is not None else None
-    return found or name
+def _place(skeleton: Skeleton, name: str) -> str | None:
+    names = engine_names(skeleton.architecture, skeleton.inner)
+    if names is None:
+        return name
+    return names.module(name.replace("#", "0").removesuffix(".weight"))

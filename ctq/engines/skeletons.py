@@ -42,16 +42,21 @@ class Slot:
 class Skeleton:
     """The tensors of one architecture by template; ``refuses`` are the places where vLLM refuses an unknown one.
 
-    ``wrapped`` says that a text model lies inside, whose tensors may stand under more than one prefix; ``computed`` are numbers
+    ``inner`` is the model type of the text model inside a wrapper; ``computed`` are numbers
     that the config works out where a file leaves them out. ``embedding`` tells whether vLLM gives the input embedding a name.
     """
 
     architecture: str
     tensors: Mapping[str, Slot]
     refuses: frozenset[str]
-    wrapped: bool
+    inner: str | None
     computed: frozenset[str]
     embedding: bool | None = None
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether a text model lies inside."""
+        return self.inner is not None
 
     @property
     def suffixes(self) -> frozenset[str]:
@@ -91,7 +96,7 @@ def skeleton_named(architecture: str) -> Skeleton:
             for name, (always, dimensions, *beside) in found["tensors"].items()
         },
         refuses=frozenset(found["refuses"]),
-        wrapped=found["inner"] is not None,
+        inner=found["inner"],
         computed=frozenset(found["computed"]),
         embedding=found.get("embedding"),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.fused import fused_mapping
 from ctq.engines.heads import head_support
-from ctq.engines.skeleton_names import own_name
+from ctq.engines.skeleton_names import has_part, lies_in, own_name
 from ctq.engines.skeletons import expected_now, layer_count, skeleton_of
 from ctq.engines.ties import Tie, tie_when_tied
 from ctq.findings import Severity
@@ -71,15 +71,18 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
 
 
 def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
-    if (skeleton.wrapped and entry.kind in _ELSEWHERE) or (entry.is_head and entry.modules.template == "lm_head"):
+    if entry.is_head and entry.modules.template == "lm_head":
         return False  # of the head, engines' verdicts tell
+    if skeleton.wrapped and entry.kind in _ELSEWHERE and not entry.is_head:
+        return not any(has_part(skeleton, name) for name in facts_names(entry))
     if set(entry.modules.parts) <= _SCALES and _is_module(entry.modules.template.removesuffix(".attn"), skeleton):
         return False
     if _is_buffer(entry.modules.names[0], facts):
         return False
     if _beyond(entry, skeleton, facts):
         return True
-    return not any(_knows(skeleton, name) for name in (*_tensors(entry), *_fused(entry.modules.template, facts)))
+    names = (*_tensors(entry), *_fused(entry.modules.template, facts))
+    return not any(own_name(skeleton, name) in skeleton.tensors for name in names)
 
 
 def _is_module(template: str, skeleton: Skeleton) -> bool:
@@ -109,16 +112,10 @@ def _tensors(entry: Entry) -> list[str]:
     return [f"{template}.weight", template, *dense] if _WEIGHTS & parts.keys() else dense
 
 
-def _knows(skeleton: Skeleton, name: str) -> bool:
-    return own_name(skeleton, name) in skeleton.tensors or (
-        skeleton.wrapped and name.partition(f".{NUMBER}.")[2] in skeleton.suffixes
-    )
-
-
 def _beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell modules of layers that the config does not count."""
     count, stack = layer_count(facts.checkpoint.config), skeleton.stack
-    if count is None or stack is None or not entry.modules.template.startswith(f"{stack}.{NUMBER}."):
+    if count is None or stack is None or not lies_in(skeleton, entry.modules.template, stack):
         return False
     return min(numbers[0] for numbers in entry.modules.numbers) >= count
 
