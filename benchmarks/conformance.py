@@ -2,6 +2,7 @@
 
     python benchmarks/conformance.py architectures --vllm-python ENV/bin/python --work /data/architectures
     python benchmarks/conformance.py faults --vllm-python ENV/bin/python --work /data/faults
+    python benchmarks/conformance.py loaders --work /data/loaders
 
 Answers are kept in the folder of work as JSON lines, so that a run that was killed goes on where it was.
 """
@@ -16,8 +17,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 import conformance_architectures
 import conformance_faults
+import conformance_loaders
 
-PARTS = {"architectures": conformance_architectures, "faults": conformance_faults}
+PARTS = {"architectures": conformance_architectures, "faults": conformance_faults, "loaders": conformance_loaders}
 """Each part has a docstring, ``add_options`` and ``main``, which returns the number of disagreements."""
 
 
@@ -27,7 +29,6 @@ def main() -> int:
     for name, part in PARTS.items():
         summary = (part.__doc__ or "").splitlines()[0]
         one = parts.add_parser(name, help=summary, description=summary)
-        one.add_argument("--vllm-python", type=Path, required=True, help="the interpreter that has vLLM 0.32.0")
         one.add_argument("--work", type=Path, required=True, help="a folder for checkpoints and answers, kept")
         part.add_options(one)
     options = parser.parse_args()

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from conformance_sweep import ROOT, Item, Row, Sweep
@@ -19,7 +20,6 @@ from variants import drawn
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from pathlib import Path
 
 RESULTS: Final = ROOT / "benchmarks" / "results"
 TABLE: Final = RESULTS / "architectures.json"
@@ -32,6 +32,7 @@ BATCH: Final = 12
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what this part is asked by."""
+    parser.add_argument("--vllm-python", type=Path, required=True, help="the interpreter that has vLLM 0.32.0")
     parser.add_argument("--families", default="", help="only these, separated by commas; no table is then stored")
     parser.add_argument(
         "--variants", type=int, default=0, help="instead of the families, so many variants of their configs"

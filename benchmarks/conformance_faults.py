@@ -52,6 +52,7 @@ Known = dict[Case, tuple[Observation, Claims]]
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what this part is asked by."""
+    parser.add_argument("--vllm-python", type=Path, required=True, help="the interpreter that has vLLM 0.32.0")
     parser.add_argument("--cases", choices=SETS, default="all", help="numbers: judged against the dense original alone")
     parser.add_argument("--known", action="store_true", help="only cases that the engine has answered before")
     parser.add_argument("--only", default="", help="only cases with these words in their name")

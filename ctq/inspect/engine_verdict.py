@@ -14,6 +14,7 @@ class EngineVerdict:
     """What one release of an engine does with the head.
 
     ``decides`` says whether a bad verdict is an error: for an engine that was asked for, and for the first that is known (vLLM).
+    ``layer`` names a layer of the body that stops the engine, so that the head is not reached.
     """
 
     engine: str
@@ -21,6 +22,7 @@ class EngineVerdict:
     verdict: Word
     reason: str
     decides: bool = True
+    layer: str = ""
 
     @property
     def is_bad(self) -> bool:

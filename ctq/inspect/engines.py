@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ctq.engines.transformers_layers import Layer, layers_outcome
 from ctq.engines.verdict import ENGINES, HeadFacts, HeadTensor, head_verdict, newest_version
 from ctq.inspect.engine_verdict import EngineVerdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ctq.inspect.facts import Facts
 
@@ -41,13 +42,34 @@ def judge_head(facts: Facts, requests: Sequence[EngineRequest]) -> tuple[EngineV
     """
     known = head_facts_for_engines(facts)
     asked = list(dict.fromkeys(requests)) or [EngineRequest(engine) for engine in ENGINES]
-    return tuple(_judge(known, request, decides=bool(requests) or request.engine == ENGINES[0]) for request in asked)
+    heads = (_judge(known, request, decides=bool(requests) or request.engine == ENGINES[0]) for request in asked)
+    return tuple(_with_body(facts, verdict) for verdict in heads)
 
 
 def _judge(known: HeadFacts, request: EngineRequest, *, decides: bool) -> EngineVerdict:
     version = request.version or newest_version(request.engine)
     verdict = head_verdict(known, request.engine, version)
     return EngineVerdict(verdict.engine, verdict.version, verdict.verdict, verdict.reason, decides)
+
+
+def _with_body(facts: Facts, verdict: EngineVerdict) -> EngineVerdict:
+    """Return the verdict, that of the body where a layer of it stops the engine."""
+    if verdict.engine != "transformers" or verdict.is_bad or not facts.is_compressed_tensors:
+        return verdict
+    found = layers_outcome(facts.checkpoint.config.architecture, _layers(facts), verdict.version)
+    if found is None:
+        return verdict
+    outcome, layer = found
+    return replace(verdict, verdict=outcome.verdict, reason=outcome.reason, layer=layer)
+
+
+def _layers(facts: Facts) -> Iterator[Layer]:
+    for entry in facts.quantized:
+        parts = entry.modules.parts
+        if "weight_packed" in parts:
+            yield Layer(entry.modules.names[0], "packed")
+        elif "weight" in parts and parts["weight"].dtype == "I8":
+            yield Layer(entry.modules.names[0], "int8")
 
 
 def head_facts_for_engines(facts: Facts) -> HeadFacts:

@@ -15,6 +15,7 @@ from ctq.checkpoint.weight_slice import whole
 from ctq.checkpoint.writer import PlannedFile, TensorSpec, plan_file
 from ctq.errors import CheckpointError, PlanError
 from ctq.quantize.head import HeadPlan, plan_head
+from ctq.quantize.loaders import loader_notes
 from ctq.quantize.side_files import side_files
 from ctq.quantize.tasks import CopyTask, Place, QuantizeTask, Task, output_specs
 from ctq.quantize.written_config import written_config
@@ -95,7 +96,7 @@ def build_plan(
         tasks=tuple(_tasks(source, outputs, files, recipe.observer)),
         documents=index | {"config.json": config},
         side_files=side_files(name for name in source.source.files if name not in source.source.links_outside),
-        notes=(*head.notes, *_apart(decisions), *strays),
+        notes=(*head.notes, *_apart(decisions), *loader_notes(source.config.architecture, decisions), *strays),
     )
 
 

@@ -20,12 +20,16 @@ HEAD_PATTERN = r"re:.*lm_head$"
 ENGINE_CLASS = "ParallelLMHead"
 """vLLM's class of a head: as a target it also reaches heads that are built without a name."""
 
-HEAD_NAMES = ("lm_head", "embed_out", "output_layer", "proj_out", "output", "head")
+HEAD_NAMES = ("lm_head", "embed_out", "output_layer", "proj_out", "output_projection", "output", "head")
 """Last names of heads, the surest first; the last two count only when they have the vocabulary's rows."""
-_NEEDS_ROWS = frozenset({"output", "head", "proj_out", "output_layer"})
+_NEEDS_ROWS = frozenset({"output", "head", "proj_out", "output_layer", "output_projection"})
 _WEIGHT_PARTS = ("weight", "weight_packed", "qweight")
 _HEAD_OF_TYPE = {
     "gpt_neox": "embed_out",
+    "gpt_neox_japanese": "embed_out",
+    "biogpt": "output_projection",
+    "trocr": "output_projection",
+    "moonshine": "proj_out",
     "chatglm": "transformer.output_layer",
     "internlm2": "output",
     "whisper": "proj_out",

@@ -11,8 +11,13 @@ import pytest
 from builders import all_tensors
 from families import FAMILIES
 from quantizing import folder_bytes, plan_of, quantize
+from sweep_loader_claims import said_of
 
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
 from ctq.errors import PlanError
+from ctq.findings import Severity
+from ctq.inspect.report import InspectOptions, inspect_checkpoint
 from ctq.recipe.recipe import Recipe, default_body
 from ctq.recipe.schemes import SCHEMES
 
@@ -32,14 +37,18 @@ DENSE = [
 ]
 MOE = ["qwen3-moe", "mixtral", "deepseek-v3"]
 NO_HEAD = ["opt"]
-UNPACKED = {
-    ("falcon", "W8A16"): "transformers' FalconLinear reads `.weight` itself, which a packed layer does not have"
+NOT_LOADED = {
+    ("falcon", "W8A16"): "it reads the weight of a packed layer while it builds the model",
+    ("gpt-bigcode", "W8A16"): "the same",
+    ("qwen3-moe", "W8A8"): "it takes packed experts apart, and FP8 ones",
+    ("granite-moe", "W8A16"): "it knows no single experts there",
 }
+"""What transformers does not load of what vLLM does."""
 CASES = [
     case
     for case in [(family, scheme) for family in DENSE for scheme in ("W8A8", "W8A16")]
     + [(family, "W8A16") for family in MOE]
-    if case not in UNPACKED
+    if case not in NOT_LOADED
 ]
 
 
@@ -71,6 +80,33 @@ def test_transformers_answers_as_before(
     # A router of random weights may send a token to another expert over a difference in the last bit: one in ten may differ.
     assert np.quantile(cosines, 0.1) > 0.99
     assert np.abs(np.median(slopes) - 1) < 0.02, "a uniformly wrong scale would leave the cosines alone"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("family", "scheme"), NOT_LOADED)
+def test_what_transformers_does_not_load_is_said_before_and_after(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, scheme: str
+) -> None:
+    source, recipe = checkpoint(family), recipe_for(family, scheme)
+    assert any("not for transformers" in note for note in plan_of(source, recipe).notes)
+    quantize(source, tmp_path / "out", recipe)
+    assert not loads(tmp_path / "out", family)
+    assert said_of(tmp_path / "out").is_bad
+    assert "TEN030" not in {code.split()[0] for code in said_of(source).findings}
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(tmp_path / "out")), InspectOptions())
+    assert [item.severity for item in report.findings if item.code == "TEN030"] == [Severity.NOTE]
+
+
+def loads(folder: Path, family: str) -> bool:
+    """Whether transformers loads a checkpoint, and every key of its model from it."""
+    import transformers
+
+    model = getattr(transformers, FAMILIES[family].architecture)
+    try:
+        _, info = model.from_pretrained(folder, output_loading_info=True)
+    except (RuntimeError, AttributeError):
+        return False
+    return not info["missing_keys"]
 
 
 @pytest.mark.parametrize("family", [*DENSE, *MOE, "gemma3-mm"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.model_dispatch import model_dispatch
 from ctq.engines.rules import rules_for
+from ctq.findings import Severity
 from ctq.inspect.body import check_body
 from ctq.inspect.rules.rule import Hit
 
@@ -52,3 +53,36 @@ def body_not_served(facts: Facts) -> Iterator[Hit]:
             hint="write patterns that mean the same for fused and separate names, or quantize again",
         )
         return
+
+
+def layer_not_loaded_elsewhere(facts: Facts) -> Iterator[Hit]:
+    """Report a layer of the body that stops transformers, although vLLM serves it.
+
+    ## What it checks
+    Quantized layers against what transformers' class of the architecture takes: classes that keep all experts of a layer in one
+    tensor take single experts apart only where they are packed (or FP8), some not at all; classes whose initialisation reads
+    `weight` of a layer fail where it is packed. An error where transformers was asked for (`--engine transformers`), else a note.
+
+    ## Why it hurts
+    `from_pretrained` raises while it converts or initialises the weights, or makes up experts with no more than a report of missing
+    keys.
+
+    ## Example
+    A `Qwen3MoeForCausalLM` as W8A8; a `FalconForCausalLM` as W8A16.
+
+    ## How to mend
+    Serve it with vLLM. For transformers, quantize experts as W8A16 and dense layers as W8A8, or leave these layers dense.
+
+    ## References
+    transformers 5.19 `quantizer_compressed_tensors.py` (`update_weight_conversions`), `conversion_mapping.py`;
+    `benchmarks/transformers_loading.py`.
+    """
+    for verdict in facts.engines:
+        if verdict.layer:
+            word = "does not load" if verdict.verdict == "fails" else "loads without"
+            yield Hit(
+                where=verdict.layer,
+                message=f"{verdict.engine} {verdict.version} {word} this layer: {verdict.reason}",
+                hint="nothing to do where vLLM serves it; else quantize this layer in another scheme, or leave it dense",
+                severity=Severity.ERROR if verdict.decides else Severity.NOTE,
+            )

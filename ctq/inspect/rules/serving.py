@@ -25,7 +25,9 @@ def _refusals(facts: Facts) -> list[EngineVerdict]:
     """Return the engines that do not serve a head on which files and config agree; the gravest first."""
     if facts.head.state not in _HEALTHY:
         return []
-    bad = (verdict for verdict in facts.engines if verdict.is_bad or _is_dropped(facts, verdict))
+    bad = (
+        verdict for verdict in facts.engines if not verdict.layer and (verdict.is_bad or _is_dropped(facts, verdict))
+    )
     return sorted(bad, key=lambda verdict: not verdict.decides)
 
 

@@ -149,6 +149,7 @@ RULES: tuple[Rule, ...] = (
     _rule("TEN027", body.body_not_served, unless=(*_FILES, *_BODY)),
     _rule("TEN028", intruders.misplaced_cache_scale, unless=_CONFIG),
     _rule("TEN029", intruders.tensor_inside_a_layer, unless=(*_CONFIG, "TEN024")),
+    _rule("TEN030", body.layer_not_loaded_elsewhere, unless=(*_FILES, *_CONFIG)),
     _rule("FIL001", files.unreadable_shard),
     _rule("FIL002", files.config_missing),
     _rule("FIL003", files.config_invalid),

@@ -1,0 +1,63 @@
+"""What stops transformers from loading quantized layers of the body, by architecture. Pure.
+
+The data is made by ``benchmarks/transformers_loading.py``, from the classes of the release that it names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from ctq.engines.head_facts import Outcome
+from ctq.engines.versions import version_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Form = Literal["int8", "packed"]
+_EXPERT: Final = re.compile(r"\.experts\.\d+\.")
+_NUMBER: Final = re.compile(r"\b\d+\b")
+_SINCE: Final = "5.0.0"
+"""Before, every expert was a module of its own."""
+
+
+class Layer(NamedTuple):
+    """One quantized layer, or one that stands for others alike: its name, and how it is stored."""
+
+    name: str
+    form: Form
+
+
+def layers_outcome(architecture: str | None, layers: Iterable[Layer], version: str) -> tuple[Outcome, str] | None:
+    """Return what ``version`` of transformers makes of these layers, and the first that is to blame; None where they load."""
+    if version_key(version) < version_key(_SINCE):
+        return None
+    name = architecture or ""
+    experts, read = _data()["experts"].get(name), _data()["read_at_start"].get(name, ())
+    for layer in layers if experts or read else ():
+        why = _why(layer, experts if _EXPERT.search(layer.name) else None, read)
+        if why is not None:
+            return why, layer.name
+    return None
+
+
+def _why(layer: Layer, experts: object, read: Iterable[str]) -> Outcome | None:
+    if experts == "merged" and layer.form == "int8":
+        return Outcome(
+            "fails", "transformers merges the experts of a layer while it loads them, packed and FP8 ones only"
+        )
+    if experts == "whole":
+        return Outcome("garbage", "transformers knows no single experts of this architecture, and makes them all up")
+    if layer.form == "packed" and _NUMBER.sub("#", layer.name) in read:
+        return Outcome("fails", "transformers reads its weight while it builds the model, which a packed layer lacks")
+    return None
+
+
+@lru_cache(maxsize=1)
+def _data() -> Mapping[str, Mapping[str, Iterable[str]]]:
+    text = files("ctq.engines").joinpath("data/transformers_loading.json").read_text(encoding="utf-8")
+    data: Mapping[str, Mapping[str, Iterable[str]]] = json.loads(text)
+    return data
