@@ -1,43 +1,31 @@
 """What SGLang makes of a head. Pure.
 
-From 0.5.19 on (PR 35228) a head is quantized when a target names it, exactly, by a dotted ending or by a regular expression; the
-names of classes are not asked for. Before, every head is dense. Tensors that have no parameter are passed over in silence. Source:
-SGLang 0.5.23 srt/layers/quantization/compressed_tensors/compressed_tensors.py:187-208, 672-850 and 1095-1150, utils.py
-(``check_equal_or_regex_match``), models/llama.py:560-580 and 796.
+From 0.5.19 on (PR 35228) a head is quantized when a target names it; before, every head is dense. Tensors that have no parameter
+are passed over in silence by most model classes. What has no class of SGLang's own goes through its Transformers backend, which
+puts ``model.`` before every target, patterns and names of classes among them, so that no layer is found: it refuses every
+compressed-tensors config. Seen in the source of SGLang 0.5.18 to 0.5.23 at work (``benchmarks/sglang_source.py``).
 """
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ctq.engines import scheme_predicates as asks
 from ctq.engines.dispatch_error import DispatchError
-from ctq.engines.engine_args import parse_args
 from ctq.engines.head_facts import Outcome, Stored
 from ctq.engines.head_loading import Loader, load_dense, load_quantized
-from ctq.engines.raw_config import raw_format, raw_targets, strings
-from ctq.engines.scheme_choice import ACTIVATION_FORMATS, describe
+from ctq.engines.sglang_dispatch import read_groups, sglang_scheme
+from ctq.engines.sglang_heads import Given, SglangHead, Way, first_sglang, newest_sglang, sglang_head
 from ctq.engines.versions import version_key
-from ctq.errors import UsageError
-from ctq.recipe.match import REGEX_PREFIX, matches_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from ctq.engines.head_facts import HeadFacts
+    from ctq.engines.head_facts import HeadFacts, Word
+    from ctq.engines.scheme_predicates import SchemeArgs
 
-_LOADER = Loader(engine="SGLang", refuses_unknown_names=False)
-_WNA16_BITS = (4, 8)
-_NAMES = ("lm_head", "language_model.lm_head")
-"""Names that its model classes build heads with; which one is not recorded by architecture."""
+    Scheme = tuple[str, SchemeArgs] | None
 
-
-def newest_sglang() -> str:
-    """Return the newest release of SGLang that the data covers."""
-    return str(_data()["version"])
+__all__ = ["newest_sglang", "sglang_outcome"]
 
 
 def sglang_outcome(facts: HeadFacts, version: str) -> Outcome:
@@ -49,103 +37,95 @@ def sglang_outcome(facts: HeadFacts, version: str) -> Outcome:
     """
     if facts.method not in (None, "compressed-tensors"):
         return Outcome("unknown", f"the quantization method {facts.method} is not judged here")
-    untied = _untied(facts)
-    if untied is not None:
-        return untied
-    if version_key(version) < version_key(_data()["first"]):
-        return load_dense(facts, _LOADER, f"SGLang quantizes heads from {_data()['first']} on")
-    return _why_not_built(facts) or _dispatched(facts)
-
-
-def _untied(facts: HeadFacts) -> Outcome | None:
-    """Judge a head that is tied, or that the files do not hold."""
-    if facts.tied or (facts.tied is None and facts.stored is Stored.ABSENT):
-        return Outcome("dense", "the embeddings are tied: SGLang takes the dense embedding for the head")
-    if facts.stored is Stored.ABSENT:
-        return Outcome("garbage", "the config says that the head is not tied, but the files hold no tensors of it")
-    return None
-
-
-def _dispatched(facts: HeadFacts) -> Outcome:
-    try:
-        found = [_scheme(facts, name) for name in _NAMES]
-    except DispatchError as error:
-        return Outcome("fails", f"SGLang refuses the head's scheme ({error.kind}): {error.message}")
-    if found[0] != found[1]:
+    head = sglang_head(facts.architecture)
+    if head.given is Given.NOTHING and facts.architecture is not None and facts.method is not None:
         return Outcome(
             "unknown",
-            f"the targets tell {_NAMES[0]} from {_NAMES[1]}, and which of them it is depends on the model class",
+            f"SGLang has no class for {facts.architecture}, and its Transformers backend, if it takes the model at all, "
+            "refuses every compressed-tensors config",
         )
-    if found[0] is None:
-        return load_dense(
-            facts, _LOADER, "no target names it, or ignore does; SGLang does not ask for classes such as Linear"
-        )
-    return load_quantized(facts, *found[0], _LOADER)
-
-
-def _why_not_built(facts: HeadFacts) -> Outcome | None:
-    """Judge a head that the config cannot reach in this architecture, or whose architecture is not known."""
-    if facts.quantization is None or facts.method is None:
-        return load_dense(facts, _LOADER, "there is no quantization config that SGLang reads")
-    if facts.architecture in _data()["no"]:
-        return load_dense(
-            facts, _LOADER, f"the {facts.architecture} of SGLang does not pass the quantization config to its head"
-        )
-    if facts.architecture in _data()["nameless"]:
-        return load_dense(facts, _LOADER, f"the {facts.architecture} of SGLang builds its head without a name")
-    if facts.architecture in _data()["named"]:
-        return None
-    if facts.is_plain:
-        return Outcome("dense", "the head is stored dense")
-    return Outcome("unknown", f"the {facts.architecture or 'model class'} of SGLang is not known well enough")
-
-
-def _scheme(facts: HeadFacts, name: str) -> tuple[str, asks.SchemeArgs] | None:
-    raw = facts.quantization or {}
-    if _names(name, strings(raw.get("ignore"))):
-        return None
-    matched = [group for target, group in raw_targets(raw) if _names(name, (target,))]
-    if not matched:
-        return None
-    args = _args(matched[0], raw_format(raw, matched[0]))
-    return _choose(args, blocked=matched[0]["weights"].get("block_structure") is not None), args
-
-
-def _names(name: str, patterns: Iterable[str]) -> bool:
     try:
-        return any(
-            matches_name(name, pattern) or (not pattern.startswith(REGEX_PREFIX) and name.endswith(f".{pattern}"))
-            for pattern in patterns
-        )
-    except UsageError as error:
-        raise DispatchError("re.error", error.message) from error
+        scheme, why = _scheme(facts, head, version)
+    except DispatchError as error:
+        return Outcome("fails", f"SGLang refuses the head's scheme ({error.kind}): {error.message}")
+    except LookupError as error:
+        return Outcome("unknown", str(error))
+    return _load(head.tied if _is_tied(facts) else head.untied, facts, scheme, why)
 
 
-def _args(group: Mapping[str, Any], in_force: str | None) -> asks.SchemeArgs:
-    weights = parse_args(group.get("weights"))
-    inputs = group.get("input_activations") if in_force in ACTIVATION_FORMATS else None
-    return asks.SchemeArgs(weights=weights, inputs=parse_args(inputs) if inputs else None, format=in_force)
+def _is_tied(facts: HeadFacts) -> bool:
+    return bool(facts.tied) or (facts.tied is None and facts.stored is Stored.ABSENT)
 
 
-def _choose(args: asks.SchemeArgs, *, blocked: bool) -> str:
-    """Return the scheme, named as vLLM's of the same tensors."""
-    if blocked:
-        raise DispatchError("NotImplementedError", "scales by block are not supported for a head")
-    if asks.is_weight_only(args) and args.weights.type == "int":
-        if args.format == asks.PACKED and args.weights.num_bits in _WNA16_BITS:
-            return "WNA16"
-        raise DispatchError("ImportError", f"no scheme for {describe(args)}")
-    if args.format in ACTIVATION_FORMATS:
-        if asks.is_fp8_w8a16(args):
-            return "W8A8Fp8" if asks.is_fp8_w8a8(args) else "W8A16Fp8"
-        if asks.is_static_tensor_w8a8(args) or asks.is_dynamic_token_w8a8(args):
-            return "W8A8Int8"
-        if asks.is_nvfp4(args.weights):
-            return "W4A4Fp4"
-    raise DispatchError("NotImplementedError", f"no scheme for {describe(args)}")
+def _scheme(facts: HeadFacts, head: SglangHead, version: str) -> tuple[Scheme, str]:
+    """Return the scheme that the head gets, or None and the reason.
+
+    Raises:
+        DispatchError: SGLang refuses the config, or the head's scheme.
+        LookupError: it is not known.
+
+    """
+    if facts.quantization is None or facts.method is None:
+        return None, "there is no quantization config that SGLang reads"
+    read_groups(facts.quantization)
+    if version_key(version) < version_key(first_sglang()):
+        return None, f"SGLang quantizes heads from {first_sglang()} on"
+    found = [sglang_scheme(facts.quantization, name, version) for name in head.names]
+    if head.given in _DENSE:
+        return None, f"the {facts.architecture} of SGLang {_DENSE[head.given]}"
+    if head.given is not Given.NAMED and not facts.is_plain:
+        raise LookupError(f"the {facts.architecture or 'model class'} of SGLang is not known well enough")
+    if found[0] != found[-1]:
+        told = " from ".join(head.names)
+        raise LookupError(f"the targets tell {told}, and which of them it is depends on the model class")
+    return found[0], "no target names it, or ignore does; SGLang does not ask for classes such as Linear"
 
 
-@lru_cache(maxsize=1)
-def _data() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(Path(__file__).with_name("data").joinpath("sglang_heads.json").read_bytes())
-    return data
+_DENSE = {
+    Given.NAMELESS: "builds its head without a name",
+    Given.NO_CONFIG: "does not pass the quantization config to its head",
+}
+
+
+def _load(way: Way, facts: HeadFacts, scheme: Scheme, why: str) -> Outcome:
+    if way in _ALWAYS:
+        verdict, sentence = _ALWAYS[way]
+        return Outcome(verdict, f"the {facts.architecture} of SGLang {sentence}")
+    if way in (Way.EMBEDDING, Way.EMBEDDING_STRICT):
+        return _load_nothing(way, facts)
+    if way is Way.OVERWRITTEN or (way is Way.SHARED and facts.stored is Stored.ABSENT):
+        return _overwrite(scheme)
+    if facts.stored is Stored.ABSENT:
+        return Outcome("garbage", "SGLang builds a head of its own, but the files hold no tensors of it")
+    loader = Loader(engine="SGLang", refuses_unknown_names=way is Way.STRICT)
+    if scheme is None:
+        return load_dense(facts, loader, why)
+    if way is Way.WEIGHT_ALONE:
+        return Outcome("garbage", f"the {facts.architecture} of SGLang loads the head's weight without its scales")
+    return load_quantized(facts, *scheme, loader)
+
+
+def _load_nothing(way: Way, facts: HeadFacts) -> Outcome:
+    """Judge a head that is the embedding."""
+    stray = next(iter(facts.quantized_parts), None)
+    if stray is not None and way is Way.EMBEDDING_STRICT:
+        return Outcome("fails", f"the embeddings are tied, and SGLang refuses the tensor {facts.name}.{stray}")
+    cause = "the embeddings are tied" if _is_tied(facts) else f"{facts.architecture} has no head of its own there"
+    return Outcome("dense", f"{cause}: SGLang takes the dense embedding for the head")
+
+
+def _overwrite(scheme: Scheme) -> Outcome:
+    """Judge a head that gets the embedding's weight after loading."""
+    if scheme is None:
+        return Outcome("dense", "the embeddings are tied: SGLang takes the dense embedding for the head")
+    return Outcome(
+        "garbage",
+        f"the config gives the head {scheme[0]}, but SGLang puts the embedding's weight there, without scales",
+    )
+
+
+_ALWAYS: Mapping[Way, tuple[Word, str]] = {
+    Way.PASSED_OVER: ("garbage", "builds a head of its own and loads nothing into it"),
+    Way.REFUSED: ("fails", "refuses tied embeddings"),
+    Way.UNKNOWN: ("unknown", "ties its head in a way that is not known well enough"),
+}

@@ -25,7 +25,8 @@ RECIPES: Final[Mapping[str, Recipe]] = {
 }
 
 
-def _tie(config: dict[str, Any]) -> None:
+def tie(config: dict[str, Any]) -> None:
+    """Say that the embeddings are tied, at every level."""
     config["tie_word_embeddings"] = True
     if "text_config" in config:
         config["text_config"]["tie_word_embeddings"] = True
@@ -42,7 +43,7 @@ def _by_exact_name(config: dict[str, Any]) -> None:
 
 CHANGES: Final[Mapping[str, Change | None]] = {
     "as written": None,
-    "tie flag": _tie,
+    "tie flag": tie,
     "Linear alone": _by_class_alone,
     "exact name": _by_exact_name,
 }
