@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from families import FAMILIES  # noqa: E402
+from families import FAMILIES, _plain  # noqa: E402
 from shrink import shrunk  # noqa: E402
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def built(architecture: str) -> PreTrainedModel:
     import transformers
 
     kind = getattr(transformers, architecture)
-    for settings in (shrunk(kind.config_class()), {}):
+    family = next((item for item in FAMILIES.values() if item.architecture == architecture and not item.shrunk), None)
+    known = [_plain(family.config) | {"vocab_size": family.vocab}] if family else []
+    for settings in (*known, shrunk(kind.config_class()), {}):
         try:
             with torch.device("meta"):
                 model: PreTrainedModel = kind(kind.config_class(**settings))
