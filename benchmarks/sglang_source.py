@@ -1,6 +1,6 @@
 """What SGLang's own source, at work on a CPU, makes of heads: the answers that the tests hold the rules against.
 
-    tests/engines/sglang/install.sh /data/sglang 0.5.23
+    tests/engines/sglang/install.sh /data/sglang 0.5.23 .venv-vllm
     python benchmarks/sglang_source.py /data/sglang/bin/python
 
 Checkpoints (`tests/support/sglang_cases.py`) are loaded without bytes by SGLang's model classes and their own loaders, heads of
