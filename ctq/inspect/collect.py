@@ -63,7 +63,8 @@ _MLX_KEY = "quantization"
 
 def _lacks_config(checkpoint: Checkpoint, quant: QuantConfig | None) -> bool:
     elsewhere = any(file in checkpoint.source.files for file in _SIDE_FILES) or _MLX_KEY in checkpoint.config.raw
-    return quant is None and bool(checkpoint.config.raw) and not elsewhere
+    unsaid = quant is None or (quant.method is None and not quant.groups and "config_groups" not in quant.raw)
+    return unsaid and bool(checkpoint.config.raw) and not elsewhere
 
 
 def _surroundings(entries: Sequence[Entry], quant: QuantConfig) -> Surroundings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
 from ctq.findings import Severity
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
+from ctq.recipe.recipe import Recipe
 
 CheckpointFactory = Callable[..., Path]
 
@@ -37,3 +39,20 @@ def test_a_lost_tower_or_a_piece_of_it_is_one_error(checkpoint: CheckpointFactor
 
     edit_tensors(broken, lose)
     assert errors(broken) == ["TEN025"]
+
+
+@pytest.mark.parametrize(
+    ("family", "lost", "code"), [("qwen3-moe", r"experts\.3\.up_proj\.", "TEN020"), ("jamba", r"experts\.", "TEN025")]
+)
+def test_lost_experts_are_one_error(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, lost: str, code: str
+) -> None:
+    quantize(checkpoint(family), tmp_path / "broken", Recipe(lm_head=False))
+    assert errors(tmp_path / "broken") == []
+
+    def lose(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if re.search(lost, name)]:
+            del tensors[name]
+
+    edit_tensors(tmp_path / "broken", lose)
+    assert errors(tmp_path / "broken") == [code]

@@ -10,7 +10,7 @@ from ctq.inspect.grouping import NUMBER
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ctq.inspect.facts import Facts
     from ctq.inspect.grouping import ModuleSet
@@ -56,25 +56,48 @@ def missing_experts(facts: Facts) -> Iterator[str]:
 
     Layers may have fewer experts than others: a gap counts, an early end does not, unless one layer alone has it.
     """
-    for template, sets in _by_template(facts, numbers=2).items():
-        if ".experts." not in template or _is_complete(sets):
+    by_template = {name: sets for name, sets in _by_template(facts, numbers=2).items() if ".experts." in name}
+    ends = _last_experts(by_template)
+    for template, sets in by_template.items():
+        last_of = ends[_owner(template)]
+        most = max(last_of.values())
+        if _is_complete(sets, most):
             continue
-        experts: dict[int, set[int]] = defaultdict(set)
-        for modules in sets:
-            for layer, expert in modules.numbers:
-                experts[layer].add(expert)
-        most = max(max(present) for present in experts.values())
-        all_but_one = sum(max(present) == most for present in experts.values()) >= len(experts) - 1
+        experts = _experts(sets)
+        all_but_one = sum(last == most for last in last_of.values()) >= len(last_of) - 1
         for layer, present in sorted(experts.items()):
-            last = most if all_but_one else max(present)
+            last = most if all_but_one else last_of[layer]
             numbered = template.replace(NUMBER, str(layer), 1)
             missing = (expert for expert in range(last + 1) if expert not in present)
             yield from (numbered.replace(NUMBER, str(expert), 1) for expert in missing)
 
 
-def _is_complete(sets: list[ModuleSet]) -> bool:
+def _owner(template: str) -> str:
+    return template.partition(".experts.")[0]
+
+
+def _last_experts(by_template: Mapping[str, list[ModuleSet]]) -> dict[str, dict[int, int]]:
+    """Return the last expert that any part of each layer's experts has, by what the experts lie in."""
+    ends: dict[str, dict[int, int]] = defaultdict(dict)
+    for template, sets in by_template.items():
+        found = ends[_owner(template)]
+        for layer, present in _experts(sets).items():
+            found[layer] = max(found.get(layer, 0), *present)
+    return ends
+
+
+def _experts(sets: list[ModuleSet]) -> dict[int, set[int]]:
+    """Return the experts that each layer has."""
+    experts: dict[int, set[int]] = defaultdict(set)
+    for modules in sets:
+        for layer, expert in modules.numbers:
+            experts[layer].add(expert)
+    return experts
+
+
+def _is_complete(sets: list[ModuleSet], most: int) -> bool:
     layers, experts = map(set, zip(*(numbers for modules in sets for numbers in modules.numbers), strict=True))
-    counted_from_zero = len(experts) == max(experts) + 1
+    counted_from_zero = len(experts) == most + 1
     return counted_from_zero and len(layers) * len(experts) == sum(modules.count for modules in sets)
 
 

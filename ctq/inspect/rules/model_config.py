@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 3
 _DTYPE_KEYS = ("dtype", "torch_dtype")
+_ROPE_KEYS = ("rope_scaling", "rope_parameters")
+_ROPE_TYPES = frozenset(
+    (
+        *("default", "linear", "dynamic", "yarn", "longrope", "llama3", "proportional", "ntk", "su", "mrope"),
+        *("bailing_mrope", "mllama4", "deepseek_yarn", "deepseek_llama_scaling", "openpangu", "telechat3-yarn"),
+    )
+)
+"""Kinds of rotary embeddings (vLLM 0.32.0 ``layers/rotary_embedding``, transformers 5.19 ``modeling_rope_utils``)."""
 _ACTIVATION_KEYS = ("mlp_hidden_act", "hidden_act")
 """NemotronH reads the first, whatever the second says."""
 
@@ -85,9 +93,25 @@ def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
         where = f"{path}." if path else ""
         for key in _DTYPE_KEYS:
             value = level.get(key)
-            if isinstance(value, str) and value.removeprefix("torch.") not in TORCH_DTYPES:
+            if isinstance(value, str) and value not in TORCH_DTYPES:
                 yield f"{where}{key}", f"'{value}' is no dtype of torch"
         key = next((key for key in _ACTIVATION_KEYS if key in level), "")
         act = level.get(key)
         if isinstance(act, str) and act.lower() not in activations():
             yield f"{where}{key}", f"'{act}' is no activation that engines have"
+        layers, kinds = level.get("num_hidden_layers"), level.get("layer_types")
+        if isinstance(layers, int) and isinstance(kinds, list) and len(kinds) != layers:
+            yield f"{where}layer_types", f"names {len(kinds)} layers, not {layers}"
+        for key in _ROPE_KEYS:
+            for kind in _unknown_ropes(level.get(key)):
+                yield f"{where}{key}", f"'{kind}' is no kind of rotary embedding"
+
+
+def _unknown_ropes(value: object) -> Iterator[str]:
+    """Yield kinds of rotary embeddings that engines do not have; each kind of layer may have settings of its own."""
+    if isinstance(value, dict):
+        kind = value.get("rope_type", value.get("type"))
+        if isinstance(kind, str) and kind not in _ROPE_TYPES:
+            yield kind
+        for inner in value.values():
+            yield from _unknown_ropes(inner)

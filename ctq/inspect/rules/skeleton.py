@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MOST_NAMED = 3
 _BUFFERS = re.compile(r".*(?:rotary_pos_emb\.inv_freq|rotary_emb\.(?:inv_freq|cos_cached|sin_cached)).*")
 """Buffers that older tools saved, and that vLLM looks over (`AutoWeightsLoader`)."""
-_MASKS = re.compile(r"(?:.*\.)?(?:masked_bias|position_ids|attn\.bias|attention\.bias)")
+_MASKS = re.compile(r"(?:.*\.)?(?:masked_bias|attn\.bias|attention\.bias)")
 """Others, that only these model classes of vLLM 0.32.0 look over."""
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
 _ELSEWHERE = (Kind.TOWER, Kind.PROJECTOR)
@@ -81,7 +81,7 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
         return False
     if _beyond(entry, skeleton, facts):
         return True
-    names = (*_tensors(entry), *_fused(entry.modules.template, facts))
+    names = (*_tensors(entry), *_fused(entry, skeleton, facts))
     return not any(own_name(skeleton, name) in skeleton.tensors for name in names)
 
 
@@ -97,11 +97,15 @@ def _is_buffer(name: str, facts: Facts) -> bool:
     return is_mask or _BUFFERS.fullmatch(name) is not None
 
 
-def _fused(template: str, facts: Facts) -> list[str]:
+def _fused(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
     """Name the tensors that a module stands for which is stored as engines fuse it, or an expert apart from its tensor of all."""
-    parent, _, leaf = template.rpartition(".")
-    parts = fused_mapping(facts.checkpoint.config.architecture).get(leaf, ())
-    return [*(f"{parent}.{part}.weight" for part in parts), *fused_names(template)]
+    parent, _, leaf = entry.modules.template.rpartition(".")
+    fused = fused_mapping(facts.checkpoint.config.architecture)
+    parts = fused.get(leaf, ())
+    if any(set(parts) < set(more) and f"{parent}.{more[0]}.weight" in skeleton.tensors for more in fused.values()):
+        parts = ()  # the engine fuses them with others
+    ends = ["weight", *(["bias"] if "bias" in entry.modules.parts else [])]
+    return [*(f"{parent}.{part}.{end}" for part in parts for end in ends), *fused_names(entry.modules.template)]
 
 
 def _tensors(entry: Entry) -> list[str]:
@@ -233,14 +237,18 @@ def _beside(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterat
 
 
 def _routers(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
-    """Yield routers that layers with experts lack: of models in which not every layer has experts."""
+    """Yield routers that layers with experts lack, and experts that layers with a router lack: not every layer may have them."""
     for name, slot in skeleton.tensors.items():
         parent, _, leaf = name.removesuffix(".weight").rpartition(".")
         if slot.always or leaf not in _ROUTERS or not name.endswith(".weight"):
             continue
-        experts = [found for other, found in present.items() if other.startswith(f"{parent}.experts.")]
-        for layer in sorted(frozenset().union(*experts) - present.get(name, frozenset())):
+        experts = {other: found for other, found in present.items() if other.startswith(f"{parent}.experts.")}
+        layers, routed = frozenset().union(*experts.values()), present.get(name, frozenset())
+        for layer in sorted(layers - routed):
             yield name.replace(NUMBER, str(layer), 1)
+        known = [other for other in skeleton.tensors if other.startswith(f"{parent}.experts.")]
+        for layer in sorted(routed - layers) if known else ():
+            yield known[0].replace(NUMBER, str(layer), 1).replace(NUMBER, "0")
 
 
 _ROUTERS = ("gate", "router")
@@ -262,7 +270,7 @@ def _present(facts: Facts, skeleton: Skeleton) -> dict[str, frozenset[int]]:
     found: dict[str, set[int]] = {}
     for entry in facts.entries:
         numbers = {number[0] for number in entry.modules.numbers if number}
-        for name in (*_tensors(entry), *_fused(entry.modules.template, facts)):
+        for name in (*_tensors(entry), *_fused(entry, skeleton, facts)):
             if (own := own_name(skeleton, name)) in skeleton.tensors:
                 found.setdefault(own, set()).update(numbers)
     return {name: frozenset(numbers) for name, numbers in found.items()}
