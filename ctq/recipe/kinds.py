@@ -130,7 +130,7 @@ NAME_RULES: tuple[_NameRule, ...] = (
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,9})(?:\.|$)")
 _NUMBERED = re.compile(r"\.\d+(?:\.|$)")
-_HEADS = ("head", "out", "output", "output_layer", "decoder", "classifier")
+_HEADS = ("head", "out", "output", "output_layer", "output_projection", "decoder", "classifier")
 _OTHER_MODELS = re.compile(r"(vision|visual|vit|image|img|video|audio|speech|sound)\w*")
 """Keys of a config that hold another model's, when they hold an object."""
 _CONV1D_LEAVES = frozenset({"c_attn", "c_proj", "c_fc", "q_attn"})

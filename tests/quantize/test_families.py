@@ -149,3 +149,14 @@ def test_gpt2_has_no_linear_layers_but_a_head(checkpoint: CheckpointFactory, tmp
     assert [group["targets"] for group in config["config_groups"].values()] == [["re:.*lm_head$"]]
     with pytest.raises(PlanError, match="nothing to quantize"):
         plan_of(checkpoint("gpt2"), Recipe(lm_head=False))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("head", [True, False])
+def test_a_head_of_another_name_is_quantized_or_ignored_by_it(
+    checkpoint: CheckpointFactory, tmp_path: Path, head: bool
+) -> None:
+    quantize(checkpoint("biogpt"), tmp_path / "out", Recipe(lm_head=head))
+    assert ("output_projection.weight_scale" in all_tensors(tmp_path / "out")) is head
+    assert loads(tmp_path / "out", "biogpt")
+    assert not said_of(tmp_path / "out").is_bad
