@@ -102,6 +102,12 @@ def skeleton_named(architecture: str) -> Skeleton:
     )
 
 
+def is_wrapper(architecture: str | None) -> bool:
+    """Tell an architecture that was learnt with a text model inside."""
+    found = _data().get(architecture or "")
+    return found is not None and found["inner"] is not None
+
+
 def expected_now(config: ModelConfig) -> frozenset[str]:
     """Return the optional tensors that a switch of this config brings, by template."""
     switches = _optional().get(config.architecture or "", {})

@@ -5,6 +5,7 @@ The ladder goes from what is missing over what disagrees to what does not fit; a
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -129,9 +130,15 @@ def _wrong_shape(entry: Entry, around: Surroundings) -> Diagnosis | None:
             found, wanted = list(parts[name].shape), " or ".join(str(list(shape)) for shape in shapes)
             of = f"a weight stored as {list(weight.shape)}"
             return Diagnosis(
-                Defect.WRONG_SHAPE, f"{name} is {found}, expected {wanted} for {of}, {strategy_words(args)}"
+                Defect.WRONG_SHAPE,
+                f"{name} is {found}, expected {wanted} for {of}, {strategy_words(args)}",
+                tolerated=name == "weight_scale" and found == [] and _EXPERT.search(entry.modules.template) is not None,
             )
     return None
+
+
+_EXPERT = re.compile(r"\.experts\.#\.\w+$")
+"""vLLM 0.32.0 fused_moe/routed_experts.py copies a scale without dimensions over all rows of an expert (``_load_w13``)."""
 
 
 def _missing_part(entry: Entry, around: Surroundings) -> Diagnosis | None:

@@ -36,7 +36,7 @@ class Diagnosis:
     defect: Defect
     detail: str
     tolerated: bool = False
-    """vLLM matches names in its own way and serves the modules as they are stored, although compressed-tensors would not."""
+    """vLLM serves the modules as they are stored, although compressed-tensors would not: it matches and loads its own way."""
 
     @property
     def breaks(self) -> bool:

@@ -83,3 +83,9 @@ def test_an_embedding_that_is_built_without_the_config(
         next(iter(config["quantization_config"]["config_groups"].values()))["targets"].append("Embedding")
 
     assert "HED008" in codes(inspected(tmp_path / "q", change), severity)
+
+
+def test_a_wrapper_without_its_text_model_is_an_error(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("gemma3-mm"), tmp_path / "q")
+    report = inspected(tmp_path / "q", lambda config: config.pop("text_config"))
+    assert "CFG022" in codes(report, Severity.ERROR)

@@ -263,7 +263,7 @@ def test_a_head_that_few_kernels_take_is_noted(tmp_path: Path, kind: str, noted:
 
 def test_an_architecture_that_is_not_known_leaves_the_question_open(tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path / "m")
-    do.config(architectures=["BrandNewForCausalLM"])(folder)
+    do.config(architectures=["BrandNewForCausalLM"], model_type="brand_new")(folder)
     answer = ask(folder)
     assert (answer.report.status, len(answer.runs)) == (Status.UNAVAILABLE, 1)
     assert "BrandNewForCausalLM of vLLM 0.33.0 is not known well enough" in (answer.report.error or "")

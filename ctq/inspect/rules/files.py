@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import Fault, FaultKind
-from ctq.engines.skeletons import skeleton_of
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
 
@@ -17,13 +16,14 @@ if TYPE_CHECKING:
 _MOST_NAMED = 3
 
 
-def _faults(facts: Facts, kind: FaultKind) -> list[Fault]:
+def faults_of(facts: Facts, kind: FaultKind) -> list[Fault]:
+    """Return the faults of one kind that opening the checkpoint found."""
     return [fault for fault in facts.checkpoint.faults if fault.kind is kind]
 
 
 def one_of_kind(facts: Facts, kind: FaultKind, hint: str) -> Iterator[Hit]:
     """Make one finding of all faults of a kind."""
-    faults = _faults(facts, kind)
+    faults = faults_of(facts, kind)
     if faults:
         more = f"; and {len(faults) - 1} more like this" if len(faults) > 1 else ""
         yield Hit(where=faults[0].tensor or faults[0].file, message=faults[0].message + more, hint=hint)
@@ -47,7 +47,7 @@ def unreadable_shard(facts: Facts) -> Iterator[Hit]:
     ## References
     safetensors `src/tensor.rs`.
     """
-    for fault in _faults(facts, FaultKind.HEADER):
+    for fault in faults_of(facts, FaultKind.HEADER):
         yield Hit(where=fault.file, message=fault.message, hint="fetch or copy the file again")
 
 
@@ -69,7 +69,7 @@ def config_missing(facts: Facts) -> Iterator[Hit]:
     ## References
     transformers `PretrainedConfig`.
     """
-    for fault in _faults(facts, FaultKind.CONFIG_MISSING):
+    for fault in faults_of(facts, FaultKind.CONFIG_MISSING):
         alone = len(facts.checkpoint.source.files) == 1
         yield Hit(
             where=fault.file,
@@ -185,7 +185,7 @@ def shard_unlisted(facts: Facts) -> Iterator[Hit]:
     ## References
     llm-compressor `model_free_ptq` (refuses such folders); vLLM 0.32.0 `default_loader.py:170`.
     """
-    for fault in _faults(facts, FaultKind.SHARD_UNLISTED):
+    for fault in faults_of(facts, FaultKind.SHARD_UNLISTED):
         instead = fault.file.startswith("consolidated")
         broken = instead and bool(facts.quantized)
         yield Hit(
@@ -194,48 +194,6 @@ def shard_unlisted(facts: Facts) -> Iterator[Hit]:
             hint="remove the file if it is a leftover",
             severity=None if broken else Severity.NOTE if instead else Severity.WARNING,
         )
-
-
-def tensor_not_in_shard(facts: Facts) -> Iterator[Hit]:
-    """Report tensors that the index promises and no file has.
-
-    ## What it checks
-    Every entry of the index's `weight_map` is in some file. One that the architecture does not have is a warning.
-
-    ## Why it hurts
-    The parameter stays uninitialised, or loading fails; zeros and noise have been served from stale indices.
-
-    ## Example
-    An index of the dense model beside quantized shards.
-
-    ## How to mend
-    Write the index again from the shards; if the tensor is nowhere, fetch the checkpoint again.
-
-    ## References
-    GPTQModel PR #3077.
-    """
-    lost = [
-        fault for fault in _faults(facts, FaultKind.TENSOR_NOT_IN_SHARD) if fault.tensor not in facts.checkpoint.tensors
-    ]
-    missed = [fault for fault in lost if not _is_strange(fault.tensor or "", facts)]
-    if lost:
-        first = (missed or lost)[0]
-        more = f"; and {len(lost) - 1} more like this" if len(lost) > 1 else ""
-        yield Hit(
-            where=first.tensor or first.file,
-            message=f"{first.message}, and nowhere else{more}",
-            hint="write the index again from the shards, or fetch them again",
-            severity=None if missed else Severity.WARNING,
-        )
-
-
-def _is_strange(tensor: str, facts: Facts) -> bool:
-    """Tell a tensor that nothing misses: another form of a weight that is there, or one that a known architecture does not have."""
-    module = tensor.removesuffix(".weight")
-    if f"{module}.weight_packed" in facts.checkpoint.tensors:
-        return True
-    skeleton = skeleton_of(facts.checkpoint.config)
-    return skeleton is not None and not skeleton.wrapped and not skeleton.knows(tensor)
 
 
 def tensor_not_in_index(facts: Facts) -> Iterator[Hit]:
@@ -257,9 +215,9 @@ def tensor_not_in_index(facts: Facts) -> Iterator[Hit]:
     transformers `modeling_utils.py` (sharded checkpoints).
     """
     elsewhere = [
-        fault for fault in _faults(facts, FaultKind.TENSOR_NOT_IN_SHARD) if fault.tensor in facts.checkpoint.tensors
+        fault for fault in faults_of(facts, FaultKind.TENSOR_NOT_IN_SHARD) if fault.tensor in facts.checkpoint.tensors
     ]
-    faults = [*elsewhere, *_faults(facts, FaultKind.TENSOR_NOT_IN_INDEX)]
+    faults = [*elsewhere, *faults_of(facts, FaultKind.TENSOR_NOT_IN_INDEX)]
     if faults:
         more = f"; and {len(faults) - 1} more like this" if len(faults) > 1 else ""
         yield Hit(

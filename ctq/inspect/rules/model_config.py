@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.config_fields import mistyped
 from ctq.engines.heads import head_support
 from ctq.engines.known_names import activations
+from ctq.engines.skeletons import is_wrapper
 from ctq.engines.torch_names import TORCH_DTYPES
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
@@ -81,6 +82,8 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
         return
     if config.names_no_architecture and len(config.text_levels) > 1 and head_support(config.architecture) is None:
         yield "architectures", "is missing: the model type alone names no class that vLLM generates with"
+    if is_wrapper(config.architecture) and len(config.text_levels) == 1 and config.hidden_size is None:
+        yield "text_config", "is missing: loaders take the sizes that its class assumes"
     if not config.names_no_architecture and "model_type" not in raw:
         yield "model_type", "is missing"
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")

@@ -190,7 +190,8 @@ def router_quantized(facts: Facts) -> Iterator[Hit]:
     """Report quantized MoE routers.
 
     ## What it checks
-    A router or gate of a mixture of experts is stored quantized: an error where vLLM was seen to build it dense.
+    A router or gate of a mixture of experts is stored quantized: an error where vLLM was seen to build it dense, where no target
+    reaches it, and where `ignore` does.
 
     ## Why it hurts
     Most engine model classes build routers dense, whatever the config says, and refuse the scale; where they do not, a coarser
@@ -206,7 +207,8 @@ def router_quantized(facts: Facts) -> Iterator[Hit]:
     compressed-tensors issue #733; vllm-omni issue #5573.
     """
     entries = [entry for entry in facts.entries if entry.kind is Kind.ROUTER and entry.stored.form in COMPRESSED]
-    refused = builds_quantized(facts.checkpoint.config.architecture, Kind.ROUTER.value) is False
+    dense = builds_quantized(facts.checkpoint.config.architecture, Kind.ROUTER.value) is False
+    refused = dense or not all(entry.match.declared for entry in entries)
     if entries and facts.is_compressed_tensors:
         yield Hit(
             where=entries[0].modules.names[0],

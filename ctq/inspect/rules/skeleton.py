@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MOST_NAMED = 3
 _BUFFERS = re.compile(r".*(?:rotary_pos_emb\.inv_freq|rotary_emb\.(?:inv_freq|cos_cached|sin_cached)).*")
 """Buffers that older tools saved, and that vLLM looks over (`AutoWeightsLoader`)."""
-_MASKS = re.compile(r"(?:.*\.)?(?:masked_bias|attn\.bias|attention\.bias)")
+_MASKS = re.compile(r"(?:.*\.)?(?:attn|attention)\.(?:masked_)?bias")
 """Others, that only these model classes of vLLM 0.32.0 look over."""
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
 _ELSEWHERE = (Kind.TOWER, Kind.PROJECTOR)
@@ -75,6 +75,8 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
         return False  # of the head, engines' verdicts tell
     if skeleton.wrapped and entry.kind in _ELSEWHERE and not entry.is_head:
         return not any(has_part(skeleton, name) for name in facts_names(entry))
+    if skeleton.wrapped and not any(has_part(skeleton, name) for name in facts_names(entry)):
+        return True
     if set(entry.modules.parts) <= _SCALES and _is_module(entry.modules.template.removesuffix(".attn"), skeleton):
         return False
     if _is_buffer(entry.modules.names[0], facts):
@@ -131,6 +133,8 @@ def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
         return "beyond"
     if name.rpartition(".")[2] == "lm_head":
         return "head"
+    if skeleton.wrapped and not any(has_part(skeleton, tensor) for tensor in facts_names(entry)):
+        return "module"
     if entry.kind is Kind.DRAFT:
         return "draft"
     if not entry.modules.parts.keys() - {"bias"}:
@@ -192,7 +196,8 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
         elif numbered and stack == skeleton.stack:
             found = present.get(name, frozenset())
             yield from (name.replace(NUMBER, str(layer), 1) for layer in layers if layer not in found)
-    yield from sorted({*_beside(skeleton, present), *_routers(skeleton, present)})
+    shared = _shared_experts(facts, skeleton, present)
+    yield from sorted({*_beside(skeleton, present), *_routers(skeleton, present), *shared})
     yield from _other_parts(skeleton, present)
     if _lacks_head(facts, skeleton):
         yield "lm_head.weight"
@@ -252,6 +257,22 @@ def _routers(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Itera
 
 
 _ROUTERS = ("gate", "router")
+
+
+def _shared_experts(facts: Facts, skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
+    """Yield shared experts that layers with experts lack, where the config says that there are some."""
+    if not facts.checkpoint.config.text_int(*_SHARED_COUNTS):
+        return
+    for name, slot in skeleton.tensors.items():
+        parent, shared, _ = name.partition(".shared_expert")
+        if slot.always or not shared or not name.endswith(".weight"):
+            continue
+        experts = [found for other, found in present.items() if other.startswith(f"{parent}.experts.")]
+        for layer in sorted(frozenset[int]().union(*experts) - present.get(name, frozenset())):
+            yield name.replace(NUMBER, str(layer), 1)
+
+
+_SHARED_COUNTS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "shared_expert_intermediate_size")
 
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:

@@ -53,7 +53,7 @@ def severity_of(entries: list[Entry]) -> Severity | None:
 
 def words_of(entries: list[Entry]) -> str:
     """Return the words for modules that vLLM serves all the same."""
-    return " (vLLM matches names otherwise and serves them)" if severity_of(entries) else ""
+    return " (vLLM serves them all the same)" if severity_of(entries) else ""
 
 
 def missing_weight(facts: Facts) -> Iterator[Hit]:

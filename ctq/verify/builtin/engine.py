@@ -14,6 +14,7 @@ from ctq.engines.verdict_vllm import vllm_outcome
 from ctq.inspect.body import check_body
 from ctq.inspect.engines import head_facts_for_engines
 from ctq.inspect.entries import State
+from ctq.inspect.rules.identity import unknown_architecture
 from ctq.recipe.quant_config import METHOD
 from ctq.verify.builtin.dispatch_head import HeadDispatch, dispatch_config, dispatch_head
 from ctq.verify.builtin.head_loading import HeadLoading, plan_loading
@@ -74,6 +75,7 @@ def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
         never_loaded=(*report.never_loaded, *(name for fault in faults for name in fault.never_loaded)),
     )
     reasons += [fault.message for fault in faults]
+    reasons += [hit.message for hit in unknown_architecture(subject.facts)]
     if reasons:
         return EngineAnswer(report=_judged(report, reasons))
     answer = _with_runs(subject, head, loading, report) if head.quantized else EngineAnswer(report=report)

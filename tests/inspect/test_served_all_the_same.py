@@ -1,0 +1,80 @@
+"""What other loaders refuse or no format allows, and vLLM serves right: a warning, and the verification passes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from builders import INDEX, Raw, edit_json, edit_tensors
+from quantizing import quantize
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import InspectOptions, inspect_checkpoint
+from ctq.verify.engine_names import EngineName
+from ctq.verify.report import Verdict
+from ctq.verify.request import VerifyRequest
+from ctq.verify.run import verify
+
+CheckpointFactory = Callable[..., Path]
+
+
+def severities(folder: Path, code: str) -> list[Severity]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
+    return [finding.severity for finding in report.findings if finding.code == code]
+
+
+def verified(folder: Path) -> Verdict:
+    return verify(VerifyRequest(checkpoint=folder, engines=(EngineName("builtin"),), tokens=4, workers=1)).verdict
+
+
+@pytest.mark.parametrize(("shape", "severity"), [((), Severity.WARNING), ((1,), Severity.ERROR)])
+def test_one_scale_for_all_rows_of_an_expert(
+    checkpoint: CheckpointFactory, tmp_path: Path, shape: tuple[int, ...], severity: Severity
+) -> None:
+    quantize(checkpoint("qwen3-moe"), tmp_path / "q")
+    name = "model.layers.0.mlp.experts.1.down_proj.weight_scale"
+    edit_tensors(tmp_path / "q", lambda tensors: tensors.update({name: Raw("BF16", shape, b"\x80\x3f")}))
+    assert severities(tmp_path / "q", "TEN011") == [severity]
+    assert (verified(tmp_path / "q") is Verdict.PASS) is (severity is Severity.WARNING)
+
+
+def test_one_scale_for_all_rows_of_another_layer_is_an_error(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("llama"), tmp_path / "q")
+    name = "model.layers.0.mlp.down_proj.weight_scale"
+    edit_tensors(tmp_path / "q", lambda tensors: tensors.update({name: Raw("BF16", (), b"\x80\x3f")}))
+    assert severities(tmp_path / "q", "TEN011") == [Severity.ERROR]
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2.5-vl"])
+def test_an_index_under_other_names(checkpoint: CheckpointFactory, tmp_path: Path, family: str) -> None:
+    quantize(checkpoint(family), tmp_path / "q", max_shard_size=200_000)
+
+    def rename(index: dict[str, dict[str, str]]) -> None:
+        index["weight_map"] = {f"model.{name}": file for name, file in index["weight_map"].items()}
+
+    edit_json(tmp_path / "q" / INDEX, rename)
+    assert severities(tmp_path / "q", "FIL008") == [Severity.WARNING]
+    assert verified(tmp_path / "q") is Verdict.PASS
+
+
+def test_a_tensor_that_the_index_promises_and_the_model_needs_is_an_error(
+    checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    quantize(checkpoint("qwen2.5-vl"), tmp_path / "q", max_shard_size=200_000)
+    index = json.loads((tmp_path / "q" / INDEX).read_text())
+    lost = next(name for name in index["weight_map"] if name.endswith("k_proj.bias"))
+    edit_tensors(tmp_path / "q", lambda tensors: tensors.pop(lost))
+    (tmp_path / "q" / INDEX).write_text(json.dumps(index))
+    assert severities(tmp_path / "q", "FIL008") == [Severity.ERROR]
+
+
+def test_an_architecture_that_no_loader_knows_fails_the_verification(
+    checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    quantize(checkpoint("llama"), tmp_path / "q")
+    edit_json(tmp_path / "q" / "config.json", lambda config: config.update(architectures=["WonderfulForCausalLM"]))
+    assert verified(tmp_path / "q") is Verdict.FAIL
