@@ -10,6 +10,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from ctq.checkpoint.config import TIE_KEY
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -52,6 +54,19 @@ def assumed_number(config: ModelConfig, key: str) -> int | None:
     """Return what the model assumes for a number that no level of the config states."""
     value = assumed(config, key) if not any(key in level for _, level in config.text_levels) else None
     return value if type(value) is int else None
+
+
+def tie_flags(config: ModelConfig) -> Mapping[str, bool]:
+    """Return the tie flags as engines read them: those that levels state, else what the classes of the levels assume.
+
+    A class that assumes a tie at the top has it whatever a level below states.
+    """
+    stated = config.tie_flags
+    flags = {path: _model(level.get("model_type"))[0].get(TIE_KEY) for path, level in config.text_levels}
+    known = {path: flag for path, flag in flags.items() if isinstance(flag, bool)}
+    if not stated:
+        return {"": any(known.values())} if known else {}
+    return {"": True, **stated} if known.get("") and "" not in stated else stated
 
 
 def _model(model_type: object) -> tuple[Mapping[str, Any], Mapping[str, str]]:

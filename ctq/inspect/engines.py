@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ctq.engines.config_fields import tie_flags
 from ctq.engines.transformers_layers import Layer, layers_outcome
 from ctq.engines.verdict import ENGINES, HeadFacts, HeadTensor, head_verdict, newest_version
 from ctq.inspect.engine_verdict import EngineVerdict
@@ -90,7 +91,7 @@ def head_facts_for_engines(facts: Facts) -> HeadFacts:
         quantization=facts.quant.raw if facts.quant is not None else None,
         name=head.name if head.entry is not None else None,
         tensors={part: HeadTensor(tensor.dtype, tensor.shape) for part, tensor in parts.items()},
-        tie_flags=config.tie_flags,
+        tie_flags=tie_flags(config),
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
     )

@@ -6,9 +6,10 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from builders import Raw, edit_tensors
+from builders import Raw, edit_config, edit_tensors
 from quantizing import quantize
 
 from ctq.checkpoint.checkpoint import open_checkpoint
@@ -56,3 +57,18 @@ def test_lost_experts_are_one_error(
 
     edit_tensors(tmp_path / "broken", lose)
     assert errors(tmp_path / "broken") == [code]
+
+
+@pytest.mark.parametrize(("family", "codes"), [("qwen2.5-vl", ["HED010"]), ("llama", ["HED010"]), ("gemma3-mm", [])])
+def test_a_config_that_says_nothing_of_ties_is_read_as_its_class_assumes(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, codes: list[str]
+) -> None:
+    quantize(checkpoint(family), tmp_path / "out", Recipe(lm_head=False))
+
+    def say_nothing(config: dict[str, Any]) -> None:
+        for level in (config, config.get("text_config", {})):
+            level.pop("tie_word_embeddings", None)
+
+    edit_config(tmp_path / "out", say_nothing)
+    edit_tensors(tmp_path / "out", lambda tensors: [tensors.pop(name) for name in list(tensors) if "lm_head" in name])
+    assert errors(tmp_path / "out") == codes
