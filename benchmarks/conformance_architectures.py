@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from conformance_sweep import ROOT, Item, Row, Sweep
 from families import FAMILIES, MORE_FAMILIES, build
@@ -51,8 +51,14 @@ def main(options: argparse.Namespace) -> int:
         rows += sweep.rows(items[start : start + BATCH])
         print(f"{min(start + BATCH, len(items))} of {len(items)}", flush=True)
     if not names:
-        (VARIANTS if options.variants else TABLE).write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        write_rows(rows, VARIANTS if options.variants else TABLE)
     return print_rows(rows)
+
+
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """Store rows, one a line, without what is empty."""
+    lines = [json.dumps({key: value for key, value in asdict(row).items() if value}) for row in rows]
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
 
 
 def prepare(python: Path, names: Sequence[str], root: Path) -> None:
@@ -95,9 +101,3 @@ def print_rows(rows: Sequence[Row]) -> int:
         f"{len(rows)} results of {len({row.architecture for row in rows})} architectures: {dict(counts)}; {bad} disagree"
     )
     return bad
-
-
-def rows_of(path: Path = TABLE) -> list[dict[str, Any]]:
-    """Read the stored table."""
-    rows: list[dict[str, Any]] = json.loads(path.read_text())
-    return rows

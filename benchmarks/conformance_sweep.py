@@ -138,7 +138,9 @@ def judge(item: Item, scheme: str, made: Made, seen: dict[tuple[str, str], Obser
     if not made.promise or not dense.is_good:
         return row
     truth, why = truth_of(seen[item.name, scheme], seen[item.name, ""])
-    return replace(row, truth=str(truth), why=why[:300], wrong=tuple(_wrong(made, truth, claims)))
+    return replace(
+        row, truth=str(truth), why="" if truth.is_good else why[:300], wrong=tuple(_wrong(made, truth, claims))
+    )
 
 
 def _wrong(made: Made, truth: Truth, claims: Claims) -> Iterator[str]:

@@ -7,6 +7,10 @@ Computed from the package's own reference data with the targets that `ctq quanti
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from conformance_architectures_page import outcomes
+
 from ctq.engines.backend import backend_architectures
 from ctq.engines.heads import (
     architectures,
@@ -24,10 +28,12 @@ Whether a quantized head is dispatched depends on the model class of the engine:
 to its head. This table is computed from vLLM's own sources ({first} to {last}, read in {month}; `ctq/engines/data/`) with the
 targets that `ctq quantize --include-lm-head` writes; `python benchmarks/support_page.py` writes it anew. An architecture that is
 not listed is unknown to `ctq`: quantizing its head warns, and `ctq verify --engine vllm` finds out. *since* is the oldest release
-that dispatches the head (releases before 0.20.0 dispatch none); *inner* means that the text model inside decides.
+that dispatches the head (releases before 0.20.0 dispatch none); *inner* means that the text model inside decides. *Loaded here*
+tells how tiny checkpoints of the whole model were loaded by the real vLLM 0.32.0 ([architectures](architectures.md)): with the head
+as W8A8 and as W8A16, or without it quantized.
 
-| architecture | head is built as | dispatched since | in {last} |
-|---|---|---|---|
+| architecture | head is built as | dispatched since | in {last} | loaded here |
+|---|---|---|---|---|
 """
 
 
@@ -54,7 +60,19 @@ def _row(architecture: str) -> str | None:
     status = "dispatched" if reach.status == "dispatched" else reach.reason
     if support.quant_config == "inner":
         status = "inner"
-    return f"| {architecture} | {name} | {since} | {status} |"
+    return f"| {architecture} | {name} | {since} | {status} | {_loaded(architecture)} |"
+
+
+def _loaded(architecture: str) -> str:
+    """Say in which forms the whole model was seen to load."""
+    words = _outcomes().get(architecture, {})
+    forms = [scheme for scheme in ("W8A8", "W8A16") if words.get(scheme) == "quantized"]
+    return ", ".join([*forms, *(["head dense"] if words.get("no head") == "dense" else [])])
+
+
+@lru_cache(maxsize=1)
+def _outcomes() -> dict[str, dict[str, str]]:
+    return outcomes()
 
 
 if __name__ == "__main__":

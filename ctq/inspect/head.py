@@ -58,7 +58,7 @@ def locate_head(sets: Sequence[ModuleSet], config: ModelConfig, tensors: Mapping
     if head is not None and head.tensor is not None:
         return head
     orphan = next((modules for modules in sets if _is_orphan(modules)), None)
-    if orphan is None:
+    if orphan is None or (head is not None and orphan.parts.keys() == {"bias"}):  # a tied head may have a bias
         return head
     embedding = head.embedding if head is not None else None
     return Head(name=orphan.names[0], tensor=f"{orphan.names[0]}.weight", embedding=embedding)

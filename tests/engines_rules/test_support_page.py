@@ -1,4 +1,4 @@
-"""The page on supported architectures is what the data says."""
+"""The pages on architectures are what the data says."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_page_is_up_to_date() -> None:
-    page = subprocess.run(
-        [sys.executable, "benchmarks/support_page.py"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    assert (ROOT / "docs/support.md").read_text() == page, "python benchmarks/support_page.py > docs/support.md"
+@pytest.mark.parametrize(
+    ("script", "page"), [("support_page", "support.md"), ("conformance_architectures_page", "architectures.md")]
+)
+def test_the_page_is_up_to_date(script: str, page: str) -> None:
+    command = [sys.executable, f"benchmarks/{script}.py"]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert (ROOT / "docs" / page).read_text() == made, f"python benchmarks/{script}.py > docs/{page}"

@@ -54,6 +54,13 @@ def test_what_is_never_missing_beside_others_is_missed(lost: str, tmp_path: Path
     assert errors(dense) == ["TEN025"]
 
 
+def test_a_tied_head_may_have_a_bias(tmp_path: Path) -> None:
+    dense = build("phi", tmp_path / "dense", tied=True)
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(dense)), InspectOptions())
+    assert report.facts.head.state == "tied"
+    assert errors(dense) == []
+
+
 def test_weight_only_experts_by_row_need_a_width_that_their_kernel_takes(tmp_path: Path) -> None:
     quantize(build("qwen3-moe", tmp_path / "128"), tmp_path / "out", BY_ROW)
     assert errors(tmp_path / "out") == []

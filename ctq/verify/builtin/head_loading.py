@@ -41,9 +41,9 @@ _NOTHING = Placements(loaded=(), missing=(), unexpected=(), refusals=(), convert
 
 
 def plan_loading(
-    checkpoint: Checkpoint, head: HeadDispatch, *, name: str, ranks: int, rules: EngineRules
+    checkpoint: Checkpoint, head: HeadDispatch, *, name: str, ranks: int, rules: EngineRules, tied: bool = False
 ) -> HeadLoading:
-    """Plan the loading of the head that the files call ``name``; its module is the dense embedding's where it has no tensors."""
+    """Plan the loading of the head that the files call ``name``; a ``tied`` one has no weight, but perhaps a bias."""
     tensors = head_tensors(checkpoint, name)
     geometry = _geometry(checkpoint.config, tensors, ranks)
     try:
@@ -54,9 +54,7 @@ def plan_loading(
         )
     if specs is None:
         return HeadLoading(geometry=geometry, parameters=None, placements=_NOTHING, reasons=())
-    if (
-        not tensors and not head.quantized
-    ):  # tied and dense: the embedding's weight serves, and nothing of the head is loaded
+    if not head.quantized and (tied or not tensors):  # the embedding's weight serves
         return HeadLoading(geometry=geometry, parameters=specs, placements=_NOTHING, reasons=())
     if _BIAS in tensors:  # the model class has a bias beside the weight, whatever the scheme
         specs = (*specs, ParameterSpec(name=_BIAS, dtype=geometry.dtype, shape=(geometry.rows_per_rank,)))
