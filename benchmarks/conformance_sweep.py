@@ -79,7 +79,13 @@ class Sweep:
                     folders[item.name, scheme] = found.folder
         seen = self._observed(folders)
         rows = [
-            judge(item, scheme, made[item.name, scheme], seen, self._said(item.name, scheme, made[item.name, scheme]))
+            judge(
+                item,
+                scheme,
+                made[item.name, scheme],
+                seen,
+                self._said(item.name, scheme, made[item.name, scheme], seen),
+            )
             for item in items
             for scheme in SCHEMES
         ]
@@ -107,8 +113,8 @@ class Sweep:
         answers = {key: self._truths.get(":".join(key), stamps[key]) for key in folders}
         return {key: read_observation(answer) for key, answer in answers.items() if answer}
 
-    def _said(self, name: str, scheme: str, made: Made) -> Claims:
-        if not made.promise:
+    def _said(self, name: str, scheme: str, made: Made, seen: Mapping[tuple[str, str], Observation]) -> Claims:
+        if not made.promise or not truth_of(seen[name, ""])[0].is_good:
             return Claims()
         stamp = f"{stamp_of(made.folder, '*.json', '*.safetensors')}-{self._code}"
         answer = self._claims.get(f"{name}:{scheme}", stamp)
