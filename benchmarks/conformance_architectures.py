@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from conformance_sweep import ROOT, Item, Row, Sweep
 from families import FAMILIES, MORE_FAMILIES, build
@@ -26,6 +27,8 @@ TABLE: Final = RESULTS / "architectures.json"
 VARIANTS: Final = RESULTS / "variants.json"
 MIRRORED: Final = {row.name: row for row in (*MIRRORED_TEXT, *MIRRORED_MULTIMODAL, *MIRRORED_DEFAULT)}
 ALL: Final = {**FAMILIES, **MORE_FAMILIES, **MIRRORED}
+_PLACE: Final = re.compile(r"/[^\s':\"]*/(?:dense|made)/[^\s':\"\\]*")
+"""Where the checkpoints of a run lie, which is nobody else's concern."""
 BATCH: Final = 12
 """Items whose checkpoints lie on the disk at a time."""
 
@@ -33,7 +36,7 @@ BATCH: Final = 12
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what this part is asked by."""
     parser.add_argument("--vllm-python", type=Path, required=True, help="the interpreter that has vLLM 0.32.0")
-    parser.add_argument("--families", default="", help="only these, separated by commas; no table is then stored")
+    parser.add_argument("--families", default="", help="only these, separated by commas: their rows are replaced")
     parser.add_argument(
         "--variants", type=int, default=0, help="instead of the families, so many variants of their configs"
     )
@@ -50,14 +53,19 @@ def main(options: argparse.Namespace) -> int:
     for start in range(0, len(items), BATCH):
         rows += sweep.rows(items[start : start + BATCH])
         print(f"{min(start + BATCH, len(items))} of {len(items)}", flush=True)
-    if not names:
-        write_rows(rows, VARIANTS if options.variants else TABLE)
+    if not (options.variants and names):
+        store(rows, VARIANTS if options.variants else TABLE, replace=bool(names))
     return print_rows(rows)
 
 
-def write_rows(rows: Sequence[Row], path: Path) -> None:
-    """Store rows, one a line, without what is empty."""
-    lines = [json.dumps({key: value for key, value in asdict(row).items() if value}) for row in rows]
+def store(rows: Sequence[Row], path: Path, *, replace: bool) -> None:
+    """Store rows, one a line, without what is empty; ``replace`` puts them in the place of earlier ones of the same families."""
+    found = {row.family: [asdict(other) for other in rows if other.family == row.family] for row in rows}
+    kept: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in json.loads(path.read_text()) if replace and path.exists() else ():
+        kept[row["family"]].append(row)
+    every = [row for family in (kept | found).values() for row in family]
+    lines = [_PLACE.sub("MODEL", json.dumps({key: value for key, value in row.items() if value})) for row in every]
     path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
 
 

@@ -274,9 +274,9 @@ def _head_problems(recipe: Recipe, head: Head | None, checkpoint: Checkpoint) ->
 
 def _wanted(
     modules: Sequence[Decision], head: Head | None, head_scheme: Scheme | None, tensors: Mapping[str, TensorInfo]
-) -> Iterator[tuple[WeightSlice, Scheme]]:
+) -> Iterator[tuple[str, WeightSlice, Scheme]]:
     for decision in modules:
         if decision.scheme:
-            yield decision.part or whole(tensors[decision.tensor]), decision.scheme
+            yield decision.module, decision.part or whole(tensors[decision.tensor]), decision.scheme
     if head and head_scheme and (head.tensor or head.embedding):
-        yield whole(tensors[head.tensor or head.embedding or ""]), head_scheme
+        yield head.name, whole(tensors[head.tensor or head.embedding or ""]), head_scheme

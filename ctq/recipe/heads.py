@@ -27,7 +27,6 @@ _WEIGHT_PARTS = ("weight", "weight_packed", "qweight")
 _HEAD_OF_TYPE = {
     "gpt_neox": "embed_out",
     "gpt_neox_japanese": "embed_out",
-    "biogpt": "output_projection",
     "trocr": "output_projection",
     "moonshine": "proj_out",
     "chatglm": "transformer.output_layer",

@@ -23,12 +23,12 @@ _EXPERT = re.compile(r"\.experts\.")
 
 
 def size_problems(
-    wanted: Iterable[tuple[WeightSlice, Scheme]], hidden_size: int | None, head: Head | None
+    wanted: Iterable[tuple[str, WeightSlice, Scheme]], hidden_size: int | None, head: Head | None
 ) -> Iterator[Problem]:
-    """Yield what stands against the schemes of weights."""
-    pairs = list(wanted)
-    yield from _indivisible(pairs, head)
-    narrow = [weight.tensor for weight, scheme in pairs if _is_refused_expert(weight, scheme, hidden_size)]
+    """Yield what stands against the schemes of weights, which come with the names of their modules."""
+    named = list(wanted)
+    yield from _indivisible([(weight, scheme) for _, weight, scheme in named], head)
+    narrow = [module for module, _, scheme in named if _is_refused_expert(module, scheme, hidden_size)]
     if narrow:
         yield Problem(
             message=f"weight-only experts with one scale to a row need a hidden size that is a multiple of {EXPERTS_MULTIPLE}, "
@@ -38,9 +38,9 @@ def size_problems(
         )
 
 
-def _is_refused_expert(weight: WeightSlice, scheme: Scheme, hidden_size: int | None) -> bool:
+def _is_refused_expert(module: str, scheme: Scheme, hidden_size: int | None) -> bool:
     by_row = scheme.activations is None and scheme.weights.strategy == "channel"
-    return by_row and _EXPERT.search(weight.tensor) is not None and bool(hidden_size and hidden_size % EXPERTS_MULTIPLE)
+    return by_row and _EXPERT.search(module) is not None and bool(hidden_size and hidden_size % EXPERTS_MULTIPLE)
 
 
 def _indivisible(pairs: Iterable[tuple[WeightSlice, Scheme]], head: Head | None) -> Iterator[Problem]:

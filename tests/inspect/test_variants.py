@@ -61,9 +61,10 @@ def test_a_tied_head_may_have_a_bias(tmp_path: Path) -> None:
     assert errors(dense) == []
 
 
-def test_weight_only_experts_by_row_need_a_width_that_their_kernel_takes(tmp_path: Path) -> None:
-    quantize(build("qwen3-moe", tmp_path / "128"), tmp_path / "out", BY_ROW)
+@pytest.mark.parametrize("family", ["qwen3-moe", "granite-moe"])
+def test_weight_only_experts_by_row_need_a_width_that_their_kernel_takes(family: str, tmp_path: Path) -> None:
+    quantize(build(family, tmp_path / "128"), tmp_path / "out", BY_ROW)
     assert errors(tmp_path / "out") == []
-    dense = build("qwen3-moe", tmp_path / "192", config={"hidden_size": 192, "head_dim": 32})
+    dense = build(family, tmp_path / "192", config={"hidden_size": 192, "head_dim": 32})
     with pytest.raises(PlanError, match="a multiple of 128, not 192"):
         quantize(dense, tmp_path / "narrow", BY_ROW)
