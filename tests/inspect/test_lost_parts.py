@@ -72,3 +72,17 @@ def test_a_config_that_says_nothing_of_ties_is_read_as_its_class_assumes(
     edit_config(tmp_path / "out", say_nothing)
     edit_tensors(tmp_path / "out", lambda tensors: [tensors.pop(name) for name in list(tensors) if "lm_head" in name])
     assert errors(tmp_path / "out") == codes
+
+
+@pytest.mark.parametrize("part", ["text_config", "vision_config"])
+def test_a_lost_config_of_a_part_is_an_error(checkpoint: CheckpointFactory, tmp_path: Path, part: str) -> None:
+    quantize(checkpoint("qwen3-vl"), tmp_path / "broken")
+    assert errors(tmp_path / "broken") == []
+    edit_config(tmp_path / "broken", lambda config: config.pop(part))
+    assert "CFG022" in errors(tmp_path / "broken")
+
+
+def test_any_known_architecture_of_the_list_is_enough(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("llama"), tmp_path / "made")
+    edit_config(tmp_path / "made", lambda config: config["architectures"].insert(0, "TinyForCausalLM"))
+    assert "CFG020" not in errors(tmp_path / "made")

@@ -51,7 +51,7 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
     """Report an architecture that no loader knows beside a `model_type` that is known.
 
     ## What it checks
-    The first of `architectures` against the classes of transformers 5.19 and every known release of vLLM, where the model type is
+    All of `architectures` against the classes of transformers 5.19 and every known release of vLLM, where the model type is
     one of theirs and no `auto_map` brings code of its own. A model of a new type is not judged.
 
     ## Why it hurts
@@ -67,12 +67,13 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `model_executor/models/registry.py` (`_raise_for_unsupported`).
     """
     config = facts.checkpoint.config
-    name = config.architecture
+    name, listed = config.architecture, config.raw.get("architectures")
+    others = [other for other in listed if isinstance(other, str)] if isinstance(listed, list) else []
     if (
         name is None
         or "auto_map" in config.raw
         or config.model_type not in model_types()
-        or name in known_architectures()
+        or not known_architectures().isdisjoint([name, *others])
     ):
         return
     yield Hit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ctq.engines.config_fields import mistyped
@@ -11,6 +12,7 @@ from ctq.engines.skeletons import is_wrapper
 from ctq.engines.torch_names import TORCH_DTYPES
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
+from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +56,7 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
     transformers 5.19 `configuration_utils.py`; vLLM 0.32.0 `transformers_utils/config.py`; `benchmarks/config_fields.py`.
     """
     config = facts.checkpoint.config
-    refused = list(_refused(config)) if config.raw else []
+    refused = [*_refused(config), *_lost_tower(facts)] if config.raw else []
     if refused:
         keys = [key for key, _ in refused[:_MOST_NAMED]]
         yield Hit(
@@ -88,6 +90,19 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield "model_type", "is missing"
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
     yield from _names(config)
+
+
+def _lost_tower(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Yield the config of a tower that a wrapper lacks: loaders take the sizes that its class assumes."""
+    config = facts.checkpoint.config
+    if "auto_map" in config.raw or not is_wrapper(config.architecture):
+        return
+    has_tower = any(entry.kind is Kind.TOWER for entry in facts.entries)
+    if has_tower and not any(isinstance(value, dict) and _TOWER.search(key) for key, value in config.raw.items()):
+        yield "vision_config", "is missing beside the tensors of a tower"
+
+
+_TOWER = re.compile(r"vis|audio|image")
 
 
 def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
