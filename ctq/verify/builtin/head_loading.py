@@ -45,7 +45,8 @@ def plan_loading(
 ) -> HeadLoading:
     """Plan the loading of the head that the files call ``name``; a ``tied`` one has no weight, but perhaps a bias."""
     tensors = head_tensors(checkpoint, name)
-    geometry = _geometry(checkpoint.config, tensors, ranks)
+    bits = head.args.weights.num_bits if head.args is not None else None
+    geometry = _geometry(checkpoint.config, tensors, ranks, bits=bits or 8)
     try:
         specs = head_parameters(head.scheme if head.quantized else None, head.args, geometry)
     except DispatchError as error:
@@ -83,9 +84,11 @@ def model_dtype(config: ModelConfig) -> str:
     return "BF16"
 
 
-def _geometry(config: ModelConfig, tensors: Mapping[str, TensorInfo], ranks: int) -> HeadGeometry:
+def _geometry(config: ModelConfig, tensors: Mapping[str, TensorInfo], ranks: int, *, bits: int) -> HeadGeometry:
     weight = next((tensors[part] for part in _WEIGHTS if part in tensors), None)
     rows, columns = weight.shape if weight is not None and len(weight.shape) == 2 else (0, 0)  # a matrix
+    if "weight" not in tensors:
+        columns *= 32 // bits  # words hold several
     # OPT's head is narrower than its hidden states where a projection lies between.
     hidden = config.text_int("word_embed_proj_dim") or config.hidden_size or columns
     return HeadGeometry(vocabulary=config.vocab_size or rows, hidden=hidden, ranks=ranks, dtype=model_dtype(config))
