@@ -142,7 +142,8 @@ def _embedding(
     others = [
         tensor
         for module, tensor in modules.items()
-        if tensors[tensor].shape[:1] == (vocabulary,)
+        if len(tensors[tensor].shape) == 2  # a matrix
+        and tensors[tensor].shape[0] == vocabulary
         and classifier.classify(tensors[tensor]._replace(name=f"{module}.weight")).kind is Kind.EMBEDDING
     ]
     return others[0] if len(others) == 1 else None

@@ -24,6 +24,8 @@ SCHEMES = {
     "head-out": ("--exclude-lm-head",),
 }
 FAMILIES = ("llama", "llama-tied", "qwen3-moe", "deepseek-v3", "phi3", "gemma3-mm", "gpt-neox", "qwen2.5-vl", "falcon")
+UNSERVED_BY_SGLANG = ("gemma3-mm",)
+"""Whose class there takes the embedding for the head whatever the files hold: a warning."""
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -32,7 +34,9 @@ def test_results_are_healthy(family: str, scheme: str, checkpoint: CheckpointFac
     source, out = checkpoint(family), tmp_path / "out"
     assert run(["quantize", str(source), "-o", str(out), "--no-verify", "--quiet", *SCHEMES[scheme]]) == 0
     report = inspect_checkpoint(open_checkpoint(LocalFolder(out)))
-    assert [finding for finding in report.findings if finding.severity is not Severity.NOTE] == []
+    found = [finding for finding in report.findings if finding.severity is not Severity.NOTE]
+    unserved = family in UNSERVED_BY_SGLANG and scheme != "head-out"
+    assert [(finding.code, finding.message.split()[0]) for finding in found] == ([("HED010", "sglang")] if unserved else [])
     expected = {"head-out": ("dense", "tied")}.get(scheme, ("quantized",))
     assert report.facts.head.state in expected
     assert not [module for module in report.to_json()["modules"] if module["state"] == "broken"]

@@ -86,6 +86,11 @@ def test_an_embedding_of_another_name_is_told_by_its_rows() -> None:
     assert find_head(config("CTRLLMHeadModel", tie_word_embeddings=True), ambiguous) is None
 
 
+def test_an_embedding_that_is_no_matrix_is_no_head() -> None:
+    embedding = TensorInfo("model.embed_tokens.weight", "BF16", (VOCAB, 128, 1, 1), 0, 0)
+    assert find_head(config(tie_word_embeddings=True), {embedding.name: embedding}) is None
+
+
 def test_an_output_layer_without_the_vocabulary_is_no_head() -> None:
     names = tensors(["model.embed_tokens.weight"])
     names["model.layers.0.attention.output.weight"] = TensorInfo(
