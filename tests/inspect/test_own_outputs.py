@@ -36,7 +36,9 @@ def test_results_are_healthy(family: str, scheme: str, checkpoint: CheckpointFac
     report = inspect_checkpoint(open_checkpoint(LocalFolder(out)))
     found = [finding for finding in report.findings if finding.severity is not Severity.NOTE]
     unserved = family in UNSERVED_BY_SGLANG and scheme != "head-out"
-    assert [(finding.code, finding.message.split()[0]) for finding in found] == ([("HED010", "sglang")] if unserved else [])
+    assert [(finding.code, finding.message.split()[0]) for finding in found] == (
+        [("HED010", "sglang")] if unserved else []
+    )
     expected = {"head-out": ("dense", "tied")}.get(scheme, ("quantized",))
     assert report.facts.head.state in expected
     assert not [module for module in report.to_json()["modules"] if module["state"] == "broken"]
