@@ -62,9 +62,15 @@ _MLX_KEY = "quantization"
 
 
 def _lacks_config(checkpoint: Checkpoint, quant: QuantConfig | None) -> bool:
-    elsewhere = any(file in checkpoint.source.files for file in _SIDE_FILES) or _MLX_KEY in checkpoint.config.raw
+    elsewhere = any(file in checkpoint.source.files for file in _SIDE_FILES) or _has_mlx_config(checkpoint)
     unsaid = quant is None or (quant.method is None and not quant.groups and "config_groups" not in quant.raw)
     return unsaid and bool(checkpoint.config.raw) and not elsewhere
+
+
+def _has_mlx_config(checkpoint: Checkpoint) -> bool:
+    """Tell MLX's own config from a compressed-tensors one under its key, which no engine reads."""
+    found = checkpoint.config.raw.get(_MLX_KEY)
+    return found is not None and not (isinstance(found, dict) and "config_groups" in found)
 
 
 def _surroundings(entries: Sequence[Entry], quant: QuantConfig) -> Surroundings:

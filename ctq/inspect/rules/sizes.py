@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.skeletons import dimension, skeleton_of
 from ctq.inspect.forms import FLOATS, Form
 from ctq.inspect.rules.rule import Hit, listing
+from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,11 +59,16 @@ def size_against_config(facts: Facts) -> Iterator[Hit]:
 
 
 def _odd_bias(entry: Entry) -> str | None:
-    """Say what of a bias is not that of a vector of floats, which it is in every architecture."""
+    """Say what of a bias is not that of a vector of floats, as long as its weight has rows, which it is in every architecture."""
     bias = entry.modules.parts["bias"]
     if len(bias.shape) != 1:  # a vector
         return f"a bias of shape {list(bias.shape)}, where a vector is expected"
-    return None if bias.dtype in FLOATS else f"a bias in {bias.dtype}, where floats are expected"
+    if bias.dtype not in FLOATS:
+        return f"a bias in {bias.dtype}, where floats are expected"
+    weight = entry.modules.parts.get("weight", entry.modules.parts.get("weight_packed"))
+    if entry.kind is Kind.LINEAR and weight is not None and len(weight.shape) == 2 and bias.shape[0] != weight.shape[0]:
+        return f"a bias of {bias.shape[0]} beside a weight of {weight.shape[0]} rows"
+    return None
 
 
 def _shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
