@@ -34,6 +34,8 @@ _HEAD_OF_TYPE = {
     "whisper": "proj_out",
     "qwen3_asr": "language_model.lm_head",
 }
+_IN_TRANSFORMERS = {"biogpt": "output_projection"}
+"""Names that transformers gives heads which vLLM calls by another one."""
 _GENERATION = re.compile(r"CausalLM|ConditionalGeneration|LMHead|Generation|BlockDiffusion|ForMaskedLM")
 
 _POOLING = (
@@ -53,7 +55,7 @@ class Head:
 
     ``name`` is the module name that it has, or gets when it is untied; ``tensor`` its own weight in the files, if any;
     ``embedding`` the input embedding's weight; ``others`` are further modules that ``re:.*lm_head$`` would also catch;
-    ``own_target`` is a pattern for the head alone where its name is another.
+    ``own_target`` is a pattern for the head alone where its name is another, in the files or in transformers.
     """
 
     name: str
@@ -92,7 +94,8 @@ def find_head(config: ModelConfig, tensors: Mapping[str, TensorInfo]) -> Head | 
     if embedding is None or not _is_tied(config):
         return None
     name = _name_for(config, embedding)
-    return Head(name=name, tensor=None, embedding=embedding, others=matched, own_target=_own_target(name, modules))
+    own_target = _own_target(_IN_TRANSFORMERS.get(config.model_type or "", name), modules)
+    return Head(name=name, tensor=None, embedding=embedding, others=matched, own_target=own_target)
 
 
 def _own_target(name: str, modules: Iterable[str]) -> str | None:

@@ -168,11 +168,11 @@ def test_the_check_in_one_line_and_as_json(tmp_path: Path) -> None:
         "pass: the head is quantized, as expected (dispatch of vLLM 0.33.0; logits: cosine 0.99"
     )
     assert good.summary["verdict"] == "pass"
-    do.config(architectures=["BrandNewForCausalLM"])(folder)
+    do.config(architectures=["BrandNewForCausalLM"], model_type="brand_new")(folder)
     unknown = check(folder, head_quantized=True)
     assert (unknown.exit_code, unknown.summary["verdict"]) == (ExitCode.GOOD, "inconclusive")
     assert unknown.line.startswith("inconclusive: no answer from builtin 0.33.0")
-    do.config(architectures=["LlamaForCausalLM"])(folder)
+    do.config(architectures=["LlamaForCausalLM"], model_type="llama")(folder)
     do.targets("Linear")(folder)
     bad = check(folder, head_quantized=True)
     assert bad.exit_code is ExitCode.NOT_GOOD
