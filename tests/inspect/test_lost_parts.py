@@ -86,3 +86,22 @@ def test_any_known_architecture_of_the_list_is_enough(checkpoint: CheckpointFact
     quantize(checkpoint("llama"), tmp_path / "made")
     edit_config(tmp_path / "made", lambda config: config["architectures"].insert(0, "TinyForCausalLM"))
     assert "CFG020" not in errors(tmp_path / "made")
+
+
+@pytest.mark.parametrize(("part", "axis"), [("up_proj", 0), ("down_proj", 1), ("gate_proj", 1)])
+def test_an_expert_of_another_size_is_an_error_where_no_size_of_experts_is_known(
+    checkpoint: CheckpointFactory, tmp_path: Path, part: str, axis: int
+) -> None:
+    quantize(checkpoint("llama4"), tmp_path / "broken", Recipe(lm_head=False))
+    assert errors(tmp_path / "broken") == []
+
+    def halve(tensors: dict[str, Raw]) -> None:
+        module = next(name for name in tensors if re.search(rf"experts\.1\.{part}\.weight$", name)).rpartition(".")[0]
+        codes, scales = tensors[f"{module}.weight"], tensors[f"{module}.weight_scale"]
+        rows, columns = (size // 2 if at == axis else size for at, size in enumerate(codes.shape))
+        tensors[f"{module}.weight"] = Raw(codes.dtype, (rows, columns), codes.data[: rows * columns])
+        kept = len(scales.data) // codes.shape[0] * rows
+        tensors[f"{module}.weight_scale"] = Raw(scales.dtype, (rows, 1), scales.data[:kept])
+
+    edit_tensors(tmp_path / "broken", halve)
+    assert errors(tmp_path / "broken") == ["TEN031"]

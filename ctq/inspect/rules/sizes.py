@@ -43,7 +43,7 @@ def size_against_config(facts: Facts) -> Iterator[Hit]:
     if skeleton is None:
         return
     for entry in facts.entries:
-        for name, shape in _shapes(entry):
+        for name, shape in dense_shapes(entry):
             slot = skeleton.tensors.get(name)
             packed = entry.stored.form is Form.PACKED
             wrong = _odd_bias(entry) if name.endswith(".bias") and slot is not None else None
@@ -71,7 +71,7 @@ def _odd_bias(entry: Entry) -> str | None:
     return None
 
 
-def _shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
+def dense_shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the dense shapes that the parts of a set stand for."""
     template, stored = entry.modules.template, entry.stored
     for part, tensor in entry.modules.parts.items():

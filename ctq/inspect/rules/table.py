@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ctq.findings import Severity
 from ctq.inspect.rules import (
+    alike,
     body,
     config,
     deep,
@@ -151,6 +152,7 @@ RULES: tuple[Rule, ...] = (
     _rule("TEN028", intruders.misplaced_cache_scale, unless=_CONFIG),
     _rule("TEN029", intruders.tensor_inside_a_layer, unless=(*_CONFIG, "TEN024")),
     _rule("TEN030", body.layer_not_loaded_elsewhere, unless=(*_FILES, *_CONFIG)),
+    _rule("TEN031", alike.sizes_of_parts, unless=("TEN011", "TEN019", "TEN021", "TEN022", "TEN026")),
     _rule("FIL001", files.unreadable_shard),
     _rule("FIL002", files.config_missing),
     _rule("FIL003", files.config_invalid),
