@@ -26,7 +26,7 @@ from ctq.inspect.diagnosis import Defect
 from ctq.inspect.forms import COMPRESSED, Form
 from ctq.recipe.kinds import Kind
 from ctq.recipe.match import REGEX_PREFIX
-from ctq.recipe.sizes import EXPERTS_MULTIPLE
+from ctq.recipe.sizes import EXPERTS_MULTIPLE, is_cut
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -76,7 +76,6 @@ def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
     model = model_layers(config, facts.entries, quant)
     if model is None:
         return
-    hidden = facts.checkpoint.config.hidden_size
     seen: set[str] = set()
     for entry in facts.entries:
         if entry.is_head or entry.kind is not Kind.LINEAR or not _is_judged(entry):
@@ -85,7 +84,7 @@ def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
             layer = model.layer(module)
             if layer is None:
                 continue
-            fault = _fault(entry, module, layer, quant) or _narrow_experts(entry, layer, hidden)
+            fault = _fault(entry, module, layer, quant) or _unloadable(entry, module, layer, config)
             if fault is not None and fault.message not in seen:
                 seen.add(fault.message)
                 yield fault
@@ -177,15 +176,20 @@ def _fault(entry: Entry, module: str, layer: EngineLayer, quant: DispatchConfig)
     return _stored_otherwise(entry, module, scheme, count)
 
 
-def _narrow_experts(entry: Entry, layer: EngineLayer, hidden: int | None) -> BodyFault | None:
-    """Name weight-only experts with one scale to a row in a model whose width their one kernel does not take."""
+def _unloadable(entry: Entry, module: str, layer: EngineLayer, config: ModelConfig) -> BodyFault | None:
+    """Name packed layers that dispatch and yet do not load."""
+    if entry.stored.form is not Form.PACKED:
+        return None
+    if is_cut(config.architecture, module):
+        return BodyFault(
+            message=f"refused at {module}: the loader cuts its tensors by rows, which it cannot do with a packed layer"
+        )
     by_row = entry.group is not None and entry.group.weights is not None and entry.group.weights.strategy == "channel"
-    is_packed = isinstance(layer.spec, FusedMoE) and entry.stored.form is Form.PACKED
-    if not is_packed or not by_row or hidden is None or hidden % EXPERTS_MULTIPLE == 0:
+    if not by_row or not isinstance(layer.spec, FusedMoE) or (config.hidden_size or 0) % EXPERTS_MULTIPLE == 0:
         return None
     return BodyFault(
         message=f"refused at {layer.prefix}: weight-only experts with one scale to a row need a hidden size that is a multiple of "
-        f"{EXPERTS_MULTIPLE}, not {hidden}"
+        f"{EXPERTS_MULTIPLE}, not {config.hidden_size}"
     )
 
 

@@ -73,7 +73,7 @@ def decide(checkpoint: Checkpoint, recipe: Recipe) -> Decisions:
         *_split_fusions(modules),
         *_fused_experts(modules, recipe),
         *_head_problems(recipe, head, checkpoint),
-        *size_problems(_wanted(modules, head, head_scheme, checkpoint.tensors), checkpoint.config.hidden_size, head),
+        *size_problems(_wanted(modules, head, head_scheme, checkpoint.tensors), checkpoint.config, head),
     ]
     if not problems and head_scheme is None and not any(decision.scheme for decision in modules):
         problems.append(Problem(message="nothing to quantize: no linear layer is targeted", exit_code=ExitCode.USAGE))

@@ -1,4 +1,4 @@
-"""Sizes that a scheme does not fit: groups that do not divide a row, experts that no kernel takes."""
+"""What a scheme does not fit: groups that do not divide a row, experts that no kernel takes, layers that a loader cuts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ctq.errors import ExitCode, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ctq.checkpoint.config import ModelConfig
     from ctq.checkpoint.weight_slice import WeightSlice
     from ctq.recipe.heads import Head
     from ctq.recipe.schemes import Scheme
@@ -20,13 +21,24 @@ EXPERTS_MULTIPLE = 128
 vLLM 0.32.0 marlin_utils.py:379: the one kernel that takes them; compressed_tensors_moe_wna16.py:127 refuses others.
 """
 _EXPERT = re.compile(r"\.experts\.")
+_CUT = {"TeleChat2ForCausalLM": re.compile(r"\.key_value$")}
+"""Layers whose tensors vLLM cuts by rows while it loads, `weight_shape` of a packed one among them, which it refuses.
+
+vLLM 0.32.0 telechat2.py:86.
+"""
+
+
+def is_cut(architecture: str | None, module: str) -> bool:
+    """Tell whether vLLM's loader cuts the tensors of a layer, which it cannot do where the layer is packed."""
+    pattern = _CUT.get(architecture or "")
+    return pattern is not None and pattern.search(module) is not None
 
 
 def size_problems(
-    wanted: Iterable[tuple[str, WeightSlice, Scheme]], hidden_size: int | None, head: Head | None
+    wanted: Iterable[tuple[str, WeightSlice, Scheme]], config: ModelConfig, head: Head | None
 ) -> Iterator[Problem]:
     """Yield what stands against the schemes of weights, which come with the names of their modules."""
-    named = list(wanted)
+    named, hidden_size = list(wanted), config.hidden_size
     yield from _indivisible([(weight, scheme) for _, weight, scheme in named], head)
     narrow = [module for module, _, scheme in named if _is_refused_expert(module, scheme, hidden_size)]
     if narrow:
@@ -34,6 +46,13 @@ def size_problems(
             message=f"weight-only experts with one scale to a row need a hidden size that is a multiple of {EXPERTS_MULTIPLE}, "
             f"not {hidden_size}: {narrow[0]}",
             hint="take --strategy group, or W8A8",
+            exit_code=ExitCode.USAGE,
+        )
+    cut = [module for module, _, scheme in named if scheme.activations is None and is_cut(config.architecture, module)]
+    if cut:
+        yield Problem(
+            message=f"vLLM's loader cuts the tensors of {cut[0]} by rows, which it cannot do with a packed layer",
+            hint="take W8A8, or --ignore these layers",
             exit_code=ExitCode.USAGE,
         )
 
