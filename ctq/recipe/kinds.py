@@ -136,7 +136,8 @@ _OTHER_MODELS = re.compile(r"(vision|visual|vit|image|img|video|audio|speech|sou
 _CONV1D_LEAVES = frozenset({"c_attn", "c_proj", "c_fc", "q_attn"})
 _CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"})
 """Model types whose linear layers are transformers' Conv1D, stored as [in, out]."""
-_EXPERT_KEYS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_layer")
+EXPERT_COUNTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_layer")
+"""Keys of a config that say how many experts a layer has."""
 
 
 class Classifier:
@@ -147,7 +148,7 @@ class Classifier:
 
     def __init__(self, config: ModelConfig, names: Iterable[str] = ()) -> None:
         self._layers = config.num_hidden_layers
-        self._experts = config.text_int(*_EXPERT_KEYS)
+        self._experts = config.text_int(*EXPERT_COUNTS)
         types = {kind for _, level in config.text_levels if isinstance(kind := level.get("model_type"), str)}
         self._transposed = bool(types & _CONV1D_MODELS)
         names = list(names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,3 +79,17 @@ def test_an_architecture_that_no_loader_knows_fails_the_verification(
     quantize(checkpoint("llama"), tmp_path / "q")
     edit_json(tmp_path / "q" / "config.json", lambda config: config.update(architectures=["WonderfulForCausalLM"]))
     assert verified(tmp_path / "q") is Verdict.FAIL
+
+
+def test_consolidated_weights_that_hold_the_whole_quantized_model(
+    checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    quantize(checkpoint("llama"), tmp_path / "q", max_shard_size=200_000)
+    shards = sorted((tmp_path / "q").glob("model-*.safetensors"))
+    assert len(shards) > 1
+    shutil.copy(shards[0], tmp_path / "q" / "consolidated-1.safetensors")
+    assert severities(tmp_path / "q", "FIL007") == [Severity.ERROR]
+    for number, shard in enumerate(shards, start=1):
+        shutil.copy(shard, tmp_path / "q" / f"consolidated-{number}.safetensors")
+    assert severities(tmp_path / "q", "FIL007") == [Severity.WARNING] * len(shards)
+    assert verified(tmp_path / "q") is Verdict.PASS

@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import Fault, FaultKind
+from ctq.checkpoint.header import Header
+from ctq.checkpoint.weights import read_headers
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.checkpoint.header import TensorInfo
     from ctq.inspect.facts import Facts
 
 _MOST_NAMED = 3
+_CONSOLIDATED = "consolidated"
+_CONSOLIDATED_INDEX = "consolidated.safetensors.index.json"
 
 
 def faults_of(facts: Facts, kind: FaultKind) -> list[Fault]:
@@ -170,7 +176,7 @@ def shard_unlisted(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     Safetensors files beside the weights that the index does not name. A `consolidated` file, as Mistral ships it, is a note beside
-    a dense model, and an error beside a quantized one.
+    a dense model, and an error beside a quantized one; a warning where such files hold every tensor of the quantized model.
 
     ## Why it hurts
     Tools that load every file take old tensors for new ones, and others refuse the folder. Where a file is called
@@ -185,15 +191,31 @@ def shard_unlisted(facts: Facts) -> Iterator[Hit]:
     ## References
     llm-compressor `model_free_ptq` (refuses such folders); vLLM 0.32.0 `default_loader.py:170`.
     """
-    for fault in faults_of(facts, FaultKind.SHARD_UNLISTED):
-        instead = fault.file.startswith("consolidated")
-        broken = instead and bool(facts.quantized)
+    unlisted = faults_of(facts, FaultKind.SHARD_UNLISTED)
+    consolidated = [fault.file for fault in unlisted if fault.file.startswith(_CONSOLIDATED)]
+    severity = None if facts.quantized and not _hold_all(facts.checkpoint, consolidated) else Severity.WARNING
+    for fault in unlisted:
+        instead = fault.file in consolidated and bool(facts.quantized)
         yield Hit(
             where=fault.file,
-            message=f"{fault.file}: vLLM loads this file instead of the quantized ones" if broken else fault.message,
+            message=f"{fault.file}: vLLM loads this file instead of the quantized ones" if instead else fault.message,
             hint="remove the file if it is a leftover",
-            severity=None if broken else Severity.NOTE if instead else Severity.WARNING,
+            severity=severity if instead else Severity.NOTE if fault.file in consolidated else Severity.WARNING,
         )
+
+
+def _hold_all(checkpoint: Checkpoint, files: list[str]) -> bool:
+    """Say whether ``files`` hold the tensors of the checkpoint and no others, as the same dtypes and shapes."""
+    if not files or _CONSOLIDATED_INDEX in checkpoint.source.files:
+        return False
+    found: dict[str, TensorInfo] = {}
+    for _, header in read_headers(checkpoint.source, files, None):
+        if not isinstance(header, Header):
+            return False
+        found |= header.tensors
+    return found.keys() == checkpoint.tensors.keys() and all(
+        (info.dtype, info.shape) == (found[name].dtype, found[name].shape) for name, info in checkpoint.tensors.items()
+    )
 
 
 def tensor_not_in_index(facts: Facts) -> Iterator[Hit]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.inspect.defects import BODY_LINEARS
 from ctq.inspect.grouping import NUMBER
-from ctq.recipe.kinds import Kind
+from ctq.recipe.kinds import EXPERT_COUNTS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,8 +54,10 @@ def _stacks(facts: Facts) -> dict[str, set[int]]:
 def missing_experts(facts: Facts) -> Iterator[str]:
     """Yield parts of experts that other parts of the same expert or its neighbours show to be missing.
 
-    Layers may have fewer experts than others: a gap counts, an early end does not, unless one layer alone has it.
+    Layers may have fewer experts than others: a gap counts, an early end does not, unless one layer alone has it. Engines leave
+    experts beyond the number of the config unread: there is no gap before those.
     """
+    promised = max(facts.checkpoint.config.text_int(key) or 0 for key in EXPERT_COUNTS)
     by_template = {name: sets for name, sets in _by_template(facts, numbers=2).items() if ".experts." in name}
     ends = _last_experts(by_template)
     for template, sets in by_template.items():
@@ -68,7 +70,8 @@ def missing_experts(facts: Facts) -> Iterator[str]:
         for layer, present in sorted(experts.items()):
             last = most if all_but_one else last_of[layer]
             numbered = template.replace(NUMBER, str(layer), 1)
-            missing = (expert for expert in range(last + 1) if expert not in present)
+            end = min(last + 1, promised or last + 1)
+            missing = (expert for expert in range(end) if expert not in present)
             yield from (numbered.replace(NUMBER, str(expert), 1) for expert in missing)
 
 
