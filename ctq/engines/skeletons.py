@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _LAYER_LISTS = ("layers", "h", "blocks")
 _TOWER = re.compile(r"vis|audio|image")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+_EXPERT = re.compile(r"(?P<block>.+)\.experts\.#\.(?P<part>gate_proj|up_proj|down_proj)\.weight")
+_STACKS = ("experts.gate_up_proj", "input_linear.weight")
+"""What holds the gates and ups of all experts of a block in one tensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,19 @@ class Skeleton:
         module, _, part = _NUMBER.sub("#", tensor).rpartition(".")
         name = f"{module}.weight" if part.startswith("weight") else f"{module}.{part}" if module else part
         return name in self.tensors or module in self.tensors
+
+    def slot(self, tensor: str) -> Slot | None:
+        """Return the slot of a tensor by its template; an expert alone has that of its share of the tensor of all experts."""
+        found, expert = self.tensors.get(tensor), _EXPERT.fullmatch(tensor)
+        if found is not None or expert is None:
+            return found
+        stacks = (self.tensors.get(f"{expert['block']}.{stack}") for stack in _STACKS)
+        sizes = next((slot.dimensions for slot in stacks if slot is not None and slot.dimensions), ())
+        doubled = [size for size in sizes[1:] if size is not None and size.startswith("2*")]
+        if len(sizes) != 3 or len(doubled) != 1:  # experts, gates and ups, columns: in either order
+            return None
+        rows, columns = doubled[0].removeprefix("2*"), next(size for size in sizes[1:] if size != doubled[0])
+        return Slot(always=False, dimensions=(columns, rows) if expert["part"] == "down_proj" else (rows, columns))
 
     @property
     def stack(self) -> str | None:

@@ -93,6 +93,7 @@ def test_an_expert_of_another_size_is_an_error_where_no_size_of_experts_is_known
     checkpoint: CheckpointFactory, tmp_path: Path, part: str, axis: int
 ) -> None:
     quantize(checkpoint("llama4"), tmp_path / "broken", Recipe(lm_head=False))
+    edit_config(tmp_path / "broken", lambda config: config.update(architectures=["TinyForCausalLM"], model_type="tiny"))
     assert errors(tmp_path / "broken") == []
 
     def halve(tensors: dict[str, Raw]) -> None:
@@ -104,4 +105,48 @@ def test_an_expert_of_another_size_is_an_error_where_no_size_of_experts_is_known
         tensors[f"{module}.weight_scale"] = Raw(scales.dtype, (rows, 1), scales.data[:kept])
 
     edit_tensors(tmp_path / "broken", halve)
+    assert errors(tmp_path / "broken") == ["TEN031"]
+
+
+@pytest.mark.parametrize("family", ["granite-hybrid", "llama4"])
+def test_experts_are_of_the_size_that_the_config_gives_to_all_of_them_in_one(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str
+) -> None:
+    quantize(checkpoint(family), tmp_path / "broken", Recipe(lm_head=False))
+    assert errors(tmp_path / "broken") == []
+
+    def double(config: dict[str, Any]) -> None:
+        level = config.get("text_config", config)
+        level["intermediate_size"] *= 2
+
+    edit_config(tmp_path / "broken", double)
+    assert errors(tmp_path / "broken") == ["TEN026"]
+
+
+@pytest.mark.parametrize(
+    ("family", "leaf", "rows", "columns"),
+    [
+        ("falcon", "query_key_value", 0.5, 1),
+        ("falcon", "query_key_value", 1, 0.5),
+        ("falcon", "dense_h_to_4h", 0.75, 1),
+        ("phi3", "qkv_proj", 1, 0.75),
+        ("phi3", "gate_up_proj", 0.75, 1),
+    ],
+)
+def test_a_layer_that_reads_other_widths_than_its_partner_writes_is_an_error_in_any_architecture(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, leaf: str, rows: float, columns: float
+) -> None:
+    quantize(checkpoint(family), tmp_path / "broken", Recipe(lm_head=False))
+    edit_config(tmp_path / "broken", lambda config: config.update(architectures=["TinyForCausalLM"], model_type="tiny"))
+    assert errors(tmp_path / "broken") == []
+
+    def cut(tensors: dict[str, Raw]) -> None:
+        module = next(name for name in tensors if name.endswith(f".{leaf}.weight")).rpartition(".")[0]
+        codes, scales = tensors[f"{module}.weight"], tensors[f"{module}.weight_scale"]
+        shape = (int(codes.shape[0] * rows), int(codes.shape[1] * columns))
+        tensors[f"{module}.weight"] = Raw(codes.dtype, shape, codes.data[: shape[0] * shape[1]])
+        kept = len(scales.data) // codes.shape[0] * shape[0]
+        tensors[f"{module}.weight_scale"] = Raw(scales.dtype, (shape[0], 1), scales.data[:kept])
+
+    edit_tensors(tmp_path / "broken", cut)
     assert errors(tmp_path / "broken") == ["TEN031"]

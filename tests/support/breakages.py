@@ -230,6 +230,7 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN029", strange(do.put("model.layers.0.mlp.up_proj.azp_adj", do.codes("I32", 1, 256)))),
     Breakage("TEN031", strange(do.int8("model.layers.1.self_attn.k_proj", 64, 96))),
     Breakage("TEN031", strange(do.int8("model.layers.0.mlp.up_proj", 128))),
+    Breakage("TEN031", strange(do.int8("model.layers.1.self_attn.o_proj", 96))),
 )
 
 FILE_BREAKAGES: Final = (

@@ -27,6 +27,12 @@ _EXPERT = f".experts.{NUMBER}."
 _CROSS = re.compile(r"cross|encoder_attn|inter_attention")
 """Attention whose keys and values come from elsewhere, and may have another width."""
 _GATED = (("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2"))
+_THERE_AND_BACK = (
+    ("up_proj", "down_proj"), ("gate_up_proj", "down_proj"), ("input_linear", "output_linear"), ("fc1", "fc2"),
+    ("fc_in", "fc_out"), ("c_fc", "c_proj"), ("dense_h_to_4h", "dense_4h_to_h"),
+)  # fmt: skip
+"""The projection into an MLP, which may hold gates and ups in one, and the one that leads back."""
+_FUSED_ATTENTION = (("qkv_proj", "o_proj"), ("query_key_value", "dense"), ("Wqkv", "out_proj"))
 _WORD = 4
 """Codes of 8 bits in a packed word."""
 
@@ -35,7 +41,8 @@ def sizes_of_parts(facts: Facts) -> Iterator[Hit]:
     """Report weights of one layer whose sizes cannot belong together.
 
     ## What it checks
-    The experts of a layer are all of one size; a `down_proj` is as its `gate_proj` turned over; the parts of a fused layer (q, k
+    The experts of a layer are all of one size; a `down_proj` is as its `gate_proj` turned over, and each MLP
+    writes the width that it reads, attention a whole part of it at least; the parts of a fused layer (q, k
     and v; gate and up) have the same columns, and gate and up the same rows. In every architecture, known or not.
 
     ## Why it hurts
@@ -97,6 +104,11 @@ def _misfits(sets: Sets, facts: Facts) -> Iterator[Hit]:
     for gate, up, down in _GATED:
         yield from _pairs(sets, gate, up, _same)
         yield from _pairs(sets, gate, down, _turned)
+    for into, back in _THERE_AND_BACK:
+        yield from _pairs(sets, into, back, _back)
+    yield from _pairs(sets, "q_proj", "o_proj", _writes)
+    for fused, back in _FUSED_ATTENTION:
+        yield from _pairs(sets, fused, back, _attends)
 
 
 def _pairs(sets: Sets, one: str, other: str, fits: Fits) -> Iterator[Hit]:
@@ -123,7 +135,26 @@ def _same(one: Shape, other: Shape) -> bool:
 
 def _turned(gate: Shape, down: Shape) -> bool:
     """Compare a projection with the one that leads back; columns may be filled up to whole words, where they are packed."""
-    return all(columns in (rows, rows + -rows % _WORD) for columns, rows in ((gate[1], down[0]), (down[1], gate[0])))
+    return _filled(gate[1], down[0]) and _filled(down[1], gate[0])
+
+
+def _back(into: Shape, down: Shape) -> bool:
+    """Compare as `_turned`; gates and ups in one have twice the rows."""
+    return _turned(into, down) or (into[0] % 2 == 0 and _turned((into[0] // 2, into[1]), down))
+
+
+def _writes(into: Shape, back: Shape) -> bool:
+    """Tell whether attention reads the width that it writes, or several streams of that width side by side."""
+    return back[0] > 0 and into[1] >= back[0] and into[1] % back[0] < _WORD
+
+
+def _attends(fused: Shape, back: Shape) -> bool:
+    """Compare as `_writes`; queries, keys and values in one have more rows than what comes out of them has columns."""
+    return _writes(fused, back) and fused[0] > back[1]
+
+
+def _filled(columns: int, rows: int) -> bool:
+    return columns in (rows, rows + -rows % _WORD)
 
 
 def _hit(name: str, shape: Shape, other: str, expected: Shape) -> Hit:

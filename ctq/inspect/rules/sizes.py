@@ -44,7 +44,7 @@ def size_against_config(facts: Facts) -> Iterator[Hit]:
         return
     for entry in facts.entries:
         for name, shape in dense_shapes(entry):
-            slot = skeleton.tensors.get(name)
+            slot = skeleton.slot(name)
             packed = entry.stored.form is Form.PACKED
             wrong = _odd_bias(entry) if name.endswith(".bias") and slot is not None else None
             if wrong is None and slot is not None:
