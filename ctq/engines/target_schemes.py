@@ -52,13 +52,13 @@ def read_ignore(raw: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Return the patterns of ``ignore``; None where it is null, which vLLM only notices at the first layer.
 
     Raises:
-        DispatchError: it is no list of strings.
+        DispatchError: it is nothing to go through, or holds what is no string.
 
     """
     ignore = raw.get("ignore", [])
     if ignore is None:
         return None
-    if not isinstance(ignore, list | str) or not all(isinstance(pattern, str) for pattern in ignore):
+    if not isinstance(ignore, list | str | dict) or not all(isinstance(pattern, str) for pattern in ignore):
         raise DispatchError("TypeError", "ignore is not a list of strings")
     return tuple(ignore)
 

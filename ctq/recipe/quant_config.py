@@ -74,13 +74,12 @@ def parse_quantization(raw: Mapping[str, Any]) -> QuantConfig:
     parsed = [_group(name, group, defects) for name, group in groups.items()] if isinstance(groups, dict) else []
     written = _text(raw, "quant_method", defects)
     is_ours = written is not None and written.lower().replace(_OTHER_SPELLING, METHOD) == METHOD
-    is_text = isinstance(raw.get("ignore"), str)
     return QuantConfig(
         method=METHOD if is_ours else written,
-        format=_text(raw, "format", defects),
+        format=None if _is_unread_format(raw) else _text(raw, "format", defects),
         status=_text(raw, "quantization_status", defects),
         groups=tuple(group for group in parsed if group),
-        ignore=() if is_text else _names(raw, "ignore", "", defects),
+        ignore=_ignored(raw, defects),
         kv_cache=raw.get("kv_cache_scheme") is not None,
         raw=raw,
         defects=tuple(defects),
@@ -88,10 +87,31 @@ def parse_quantization(raw: Mapping[str, Any]) -> QuantConfig:
     )
 
 
+def _ignored(raw: Mapping[str, Any], defects: list[str]) -> tuple[str, ...]:
+    written = raw.get("ignore")
+    if isinstance(written, str):
+        return ()
+    return tuple(written) if isinstance(written, dict) else _names(raw, "ignore", "", defects)
+
+
+def _is_unread_format(raw: Mapping[str, Any]) -> bool:
+    """Say whether `format` is a list that vLLM never looks into, since all groups have formats of their own."""
+    groups = raw.get("config_groups")
+    return (
+        isinstance(raw.get("format"), list)
+        and isinstance(groups, dict)
+        and all(isinstance(group, dict) and isinstance(group.get("format"), str) for group in groups.values())
+    )
+
+
 def _oddities(raw: Mapping[str, Any]) -> Iterator[str]:
     method, status = raw.get("quant_method"), raw.get("quantization_status", "compressed")
     if isinstance(raw.get("ignore"), str):
         yield "ignore is a text, of which vLLM takes each letter for a name"
+    if isinstance(raw.get("ignore"), dict):
+        yield "ignore is an object, of which vLLM takes the keys for names"
+    if _is_unread_format(raw):
+        yield "format is a list, which vLLM does not look into where each group has a format"
     if isinstance(method, str) and method not in (METHOD, _OTHER_SPELLING):
         yield f"quant_method '{method}' is not spelt {METHOD}"
     if isinstance(status, str) and status not in _STATUSES:

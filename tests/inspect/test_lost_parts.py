@@ -150,3 +150,19 @@ def test_a_layer_that_reads_other_widths_than_its_partner_writes_is_an_error_in_
 
     edit_tensors(tmp_path / "broken", cut)
     assert errors(tmp_path / "broken") == ["TEN031"]
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_a_lost_layer_of_a_model_that_lists_its_layers(
+    checkpoint: CheckpointFactory, tmp_path: Path, layer: int
+) -> None:
+    quantize(checkpoint("nemotron-h"), tmp_path / "q")
+    edit_config(tmp_path / "q", lambda config: config.pop("num_hidden_layers", None))
+    assert errors(tmp_path / "q") == []
+
+    def lose(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if f".layers.{layer}." in name]:
+            del tensors[name]
+
+    edit_tensors(tmp_path / "q", lose)
+    assert errors(tmp_path / "q") == ["TEN020"]

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import INDEX, Raw, edit_json, edit_tensors
@@ -93,3 +94,37 @@ def test_consolidated_weights_that_hold_the_whole_quantized_model(
         shutil.copy(shard, tmp_path / "q" / f"consolidated-{number}.safetensors")
     assert severities(tmp_path / "q", "FIL007") == [Severity.WARNING] * len(shards)
     assert verified(tmp_path / "q") is Verdict.PASS
+
+
+def write_ignore_as_an_object(quantization: dict[str, Any]) -> None:
+    quantization["ignore"] = dict.fromkeys(quantization["ignore"], True)
+
+
+def write_formats_as_a_list(quantization: dict[str, Any]) -> None:
+    for group in quantization["config_groups"].values():
+        group["format"] = quantization["format"]
+    quantization["format"] = [quantization["format"]]
+
+
+@pytest.mark.parametrize("write", [write_ignore_as_an_object, write_formats_as_a_list])
+def test_a_form_of_the_config_that_vllm_does_not_look_at(
+    checkpoint: CheckpointFactory, tmp_path: Path, write: Callable[[dict[str, Any]], None]
+) -> None:
+    quantize(checkpoint("qwen3-moe"), tmp_path / "q")
+    edit_json(tmp_path / "q" / "config.json", lambda config: write(config["quantization_config"]))
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(tmp_path / "q")), InspectOptions())
+    worst = {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
+    assert worst == set()
+    assert verified(tmp_path / "q") is Verdict.PASS
+
+
+def test_a_list_of_formats_that_a_group_needs_is_an_error(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("llama"), tmp_path / "q")
+
+    def write(config: dict[str, Any]) -> None:
+        write_formats_as_a_list(config["quantization_config"])
+        for group in config["quantization_config"]["config_groups"].values():
+            del group["format"]
+
+    edit_json(tmp_path / "q" / "config.json", write)
+    assert severities(tmp_path / "q", "CFG003") == [Severity.ERROR]

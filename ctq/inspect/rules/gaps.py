@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctq.inspect.defects import BODY_LINEARS
 from ctq.inspect.grouping import NUMBER
@@ -16,21 +16,30 @@ if TYPE_CHECKING:
     from ctq.inspect.grouping import ModuleSet
 
 _LAYER_LISTS = ("layers", "h", "blocks")
+_KINDS = "layers_block_type"
+"""The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
 _ENCODERS = frozenset({"encoder", "decoder"})
 
 
 def missing_layers(facts: Facts) -> Iterator[str]:
-    """Yield decoder layers that ``num_hidden_layers`` promises and no module belongs to.
+    """Yield decoder layers that ``num_hidden_layers`` or a list of all layers promises and no module belongs to.
 
     Where half of them are missing the number means something else.
     """
-    count = facts.checkpoint.config.num_hidden_layers
+    config = facts.checkpoint.config
+    count = config.num_hidden_layers or next(
+        (len(level[_KINDS]) for _, level in config.text_levels if _is_listed(level)), None
+    )
     stacks = _stacks(facts)
     if count is None or len(stacks) != 1:
         return
     [(stack, present)] = stacks.items()
     if len(present) * 2 > count:
         yield from (f"{stack}.{number}" for number in range(count) if number not in present)
+
+
+def _is_listed(level: Mapping[str, Any]) -> bool:
+    return isinstance(level.get(_KINDS), list)
 
 
 def _stacks(facts: Facts) -> dict[str, set[int]]:
