@@ -1,11 +1,11 @@
-"""What the config's numbers leave out: experts beyond the last one, which engines leave unread."""
+"""What the config's numbers leave out: experts beyond the last one, which vLLM leaves unread or refuses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from builders import edit_tensors
+from builders import Raw, edit_tensors
 from quantizing import quantize
 
 from ctq.checkpoint.checkpoint import open_checkpoint
@@ -22,19 +22,25 @@ def codes(folder: Path) -> set[str]:
     return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
 
 
+def add_expert(folder: Path) -> None:
+    def add(tensors: dict[str, Raw]) -> None:
+        first = {name: raw for name, raw in tensors.items() if ".layers.0." in name and ".experts.0." in name}
+        assert first
+        tensors.update({name.replace(".experts.0.", ".experts.97."): raw for name, raw in first.items()})
+
+    edit_tensors(folder, add)
+
+
 def test_no_gap_before_an_expert_that_no_engine_reads(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
     quantize(checkpoint("qwen3-moe"), tmp_path / "q")
-    edit_tensors(
-        tmp_path / "q",
-        lambda tensors: tensors.update(
-            {
-                name.replace(".experts.0.", ".experts.97."): raw
-                for name, raw in tensors.items()
-                if name.startswith(FIRST)
-            }
-        ),
-    )
+    add_expert(tmp_path / "q")
     assert codes(tmp_path / "q") == set()
+
+
+def test_an_expert_too_many_where_the_engine_refuses_it(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("granite-moe"), tmp_path / "q")
+    add_expert(tmp_path / "q")
+    assert codes(tmp_path / "q") == {"TEN020"}
 
 
 def test_a_gap_below_an_expert_that_no_engine_reads(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
