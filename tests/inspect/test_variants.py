@@ -33,12 +33,19 @@ def errors(folder: Path) -> list[str]:
         ("qwen3-moe", {"decoder_sparse_step": 2}),
         ("gpt2", {"n_inner": 136}),
         ("deepseek-v3", {"q_lora_rank": None, "n_shared_experts": 2}),
+        ("olmo2", {"head_dim": 64}),
+        ("granite", {"head_dim": 64}),
         ("nemotron-h", {"mlp_hidden_act": "silu", "num_key_value_heads": 1}),
     ],
 )
 def test_variants_are_healthy(family: str, config: dict[str, Any], tmp_path: Path) -> None:
     quantize(build(family, tmp_path / "dense", config=config), tmp_path / "out")
     assert errors(tmp_path / "out") == []
+
+
+def test_heads_of_another_width_where_the_engine_does_not_read_it(tmp_path: Path) -> None:
+    quantize(build("qwen2-moe", tmp_path / "dense", config={"head_dim": 64}), tmp_path / "out")
+    assert errors(tmp_path / "out") == ["TEN026"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""Learn in which architectures attention is as wide as a `head_dim` that the config states, though its class has no such field.
+
+    python benchmarks/skeleton_head_dim.py --vllm-python ENV/bin/python
+
+Where attention was learnt to be as wide as the model, a family is built by transformers with another `head_dim`. What is wider
+there than `hidden_size` is `num_attention_heads*head_dim`, if the real vLLM loads it too. The result goes into
+`ctq/engines/data/skeletons.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+ROOT: Final = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+
+from families import FAMILIES, build  # noqa: E402
+from skeleton_fit import template  # noqa: E402
+from skeletons import DATA, read_build, write  # noqa: E402
+from sweep_quantize import quantize_as  # noqa: E402
+from sweep_truth import observe, truth_of  # noqa: E402
+
+from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+
+Json: TypeAlias = dict[str, Any]
+HEAD_DIM: Final = 64
+"""Of heads that the families divide into 32."""
+WIDTH: Final = "num_attention_heads*head_dim"
+
+
+def main() -> None:
+    """Learn from one family of each architecture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    python = parser.parse_args().vllm_python
+    known: Json = json.loads(DATA.read_text())["architectures"]
+    for name, family in FAMILIES.items():
+        entry = known.get(family.architecture)
+        if entry is None or entry["inner"] is not None or "head_dim" not in entry["computed"]:
+            continue
+        with tempfile.TemporaryDirectory() as scratch:
+            found = wider(name, entry["tensors"], Path(scratch), python)
+        for key, axis in found:
+            entry["tensors"][key][1][axis] = WIDTH
+        print(family.architecture, *sorted({key for key, _ in found}), sep="; ", flush=True)
+    write(known)
+
+
+def wider(name: str, tensors: Json, scratch: Path, python: Path) -> set[tuple[str, int]]:
+    """Return the tensors and axes that a stated ``head_dim`` widens in transformers and in vLLM."""
+    try:
+        made = read_build(build(name, scratch / "dense", config={"head_dim": HEAD_DIM}))
+    except Exception:  # noqa: BLE001 - what the model does not take is not learnt from
+        return set()
+    width, hidden = made.numbers.get("num_attention_heads", 0) * HEAD_DIM, made.numbers.get("hidden_size")
+    found = {
+        (template(key), axis)
+        for key, shape in made.shapes.items()
+        if (slot := tensors.get(template(key))) and slot[1] and len(slot[1]) == len(shape)
+        for axis, size in enumerate(shape)
+        if slot[1][axis] == "hidden_size" and size == width != hidden
+    }
+    if not found or quantize_as("no head", scratch / "dense", scratch / "out").promise == "":
+        return set()
+    [result] = run_vllm([VllmRequest(checkpoint=scratch / "out")], python=python, timeout_s=180)
+    return found if truth_of(observe(result))[0].is_good else set()
+
+
+if __name__ == "__main__":
+    main()
