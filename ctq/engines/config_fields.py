@@ -5,12 +5,10 @@ The data is made by ``benchmarks/config_fields.py`` from transformers 5.19, for 
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import TIE_KEY
+from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,7 +32,7 @@ def mistyped(config: ModelConfig) -> Iterator[tuple[str, str]]:
     for path, level in config.text_levels:
         fields, types = _model(level.get("model_type"))
         for key in fields.keys() & level.keys():
-            kinds, found = types.get(key, _data()["fields"][key]), _LETTERS[type(level[key])]
+            kinds, found = types.get(key, read_data("config_fields")["fields"][key]), _LETTERS[type(level[key])]
             if found not in kinds:
                 wanted = " or ".join(_WORDS[kind] for kind in kinds)
                 yield (f"{path}.{key}" if path else key), f"takes {wanted}, not {_WORDS[found]}"
@@ -70,12 +68,6 @@ def tie_flags(config: ModelConfig) -> Mapping[str, bool]:
 
 
 def _model(model_type: object) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    fields, types = _data()["models"].get(model_type, ({}, {})) if isinstance(model_type, str) else ({}, {})
+    known = read_data("config_fields")["models"]
+    fields, types = known.get(model_type, ({}, {})) if isinstance(model_type, str) else ({}, {})
     return fields, types
-
-
-@lru_cache(maxsize=1)
-def _data() -> dict[str, Any]:
-    text = files("ctq.engines").joinpath("data/config_fields.json").read_text(encoding="utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data

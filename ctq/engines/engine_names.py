@@ -7,13 +7,12 @@ model_executor/models/utils.py (``WeightsMapper``) and compressed_tensors.py:129
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from ctq.engines.data_file import read_data
 from ctq.engines.heads import causal_lm_of, head_support
 from ctq.recipe.match import REGEX_PREFIX
 
@@ -107,17 +106,10 @@ def engine_names(architecture: str | None, inner: str | None = None) -> EngineNa
 
 @lru_cache(maxsize=64)
 def _class_names(architecture: str) -> EngineNames | None:
-    data = _data()
+    data = read_data("engine_names")
     if architecture in data["plain"]:
         return EngineNames()
     found = data["architectures"].get(architecture)
     if found is None:
         return None
     return EngineNames(tables=found, asked=found.get("named", {}), unasked=frozenset(found.get("unasked", ())))
-
-
-@lru_cache(maxsize=1)
-def _data() -> dict[str, Any]:
-    text = files("ctq.engines").joinpath("data/engine_names.json").read_text(encoding="utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ctq.engines.backend import SEEN_WITH, backend_architectures
+from ctq.engines.data_file import read_data
 from ctq.engines.rules import rules_for
 from ctq.engines.ties import Tie, tie_when_tied
 from ctq.engines.versions import at_or_below, version_key
@@ -62,7 +60,7 @@ class Reach:
 
 def known_versions() -> tuple[str, ...]:
     """Return the releases of vLLM that the data covers, oldest first."""
-    return tuple(_data()["versions"])
+    return tuple(read_data("vllm_heads")["versions"])
 
 
 def newest_vllm() -> str:
@@ -72,12 +70,12 @@ def newest_vllm() -> str:
 
 def extracted() -> str:
     """Return the month in which the data was read from vLLM's sources."""
-    return str(_data()["extracted"])
+    return str(read_data("vllm_heads")["extracted"])
 
 
 def architectures() -> tuple[str, ...]:
     """Return every architecture that vLLM registers in some release, sorted."""
-    return tuple(sorted(_data()["architectures"]))
+    return tuple(sorted(read_data("vllm_heads")["architectures"]))
 
 
 def head_support(architecture: str | None, version: str | None = None) -> HeadSupport | None:
@@ -100,7 +98,8 @@ def head_support(architecture: str | None, version: str | None = None) -> HeadSu
 def registered_support(architecture: str | None, version: str) -> HeadSupport | None:
     """Return how ``version``, one of the known releases, builds the head in the class that it registers for ``architecture``."""
     key = version_key(version)
-    for first, last, prefix, quant_config, dispatch, tie in _data()["architectures"].get(architecture or "", ()):
+    rows = read_data("vllm_heads")["architectures"].get(architecture or "", ())
+    for first, last, prefix, quant_config, dispatch, tie in rows:
         if version_key(first) <= key <= version_key(last):
             return HeadSupport(prefix, quant_config, dispatch, tie, version)
     return None
@@ -140,7 +139,7 @@ def causal_lm_of(model_type: str | None) -> str | None:
 
     Source: transformers 5.19 ``MODEL_FOR_CAUSAL_LM_MAPPING_NAMES``, which vLLM's ``with_hf_config`` reads (config/vllm.py).
     """
-    name = _data()["causal_lm_of_model_type"].get(model_type or "")
+    name = read_data("vllm_heads")["causal_lm_of_model_type"].get(model_type or "")
     return str(name) if name else None
 
 
@@ -228,9 +227,3 @@ def _match(support: HeadSupport, architecture: str, targets: Sequence[str], aske
     if not name:
         reason += f": only the class target {HEAD_CLASS} reaches it"
     return Reach(status="missed", reason=reason, version=asked, prefix=name, nameless=not name)
-
-
-@lru_cache(maxsize=1)
-def _data() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(Path(__file__).with_name("data").joinpath("vllm_heads.json").read_bytes())
-    return data

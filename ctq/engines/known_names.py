@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
-from importlib.resources import files
-from typing import Any
 
+from ctq.engines.data_file import read_data
 from ctq.engines.heads import architectures, head_support
+
+_BARE = "Model"
+_GENERATING = ("ForCausalLM", "ForConditionalGeneration")
 
 
 @lru_cache(maxsize=1)
 def model_types() -> frozenset[str]:
     """Return the values of ``model_type``."""
-    return frozenset(_data()["model_types"])
+    return frozenset(read_data("known_names")["model_types"])
 
 
 @lru_cache(maxsize=1)
 def known_architectures() -> frozenset[str]:
     """Return the architectures, those of every known release of vLLM among them."""
-    return frozenset(_data()["architectures"]) | frozenset(architectures())
+    return frozenset(read_data("known_names")["architectures"]) | frozenset(architectures())
 
 
 def is_bare(architecture: str) -> bool:
@@ -33,14 +34,10 @@ def is_bare(architecture: str) -> bool:
     )
 
 
-_BARE = "Model"
-_GENERATING = ("ForCausalLM", "ForConditionalGeneration")
-
-
 @lru_cache(maxsize=1)
 def activations() -> frozenset[str]:
     """Return the names of activation functions, in lower case."""
-    return frozenset(_data()["activations"])
+    return frozenset(read_data("known_names")["activations"])
 
 
 def chosen_architecture(model_type: str | None) -> str | None:
@@ -49,18 +46,11 @@ def chosen_architecture(model_type: str | None) -> str | None:
     Source: vLLM 0.32.0 transformers_utils/config.py:877 and model_executor/models/registry.py, where many base models are
     registered as the class that generates.
     """
-    name = _data()["chosen"].get(model_type or "")
+    name = read_data("known_names")["chosen"].get(model_type or "")
     return str(name) if name else None
 
 
 @lru_cache(maxsize=1)
 def quant_methods() -> frozenset[str]:
     """Return the values of ``quant_method``, in lower case."""
-    return frozenset(_data()["quant_methods"])
-
-
-@lru_cache(maxsize=1)
-def _data() -> dict[str, Any]:
-    text = files("ctq.engines").joinpath("data/known_names.json").read_text(encoding="utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data
+    return frozenset(read_data("known_names")["quant_methods"])

@@ -14,18 +14,19 @@ from ctq.engines import scheme_predicates as asks
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.engine_args import parse_args
 from ctq.engines.raw_config import raw_format
-from ctq.engines.target_schemes import read_ignore
+from ctq.engines.target_schemes import read_groups, read_ignore
 from ctq.engines.versions import version_key
 from ctq.errors import UsageError
 from ctq.recipe.match import REGEX_PREFIX, matches_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 ACTIVATION_FORMATS = scheme_choice.ACTIVATION_FORMATS | {asks.PACKED}
 """Formats under which SGLang reads the activations of a group."""
 
 _WNA16_BITS = (4, 8)
+_FOUR = 4
 _TELLS_FLOATS = "0.5.22"
 """From here on weight-only floats are not taken for integers, and NVFP4 runs on cards before Blackwell too."""
 
@@ -37,7 +38,7 @@ def sglang_scheme(raw: Mapping[str, Any], name: str, version: str) -> tuple[str,
         DispatchError: SGLang refuses the config, or the head's scheme.
 
     """
-    schemes = read_groups(raw)
+    schemes = target_args(raw)
     if not schemes or _names(name, _ignored(raw)):
         return None
     target = next((target for target in schemes if _names(name, (target,))), None)
@@ -49,7 +50,7 @@ def sglang_scheme(raw: Mapping[str, Any], name: str, version: str) -> tuple[str,
     return _choose(args, newer=version_key(version) >= version_key(_TELLS_FLOATS)), args
 
 
-def read_groups(raw: Mapping[str, Any]) -> dict[str, tuple[asks.SchemeArgs, bool]]:
+def target_args(raw: Mapping[str, Any]) -> dict[str, tuple[asks.SchemeArgs, bool]]:
     """Return the arguments of every target, and whether they have blocks; one that comes again keeps its place.
 
     Raises:
@@ -57,7 +58,7 @@ def read_groups(raw: Mapping[str, Any]) -> dict[str, tuple[asks.SchemeArgs, bool
 
     """
     found: dict[str, tuple[asks.SchemeArgs, bool]] = {}
-    for group, targets in _groups(raw):
+    for _, group, targets in read_groups(raw):
         for target in targets:
             weights = parse_args(group.get("weights"))
             in_force = raw_format(raw, group)
@@ -65,17 +66,6 @@ def read_groups(raw: Mapping[str, Any]) -> dict[str, tuple[asks.SchemeArgs, bool
             args = asks.SchemeArgs(weights=weights, inputs=parse_args(inputs) if inputs else None, format=in_force)
             found[target] = args, bool(group["weights"].get("block_structure"))
     return found
-
-
-def _groups(raw: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
-    groups = raw.get("config_groups", {})
-    if not isinstance(groups, dict):
-        raise DispatchError("AttributeError", "config_groups is not an object")
-    for name, group in groups.items():
-        targets = group.get("targets") if isinstance(group, dict) else None
-        if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
-            raise DispatchError("TypeError", f"config_groups.{name} has no list of targets")
-        yield group, targets
 
 
 def _ignored(raw: Mapping[str, Any]) -> tuple[str, ...]:
@@ -115,9 +105,6 @@ def _is_float4(args: asks.SchemeArgs) -> bool:
     inputs = args.inputs
     both = inputs is not None and inputs.type == "float" and inputs.num_bits == _FOUR
     return is_nvfp4 or (both and args.weights.type == "float" and args.weights.num_bits == _FOUR)
-
-
-_FOUR = 4
 
 
 def _float4(args: asks.SchemeArgs, *, newer: bool) -> str | None:

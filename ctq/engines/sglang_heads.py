@@ -5,12 +5,10 @@ Data: ``data/sglang_heads.json``, of SGLang 0.5.23, most of it seen by running t
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+
+from ctq.engines.data_file import read_data
 
 _NAMES = ("lm_head", "language_model.lm_head")
 """Names that classes build heads with; both are asked where that of a class was not seen."""
@@ -63,7 +61,7 @@ class SglangHead:
 
 def sglang_head(architecture: str | None) -> SglangHead:
     """Return what is known of an architecture's head."""
-    data = _data()
+    data = read_data("sglang_heads")
     given = next((given for given in Given if architecture in data.get(given.value, ())), Given.NOTHING)
     name = _kind_of(architecture, data["prefixes"])
     return SglangHead(
@@ -76,19 +74,13 @@ def sglang_head(architecture: str | None) -> SglangHead:
 
 def newest_sglang() -> str:
     """Return the newest release of SGLang that the data covers."""
-    return str(_data()["version"])
+    return str(read_data("sglang_heads")["version"])
 
 
 def first_sglang() -> str:
     """Return the first release of SGLang that quantizes heads."""
-    return str(_data()["first"])
+    return str(read_data("sglang_heads")["first"])
 
 
 def _kind_of(architecture: str | None, kinds: dict[str, list[str]]) -> str | None:
     return next((kind for kind, names in kinds.items() if architecture in names), None)
-
-
-@lru_cache(maxsize=1)
-def _data() -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(Path(__file__).with_name("data").joinpath("sglang_heads.json").read_bytes())
-    return data

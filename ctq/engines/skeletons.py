@@ -6,15 +6,14 @@ sums of products of numbers of the config, and where vLLM refuses a tensor that 
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ctq.engines.config_fields import assumed, assumed_number
+from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +94,7 @@ class Skeleton:
 
 def skeleton_of(config: ModelConfig) -> Skeleton | None:
     """Return the skeleton of a model's architecture; of a wrapper only with the text model that was learnt."""
-    found = _data().get(config.architecture or "")
+    found = read_data("skeletons")["architectures"].get(config.architecture or "")
     if found is None or (found["inner"] is not None and found["inner"] != _inner_type(config)):
         return None
     return skeleton_named(config.architecture or "")
@@ -104,7 +103,7 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
 @lru_cache(maxsize=16)
 def skeleton_named(architecture: str) -> Skeleton:
     """Return the skeleton of a known architecture."""
-    found = _data()[architecture]
+    found = read_data("skeletons")["architectures"][architecture]
     return Skeleton(
         architecture=architecture,
         tensors={
@@ -120,13 +119,13 @@ def skeleton_named(architecture: str) -> Skeleton:
 
 def is_wrapper(architecture: str | None) -> bool:
     """Tell an architecture that was learnt with a text model inside."""
-    found = _data().get(architecture or "")
+    found = read_data("skeletons")["architectures"].get(architecture or "")
     return found is not None and found["inner"] is not None
 
 
 def expected_now(config: ModelConfig) -> frozenset[str]:
     """Return the optional tensors that a switch of this config brings, by template."""
-    switches = _optional().get(config.architecture or "", {})
+    switches = read_data("optional_tensors")["architectures"].get(config.architecture or "", {})
     return frozenset(name for name, (key, value) in switches.items() if _switch(config, key) is value)
 
 
@@ -175,17 +174,3 @@ def layer_count(config: ModelConfig) -> int | None:
 def _inner_type(config: ModelConfig) -> str | None:
     nested = [level.get("model_type") for path, level in config.text_levels if path]
     return next((name for name in nested if isinstance(name, str)), None)
-
-
-@lru_cache(maxsize=1)
-def _optional() -> dict[str, dict[str, tuple[str, bool]]]:
-    text = files("ctq.engines").joinpath("data/optional_tensors.json").read_text(encoding="utf-8")
-    architectures: dict[str, dict[str, tuple[str, bool]]] = json.loads(text)["architectures"]
-    return architectures
-
-
-@lru_cache(maxsize=1)
-def _data() -> dict[str, Any]:
-    text = files("ctq.engines").joinpath("data/skeletons.json").read_text(encoding="utf-8")
-    architectures: dict[str, Any] = json.loads(text)["architectures"]
-    return architectures

@@ -97,7 +97,13 @@ def check_kv_cache(scheme: Mapping[str, Any] | None, rules: EngineRules) -> None
         raise DispatchError("NotImplementedError", "kv_cache_scheme: asymmetric scales")
 
 
-def _groups(raw: Mapping[str, Any], rules: EngineRules) -> Iterator[tuple[str, Mapping[str, Any], list[str]]]:
+def read_groups(raw: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], list[str]]]:
+    """Yield the name, the group and the targets of each of ``config_groups``.
+
+    Raises:
+        DispatchError: they are no objects with lists of texts for targets.
+
+    """
     groups = raw.get("config_groups", {})
     if not isinstance(groups, dict):
         raise DispatchError("AttributeError", "config_groups is not an object")
@@ -105,6 +111,12 @@ def _groups(raw: Mapping[str, Any], rules: EngineRules) -> Iterator[tuple[str, M
         targets = group.get("targets") if isinstance(group, dict) else None
         if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
             raise DispatchError("TypeError", f"config_groups.{name} has no list of targets")
+        yield name, group, targets
+
+
+def _groups(raw: Mapping[str, Any], rules: EngineRules) -> Iterator[tuple[str, Mapping[str, Any], list[str]]]:
+    """Yield the groups that the release reads."""
+    for name, group, targets in read_groups(raw):
         is_attention = len(targets) == 1 and targets[0].endswith("Attention")
         if not (is_attention and rules.skips_attention_groups):
             yield name, group, targets

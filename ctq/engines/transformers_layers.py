@@ -5,17 +5,15 @@ The data is made by ``benchmarks/transformers_loading.py``, from the classes of 
 
 from __future__ import annotations
 
-import json
 import re
-from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from ctq.engines.data_file import read_data
 from ctq.engines.head_facts import Outcome
 from ctq.engines.versions import version_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 Form = Literal["int8", "packed"]
 _EXPERT: Final = re.compile(r"\.experts\.\d+\.")
@@ -36,7 +34,8 @@ def layers_outcome(architecture: str | None, layers: Iterable[Layer], version: s
     if version_key(version) < version_key(_SINCE):
         return None
     name = architecture or ""
-    experts, read = _data()["experts"].get(name), _data()["read_at_start"].get(name, ())
+    data = read_data("transformers_loading")
+    experts, read = data["experts"].get(name), data["read_at_start"].get(name, ())
     for layer in layers if experts or read else ():
         why = _why(layer, experts if _EXPERT.search(layer.name) else None, read)
         if why is not None:
@@ -54,10 +53,3 @@ def _why(layer: Layer, experts: object, read: Iterable[str]) -> Outcome | None:
     if layer.form == "packed" and _NUMBER.sub("#", layer.name) in read:
         return Outcome("fails", "transformers reads its weight while it builds the model, which a packed layer lacks")
     return None
-
-
-@lru_cache(maxsize=1)
-def _data() -> Mapping[str, Mapping[str, Iterable[str]]]:
-    text = files("ctq.engines").joinpath("data/transformers_loading.json").read_text(encoding="utf-8")
-    data: Mapping[str, Mapping[str, Iterable[str]]] = json.loads(text)
-    return data

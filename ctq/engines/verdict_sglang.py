@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.head_facts import Outcome, Stored
 from ctq.engines.head_loading import Loader, load_dense, load_quantized
-from ctq.engines.sglang_dispatch import read_groups, sglang_scheme
+from ctq.engines.sglang_dispatch import sglang_scheme, target_args
 from ctq.engines.sglang_heads import Given, SglangHead, Way, first_sglang, newest_sglang, sglang_head
 from ctq.engines.versions import version_key
 
@@ -67,7 +67,7 @@ def _scheme(facts: HeadFacts, head: SglangHead, version: str) -> tuple[Scheme, s
     """
     if facts.quantization is None or facts.method is None:
         return None, "there is no quantization config that SGLang reads"
-    read_groups(facts.quantization)
+    target_args(facts.quantization)
     if version_key(version) < version_key(first_sglang()):
         return None, f"SGLang quantizes heads from {first_sglang()} on"
     found = [sglang_scheme(facts.quantization, name, version) for name in head.names]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.header import TensorInfo
 from ctq.inspect.forms import COMPRESSED, Form, Stored, describe
+from ctq.inspect.parts import CACHE_PARTS
 from ctq.inspect.patterns import Match, PatternList
 from ctq.recipe.kinds import Classifier, Kind
 
@@ -125,7 +126,7 @@ def _kind(modules: ModuleSet, classifier: Classifier) -> Kind:
     if "" in modules.parts and weight is not None:
         return classifier.classify(TensorInfo(name, weight.dtype, weight.shape, 0, 0)).kind
     shape = weight.shape if weight is not None else (0, 0)
-    if set(modules.parts) <= {"k_scale", "v_scale", "q_scale", "kv_scale", "bias"}:
+    if modules.parts.keys() <= CACHE_PARTS | {"bias"}:
         return Kind.PARAMETER
     return classifier.classify(TensorInfo(f"{name}.weight", "BF16", shape, 0, 0)).kind
 

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 WEIGHT_PARTS = ("weight", "weight_packed", "qweight", "blocks", "")
 """Parts that hold the weight itself; ``""`` is a parameter that is no module's ``weight``."""
 
-PARTS: frozenset[str] = frozenset(
+CACHE_PARTS = frozenset({"k_scale", "v_scale", "q_scale", "kv_scale", "k_zero_point", "v_zero_point", "q_zero_point"})
+"""Scales of attention and of the key-value cache, which belong to no weight."""
+
+PARTS: frozenset[str] = CACHE_PARTS | frozenset(
     {
         "weight",
         "bias",
@@ -26,14 +29,6 @@ PARTS: frozenset[str] = frozenset(
         "input_global_scale",
         "output_scale",
         "output_zero_point",
-        # attention and key-value cache scales, which belong to no weight
-        "k_scale",
-        "v_scale",
-        "q_scale",
-        "kv_scale",
-        "k_zero_point",
-        "v_zero_point",
-        "q_zero_point",
         # GPTQ, AWQ
         "qweight",
         "qzeros",

@@ -21,8 +21,9 @@ ENGINE_CLASS = "ParallelLMHead"
 """vLLM's class of a head: as a target it also reaches heads that are built without a name."""
 
 HEAD_NAMES = ("lm_head", "embed_out", "output_layer", "proj_out", "output_projection", "output", "head")
-"""Last names of heads, the surest first; the last two count only when they have the vocabulary's rows."""
+"""Last names of heads, the surest first."""
 _NEEDS_ROWS = frozenset({"output", "head", "proj_out", "output_layer", "output_projection"})
+"""Those that count only when they have the vocabulary's rows."""
 _WEIGHT_PARTS = ("weight", "weight_packed", "qweight")
 _HEAD_OF_TYPE = {
     "gpt_neox": "embed_out",

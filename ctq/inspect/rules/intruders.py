@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ctq.inspect.forms import COMPRESSED
+from ctq.inspect.parts import CACHE_PARTS
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import Kind
 
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from ctq.inspect.entries import Entry
     from ctq.inspect.facts import Facts
 
-_CACHE_PARTS = re.compile(r"[qkv]_(?:scale|zero_point)|kv_scale")
 _ATTENTION = re.compile(r"attn|attention|mixer")
 _PROJECTIONS = re.compile(r"\.self_attn\.(?:[kv]_proj|qk(?:qk)?v_proj)|\.mixer\.[kv]_proj")
 """Projections whose ``k_scale`` and ``v_scale`` vLLM 0.32.0 takes for attention's (`get_cache_scale_mapper`)."""
+_KEYS = re.compile(r"^(?:k|kv|qkv)_proj$|query_key_value|^(?:c_attn|Wqkv|wqkv|wk|key)$|^kv_[ab]_proj")
+"""Projections of keys."""
 _OF_PROJECTIONS = frozenset({"k_scale", "v_scale"})
 
 
@@ -50,7 +52,7 @@ def misplaced_cache_scale(facts: Facts) -> Iterator[Hit]:
     attention = _attention_modules(facts)
     lost, odd = [], []
     for entry in facts.entries:
-        parts = {name: part for name, part in entry.modules.parts.items() if _CACHE_PARTS.fullmatch(name)}
+        parts = {name: part for name, part in entry.modules.parts.items() if name in CACHE_PARTS}
         if parts and not _takes_scales(entry, parts, attention):
             lost.append(entry)
         elif not per_head and any(prod(part.shape) != 1 for part in parts.values()):
@@ -71,9 +73,6 @@ def _attention_modules(facts: Facts) -> frozenset[str]:
     return frozenset(
         entry.modules.template.rpartition(".")[0] for entry in facts.entries if _KEYS.search(entry.modules.leaf)
     )
-
-
-_KEYS = re.compile(r"^(?:k|kv|qkv)_proj$|query_key_value|^(?:c_attn|Wqkv|wqkv|wk|key)$|^kv_[ab]_proj")
 
 
 def _takes_scales(entry: Entry, parts: Collection[str], attention: frozenset[str]) -> bool:

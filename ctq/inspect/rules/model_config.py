@@ -99,7 +99,7 @@ def _lost_tower(facts: Facts) -> Iterator[tuple[str, str]]:
         return
     has_tower = any(entry.kind is Kind.TOWER for entry in facts.entries)
     if has_tower and not any(isinstance(value, dict) and _TOWER.search(key) for key, value in config.raw.items()):
-        yield "vision_config", "is missing beside the tensors of a tower"
+        yield "the config of the tower", "is missing beside its tensors"
 
 
 _TOWER = re.compile(r"vis|audio|image")

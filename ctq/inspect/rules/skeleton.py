@@ -12,6 +12,7 @@ from ctq.engines.skeletons import expected_now, layer_count, skeleton_of
 from ctq.engines.ties import Tie, tie_when_tied
 from ctq.findings import Severity
 from ctq.inspect.grouping import NUMBER
+from ctq.inspect.parts import CACHE_PARTS
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.experts import fused_names
 from ctq.recipe.kinds import Kind
@@ -31,7 +32,6 @@ _MASKS = re.compile(r"(?:.*\.)?(?:attn|attention)\.(?:masked_)?bias")
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
 _ELSEWHERE = (Kind.TOWER, Kind.PROJECTOR)
 """Parts of wrappers that come in many kinds."""
-_SCALES = frozenset({"k_scale", "v_scale", "q_scale", "kv_scale", "k_zero_point", "v_zero_point", "q_zero_point"})
 _WEIGHTS = frozenset({"weight", "weight_packed", "qweight", "weight_scale", "blocks"})
 
 
@@ -77,7 +77,7 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
         return not any(has_part(skeleton, name) for name in facts_names(entry))
     if skeleton.wrapped and not any(has_part(skeleton, name) for name in facts_names(entry)):
         return True
-    if set(entry.modules.parts) <= _SCALES and _is_module(entry.modules.template.removesuffix(".attn"), skeleton):
+    if entry.modules.parts.keys() <= CACHE_PARTS and _is_module(entry.modules.template.removesuffix(".attn"), skeleton):
         return False
     if _is_buffer(entry.modules.names[0], facts):
         return False
