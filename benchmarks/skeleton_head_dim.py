@@ -55,7 +55,8 @@ def wider(name: str, tensors: Json, scratch: Path, python: Path) -> set[tuple[st
     """Return the tensors and axes that a stated ``head_dim`` widens in transformers and in vLLM."""
     try:
         made = read_build(build(name, scratch / "dense", config={"head_dim": HEAD_DIM}))
-    except Exception:  # noqa: BLE001 - what the model does not take is not learnt from
+    except Exception as error:  # noqa: BLE001 - what the model does not take is not learnt from
+        print(f"{name}: not built: {error}")
         return set()
     width, hidden = made.numbers.get("num_attention_heads", 0) * HEAD_DIM, made.numbers.get("hidden_size")
     found = {

@@ -21,18 +21,22 @@ NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 def mappers(job: dict[str, Any]) -> dict[str, Any]:
     """Describe how each model class renames tensors, those that only the Transformers backend serves among them.
 
-    An answer holds prefixes, parts, suffixes and regular expressions by architecture, in the order in which they are tried.
+    The first answer holds prefixes, parts, suffixes and regular expressions by architecture, in the order in which they are tried;
+    the second why a class could not be loaded in this build.
     """
     del job
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     from vllm.model_executor.models.registry import ModelRegistry
 
+    failed: dict[str, Any] = {}
     found = {str(name): backend_mapper(str(name)) for name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()}
     for architecture, lazy in ModelRegistry.models.items():
         found.pop(architecture, None)
-        with contextlib.suppress(Exception):  # a class that needs what this build lacks
+        try:
             found[architecture] = describe_mapper(architecture, lazy.load_model_cls())
-    return {"outcome": "loaded", "answers": [found]}
+        except Exception as error:  # noqa: BLE001 - whatever the engine raises is its answer
+            failed[architecture] = describe_exception(error, stage="import")["message"]
+    return {"outcome": "loaded", "answers": [found, failed]}
 
 
 def describe_mapper(architecture: str, model_class: type) -> dict[str, Any]:
