@@ -2,59 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import random
 from dataclasses import replace
-from typing import Any
 
 import pytest
+from head_facts_cases import COLUMNS, DENSE, HEAD, INT8, PACKED, ROWS, TIED, TOKEN, W8A8, W8A16, config
 
 from ctq.engines.head_facts import HeadFacts, HeadTensor, Stored
 from ctq.engines.limits import HEAD_LIMITS, breaking_limit, limits_of
 from ctq.engines.verdict import ENGINES, head_verdict, newest_version
 from ctq.errors import UsageError
-
-ROWS, COLUMNS = 1000, 256
-HEAD = "re:.*lm_head$"
-W8 = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel"}
-TOKEN = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "token", "dynamic": True}
-INT8 = {"weight": HeadTensor("I8", (ROWS, COLUMNS)), "weight_scale": HeadTensor("BF16", (ROWS, 1))}
-PACKED = {
-    "weight_packed": HeadTensor("I32", (ROWS, COLUMNS // 4)),
-    "weight_scale": HeadTensor("BF16", (ROWS, COLUMNS // 128)),
-    "weight_shape": HeadTensor("I64", (2,)),
-}
-DENSE = {"weight": HeadTensor("BF16", (ROWS, COLUMNS))}
-
-
-def config(*targets: str, packed: bool = False, ignore: list[str] | None = None, **weights: Any) -> dict[str, Any]:
-    args = {**W8, "strategy": "group", "group_size": 128} if packed else W8
-    form = "pack-quantized" if packed else "int-quantized"
-    group = {
-        "targets": list(targets),
-        "weights": {**args, **weights},
-        "input_activations": None if packed else TOKEN,
-        "format": form,
-    }
-    return {
-        "quant_method": "compressed-tensors",
-        "format": form,
-        "config_groups": {"group_0": group},
-        "ignore": ignore or [],
-    }
-
-
-W8A8 = HeadFacts(
-    architecture="LlamaForCausalLM",
-    quantization=config(HEAD, "Linear"),
-    name="lm_head",
-    tensors=INT8,
-    tie_flags={"": False},
-    vocab_size=ROWS,
-    hidden_size=COLUMNS,
-)
-W8A16 = replace(W8A8, quantization=config(HEAD, "Linear", packed=True), tensors=PACKED)
-TIED: dict[str, bool] = {"": True}
 
 
 def vllm(facts: HeadFacts, version: str = "0.33.0") -> str:
@@ -220,61 +176,6 @@ def test_float_schemes_are_recognised() -> None:
     quantization["config_groups"]["group_0"]["input_activations"] = {**TOKEN, **fp8}
     assert vllm(replace(facts, quantization=quantization)) == "quantized"
     assert vllm(replace(facts, quantization=quantization, tensors=DENSE)) == "garbage"
-
-
-# Configs.
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_other_methods_are_not_judged(engine: str) -> None:
-    assert head_verdict(replace(W8A8, quantization={"quant_method": "gptq"}), engine).verdict == "unknown"
-
-
-def test_a_config_without_a_method_is_none() -> None:
-    bare = {key: value for key, value in config(HEAD).items() if key != "quant_method"}
-    assert vllm(replace(W8A8, quantization=bare)) == "fails"
-    assert vllm(replace(W8A8, quantization=bare, tensors=DENSE)) == "dense"
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(
-    "groups", [None, [], {"group_0": None}, {"group_0": {"targets": None}}, {"group_0": {"targets": [HEAD]}}]
-)
-def test_mangled_configs_give_a_verdict_not_a_crash(engine: str, groups: Any) -> None:
-    facts = replace(W8A8, quantization={**config(HEAD), "config_groups": groups})
-    assert head_verdict(facts, engine).verdict in ("fails", "garbage")
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("pattern", ["re:(", "re:(a+)+(?!b)\\1$"])
-def test_patterns_that_cannot_be_matched(engine: str, pattern: str) -> None:
-    facts = replace(W8A8, quantization=config(pattern), name="a" * 60)
-    assert head_verdict(facts, engine).verdict in ("fails", "garbage")
-
-
-JUNK = (None, 0, -1, 1.5, True, "", "x", "re:(", [], [None], [[]], {}, {"a": 1}, ["lm_head"], {"group_0": []})
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("seed", range(40))
-def test_junk_anywhere_in_the_config_gives_a_verdict(engine: str, seed: int) -> None:
-    rng = random.Random(seed)
-    for _ in range(25):
-        quantization = json.loads(json.dumps(config(HEAD, "Linear", packed=rng.random() < 0.5)))
-        quantization["kv_cache_scheme"] = None
-        for _ in range(rng.randint(1, 3)):
-            spoil(quantization, rng)
-        assert head_verdict(replace(W8A8, quantization=quantization), engine).reason
-
-
-def spoil(value: Any, rng: random.Random) -> None:
-    """Put junk in the place of something inside."""
-    while isinstance(value, dict | list) and value:
-        key = rng.choice(list(value) if isinstance(value, dict) else range(len(value)))
-        if rng.random() < 0.3 or not isinstance(value[key], dict | list):
-            value[key] = rng.choice(JUNK)
-            return
-        value = value[key]
 
 
 # SGLang.

@@ -6,20 +6,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from fault_places import each_name, names
 from faults_config import KV_FP8
 from faults_model import Model, none
-from faults_tensors import (
-    _copy_head,
-    _floats,
-    _int8,
-    _named,
-    _put,
-    _rename_everywhere,
-    _rename_head,
-    _rename_part,
-    each_name,
-    names,
-)
+from faults_tensors import _copy_head, _floats, _int8, _named, _put, _rename_everywhere, _rename_head, _rename_part
 from raw_safetensors import Raw, from_floats, from_numpy
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from fault import Fault
+from fault_places import PLACES
 from faults_model import Model, none
-from faults_tensors import PLACES
 from raw_safetensors import Raw, from_floats
 
 if TYPE_CHECKING:

@@ -5,18 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from fault_places import each, tensors
 from faults_model import Model, none
-from faults_tensors import (
-    _floats,
-    _int8,
-    _named,
-    _put,
-    _quantize_tensor,
-    _reshape,
-    _rows,
-    each,
-    tensors,
-)
+from faults_tensors import _floats, _int8, _named, _put, _quantize_tensor, _reshape, _rows
 from raw_safetensors import Raw, from_floats, from_numpy
 
 if TYPE_CHECKING:

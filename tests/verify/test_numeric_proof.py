@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tracemalloc
@@ -12,112 +11,25 @@ from typing import TYPE_CHECKING
 import breaking as do
 import numpy as np
 import pytest
-from builders import all_tensors, edit_json, edit_tensors, from_floats, tiny_checkpoint, tiny_quantized
+from builders import all_tensors, edit_tensors, from_floats, tiny_checkpoint, tiny_quantized
+from proving import RECIPES, errors, prove
 from quantizing import quantize
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Finding, Severity
 from ctq.inspect.collect import collect_facts
-from ctq.recipe.recipe import BodyGroup, Recipe
-from ctq.recipe.schemes import SCHEMES, variant
 from ctq.verify.numeric.proof import prove_weights
 from ctq.verify.request import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from raw_safetensors import Raw
 
-    from ctq.verify.numeric.result import WeightsReport
 
 UP = "model.layers.1.mlp.up_proj"
 GATE = "model.layers.1.mlp.gate_proj"
 NORM = "model.norm.weight"
-
-
-def prove(folder: Path, reference: Path, limits: Limits | None = None) -> tuple[WeightsReport, tuple[Finding, ...]]:
-    facts = collect_facts(open_checkpoint(LocalFolder(folder)))
-    return prove_weights(facts, open_checkpoint(LocalFolder(reference)), limits=limits or Limits(), workers=2)
-
-
-def errors(findings: tuple[Finding, ...]) -> dict[str, str]:
-    return {item.where: item.code for item in findings if item.severity is Severity.ERROR}
-
-
-RECIPES = {
-    "W8A8 with head": Recipe(lm_head=True),
-    "W8A16 with head": Recipe(body=(BodyGroup(targets=("Linear",), scheme=SCHEMES["W8A16"]),), lm_head=True),
-    "asymmetric": Recipe(
-        body=(BodyGroup(targets=("Linear",), scheme=variant(SCHEMES["W8A16"], symmetric=False)),), lm_head=True
-    ),
-    "mixed": Recipe(lm_head=True, lm_head_scheme=SCHEMES["W8A16"]),
-    "searched scales": Recipe(lm_head=True, observer="mse"),
-    "head out": Recipe(lm_head=False, ignore=("re:.*down_proj$",)),
-}
-
-
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-@pytest.mark.parametrize(
-    "source", [{}, {"tied": True}, {"dtype": "F16", "vocab": 333}], ids=["untied", "tied", "f16, odd"]
-)
-def test_results_of_ctq_are_computed_again_byte_for_byte(tmp_path: Path, recipe: Recipe, source: dict) -> None:
-    reference = tiny_checkpoint(tmp_path / "r", **source)
-    quantize(reference, tmp_path / "m", recipe)
-    found, findings = prove(tmp_path / "m", reference)
-    assert (found.recomputed, found.differences, found.undecided, errors(findings)) == (True, (), (), {})
-    assert found.total.sqnr_db > 40
-    assert len(found.modules) == {True: 15, False: 12}[bool(recipe.lm_head)]
-    assert (found.total.beyond > 0) is (recipe.observer == "mse")
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of ctq, one in several shards, and their reference beside them."""
-    base = tmp_path_factory.mktemp("own")
-    quantize(tiny_checkpoint(base / "r"), base / "m", RECIPES["asymmetric"], max_shard_size=120_000)
-    for name in ("W8A8 with head", "W8A16 with head", "mixed"):
-        quantize(base / "r", base / name, RECIPES[name])
-    return base
-
-
-def _flip(folder: Path, tensor: str, offset: int) -> tuple[Path, int]:
-    checkpoint = open_checkpoint(LocalFolder(folder))
-    shard = checkpoint.shard_of[tensor]
-    place = checkpoint.headers[shard].data_start + checkpoint.tensors[tensor].start + offset
-    with (folder / shard).open("r+b") as file:
-        file.seek(place)
-        byte = file.read(1)[0]
-        file.seek(place)
-        file.write(bytes([byte ^ 1]))
-    return folder / shard, place
-
-
-@pytest.mark.parametrize("name", ["m", "W8A8 with head", "W8A16 with head", "mixed"])
-def test_one_flipped_bit_in_any_tensor_is_found_and_named(own: Path, name: str) -> None:
-    tensors = open_checkpoint(LocalFolder(own / name)).tensors
-    random = np.random.default_rng(0)
-    for tensor, info in tensors.items():
-        offset = int(random.integers(info.nbytes))
-        _flip(own / name, tensor, offset)
-        found, findings = prove(own / name, own / "r")
-        _flip(own / name, tensor, offset)
-        assert [(item.tensor, item.offset) for item in found.differences] == [(tensor, offset)]
-        # A bit of an exponent may also spoil the weight that the scale belongs to.
-        assert tensor in errors(findings)
-        assert set(errors(findings)) <= {tensor, tensor.rpartition(".")[0]}
-    assert prove(own / name, own / "r")[0].differences == ()
-
-
-def test_a_result_in_other_shards_is_still_known_byte_for_byte(own: Path, tmp_path: Path) -> None:
-    from builders import write_folder
-
-    config = json.loads((own / "m" / "config.json").read_text())
-    folder = write_folder(tmp_path / "one", all_tensors(own / "m"), config, shards=1)
-    (folder / "ctq.json").write_bytes((own / "m" / "ctq.json").read_bytes())
-    found, _ = prove(folder, own / "r")
-    assert (found.recomputed, found.differences) == (True, ())
 
 
 def _swap(first: str, second: str) -> do.Change:
@@ -301,43 +213,6 @@ def test_another_reference_is_compared_and_named(tmp_path: Path) -> None:
     found, findings = prove(tmp_path / "m", other)
     assert found.recomputed
     assert {"VER001", "VER002", "VER003"} <= set(errors(findings).values())
-
-
-def _no_recipe(folder: Path) -> None:
-    edit_json(folder / "ctq.json", lambda record: record.update(recipe={"scheme": 8}))
-
-
-def _other_version(folder: Path) -> None:
-    edit_json(folder / "ctq.json", lambda record: record.update(ctq_version="0.0.1"))
-
-
-def _unfitting(folder: Path) -> None:
-    edit_json(folder / "ctq.json", lambda record: record["recipe"]["groups"][0].update(targets=["re:.*nothing$"]))
-
-
-def _no_json(folder: Path) -> None:
-    (folder / "ctq.json").write_text("{")
-
-
-@pytest.mark.parametrize(
-    ("change", "codes"),
-    [(_no_recipe, ["VER009"]), (_unfitting, ["VER009"]), (_other_version, ["VER014"]), (_no_json, [])],
-)
-def test_a_record_that_cannot_be_followed_leaves_a_comparison(
-    tmp_path: Path, change: Callable[[Path], None], codes: list[str]
-) -> None:
-    reference = tiny_checkpoint(tmp_path / "r")
-    quantize(reference, tmp_path / "m", RECIPES["W8A8 with head"])
-    change(tmp_path / "m")
-    found, findings = prove(tmp_path / "m", reference)
-    assert (found.recomputed, len(found.modules), [item.code for item in findings]) == (False, 15, codes)
-
-
-def test_an_edited_quantization_config_is_noticed(tmp_path: Path) -> None:
-    reference = tiny_checkpoint(tmp_path / "r")
-    quantize(reference, tmp_path / "m", RECIPES["W8A8 with head"])
-    do.targets("Linear")(tmp_path / "m")
-    assert [item.code for item in prove(tmp_path / "m", reference)[1]] == ["VER012"]
 
 
 def test_a_layer_that_should_have_stayed_dense_is_named(tmp_path: Path) -> None:
