@@ -153,6 +153,15 @@ def _headers(source: Source, index: Index | None, faults: list[Fault]) -> dict[s
     for name, result in read_headers(source, [name for name in wanted if name in source.files], index):
         if isinstance(result, Header):
             headers[name] = result
+            faults += [
+                Fault(
+                    FaultKind.ENTRY_TWICE,
+                    name,
+                    f"{name}: the entry of tensor {quoted(tensor)} stands there twice",
+                    tensor,
+                )
+                for tensor in result.repeated
+            ]
         else:
             faults.append(Fault(FaultKind.HEADER, name, result.message, result.tensor, result))
     faults += [

@@ -16,6 +16,7 @@ class FaultKind(StrEnum):
     CONFIG_MISSING = "config-missing"
     CONFIG_INVALID = "config-invalid"
     HEADER = "header"
+    ENTRY_TWICE = "entry-twice"
     INDEX_INVALID = "index-invalid"
     INDEX_MISSING = "index-missing"
     SHARD_MISSING = "shard-missing"
@@ -29,7 +30,15 @@ class FaultKind(StrEnum):
     PICKLE = "pickle"
 
 
-HARMLESS = frozenset({FaultKind.SHARD_UNLISTED, FaultKind.TOTAL_SIZE, FaultKind.LINK_OUTSIDE, FaultKind.PICKLE})
+HARMLESS = frozenset(
+    {
+        FaultKind.ENTRY_TWICE,
+        FaultKind.SHARD_UNLISTED,
+        FaultKind.TOTAL_SIZE,
+        FaultKind.LINK_OUTSIDE,
+        FaultKind.PICKLE,
+    }
+)
 """Faults that leave no doubt about any tensor: quantization goes on over them."""
 
 

@@ -2,8 +2,8 @@
 
 The checks are a ladder, cheapest and most hostile first, as in the format's own Rust reader: a header that passes describes
 tensors that lie in the file one after another, without gap or overlap, and end where the file ends. What that reader refuses is
-refused here too; two things are refused beyond it, since they leave in doubt what the file holds: a name that occurs twice, and
-more brackets than a header can need (a small file that would fill the memory when parsed).
+refused here too; two things are refused beyond it, since they leave in doubt what the file holds: a name that has two different
+entries, and more brackets than a header can need (a small file that would fill the memory when parsed).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LENGTH_BYTES = 8
+METADATA = "__metadata__"
 MAX_HEADER_BYTES = 100_000_000
 """The cap of the safetensors library: a longer header is refused."""
 _MAX_BITS = 1 << 64
@@ -52,12 +53,16 @@ _place = itemgetter(TensorInfo._fields.index("start"), TensorInfo._fields.index(
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header of one safetensors file; ``data_start`` is the file offset of the first tensor byte."""
+    """The header of one safetensors file.
+
+    ``data_start`` is the file offset of the first tensor byte. ``repeated`` are names whose entry stands there twice, the same.
+    """
 
     tensors: Mapping[str, TensorInfo]
     metadata: Mapping[str, str]
     data_start: int
     file_size: int
+    repeated: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -93,22 +98,24 @@ def parse_header(raw: bytes, file_size: int, *, file: str) -> Header:
         HeaderError: with the first rung of the ladder that does not hold.
 
     """
-    entries = _json_object(raw, file)
-    metadata = _metadata(entries.pop("__metadata__", None), file)
+    entries, repeated = _json_object(raw, file)
+    metadata = _metadata(entries.pop(METADATA, None), file)
     data_start = LENGTH_BYTES + len(raw)
     tensors = {name: _tensor(name, entry, file) for name, entry in entries.items()}
     _check_layout(tensors, file_size - data_start, file)
-    return Header(tensors, metadata, data_start, file_size)
+    return Header(tensors, metadata, data_start, file_size, repeated)
 
 
-def _json_object(raw: bytes, file: str) -> dict[str, Any]:
+def _json_object(raw: bytes, file: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     try:
-        entries = parse_strictly(raw)
+        entries, repeated = parse_strictly(raw)
     except JsonError as error:
         raise HeaderError(error.fault, f"header: {error}", file=file) from error
+    if METADATA in repeated:
+        raise HeaderError(HeaderFault.DUPLICATE_KEY, f"header: has {quoted(METADATA)} twice", file=file)
     if not isinstance(entries, dict):
         raise HeaderError(HeaderFault.NOT_A_HEADER, "header is not a JSON object", file=file)
-    return entries
+    return entries, repeated
 
 
 def _metadata(value: object, file: str) -> dict[str, str]:

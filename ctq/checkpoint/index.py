@@ -33,7 +33,7 @@ def parse_index(raw: bytes, *, file: str = INDEX_NAME) -> Index:
 
     """
     try:
-        data = parse_strictly(raw)
+        data = parse_strictly(raw).value
     except JsonError as error:
         raise CheckpointError(f"{file}: {error}") from error
     weight_map = data.get("weight_map") if isinstance(data, dict) else None

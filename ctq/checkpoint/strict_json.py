@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
 
 from ctq.errors import HeaderFault
 
@@ -21,8 +22,18 @@ class JsonError(ValueError):
         self.fault = fault
 
 
-def parse_strictly(raw: bytes) -> Any:  # noqa: ANN401  # untrusted JSON
-    """Parse UTF-8 JSON as the Rust readers of these files do: no NaN, no lone surrogates, and here no key twice either.
+class Parsed(NamedTuple):
+    """A value, and the keys in it that hold the same object twice."""
+
+    value: Any
+    repeated: tuple[str, ...] = ()
+
+
+def parse_strictly(raw: bytes) -> Parsed:
+    """Parse UTF-8 JSON as the Rust readers of these files do: no NaN, no lone surrogates.
+
+    A key twice, of which those readers take the last, is refused here, unless it holds the same object both times: then there is
+    no doubt, and it is named in the answer.
 
     A long text with more brackets than tensors need is refused before it is parsed: 100 MB of ``[],[],...`` would take gigabytes.
 
@@ -38,14 +49,15 @@ def parse_strictly(raw: bytes) -> Any:  # noqa: ANN401  # untrusted JSON
         raise JsonError(HeaderFault.NOT_A_HEADER, "more brackets than its tensors can need")
     try:
         value = json.loads(text, parse_constant=_no_constant)
+        repeated: list[str] = []
         if _may_repeat_a_key(value, text):
-            json.loads(text, object_pairs_hook=_unique)
+            json.loads(text, object_pairs_hook=partial(_without_doubt, repeated))
         refuse_surrogates(value, raw)
     except JsonError:
         raise
     except (ValueError, RecursionError) as error:
         raise JsonError(HeaderFault.NOT_JSON, f"not JSON ({error})") from error
-    return value
+    return Parsed(value, tuple(repeated))
 
 
 def refuse_surrogates(value: object, raw: bytes) -> None:
@@ -76,12 +88,17 @@ def _may_repeat_a_key(value: object, text: str) -> bool:
         return True
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_doubt(repeated: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of ``pairs``; add to ``repeated`` what it says twice, refuse what it says in two ways."""
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise JsonError(HeaderFault.DUPLICATE_KEY, f"has {quoted(twice)} twice")
+        for key, value in pairs:
+            if (key in seen and not isinstance(value, dict)) or found[key] != value:
+                raise JsonError(HeaderFault.DUPLICATE_KEY, f"has {quoted(key)} twice")
+            if key in seen:
+                repeated.append(key)
+            seen.add(key)
     return found
 
 

@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctq.checkpoint.dtypes import DTYPES
-from ctq.checkpoint.header import LENGTH_BYTES, MAX_HEADER_BYTES
+from ctq.checkpoint.header import LENGTH_BYTES, MAX_HEADER_BYTES, METADATA
 from ctq.errors import OutputError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def plan_file(specs: Iterable[TensorSpec], metadata: Mapping[str, str] | None = 
     """
     ordered = sorted(specs, key=_file_order)
     assert len({spec.name for spec in ordered}) == len(ordered), "a tensor planned twice"
-    entries: dict[str, object] = {} if metadata is None else {"__metadata__": dict(metadata)}
+    entries: dict[str, object] = {} if metadata is None else {METADATA: dict(metadata)}
     places: list[tuple[str, int, int]] = []
     end = 0
     for spec in ordered:

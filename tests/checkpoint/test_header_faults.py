@@ -100,11 +100,12 @@ REFUSED_BY_ALL: list[tuple[str, Fault, bytes, str]] = [
     ("hole in between", Fault.OFFSETS_GAP, packed({"a": GOOD, "b": LATER}, 40), "'b' starts at byte 24, expected 16"),
     ("truncated", Fault.TRUNCATED, one(15), "1 bytes of tensor data are missing"),
     ("trailing bytes", Fault.TRAILING_BYTES, one(20), "4 bytes follow the last tensor"),
+    ("metadata twice", Fault.DUPLICATE_KEY, packed(b'{"__metadata__":{},"__metadata__":{}}'), "has '__metadata__' twice"),
+    ("dtype twice", Fault.DUPLICATE_KEY, packed(b'{"w":{"dtype":"F32","dtype":"F32","shape":[0],"data_offsets":[0,0]}}'), "has 'dtype' twice"),
     ("data without tensors", Fault.TRAILING_BYTES, packed({}, 1), "1 bytes follow"),
 ]  # fmt: skip
 
 REFUSED_HERE_ALONE: list[tuple[str, Fault, bytes, str]] = [
-    ("tensor twice", Fault.DUPLICATE_KEY, twice(GOOD, GOOD), "has 'w' twice"),
     ("tensor twice, garbage first", Fault.DUPLICATE_KEY, twice(GOOD | {"data_offsets": [4, 20]}, GOOD), "has 'w' twice"),
     ("metadata key twice", Fault.DUPLICATE_KEY, packed(b'{"__metadata__":{"format":"pt","format":"tf"}}'), "has 'format' twice"),
 ]  # fmt: skip
@@ -139,6 +140,14 @@ def test_names_are_escaped_and_shortened_in_messages(tmp_path: Path) -> None:
     error = fault_of(tmp_path, packed({name: GOOD | {"dtype": "x" * 5000}}, 16))
     assert error.tensor == name
     assert "\x1b" not in str(error)
+
+
+def test_an_entry_that_says_the_same_twice_is_read_and_named(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(twice(GOOD, GOOD))
+    read = read_header(LocalFolder(tmp_path), "model.safetensors")
+    assert (list(read.tensors), read.repeated) == (["w"], ("w",))
+    with safetensors.safe_open(tmp_path / "model.safetensors", "np") as file:
+        assert list(file.keys()) == ["w"]
 
 
 def test_colons_in_names_and_extra_keys_are_no_duplicates(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from breaking import entry_twice
 from builders import (
     INDEX,
     SINGLE,
@@ -113,6 +114,7 @@ BREAKS: list[tuple[FaultKind, str, Callable[[Path], object], str]] = [
     (FaultKind.TENSOR_NOT_IN_INDEX, INDEX, unlisted, f"'{HEAD}' is not in the index"),
     (FaultKind.TENSOR_DUPLICATE, SECOND, second_copy, f"'{NORM}' lies in model-00001-of-00002.safetensors and in {SECOND}"),
     (FaultKind.TENSOR_CONFLICT, SECOND, second_of_another_shape, "of another dtype or shape"),
+    (FaultKind.ENTRY_TWICE, SECOND, entry_twice, "stands there twice"),
     (FaultKind.TOTAL_SIZE, INDEX, wrong_total, "total_size says 1 bytes"),
     (FaultKind.PICKLE, "model.bin", put("model.bin", b"\x80\x04."), "never opens"),
 ]  # fmt: skip

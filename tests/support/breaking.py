@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -212,6 +213,17 @@ def remove(name: str) -> Change:
 def header(change: Callable[[dict[str, Any]], object]) -> Change:
     """Change the header of the first file, so that it lies."""
     return lambda folder: edit_header(shards(folder)[0], change)
+
+
+def entry_twice(folder: Path) -> None:
+    """Repeat the first tensor's entry at the end of the last file's header."""
+    path = shards(folder)[-1]
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + length])
+    name = next(name for name in header if name != "__metadata__")
+    text = raw[8 : 8 + length].rstrip()[:-1] + b"," + json.dumps({name: header[name]}).encode()[1:]
+    path.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + length :])
 
 
 def truncate(folder: Path) -> None:

@@ -105,6 +105,27 @@ def unreadable_mode(facts: Facts) -> Iterator[Hit]:
         )
 
 
+def entry_twice(facts: Facts) -> Iterator[Hit]:
+    """Report a tensor whose entry stands twice in the header of one file, both times the same.
+
+    ## What it checks
+    No name occurs twice in a header. Where the entries differ the header cannot be used (FIL001).
+
+    ## Why it hurts
+    The format forbids it. The safetensors library takes the last entry and says nothing; other readers may refuse the file.
+
+    ## Example
+    A script that appends `lm_head.weight` to a header without looking for it.
+
+    ## How to mend
+    Write the file again, for example with `safetensors.torch.save_file`.
+
+    ## References
+    safetensors `README.md` (format: duplicate keys are disallowed).
+    """
+    yield from one_of_kind(facts, FaultKind.ENTRY_TWICE, "write the file again")
+
+
 def consolidated_elsewhere(facts: Facts) -> Iterator[Hit]:
     """Report a `consolidated` file in a folder inside the checkpoint.
 

@@ -169,6 +169,7 @@ RULES: tuple[Rule, ...] = (
     _rule("FIL014", leftovers.unreadable_mode, Severity.NOTE),
     _rule("FIL015", files.tensor_conflict),
     _rule("FIL016", leftovers.consolidated_elsewhere),
+    _rule("FIL017", leftovers.entry_twice, Severity.WARNING),
     _rule("DEP001", deep.non_finite_scale),
     _rule("DEP002", deep.non_positive_scale),
     _rule("DEP003", deep.absurd_scale),
