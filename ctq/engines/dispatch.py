@@ -126,7 +126,7 @@ class DispatchConfig:
             raise DispatchError("ValueError", str(error)) from error
         except UsageError as error:
             raise DispatchError("re.error", error.message) from error
-        return schemes[target] if target else None
+        return None if target is None else schemes[target]
 
     def _linear(self, layer: LayerSpec, prefix: str) -> Method | None:
         found = self.matched(layer, prefix)

@@ -98,7 +98,7 @@ def check_kv_cache(scheme: Mapping[str, Any] | None, rules: EngineRules) -> None
 
 
 def read_groups(raw: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], list[str]]]:
-    """Yield the name, the group and the targets of each of ``config_groups``.
+    """Yield the name, the group and the targets of each of ``config_groups``; of a text, each letter is one.
 
     Raises:
         DispatchError: they are no objects with lists of texts for targets.
@@ -109,9 +109,9 @@ def read_groups(raw: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
         raise DispatchError("AttributeError", "config_groups is not an object")
     for name, group in groups.items():
         targets = group.get("targets") if isinstance(group, dict) else None
-        if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
+        if not isinstance(targets, list | str) or not all(isinstance(target, str) for target in targets):
             raise DispatchError("TypeError", f"config_groups.{name} has no list of targets")
-        yield name, group, targets
+        yield name, group, list(targets)
 
 
 def _groups(raw: Mapping[str, Any], rules: EngineRules) -> Iterator[tuple[str, Mapping[str, Any], list[str]]]:

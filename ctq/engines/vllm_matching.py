@@ -40,13 +40,14 @@ def find_matched_target(
 
     """
     name, in_order = layer_name or "", tuple(targets)
+    found = None
     for step in rules.match_order:
         found = _match_step(step, name, class_name, in_order, fused_mapping)
-        if found:  # an empty target matches nothing, as there
+        if found:  # what an empty target matches counts in the last step alone: the steps are joined by ``or``
             return found
-    if rules.unmatched == "ValueError":
+    if found is None and rules.unmatched == "ValueError":
         raise UnmatchedLayerError(f"no target matches {name or 'a layer without a name'} ({class_name})")
-    return None
+    return found
 
 
 def should_ignore_layer(

@@ -120,6 +120,8 @@ def _oddities(raw: Mapping[str, Any]) -> Iterator[str]:
     for name, group in groups.items() if isinstance(groups, dict) else ():
         if isinstance(group, dict) and group.get(_ACTIVATIONS) is False:
             yield f"config_groups.{name}.{_ACTIVATIONS} is false, which vLLM takes for null"
+        if isinstance(group, dict) and isinstance(group.get("targets"), str):
+            yield f"config_groups.{name}.targets is a text, of which vLLM takes each letter for a target"
 
 
 def _group(name: str, group: object, defects: list[str]) -> ConfigGroup | None:
@@ -129,12 +131,17 @@ def _group(name: str, group: object, defects: list[str]) -> ConfigGroup | None:
     where = f"config_groups.{name}."
     return ConfigGroup(
         name=name,
-        targets=_names(group, "targets", where, defects),
+        targets=_targets(group, where, defects),
         weights=_args(group, "weights", where, defects),
         activations=_args(group, _ACTIVATIONS, where, defects),
         format=_text(group, "format", defects),
         quantizes_outputs=group.get("output_activations") is not None,
     )
+
+
+def _targets(group: Mapping[str, Any], where: str, defects: list[str]) -> tuple[str, ...]:
+    written = group.get("targets")
+    return tuple(written) if isinstance(written, str) else _names(group, "targets", where, defects)
 
 
 def _args(group: Mapping[str, Any], key: str, where: str, defects: list[str]) -> QuantArgs | None:

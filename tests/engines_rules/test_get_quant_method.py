@@ -210,6 +210,23 @@ def test_experts_take_the_scheme_of_linear_and_must_agree() -> None:
         config(w8a16("re:.*down_proj$"), w8a8("Linear")).get_quant_method(FusedMoE(), experts)
 
 
+@pytest.mark.parametrize(("version", "reached"), [("0.25.0", False), ("0.33.0", True)])
+def test_an_empty_target_reaches_every_class_where_the_class_is_asked_last(version: str, *, reached: bool) -> None:
+    empty = config(w8a8(""), version=version)
+    layer = empty.get_quant_method(ColumnParallelLinear(), "model.layers.0.mlp.up_proj")
+    assert (layer == Method(kind="linear", scheme="W8A8Int8", target="", group=0)) is reached
+    experts = empty.get_quant_method(FusedMoE(), "model.layers.0.mlp.experts")
+    assert (experts == Method(kind="moe", scheme="W8A8Int8", target="", group=0)) is reached
+
+
+def test_of_targets_that_are_a_text_each_letter_is_one() -> None:
+    text = config({**w8a8(), "targets": "Linear"})
+    assert list(text.schemes) == list("Linear")
+    found = text.get_quant_method(VocabParallelEmbedding(), "model.embed_tokens")
+    assert found is not None
+    assert found.target == "L"
+
+
 @pytest.mark.parametrize("layer", [Attention(), LayerSpec()])
 def test_other_layers(layer: LayerSpec) -> None:
     assert config(w8a8("re:.*")).get_quant_method(layer, "x") == (

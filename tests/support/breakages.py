@@ -80,7 +80,7 @@ CONFIG_BREAKAGES: Final = (
     Breakage("CFG002", do.config(text_config={"quantization_config": {"quant_method": "fp8"}})),
     Breakage("CFG003", do.weights(bits=8)),
     Breakage("CFG003", do.quantization(lambda raw: raw.pop("quant_method"))),
-    Breakage("CFG003", do.groups(targets="Linear")),
+    Breakage("CFG003", do.groups(targets={"Linear": 1})),
     Breakage("CFG003", do.weights(strategy="row")),
     Breakage("CFG003", do.activations(dynamic=False)),
     Breakage("CFG004", do.ignore("re:*.lm_head")),

@@ -51,13 +51,13 @@ def target_hits_embedding(facts: Facts) -> Iterator[Hit]:
         return  # the config itself is another rule's finding
     skeleton = skeleton_of(facts.checkpoint.config)
     has_name = skeleton.embedding if skeleton is not None else None
-    target = nameless or (named if has_name is not False else None)
-    if target:
+    target = named if nameless is None and has_name is not False else nameless
+    if target is not None:
         yield Hit(
             where=name,
             message=f"target `{target}` reaches the embedding too ({name}), which is stored dense",
             hint=f"target `Linear` and `{HEAD_PATTERN}` instead, or add the embedding's name to ignore",
-            severity=None if (nameless or has_name) and not _is_unasked(facts) else Severity.WARNING,
+            severity=None if (nameless is not None or has_name) and not _is_unasked(facts) else Severity.WARNING,
         )
 
 
