@@ -54,8 +54,8 @@ def oddity_that_only_vllm_reads(facts: Facts) -> Iterator[Hit]:
     """Report what compressed-tensors refuses in a config and vLLM reads all the same.
 
     ## What it checks
-    Forms of `quantization_config` that vLLM takes without a word and the library's own models refuse: an `ignore` or `targets` that is a
-    text, a `quant_method` in capitals, a `quantization_status` that does not exist.
+    Forms of `quantization_config` that vLLM takes without a word and the library's own models refuse: an `ignore` or `targets`
+    that is a text, a `quant_method` in capitals, a `quantization_status` that does not exist.
 
     ## Why it hurts
     transformers and other tools do not load the checkpoint. Of a text in the place of a list, vLLM takes each letter.
