@@ -63,6 +63,10 @@ class EngineNames:
         inside = self.inner.module(mapped.removeprefix(before).removesuffix(_PART))
         return f"{before}{inside}" if inside is not None else None
 
+    def drops(self, name: str) -> bool:
+        """Say whether the tensors of a module of the files are dropped unread."""
+        return self.module(name) is None
+
     def prefix(self, layer: str) -> str:
         """Return the name under which a config is asked about a layer at this place; the number of a list is as good as another."""
         template = _NUMBER.sub("#", layer) if self.asked else layer

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.engine_names import EngineNames, engine_names
 from ctq.engines.heads import resolved_support
 from ctq.engines.layers import ParallelLMHead
 from ctq.engines.model_dispatch import model_dispatch
@@ -43,10 +44,22 @@ def with_second_opinion(
     except DispatchError:
         return list(entries)
     model = model_layers(config, entries, dispatch)
+    names = engine_names(config.architecture, config.inner_architecture)
     return [
-        _asked(entry, _layer(entry, config, model), quant, around, dispatch) if entry.diagnosis is not None else entry
+        _tolerated(entry)
+        if names is not None and _is_unread(entry, names)
+        else _asked(entry, _layer(entry, config, model), quant, around, dispatch)
         for entry in entries
     ]
+
+
+def _is_unread(entry: Entry, names: EngineNames) -> bool:
+    """Tell modules that vLLM's class drops before it looks at them, the model's own head apart: that one is missed."""
+    return (entry.kind is Kind.DRAFT or not entry.is_head) and all(map(names.drops, entry.modules.names))
+
+
+def _tolerated(entry: Entry) -> Entry:
+    return replace(entry, diagnosis=replace(entry.diagnosis, tolerated=True)) if entry.diagnosis is not None else entry
 
 
 def _layer(entry: Entry, config: ModelConfig, model: ModelLayers | None) -> EngineLayer | None:
@@ -75,6 +88,4 @@ def _asked(
         stored=describe(entry.modules.parts, group.weights if group is not None else None, entry.stored.columns),
         format=quant.format_of(group) if group is not None else None,
     )
-    if diagnose(seen, around) is not None:
-        return entry
-    return replace(entry, diagnosis=replace(entry.diagnosis, tolerated=True))
+    return entry if diagnose(seen, around) is not None else _tolerated(entry)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from builders import INDEX, Raw, edit_json, edit_tensors
-from quantizing import quantize
+from quantizing import INCLUDED, quantize
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
@@ -49,6 +51,19 @@ def test_one_scale_for_all_rows_of_another_layer_is_an_error(checkpoint: Checkpo
     name = "model.layers.0.mlp.down_proj.weight_scale"
     edit_tensors(tmp_path / "q", lambda tensors: tensors.update({name: Raw("BF16", (), b"\x80\x3f")}))
     assert severities(tmp_path / "q", "TEN011") == [Severity.ERROR]
+
+
+def test_a_quantized_draft_head_that_the_model_class_drops(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("qwen3.5-vl"), tmp_path / "q", replace(INCLUDED, lm_head=False))
+    codes = np.random.default_rng(0).integers(-127, 128, 320 * 128, np.int8).tobytes()
+    draft = {"weight": Raw("I8", (320, 128), codes), "weight_scale": Raw("BF16", (320, 1), b"\x80\x3f" * 320)}
+    edit_tensors(tmp_path / "q", lambda tensors: tensors.update({f"mtp.lm_head.{part}": draft[part] for part in draft}))
+    assert severities(tmp_path / "q", "TEN005") == severities(tmp_path / "q", "TEN024") == [Severity.WARNING]
+    assert verified(tmp_path / "q") is Verdict.PASS
+    edit_tensors(
+        tmp_path / "q", lambda tensors: tensors.update({f"draft.lm_head.{part}": draft[part] for part in draft})
+    )
+    assert severities(tmp_path / "q", "TEN024") == [Severity.ERROR]
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2.5-vl"])

@@ -54,7 +54,8 @@ def _dense(model: Model, module: str) -> None:
 
 
 def _int8(rows: int, columns: int) -> dict[str, Raw]:
-    return {"weight": Raw("I8", (rows, columns), b"\x01" * (rows * columns)), "weight_scale": _floats(rows, 1)}
+    codes = np.random.default_rng(rows).integers(-127, 128, (rows, columns), np.int8)
+    return {"weight": from_numpy(codes), "weight_scale": _floats(rows, 1)}
 
 
 def _quantize_tensor(model: Model, name: str) -> None:

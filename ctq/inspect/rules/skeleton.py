@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ctq.engines.engine_names import engine_names
 from ctq.engines.fused import fused_mapping
 from ctq.engines.heads import head_support
 from ctq.engines.skeleton_names import has_part, lies_in, own_name
@@ -60,8 +61,7 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
         return
     strangers = [entry for entry in facts.entries if _is_stranger(entry, skeleton, facts)]
     refused = [entry for entry in strangers if _place(entry, skeleton, facts) in skeleton.refuses]
-    found = refused or strangers
-    if found:
+    if found := refused or strangers:
         yield Hit(
             where=found[0].modules.names[0],
             message=f"{facts.checkpoint.config.architecture} has no {listing(found)}",
@@ -127,8 +127,11 @@ def _beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
 
 
 def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
-    """Name the place of a stranger as the data calls it."""
-    name = entry.modules.template
+    """Name the place of a stranger as the data calls it; ``unread`` is one that vLLM drops before it looks at it."""
+    name, config = entry.modules.template, facts.checkpoint.config
+    names = engine_names(config.architecture, config.inner_architecture)
+    if names is not None and names.drops(entry.modules.names[0]):
+        return "unread"
     if _beyond(entry, skeleton, facts):
         return "beyond"
     if name.rpartition(".")[2] == "lm_head":
