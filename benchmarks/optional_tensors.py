@@ -1,15 +1,18 @@
-"""Learn which switch of a config brings which tensors: `attention_bias` the biases of q, k, v and o.
+"""Learn which switch of a config brings which tensors (`attention_bias` the biases of q, k, v and o), and what vLLM makes of them.
 
-    python benchmarks/optional_tensors.py
+    python benchmarks/optional_tensors.py --vllm-python ENV/bin/python
 
 Every family of `tests/support/families.py` is built by transformers with each switch of its config turned alone; tensors that all
-layers have only then are optional. The result, `ctq/engines/data/optional_tensors.json`, is what inspection expects of checkpoints
-whose config has the switch. Nothing is downloaded.
+layers have only then are optional. vLLM 0.32.0 then loads the model with and without them under both values of the switch: it needs
+them under a value where it does not load without them, and takes them where it loads with them. The result,
+`ctq/engines/data/optional_tensors.json`, is what inspection expects of checkpoints. Nothing is downloaded.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,45 +21,131 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
+from builders import edit_config  # noqa: E402
 from families import FAMILIES, build  # noqa: E402
 from skeleton_fit import Build, presence  # noqa: E402
 from skeletons import SWITCH, read_build  # noqa: E402
+from sweep_truth import Truth, observe, truth_of  # noqa: E402
+
+from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
 DATA: Final = ROOT / "ctq" / "engines" / "data" / "optional_tensors.json"
 ELSEWHERE: Final = ("tie_word_embeddings", "add_cross_attention")
 """Switches that have rules of their own, or that engines do not read."""
 
 
+MISSES: Final = "were not initialized"
+"""In vLLM's words for tensors that a dense model lacks."""
+State = tuple[str, str, bool, bool]
+"""An architecture, a switch, whether the tensors are there, and the value that the config gives the switch."""
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    options = parser.parse_args()
     found: dict[str, dict[str, list[Any]]] = {}
-    for name, family in FAMILIES.items():
-        learnt = switches_of(name)
-        known = found.setdefault(family.architecture, learnt)
-        found[family.architecture] = {
-            key: value for key, value in {**known, **learnt}.items() if known.get(key, value) == value
-        }
-        print(name, learnt, flush=True)
+    folders: dict[State, Path] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, family in FAMILIES.items():
+            learnt = switches_of(name, Path(scratch) / name, folders)
+            known = found.setdefault(family.architecture, learnt)
+            found[family.architecture] = {
+                key: value for key, value in {**known, **learnt}.items() if known.get(key, value) == value
+            }
+            print(name, learnt, flush=True)
+        requests = [VllmRequest(checkpoint=folder) for folder in folders.values()]
+        results = run_vllm(requests, python=options.vllm_python.absolute(), timeout_s=180)
+    seen = zip(folders, results, strict=True)
+    write(found, vllm_of({state: truth_of(observe(result)) for state, result in seen}))
+
+
+def vllm_of(outcomes: dict[State, tuple[Truth, str]]) -> dict[str, dict[str, list[list[bool]]]]:
+    """Return the values of each switch under which vLLM needs the tensors, and those under which it takes them.
+
+    A switch with which nothing loads says nothing of vLLM. Tensors that are there are not taken where it stumbles over a name, not
+    where it misses others.
+    """
+    answers: dict[str, dict[str, list[list[bool]]]] = {}
+    for architecture, switch in dict.fromkeys(state[:2] for state in outcomes):
+        seen = {state[2:]: outcome for state, outcome in outcomes.items() if state[:2] == (architecture, switch)}
+        if any(truth.is_good for truth, _ in seen.values()):
+            needs = [value for value in (True, False) if not _is_good(seen.get((False, value)))]
+            takes = [value for value in (True, False) if not _stumbles(seen.get((True, value)))]
+            answers.setdefault(architecture, {})[switch] = [needs, takes]
+    return answers
+
+
+def _is_good(outcome: tuple[Truth, str] | None) -> bool:
+    return outcome is None or outcome[0].is_good
+
+
+def _stumbles(outcome: tuple[Truth, str] | None) -> bool:
+    return outcome is not None and outcome[0] is Truth.REFUSED and MISSES not in outcome[1]
+
+
+def write(found: dict[str, dict[str, list[Any]]], vllm: dict[str, dict[str, list[list[bool]]]]) -> None:
+    """Write the data, a line to an architecture."""
     about = (
         "Tensors that a switch of the config brings: made by benchmarks/optional_tensors.py. By architecture and template, the "
-        "switch and its value with which every layer has the tensor."
+        "switch and its value with which every layer has the tensor; and by architecture and switch the values under which vLLM "
+        "needs these tensors, and those under which it takes them."
     )
-    rows = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(found.items()) if value)
-    DATA.write_text(f'{{\n "about": {json.dumps(about)},\n "architectures": {{\n{rows}\n }}\n}}\n')
+
+    def rows(table: dict[str, Any]) -> str:
+        return ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(table.items()) if value)
+
+    DATA.write_text(
+        f'{{\n "about": {json.dumps(about)},\n "architectures": {{\n{rows(found)}\n }},\n "vllm": {{\n{rows(vllm)}\n }}\n}}\n'
+    )
 
 
-def switches_of(name: str) -> dict[str, list[Any]]:
-    """Return the templates of one family that come or go with one switch, with that switch and the value that brings them."""
-    with tempfile.TemporaryDirectory() as scratch:
-        first = read_build(build(name, Path(scratch) / "first"))
-        found: dict[str, list[Any]] = {}
-        for key, value in first.switches.items():
-            turned = _turned(name, key, Path(scratch) / key, value=not value) if SWITCH.search(key) else None
-            if turned is None or key in ELSEWHERE:
-                continue
-            with_it, without = (presence(turned), presence(first)) if not value else (presence(first), presence(turned))
-            found |= {name: [key, True] for name, every in with_it.items() if every and name not in without}
-            found |= {name: [key, False] for name, every in without.items() if every and name not in with_it}
-        return found
+def switches_of(name: str, scratch: Path, folders: dict[State, Path]) -> dict[str, list[Any]]:
+    """Return the templates of one family that come or go with one switch, with that switch and the value that brings them.
+
+    To ``folders`` are added the checkpoints to ask vLLM about.
+    """
+    first = read_build(build(name, scratch / "first"))
+    found: dict[str, list[Any]] = {}
+    for key, value in first.switches.items():
+        if not SWITCH.search(key) or key in ELSEWHERE:
+            continue
+        turned = _turned(name, key, scratch / key, value=not value)
+        if turned is None:
+            continue
+        with_it, without = (presence(turned), presence(first)) if not value else (presence(first), presence(turned))
+        brought = {name: [key, True] for name, every in with_it.items() if every and name not in without}
+        brought |= {name: [key, False] for name, every in without.items() if every and name not in with_it}
+        found |= brought
+        values = {brings for _, brings in brought.values()}
+        if len(values) == 1:
+            _add_states(
+                name,
+                key,
+                brings=values.pop(),
+                made={value: scratch / "first", not value: scratch / key},
+                folders=folders,
+            )
+    return found
+
+
+def _add_states(name: str, key: str, *, brings: bool, made: dict[bool, Path], folders: dict[State, Path]) -> None:
+    """Add each build under both values of the switch."""
+    family = FAMILIES[name]
+    for built_with, source in made.items():
+        for value in (True, False):
+            state = (family.architecture, key, built_with is brings, value)
+            if state not in folders:
+                folders[state] = shutil.copytree(source, source.parent / f"{key}-{built_with}-{value}")
+                edit_config(
+                    folders[state], lambda config, value=value: _level(config, family.text).update({key: value})
+                )
+
+
+def _level(config: dict[str, Any], path: str) -> dict[str, Any]:
+    for word in filter(None, path.split(".")):
+        config = config.setdefault(word, {})
+    return config
 
 
 def _turned(name: str, key: str, folder: Path, *, value: bool) -> Build | None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING
 
-from ctq.engines.config_fields import assumed, assumed_number
+from ctq.engines.config_fields import assumed_number
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -121,17 +121,6 @@ def is_wrapper(architecture: str | None) -> bool:
     """Tell an architecture that was learnt with a text model inside."""
     found = read_data("skeletons")["architectures"].get(architecture or "")
     return found is not None and found["inner"] is not None
-
-
-def expected_now(config: ModelConfig) -> frozenset[str]:
-    """Return the optional tensors that a switch of this config brings, by template."""
-    switches = read_data("optional_tensors")["architectures"].get(config.architecture or "", {})
-    return frozenset(name for name, (key, value) in switches.items() if _switch(config, key) is value)
-
-
-def _switch(config: ModelConfig, key: str) -> bool | None:
-    stated = next((level[key] for _, level in reversed(config.text_levels) if key in level), assumed(config, key))
-    return stated if isinstance(stated, bool) else None
 
 
 def dimension(expression: str, config: ModelConfig, computed: frozenset[str] = frozenset()) -> int | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ELSEWHERE = {
     "TEN030": "a note, test_families.py in tests of quantize",
+    "TEN032": "of other architectures, test_switches.py",
     "HED007": "test_engine_verdicts.py",
     "HED010": "test_engine_verdicts.py",
     "HED011": "test_expectation.py",

@@ -1,0 +1,157 @@
+"""TEN: what every model of the architecture has and the files lack, where that is known (`ctq.engines.skeletons`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.heads import head_support
+from ctq.engines.skeletons import layer_count, skeleton_of
+from ctq.engines.switches import optional_tensors
+from ctq.engines.ties import Tie, tie_when_tied
+from ctq.inspect.grouping import NUMBER
+from ctq.inspect.rules.rule import Hit
+from ctq.inspect.rules.stands_for import layers_by_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ctq.engines.skeletons import Skeleton
+    from ctq.inspect.facts import Facts
+
+_MOST_NAMED = 3
+
+
+def missing_tensor(facts: Facts) -> Iterator[Hit]:
+    """Report tensors that every model of the architecture has, and that are missing here.
+
+    ## What it checks
+    The embedding, the norms and whatever each layer of the architecture has, up to `num_hidden_layers`, where the architecture is
+    known, biases that a switch of the config brings among them; and the head of a model that says it is not tied.
+
+    ## Why it hurts
+    vLLM does not report parameters that were never loaded when a model is quantized: they stay uninitialised, and the model
+    serves garbage.
+
+    ## Example
+    `model.norm.weight`, which lay in a shard that was not copied and is in no index.
+
+    ## How to mend
+    Fetch or copy the checkpoint again, or quantize again from a complete original.
+
+    ## References
+    vLLM 0.32.0 `default_loader.py:507`; `benchmarks/skeletons.py`.
+    """
+    skeleton = skeleton_of(facts.checkpoint.config)
+    names = list(_missing(facts, skeleton)) if skeleton is not None else []
+    if names:
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        yield Hit(
+            where=names[0],
+            message=f"missing from the files: {', '.join(names[:_MOST_NAMED])}{more}",
+            hint="fetch the checkpoint again, or quantize again from a complete original",
+        )
+
+
+def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
+    present = layers_by_tensor(facts, skeleton)
+    layers = range(layer_count(facts.checkpoint.config) or 0)
+    if skeleton.wrapped and not any(name in present for name, slot in skeleton.tensors.items() if slot.always):
+        return  # the same model under other prefixes
+    switched = {one.tensor: one.needed for one in optional_tensors(facts.checkpoint.config)}
+    for name, slot in skeleton.tensors.items():
+        stack, numbered, _ = name.partition(f".{NUMBER}.")
+        if not switched.get(name, slot.always) or not _is_of_text(name, skeleton):
+            continue
+        if not numbered and name not in present:
+            yield name
+        elif numbered and stack == skeleton.stack:
+            found = present.get(name, frozenset())
+            yield from (name.replace(NUMBER, str(layer), 1) for layer in layers if layer not in found)
+    shared = _shared_experts(facts, skeleton, present)
+    yield from sorted({*_beside(skeleton, present), *_routers(skeleton, present), *shared})
+    yield from _other_parts(skeleton, present)
+    if _lacks_head(facts, skeleton):
+        yield "lm_head.weight"
+
+
+def _is_of_text(name: str, skeleton: Skeleton) -> bool:
+    """Leave out what belongs to a wrapper's other parts."""
+    return not skeleton.wrapped or (skeleton.stack is not None and name.startswith(skeleton.stack.rpartition(".")[0]))
+
+
+def _other_parts(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
+    """Yield the first tensor of each other part of a wrapper of which the files hold nothing: a tower, or a piece of one."""
+    parts: dict[str, dict[str, list[str]]] = {}
+    for name, slot in skeleton.tensors.items():
+        if slot.always and not _is_of_text(name, skeleton):
+            part, piece = _part_and_piece(name)
+            parts.setdefault(part, {}).setdefault(piece, []).append(name)
+    for pieces in parts.values():
+        lost = [names[0] for names in pieces.values() if not any(name in present for name in names)]
+        if len(lost) == len(pieces):
+            yield lost[0].replace(NUMBER, "0")
+        else:
+            # How many layers there are, the config decides: none may be right.
+            yield from (
+                name.replace(NUMBER, "0") for name in lost if f"{_part_and_piece(name)[1]}.{NUMBER}." not in name
+            )
+
+
+def _part_and_piece(name: str) -> tuple[str, str]:
+    """Return a wrapper's part that a tensor belongs to and the piece of that part (`model.visual`, `model.visual.merger`)."""
+    words = name.split(".")
+    depth = 2 if words[0] == "model" else 1
+    return ".".join(words[:depth]), ".".join(words[: depth + 1])
+
+
+def _beside(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
+    """Yield optional tensors that a layer lacks although it has what they never lack beside it."""
+    for name, slot in skeleton.tensors.items():
+        if slot.beside is not None and name.partition(f".{NUMBER}.")[0] == skeleton.stack:
+            for layer in sorted(present.get(slot.beside, frozenset()) - present.get(name, frozenset())):
+                yield name.replace(NUMBER, str(layer), 1)
+
+
+def _routers(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
+    """Yield routers that layers with experts lack, and experts that layers with a router lack: not every layer may have them."""
+    for name, slot in skeleton.tensors.items():
+        parent, _, leaf = name.removesuffix(".weight").rpartition(".")
+        if slot.always or leaf not in _ROUTERS or not name.endswith(".weight"):
+            continue
+        experts = {other: found for other, found in present.items() if other.startswith(f"{parent}.experts.")}
+        layers, routed = frozenset().union(*experts.values()), present.get(name, frozenset())
+        for layer in sorted(layers - routed):
+            yield name.replace(NUMBER, str(layer), 1)
+        known = [other for other in skeleton.tensors if other.startswith(f"{parent}.experts.")]
+        for layer in sorted(routed - layers) if known else ():
+            yield known[0].replace(NUMBER, str(layer), 1).replace(NUMBER, "0")
+
+
+_ROUTERS = ("gate", "router")
+
+
+def _shared_experts(facts: Facts, skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
+    """Yield shared experts that layers with experts lack, where the config says that there are some."""
+    if not facts.checkpoint.config.text_int(*_SHARED_COUNTS):
+        return
+    for name, slot in skeleton.tensors.items():
+        parent, shared, _ = name.partition(".shared_expert")
+        if slot.always or not shared or not name.endswith(".weight"):
+            continue
+        experts = [found for other, found in present.items() if other.startswith(f"{parent}.experts.")]
+        for layer in sorted(frozenset[int]().union(*experts) - present.get(name, frozenset())):
+            yield name.replace(NUMBER, str(layer), 1)
+
+
+_SHARED_COUNTS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "shared_expert_intermediate_size")
+
+
+def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
+    """Tell a model without a head of its own that says it is not tied, or whose class in vLLM never ties."""
+    if "lm_head.weight" not in skeleton.tensors or facts.head.entry is not None or skeleton.wrapped:
+        return False
+    flags = facts.checkpoint.config.tie_flags
+    support = head_support(facts.checkpoint.config.architecture)
+    return (bool(flags) and not any(flags.values())) or (
+        support is not None and tie_when_tied(support.tie or "") is Tie.OWN
+    )
