@@ -1,4 +1,4 @@
-"""Learn what transformers' config classes take: the types of the fields that many models have, and their defaults.
+"""Learn what transformers' config classes take: the types of the fields that many models have, their defaults and other names.
 
     python benchmarks/config_fields.py
 
@@ -9,6 +9,7 @@ transformers 5 checks a config strictly by these types and fills in what is miss
 from __future__ import annotations
 
 import json
+import re
 import types
 import typing
 from collections import Counter
@@ -21,6 +22,7 @@ from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 DATA: Final = Path(__file__).parents[1] / "ctq" / "engines" / "data" / "config_fields.json"
+SKELETONS: Final = DATA.with_name("skeletons.json")
 KINDS: Final = {int: "i", float: "f", bool: "b", str: "s", type(None): "n", list: "l", tuple: "l", dict: "o"}
 COMMON: Final = 20
 """In how many classes a field must stand to be learnt."""
@@ -32,17 +34,20 @@ TRIFLES: Final = (
     "chunk_size_feed_forward",
     "transformers_version",
 )
+ONE, OTHER = 6, 3
+"""Values of a number under two names."""
 TASKS: Final = ("CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MULTIMODAL_LM", "SEQ_TO_SEQ_CAUSAL_LM", "SPEECH_SEQ_2_SEQ")
 
 
 def main() -> None:
     classes = {name: CONFIG_MAPPING[name] for name in generating()}
     kinds = {name: {key: kind for key, kind in kinds_of(cls).items() if kind} for name, cls in classes.items()}
+    needed = deciding()
     counts = Counter(key for found in kinds.values() for key in found)
     common = {  # the usual type of each field
         key: Counter(found[key] for found in kinds.values() if key in found).most_common(1)[0][0]
         for key in sorted(counts)
-        if counts[key] >= COMMON and key not in TRIFLES
+        if (counts[key] >= COMMON or key in needed) and key not in TRIFLES
     }
     write(common, {name: entry(classes[name], kinds[name], common) for name in sorted(classes)})
 
@@ -73,18 +78,41 @@ def _letters(hint: object) -> str:
 
 
 def entry(cls: type, kinds: dict[str, str], common: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the fields that a class has with what it assumes for them (numbers and switches alone), and those of another type."""
+    """Return a class's fields with the numbers and switches it assumes, those of another type, and numbers of several names."""
     defaults = {field.name: field.default for field in fields(cls) if field.default is not MISSING}
     known = [key for key in common if key in kinds]
     scalars = {key: defaults.get(key) if type(defaults.get(key)) in (int, bool) else None for key in known}
-    return [scalars, {key: kinds[key] for key in known if kinds[key] != common[key]}]
+    names = [found for field in sorted(set(_other_names(cls).values())) if (found := names_of(cls, field))]
+    return [scalars, {key: kinds[key] for key in known if kinds[key] != common[key]}, *([names] if names else [])]
+
+
+def names_of(cls: type, field: str) -> list[str]:
+    """Return the names of a number, those that win where a config states several first; none where it has one alone."""
+    first, last = [], []
+    for alias in sorted(alias for alias, name in _other_names(cls).items() if name == field):
+        try:
+            won = getattr(cls(**{field: ONE, alias: OTHER}), field)
+        except Exception:  # noqa: BLE001  # whatever a class says against the numbers: it does not take them
+            continue
+        (first if won == OTHER else last).append(alias)
+    return [*first, field, *last] if first or last else []
+
+
+def _other_names(cls: type) -> dict[str, str]:
+    return dict(getattr(cls, "attribute_map", {}))
+
+
+def deciding() -> set[str]:
+    """Return the switches that sizes of some architecture depend on."""
+    return set(re.findall(r"(\w+)\?", SKELETONS.read_text()))
 
 
 def write(common: dict[str, str], entries: dict[str, Any]) -> None:
     """Write the data, one model type a line."""
     about = (
         "What transformers' config classes take: made by benchmarks/config_fields.py. Types are letters (i f b s n l o: integer, "
-        "float, boolean, text, null, list, object); a model type lists its fields with their defaults, and those of another type."
+        "float, boolean, text, null, list, object); a model type lists its fields with their defaults, those of another type, and "
+        "the names of numbers that have several, the one that wins first."
     )
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in entries.items())
     DATA.write_text(

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,9 +20,14 @@ USUAL: Final = (
     "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "intermediate_size_mlp",
     "kv_lora_rank", "q_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim", "num_experts",
     "num_local_experts", "n_routed_experts", "moe_num_experts", "n_shared_experts", "moe_num_shared_experts",
-    "n_embd", "d_model", "ffn_dim", "n_inner", "n_head", "num_heads", "max_position_embeddings", "n_positions",
+    "n_embd", "d_model", "ffn_dim", "n_inner", "n_head", "num_heads", "num_kv_heads", "max_position_embeddings", "n_positions",
 )  # fmt: skip
 """Numbers that a dimension may be made of, the likeliest first."""
+
+
+WIDTH: Final = ("hidden_size", "n_embd")
+HEADS_OF_IT: Final = ("num_attention_heads", "n_head")
+Json: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,22 @@ class Build:
     shapes: dict[str, tuple[int, ...]]
     numbers: dict[str, int]
     switches: dict[str, bool]
+
+
+def text_level(config: Json) -> Json:
+    """Return the config of the text model, its numbers over those of the wrapper."""
+    inner = next((config[key] for key in ("text_config", "llm_config") if isinstance(config.get(key), dict)), {})
+    return {**config, **inner}
+
+
+def build_from(config: Json, shapes: dict[str, tuple[int, ...]]) -> Build:
+    """Return a build of what the text model's config says."""
+    numbers = {key: value for key, value in config.items() if type(value) is int}
+    hidden, heads = (next((numbers[key] for key in keys if numbers.get(key)), 0) for keys in (WIDTH, HEADS_OF_IT))
+    if hidden and heads and "head_dim" not in numbers:  # what attention divides the width into
+        numbers["head_dim"] = hidden // heads
+    switches = {key: value for key, value in config.items() if type(value) is bool}
+    return Build(shapes, numbers, switches)
 
 
 def template(name: str) -> str:
@@ -119,6 +140,7 @@ def candidates(known: Sequence[str]) -> Iterator[Terms]:
     for one, head, size in itertools.permutations(known, 3):
         if head.startswith("num_"):
             yield ((1, (one,)), (2, (head, size)))
+    yield from (((1, (one,)), (2, ("head_dim",))) for one in known if "head_dim" in known)
 
 
 def value(terms: Terms, numbers: dict[str, int]) -> int:

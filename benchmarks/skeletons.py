@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from builders import edit_config  # noqa: E402
 from families import FAMILIES, _plain, build  # noqa: E402
 from raw_safetensors import Raw, read_file, read_safetensors, write_safetensors  # noqa: E402
-from skeleton_fit import Build, dimensions, fit  # noqa: E402
+from skeleton_fit import Build, build_from, dimensions, fit, text_level  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 
@@ -43,7 +43,7 @@ OTHER_VALUES: Final = {
     "moe_intermediate_size": 160, "shared_expert_intermediate_size": 224, "shared_intermediate_size": 224,
     "intermediate_size_mlp": 224, "kv_lora_rank": 96, "q_lora_rank": 160, "qk_rope_head_dim": 16, "qk_nope_head_dim": 64,
     "v_head_dim": 64, "num_experts": 6, "num_local_experts": 6, "n_routed_experts": 6, "moe_num_experts": 6,
-    "max_position_embeddings": 128, "n_positions": 128, "n_shared_experts": 3, "moe_num_shared_experts": 3,
+    "num_kv_heads": 2, "max_position_embeddings": 128, "n_positions": 128, "n_shared_experts": 3, "moe_num_shared_experts": 3,
 }  # fmt: skip
 """A second value for each number of a config; those that no model takes alone are left out."""
 EMBEDDING: Final = r"re:.*\b(embed_tokens|embed_in|wte|word_embeddings|tok_embeddings|embeddings?|embed)$"
@@ -62,12 +62,6 @@ PROBES: Final = {
 """A tensor too many, in each place: whether the engine refuses it."""
 
 
-def text_level(config: Json) -> Json:
-    """Return the config of the text model, its numbers over those of the wrapper."""
-    inner = next((config[key] for key in ("text_config", "llm_config") if isinstance(config.get(key), dict)), {})
-    return {**config, **inner}
-
-
 def read_build(folder: Path) -> Build:
     """Read names, shapes and numbers of one build."""
     config = text_level(json.loads((folder / "config.json").read_text()))
@@ -75,12 +69,7 @@ def read_build(folder: Path) -> Build:
     for path in sorted(folder.glob("*.safetensors")):
         header, _ = read_file(path)
         shapes |= {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-    numbers = {key: value for key, value in config.items() if type(value) is int}
-    hidden, heads = numbers.get("hidden_size"), numbers.get("num_attention_heads")
-    if hidden and heads and "head_dim" not in numbers:  # what attention divides the width into
-        numbers["head_dim"] = hidden // heads
-    switches = {key: value for key, value in config.items() if type(value) is bool}
-    return Build(shapes, numbers, switches)
+    return build_from(config, shapes)
 
 
 def builds_of(name: str, base: Path, scratch: Path, only: tuple[str, ...] = ()) -> list[Build]:

@@ -54,6 +54,25 @@ def assumed_number(config: ModelConfig, key: str) -> int | None:
     return value if type(value) is int else None
 
 
+def stated_number(config: ModelConfig, key: str) -> int | None:
+    """Return the number that the config class ends up with of what a config states, innermost level first.
+
+    Several names may mean one number (GPT-2: ``max_position_embeddings`` and ``n_positions``), of which one wins.
+    """
+    for _, level in reversed(config.text_levels):
+        names = next((names for names in _names(level.get("model_type")) if key in names), [key])
+        found = next((level[name] for name in names if type(level.get(name)) is int), None)
+        if found is not None:
+            return int(found)
+    return None
+
+
+def switch_value(config: ModelConfig, key: str) -> bool | None:
+    """Return the value of a switch as the config states it, innermost level first, or as its type assumes it."""
+    stated = next((level[key] for _, level in reversed(config.text_levels) if key in level), assumed(config, key))
+    return stated if isinstance(stated, bool) else None
+
+
 def tie_flags(config: ModelConfig) -> Mapping[str, bool]:
     """Return the tie flags as engines read them: those that levels state, else what the classes of the levels assume.
 
@@ -68,6 +87,15 @@ def tie_flags(config: ModelConfig) -> Mapping[str, bool]:
 
 
 def _model(model_type: object) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    known = read_data("config_fields")["models"]
-    fields, types = known.get(model_type, ({}, {})) if isinstance(model_type, str) else ({}, {})
+    fields, types, *_ = _entry(model_type)
     return fields, types
+
+
+def _names(model_type: object) -> list[list[str]]:
+    _, _, *names = _entry(model_type)
+    return names[0] if names else []
+
+
+def _entry(model_type: object) -> list[Any]:
+    known: dict[str, list[Any]] = read_data("config_fields")["models"]
+    return known.get(model_type, [{}, {}]) if isinstance(model_type, str) else [{}, {}]

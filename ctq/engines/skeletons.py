@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING
 
-from ctq.engines.config_fields import assumed_number
+from ctq.engines.config_fields import assumed_number, stated_number, switch_value
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -126,8 +126,14 @@ def is_wrapper(architecture: str | None) -> bool:
 def dimension(expression: str, config: ModelConfig, computed: frozenset[str] = frozenset()) -> int | None:
     """Work out a sum of products of the config's numbers; None where it lacks one.
 
-    Of several (``n_inner|4*n_embd``) the first counts that it has the numbers of.
+    Of several (``n_inner|4*n_embd``) the first counts that it has the numbers of. ``switch?one:other`` is one where the switch is
+    set and the other where it is not, ``!switch?`` the other way round; nothing in its place where it is not known.
     """
+    switch, asks, cases = expression.partition("?")
+    if asks:
+        state, (one, _, other) = switch_value(config, switch.removeprefix("!")), cases.partition(":")
+        chosen = one if state is not switch.startswith("!") else other
+        return None if state is None else dimension(chosen, config, computed)
     sizes = (_sum(alternative, config, computed) for alternative in expression.split("|"))
     return next((size for size in sizes if size is not None), None)
 
@@ -143,7 +149,7 @@ def _sum(expression: str, config: ModelConfig, computed: frozenset[str]) -> int 
 
 
 def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
-    value = config.text_int(key)
+    value = stated_number(config, key)
     if value is not None:
         return value
     if key == "num_key_value_heads":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.engines.config_fields import assumed
+from ctq.engines.config_fields import switch_value
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -34,12 +34,7 @@ def optional_tensors(config: ModelConfig) -> Iterator[Optional]:
     architecture, data = config.architecture or "", read_data("optional_tensors")
     asked = data["vllm"].get(architecture, {})
     for tensor, (switch, brings) in data["architectures"].get(architecture, {}).items():
-        value = _value(config, switch)
+        value = switch_value(config, switch)
         if value is not None:
             needs, takes = asked.get(switch, ([brings], [True, False]))
             yield Optional(tensor=tensor, switch=switch, value=value, needed=value in needs, taken=value in takes)
-
-
-def _value(config: ModelConfig, key: str) -> bool | None:
-    stated = next((level[key] for _, level in reversed(config.text_levels) if key in level), assumed(config, key))
-    return stated if isinstance(stated, bool) else None
