@@ -56,7 +56,11 @@ def describe_mapper(architecture: str, model_class: type) -> dict[str, Any]:
 
 
 def backend_mapper(architecture: str) -> dict[str, Any]:
-    """Describe what the Transformers backend makes of names: the base model is called `model`, and old names are renamed."""
+    """Describe what the Transformers backend makes of names (vLLM 0.32.0 models/transformers/base.py:302).
+
+    Old names are renamed; the base model is called `model`, whether the files name it so, otherwise or not at all; a head inside
+    the base model is taken out.
+    """
     import transformers
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
     from transformers.core_model_loading import WeightRenaming
@@ -64,7 +68,7 @@ def backend_mapper(architecture: str) -> dict[str, Any]:
     known = getattr(transformers, architecture, None)
     config = getattr(known, "config_class", None)
     renamings = get_checkpoint_conversion_mapping(config.model_type) if config is not None else None
-    pairs = [
+    pairs: list[list[str | None]] = [
         [old, new]
         for renaming in renamings or ()
         if isinstance(renaming, WeightRenaming)
@@ -73,7 +77,32 @@ def backend_mapper(architecture: str) -> dict[str, Any]:
     ]
     base = getattr(known, "base_model_prefix", "")
     pairs += [[rf"^{re.escape(base)}\.", "model."]] if base not in ("", "model") else []
+    children = "|".join(children_of(config)) if config is not None else ""
+    if children:
+        pairs += [
+            [rf"^(?!model\.)(({children}).*)", r"model.\1"],
+            [rf"^(model\.)((?!{children}).+)", r"\2"],
+            [r"^model\.(.+\.)*(lm_head.+)", r"\2"],
+        ]
     return {"regex": pairs} if pairs else {}
+
+
+def children_of(config_class: type) -> list[str]:
+    """Name what lies in the base model of a configuration, built without values; nothing where it cannot be built."""
+    import torch
+    from transformers import AutoModel
+
+    few = {"num_hidden_layers": 0}
+    for numbers in (
+        few,
+        few | {"head_dim": 128},
+        {"num_hidden_layers": 1},
+    ):  # what some configurations have no default for, or need
+        with contextlib.suppress(Exception), torch.device("meta"):
+            base = AutoModel.from_config(config_class(**numbers))
+            tensors = (*base.named_parameters(recurse=False), *base.named_buffers(recurse=False))
+            return [name for name, _ in (*base.named_children(), *tensors)]
+    return []
 
 
 def prefixes(job: dict[str, Any]) -> dict[str, Any]:
