@@ -37,12 +37,14 @@ _KINDS: tuple[tuple[str, Callable[[str, str], bool], Callable[[str, str, str], s
 class EngineNames:
     """The names of one model class: ``tables`` are those of its mapper, ``asked`` layers that a config is asked about otherwise.
 
+    ``loaded`` are the first words that its loader changes in names of tensors alone, before any mapper.
     ``inner`` are the names of the text model inside, whose own mapper sees what stands behind ``before``. ``unasked`` are kinds of
     layers (``attention``, ``embedding``) that this class does not ask a config about.
     """
 
     tables: Mapping[str, list[list[Any]]] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
+    loaded: tuple[tuple[str, str], ...] = ()
     before: str = ""
     inner: EngineNames | None = None
     unasked: frozenset[str] = frozenset()
@@ -50,13 +52,14 @@ class EngineNames:
     @property
     def is_plain(self) -> bool:
         """Whether modules are called as in the files."""
-        return self.inner is None and not any(kind in self.tables for kind, *_ in _KINDS)
+        return self.inner is None and not self.loaded and not any(kind in self.tables for kind, *_ in _KINDS)
 
     def module(self, name: str) -> str | None:
         """Return the place in the engine's model of a module of the files; None where its tensors are dropped unread."""
         if self.is_plain:
             return name
-        mapped = self._map(name + _PART, drops=True)
+        first = next(((old, new) for old, new in self.loaded if name.startswith(old)), ("", ""))
+        mapped = self._map(first[1] + name.removeprefix(first[0]) + _PART, drops=True)
         before = next((text for text in (self.before, _INSIDE) if mapped and mapped.startswith(text)), None)
         if mapped is None or self.inner is None or before is None:
             return mapped.removesuffix(_PART) if mapped is not None else None
@@ -116,4 +119,9 @@ def _class_names(architecture: str) -> EngineNames | None:
     found = data["architectures"].get(architecture)
     if found is None:
         return None
-    return EngineNames(tables=found, asked=found.get("named", {}), unasked=frozenset(found.get("unasked", ())))
+    return EngineNames(
+        tables=found,
+        asked=found.get("named", {}),
+        loaded=tuple((old, new) for old, new in found.get("loaded", ())),
+        unasked=frozenset(found.get("unasked", ())),
+    )

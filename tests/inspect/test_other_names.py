@@ -20,6 +20,7 @@ CheckpointFactory = Callable[..., Path]
 NAMES = {
     "qwen2.5-vl": ((r"^model\.(?!visual)", "model.language_model."), (r"^visual\.", "model.visual.")),
     "mixtral": ((r"\.w1\.", ".gate_proj."), (r"\.w3\.", ".up_proj."), (r"\.w2\.", ".down_proj.")),
+    "llama4": ((r"^language_model\.", ""),),  # its loader knows these names too
     "olmo2": ((r"^model\.", ""), (r"^lm_head", "model.lm_head")),  # served by the Transformers backend
 }
 
@@ -47,7 +48,12 @@ def renamed(source: Path, folder: Path, *, without: str = "") -> Path:
 
 @pytest.mark.parametrize(
     ("family", "lost"),
-    [("qwen2.5-vl", "embed_tokens"), ("mixtral", "layers.1.input_layernorm"), ("olmo2", "embed_tokens")],
+    [
+        ("qwen2.5-vl", "embed_tokens"),
+        ("mixtral", "layers.1.input_layernorm"),
+        ("olmo2", "embed_tokens"),
+        ("llama4", "layers.1.input_layernorm"),
+    ],
 )
 def test_other_names_of_the_engine_are_no_error(
     checkpoint: CheckpointFactory, tmp_path: Path, family: str, lost: str
