@@ -36,11 +36,13 @@ TRIFLES: Final = (
 )
 ONE, OTHER = 6, 3
 """Values of a number under two names."""
+TEXTS: Final = ("text_config", "decoder", "generator", "text_encoder", "thinker_config", "llm_config")
+"""Keys under which a config may keep that of a text model."""
 TASKS: Final = ("CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MULTIMODAL_LM", "SEQ_TO_SEQ_CAUSAL_LM", "SPEECH_SEQ_2_SEQ")
 
 
 def main() -> None:
-    classes = {name: CONFIG_MAPPING[name] for name in generating()}
+    classes = {name: CONFIG_MAPPING[name] for name in sorted(generating())}
     kinds = {name: {key: kind for key, kind in kinds_of(cls).items() if kind} for name, cls in classes.items()}
     needed = deciding()
     counts = Counter(key for found in kinds.values() for key in found)
@@ -49,7 +51,9 @@ def main() -> None:
         for key in sorted(counts)
         if (counts[key] >= COMMON or key in needed) and key not in TRIFLES
     }
-    write(common, {name: entry(classes[name], kinds[name], common) for name in sorted(classes)})
+    models = {name: entry(classes[name], kinds[name], common) for name in sorted(classes)}
+    nested = {name: [key for key in TEXTS if key in parts_of(classes[name])] for name in sorted(classes)}
+    write(common, {name: keys for name, keys in nested.items() if keys}, models)
 
 
 def generating() -> set[str]:
@@ -86,6 +90,11 @@ def entry(cls: type, kinds: dict[str, str], common: dict[str, str]) -> list[dict
     return [scalars, {key: kinds[key] for key in known if kinds[key] != common[key]}, *([names] if names else [])]
 
 
+def parts_of(cls: type) -> set[str]:
+    """Return the keys of a class, those of configs inside it among them."""
+    return {field.name for field in fields(cls)} | set(getattr(cls, "sub_configs", {}))
+
+
 def names_of(cls: type, field: str) -> list[str]:
     """Return the names of a number, those that win where a config states several first; none where it has one alone."""
     first, last = [], []
@@ -107,17 +116,17 @@ def deciding() -> set[str]:
     return set(re.findall(r"(\w+)\?", SKELETONS.read_text()))
 
 
-def write(common: dict[str, str], entries: dict[str, Any]) -> None:
+def write(common: dict[str, str], nested: dict[str, list[str]], entries: dict[str, Any]) -> None:
     """Write the data, one model type a line."""
     about = (
         "What transformers' config classes take: made by benchmarks/config_fields.py. Types are letters (i f b s n l o: integer, "
         "float, boolean, text, null, list, object); a model type lists its fields with their defaults, those of another type, and "
-        "the names of numbers that have several, the one that wins first."
+        "the names of numbers that have several, the one that wins first. `nested` are the keys of text models inside."
     )
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in entries.items())
-    DATA.write_text(
-        f'{{\n "about": {json.dumps(about)},\n "fields": {json.dumps(common)},\n "models": {{\n{rows}\n }}\n}}\n'
-    )
+    head = {"about": about, "fields": common, "nested": nested}
+    lines = [f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
+    DATA.write_text(f'{{\n{"".join(lines)} "models": {{\n{rows}\n }}\n}}\n')
 
 
 if __name__ == "__main__":

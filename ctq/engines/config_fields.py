@@ -25,6 +25,24 @@ _WORDS = {
     "l": "a list",
     "o": "an object",
 }
+_TEXTS = ("text_config", "decoder", "generator", "text_encoder", "llm_config")
+"""Keys under which transformers looks for a text model's config (`PreTrainedConfig.get_text_config`), the last one vLLM alone."""
+_OF_VLLM = frozenset(
+    (
+        *(
+            "cosmos3_edge",
+            "deepseek_v32",
+            "deepseek_v4",
+            "hy_v4",
+            "hyperclovax",
+            "inkling_mm_model",
+            "kimi_k25",
+            "kimi_linear",
+        ),
+        *("minimax_m3_vl", "muse_glimmer", "muse_glimmer_text", "qianfan_ocr", "qwen3_asr", "step3p5"),
+    )
+)
+"""Model types of transformers for which vLLM 0.32.0 has a config class of its own."""
 
 
 def mistyped(config: ModelConfig) -> Iterator[tuple[str, str]]:
@@ -36,6 +54,15 @@ def mistyped(config: ModelConfig) -> Iterator[tuple[str, str]]:
             if found not in kinds:
                 wanted = " or ".join(_WORDS[kind] for kind in kinds)
                 yield (f"{path}.{key}" if path else key), f"takes {wanted}, not {_WORDS[found]}"
+
+
+def unread_text(config: ModelConfig) -> str | None:
+    """Return the key of a text model's config that the class of the model type does not read, over which loaders stop."""
+    kind, data = config.model_type, read_data("config_fields")
+    if kind not in data["models"] or kind in _OF_VLLM:
+        return None
+    inside = (key for key in _TEXTS if isinstance(config.raw.get(key), dict))
+    return next((key for key in inside if key not in data["nested"].get(kind, ())), None)
 
 
 def assumed(config: ModelConfig, key: str) -> int | bool | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ctq.engines.config_fields import mistyped
+from ctq.engines.config_fields import mistyped, unread_text
 from ctq.engines.heads import head_support
 from ctq.engines.known_names import activations
 from ctq.engines.skeletons import is_wrapper
@@ -40,8 +40,8 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     The type of each usual key against the config class of its model type (a boolean for `tie_word_embeddings`, an integer for
     `vocab_size`, never a text), `architectures` is a list, `dtype` is a dtype of torch, `hidden_act` a function that vLLM or
-    transformers has, and there is a `model_type`. Where there is no architecture, vLLM takes the class of transformers' base model:
-    a warning, and an error where the model type stands for none.
+    transformers has, there is a `model_type`, and it is a wrapper's where a text model's config lies inside. Where there is no
+    architecture, vLLM takes the class of transformers' base model: a warning, and an error where the model type stands for none.
 
     ## Why it hurts
     transformers 5 checks types strictly while it reads the config, for itself and for vLLM; the checkpoint does not load.
@@ -86,6 +86,8 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield "architectures", "is missing: the model type alone names no class that vLLM generates with"
     if is_wrapper(config.architecture) and len(config.text_levels) == 1 and config.hidden_size is None:
         yield "text_config", "is missing: loaders take the sizes that its class assumes"
+    if (inside := unread_text(config)) is not None:
+        yield inside, f"is no part of a model of type {config.model_type}, whose class leaves it unread"
     if not config.names_no_architecture and "model_type" not in raw:
         yield "model_type", "is missing"
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")

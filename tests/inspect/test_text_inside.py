@@ -1,0 +1,39 @@
+"""A text model's config inside a model whose type is no wrapper's: vLLM takes it as it stands, and stops."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from builders import edit_config
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import InspectOptions, inspect_checkpoint
+
+
+def errors(folder: Path) -> list[str]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
+    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
+
+
+@pytest.mark.parametrize(("family", "model_type"), [("gemma3-mm", "gemma3_text"), ("llama4", "llama")])
+def test_a_wrapper_under_the_type_of_a_text_model(
+    family: str, model_type: str, checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / family)
+    assert errors(folder) == []
+    edit_config(folder, lambda config: config.update(model_type=model_type))
+    assert errors(folder) == ["CFG022"]
+
+
+@pytest.mark.parametrize(("key", "codes"), [("generator", ["CFG022"]), ("notes", [])])
+def test_a_config_inside_a_text_model(
+    key: str, codes: list[str], checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint("llama"), tmp_path / "llama")
+    edit_config(folder, lambda config: config.update({key: {"steps": 7}}))
+    assert errors(folder) == codes
