@@ -8,6 +8,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from ctq.checkpoint.config import ModelConfig
+from ctq.engines.config_fields import stated_number
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -49,8 +52,8 @@ def build_from(config: Json, shapes: dict[str, tuple[int, ...]]) -> Build:
     """Return a build of what the text model's config says."""
     numbers = {key: value for key, value in config.items() if type(value) is int}
     hidden, heads = (next((numbers[key] for key in keys if numbers.get(key)), 0) for keys in (WIDTH, HEADS_OF_IT))
-    if hidden and heads and "head_dim" not in numbers:  # what attention divides the width into
-        numbers["head_dim"] = hidden // heads
+    if hidden and heads:  # what attention divides the width into
+        numbers["head_dim"] = stated_number(ModelConfig(config), "head_dim") or hidden // heads
     switches = {key: value for key, value in config.items() if type(value) is bool}
     return Build(shapes, numbers, switches)
 
@@ -115,8 +118,13 @@ def dimension(samples: Sequence[tuple[int, dict[str, int]]]) -> str | None:
         if all(key in moved for _, keys in terms for key in keys) and all(
             value(terms, numbers) == size for size, numbers in samples
         ):
-            return "+".join("*".join([*([str(factor)] if factor > 1 else []), *keys]) for factor, keys in terms)
+            return written(terms)
     return None
+
+
+def written(terms: Terms) -> str:
+    """Write a sum of products as the data has it."""
+    return "+".join("*".join([*([str(factor)] if factor > 1 else []), *keys]) for factor, keys in terms)
 
 
 Terms = tuple[tuple[int, tuple[str, ...]], ...]

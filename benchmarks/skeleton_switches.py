@@ -77,6 +77,14 @@ def made(family: Family, changes: Mapping[str, Any]) -> Build | None:
     return None if outline is None else build_from(text_level(outline.config), outline.shapes)
 
 
+def in_text(family: Family, changes: Json) -> Json:
+    """Return changes of the text model's config as the whole config has them."""
+    over: Json = changes
+    for level in reversed([word for word in family.text.split(".") if word]):
+        over = {level: over}
+    return over
+
+
 def moved(one: Build, other: Build) -> set[Axis]:
     """Return the dimensions of common tensors that differ."""
     return {
@@ -130,10 +138,7 @@ def samples(axis: Axis, builds: list[Build]) -> list[tuple[int, dict[str, int]]]
 
 def is_served(name: str, switches: Json, scratch: Path, python: Path) -> bool:
     """Tell whether the real vLLM loads a combination."""
-    over: Json = switches
-    for level in reversed([word for word in FAMILIES[name].text.split(".") if word]):
-        over = {level: over}
-    build(name, scratch / "dense", config=over)
+    build(name, scratch / "dense", config=in_text(FAMILIES[name], switches))
     if not quantize_as("no head", scratch / "dense", scratch / "out").promise:
         return False
     [result] = run_vllm([VllmRequest(checkpoint=scratch / "out")], python=python, timeout_s=180)

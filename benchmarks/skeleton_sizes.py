@@ -1,0 +1,168 @@
+"""Learn sizes that are made of numbers which few architectures have, or which no model takes alone.
+
+    python benchmarks/skeleton_sizes.py --vllm-python ENV/bin/python
+
+Where a dimension is not known yet, transformers outlines the family with each number of its config changed, a number that it does
+not take alone together with another. Of the numbers that move the dimension sums of products are tried; what fits is kept where the
+real vLLM loads every such change. The result goes into `ctq/engines/data/skeletons.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+ROOT: Final = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+
+from families import FAMILIES, build  # noqa: E402
+from skeleton_fit import Terms, template, value, written  # noqa: E402
+from skeleton_switches import Axis, in_text, made, moved, samples  # noqa: E402
+from skeletons import DATA, read_build, write  # noqa: E402
+from sweep_quantize import quantize_as  # noqa: E402
+from sweep_truth import observe, truth_of  # noqa: E402
+
+from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from skeleton_fit import Build
+
+    Make: TypeAlias = Callable[[dict[str, int]], Build | None]
+
+Json: TypeAlias = dict[str, Any]
+NO_SIZE: Final = re.compile(
+    r"token|layer|vocab|_id$|seed|position|window|interval|period|offset|top_?k|per_tok|chunk|num_labels"
+)
+"""Numbers that no dimension is made of, or that have rules of their own."""
+COEFFICIENTS: Final = (1, 2)
+MOST_TERMS: Final = 3
+
+
+@dataclass(frozen=True)
+class Change:
+    """Numbers of the text model's config that were changed together, and what came of it."""
+
+    numbers: dict[str, int]
+    build: Build
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    parser.add_argument("--families", nargs="*", help="only these")
+    options = parser.parse_args()
+    known: Json = json.loads(DATA.read_text())["architectures"]
+    for name, family in FAMILIES.items():
+        entry = known.get(family.architecture)
+        if entry is None or (options.families and name not in options.families) or not unknown(entry):
+            continue
+        for (key, axis), expression in learn(name, unknown(entry), options.vllm_python.absolute()).items():
+            entry["tensors"][key][1][axis] = expression
+            print(family.architecture, key, axis, expression, sep="; ", flush=True)
+    write(known)
+
+
+def unknown(entry: Json) -> set[Axis]:
+    """Return the dimensions of the decoder's tensors that are not known."""
+    return {
+        (key, axis)
+        for key, slot in entry["tensors"].items()
+        if slot[1] and "#" in key
+        for axis, expression in enumerate(slot[1])
+        if expression is None
+    }
+
+
+def learn(name: str, axes: set[Axis], python: Path) -> dict[Axis, str]:
+    """Return what the dimensions of one family are made of, as transformers and vLLM have it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        make = maker(name, {key for key, _ in axes}, Path(scratch))
+        first = make({})
+        changes = [] if first is None else list(changes_of(make, first))
+    if first is None:
+        return {}
+    fitted = {axis: terms for axis in axes if (terms := fit(axis, first, changes))}
+    needed = [change for change in changes if moved(first, change.build) & fitted.keys()]
+    lost = {axis for change in refused_of(name, needed, python) for axis in moved(first, change.build)}
+    return {axis: written(terms) for axis, terms in fitted.items() if axis not in lost}
+
+
+def maker(name: str, keys: set[str], scratch: Path) -> Make:
+    """Return what makes a family with numbers changed: outlines where they have the files' names, whole builds elsewhere."""
+    family, count = FAMILIES[name], itertools.count()
+    usual = made(family, {})
+    if usual is not None and keys <= set(map(template, usual.shapes)):
+        return lambda over: made(family, over)
+
+    def whole(over: Json) -> Build | None:
+        try:
+            return read_build(build(name, scratch / str(next(count)), config=in_text(family, over)))
+        except Exception:  # noqa: BLE001  # whatever a model says against a number: it is not taken
+            return None
+
+    return whole
+
+
+def changes_of(make: Make, first: Build) -> Iterator[Change]:
+    """Yield each number changed, alone or with the first other that makes it fit."""
+    numbers = {key: size for key, size in first.numbers.items() if size > 0 and not NO_SIZE.search(key)}
+    for key, size in numbers.items():
+        tries: list[dict[str, int]] = [{key: 2 * size}, {key: size // 2}, {key: size + 1}]
+        tries += [{key: 2 * size, other: 2 * beside} for other, beside in numbers.items() if other != key]
+        tries += [{key: 2 * size, other: beside // 2} for other, beside in numbers.items() if other != key]
+        for over in tries:
+            build_ = make(over) if all(over.values()) else None
+            if build_ is not None:
+                yield Change(over, build_)
+                break
+
+
+def fit(axis: Axis, first: Build, changes: Sequence[Change]) -> Terms | None:
+    """Return the simplest sum of products of the numbers that move a dimension; None where there is none."""
+    sizes = samples(axis, [first, *(change.build for change in changes)])
+    movers = {key for change in changes if axis in moved(first, change.build) for key in changed(first, change.build)}
+    others = {key for change in changes for key in changed(first, change.build)} - movers
+    known = [key for key in first.numbers if all(key in numbers for _, numbers in sizes)]
+    keys = [key for key in known if key in movers]
+    products = [*((key,) for key in keys), *itertools.combinations(keys, 2)]
+    products += [(other, key) for key in keys for other in known if other in others]
+    for count in range(1, MOST_TERMS + 1):
+        for chosen in itertools.combinations(products, count):
+            for factors in itertools.product(COEFFICIENTS, repeat=count):
+                terms = tuple(zip(factors, chosen, strict=True))
+                if all(value(terms, numbers) == size for size, numbers in sizes):
+                    return terms
+    return None
+
+
+def changed(first: Build, other: Build) -> set[str]:
+    """Return the numbers that are not what they were."""
+    return {key for key, number in other.numbers.items() if number != first.numbers.get(key)}
+
+
+def refused_of(name: str, changes: Sequence[Change], python: Path) -> list[Change]:
+    """Return the changes with which the real vLLM does not load a family."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folders: dict[int, Path] = {}
+        for number, change in enumerate(changes):
+            folder = Path(scratch) / str(number)
+            build(name, folder / "dense", config=in_text(FAMILIES[name], change.numbers))
+            made_ = quantize_as("no head", folder / "dense", folder / "out")
+            folders |= {number: made_.folder} if made_.promise else {}
+        requests = [VllmRequest(checkpoint=folder) for folder in folders.values()]
+        results = run_vllm(requests, python=python, timeout_s=300) if requests else []
+    good = {n for n, result in zip(folders, results, strict=True) if truth_of(observe(result))[0].is_good}
+    return [change for number, change in enumerate(changes) if number not in good]
+
+
+if __name__ == "__main__":
+    main()
