@@ -166,3 +166,20 @@ def test_a_lost_layer_of_a_model_that_lists_its_layers(
 
     edit_tensors(tmp_path / "q", lose)
     assert errors(tmp_path / "q") == ["TEN020"]
+
+
+@pytest.mark.parametrize(
+    ("family", "tower"), [("qwen2.5-vl", "visual."), ("gemma3-mm", "vision_tower."), ("llama4", "vision_model.")]
+)
+def test_all_biases_of_a_tower_are_missed(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, tower: str
+) -> None:
+    quantize(checkpoint(family), tmp_path / "broken")
+    assert errors(tmp_path / "broken") == []
+
+    def lose(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if tower in name and name.endswith(".bias")]:
+            del tensors[name]
+
+    edit_tensors(tmp_path / "broken", lose)
+    assert errors(tmp_path / "broken") == ["TEN025"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
+from ctq.checkpoint.config import TEXT_CONFIG_KEYS
 from ctq.engines.heads import head_support
 from ctq.engines.skeletons import layer_count, skeleton_of
 from ctq.engines.switches import optional_tensors
@@ -15,6 +17,7 @@ from ctq.inspect.rules.stands_for import layers_by_tensor
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons import Skeleton
     from ctq.inspect.facts import Facts
 
@@ -26,7 +29,8 @@ def missing_tensor(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     The embedding, the norms and whatever each layer of the architecture has, up to `num_hidden_layers`, where the architecture is
-    known, biases that a switch of the config brings among them; and the head of a model that says it is not tied.
+    known, biases that a switch of the config brings and those of a tower's norms and layers among them; and the head of a model
+    that says it is not tied.
 
     ## Why it hurts
     vLLM does not report parameters that were never loaded when a model is quantized: they stay uninitialised, and the model
@@ -70,6 +74,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     shared = _shared_experts(facts, skeleton, present)
     yield from sorted({*_beside(skeleton, present), *_routers(skeleton, present), *shared})
     yield from _other_parts(skeleton, present)
+    yield from _biases_of_towers(facts.checkpoint.config, skeleton, present)
     if _lacks_head(facts, skeleton):
         yield "lm_head.weight"
 
@@ -95,6 +100,36 @@ def _other_parts(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> I
             yield from (
                 name.replace(NUMBER, "0") for name in lost if f"{_part_and_piece(name)[1]}.{NUMBER}." not in name
             )
+
+
+def _biases_of_towers(config: ModelConfig, skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
+    """Yield biases that norms and layers of other parts lack beside their weights, where no switch of the config leaves them out.
+
+    Of what stands outside layers, only norms: towers of several kinds share names of the others.
+    """
+    is_off = any(key.endswith("bias") and value is False for key, value in _switches(config.raw))
+    for name, slot in skeleton.tensors.items():
+        weight = f"{name.removesuffix('.bias')}.weight"
+        if not slot.always or not name.endswith(".bias") or weight not in present or _is_of_text(name, skeleton):
+            continue
+        if _NORM.search(weight) or (NUMBER in name and not is_off):
+            found = present.get(name)
+            lost = present[weight] - (found or frozenset())
+            yield from (name.replace(NUMBER, str(number), 1) for number in sorted(lost))
+            if NUMBER not in name and found is None:
+                yield name
+
+
+_NORM = re.compile(r"norm|\bln_")
+
+
+def _switches(level: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Yield the switches of a wrapper's config and of those inside, but the text model's."""
+    for key, value in level.items():
+        if isinstance(value, bool):
+            yield key, value
+        elif isinstance(value, dict) and key not in TEXT_CONFIG_KEYS:
+            yield from _switches(value)
 
 
 def _part_and_piece(name: str) -> tuple[str, str]:
