@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 ROOT: Final = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
-from families import FAMILIES, build  # noqa: E402
+from families import build  # noqa: E402
 from skeleton_fit import Terms, template, value, written  # noqa: E402
 from skeleton_switches import Axis, in_text, made, moved, samples  # noqa: E402
-from skeletons import DATA, read_build, write  # noqa: E402
+from skeletons import DATA, FAMILIES, read_build, write  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 ROOT: Final = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
-from families import FAMILIES, build  # noqa: E402
+from families import build  # noqa: E402
 from skeleton_fit import Build, build_from, dimension, template, text_level  # noqa: E402
-from skeletons import DATA, OTHER_VALUES, write  # noqa: E402
+from skeletons import DATA, FAMILIES, OTHER_VALUES, write  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 from variants import fields_of, outline_of, overrides  # noqa: E402

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 ROOT: Final = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
-from families import FAMILIES, build  # noqa: E402
+from families import build  # noqa: E402
 from skeleton_fit import Build, presence, template  # noqa: E402
-from skeletons import DATA, SWITCH, read_build, write  # noqa: E402
+from skeletons import DATA, FAMILIES, SWITCH, read_build, write  # noqa: E402
 from variants import Outline, fields_of, outline_of, overrides  # noqa: E402
 
 from ctq.checkpoint.config import ModelConfig  # noqa: E402

@@ -23,11 +23,12 @@ ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config  # noqa: E402
-from families import FAMILIES, _plain, build  # noqa: E402
+from families import FAMILIES as USUAL  # noqa: E402
+from families import MORE_FAMILIES, _plain, build  # noqa: E402
 from raw_safetensors import Raw, read_file, read_safetensors, write_safetensors  # noqa: E402
-from skeleton_fit import Build, build_from, dimensions, fit, text_level  # noqa: E402
+from skeleton_fit import Build, build_from, fit, text_level  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
-from sweep_truth import observe, truth_of  # noqa: E402
+from sweep_truth import Observation, observe, truth_of  # noqa: E402
 
 from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
@@ -47,6 +48,7 @@ OTHER_VALUES: Final = {
 }  # fmt: skip
 """A second value for each number of a config; those that no model takes alone are left out."""
 EMBEDDING: Final = r"re:.*\b(embed_tokens|embed_in|wte|word_embeddings|tok_embeddings|embeddings?|embed)$"
+FAMILIES: Final = {**USUAL, **MORE_FAMILIES}
 PART: Final = 12
 """Families that are learnt together."""
 PROBES: Final = {
@@ -72,15 +74,13 @@ def read_build(folder: Path) -> Build:
     return build_from(config, shapes)
 
 
-def builds_of(name: str, base: Path, scratch: Path, only: tuple[str, ...] = ()) -> list[Build]:
-    """Build a family with each number and each switch (or some numbers) changed alone; what no model takes is left out."""
+def builds_of(name: str, base: Path, scratch: Path) -> list[Build]:
+    """Build a family with each number and each switch changed alone; what no model takes is left out."""
     first = read_build(base)
     family = FAMILIES[name]
     changes = [{key: OTHER_VALUES[key]} for key in first.numbers if key in OTHER_VALUES]
     changes += [{key: not value} for key, value in first.switches.items() if SWITCH.search(key)]
     changes += [{key: value} for key in first.numbers if EMPTIED.search(key) for value in (None, 0, 1)]
-    if only:
-        changes = [change for change in changes if change.keys() <= set(only)]
     found = [first]
     for number, change in enumerate(changes):
         folder = scratch / f"{name}-{number}"
@@ -159,43 +159,14 @@ def targeted_embedding(base: Path, out: Path) -> list[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vllm-python", type=Path, required=True)
-    parser.add_argument(
-        "--sizes", action="store_true", help="only find out sizes that are not known yet, with few builds"
-    )
     parser.add_argument("--families", help="only these, separated by commas; the rest of the data stays")
     options = parser.parse_args()
     names = options.families.split(",") if options.families else list(FAMILIES)
     known: Json = json.loads(DATA.read_text())["architectures"] if options.families and DATA.exists() else {}
-    if options.sizes:
-        write(with_sizes(json.loads(DATA.read_text())["architectures"]))
-        return
     for part in parts(names):
         with tempfile.TemporaryDirectory() as scratch:
             known |= learn(part, Path(scratch), options.vllm_python.absolute())
         write(known)
-
-
-def with_sizes(known: Json) -> Json:
-    """Fill in dimensions that earlier builds left open, from builds with other numbers of heads alone."""
-    for architecture, entry in known.items():
-        names = [name for name in FAMILIES if FAMILIES[name].architecture == architecture]
-        unknown = [key for key, (_, sizes, *_) in entry["tensors"].items() if sizes and None in sizes and "attn" in key]
-        if not unknown:
-            continue
-        with tempfile.TemporaryDirectory() as scratch:
-            builds = [builds_of(name, build(name, Path(scratch) / name), Path(scratch) / "v", HEADS) for name in names]
-        for key in unknown:
-            sizes = dimensions(key, builds)
-            old = entry["tensors"][key][1]
-            if sizes and len(sizes) == len(old):
-                entry["tensors"][key][1] = [one or other for one, other in zip(old, sizes, strict=True)]
-        if any("head_dim" in str(entry["tensors"][key][1]) for key in unknown) and not entry["computed"]:
-            entry["computed"] = ["head_dim"]
-        print(architecture, {key: entry["tensors"][key][1] for key in unknown}, flush=True)
-    return known
-
-
-HEADS: Final = ("hidden_size", "num_attention_heads", "num_key_value_heads")
 
 
 def parts(names: list[str]) -> list[list[str]]:
@@ -212,23 +183,43 @@ def parts(names: list[str]) -> list[list[str]]:
 
 
 def learn(names: list[str], scratch: Path, python: Path) -> Json:
-    """Return the skeleton of each architecture that the engine loads."""
+    """Return the skeleton of each architecture that the engine loads, dense or else quantized."""
     builds: dict[str, list[Build]] = {}
-    jobs: list[tuple[str, str, Path]] = []
     for name in names:
-        base = scratch / name
-        build(name, base)
-        builds[name] = builds_of(name, base, scratch / "variants")
-        jobs.append((name, "", base))
+        build(name, scratch / name)
+        builds[name] = builds_of(name, scratch / name, scratch / "variants")
+        print(name, len(builds[name]), "builds", flush=True)
+    bases = loadable(names, scratch, python)
+    jobs = [(name, "", base) for name, base in bases.items()]
+    for name, base in bases.items():
         for key, tensor in probes_of(builds[name][0].shapes).items():
             jobs.append((name, key, probe(base, scratch / "probes" / name / key, tensor)))
-        jobs += [
-            (name, "embedding", folder) for folder in targeted_embedding(base, scratch / "probes" / name / "embedding")
-        ]
-        print(name, len(builds[name]), "builds", flush=True)
-    results = run_vllm([VllmRequest(checkpoint=folder) for *_, folder in jobs], python=python, timeout_s=180)
-    seen = {(name, key): observe(result) for (name, key, _), result in zip(jobs, results, strict=True)}
-    return merge(names, builds, seen)
+        embedding = targeted_embedding(scratch / name, scratch / "probes" / name / "embedding")
+        jobs += [(name, "embedding", folder) for folder in embedding]
+    seen = asked([folder for *_, folder in jobs], python)
+    return merge(list(bases), builds, {(name, key): one for (name, key, _), one in zip(jobs, seen, strict=True)})
+
+
+def loadable(names: list[str], scratch: Path, python: Path) -> dict[str, Path]:
+    """Return what the engine loads of each family: the dense checkpoint, or else the quantized one."""
+    dense = asked([scratch / name for name in names], python)
+    found = {name: scratch / name for name, one in zip(names, dense, strict=True) if truth_of(one)[0].is_good}
+    others = {
+        name: quantize_as("no head", scratch / name, scratch / "quantized" / name)
+        for name in names
+        if name not in found
+    }
+    made = {name: one.folder for name, one in others.items() if one.promise}
+    loads = asked(list(made.values()), python)
+    return found | {
+        name: folder for (name, folder), one in zip(made.items(), loads, strict=True) if truth_of(one)[0].is_good
+    }
+
+
+def asked(folders: list[Path], python: Path) -> list[Observation]:
+    """Return what the engine makes of checkpoints."""
+    requests = [VllmRequest(checkpoint=folder) for folder in folders]
+    return [observe(result) for result in run_vllm(requests, python=python, timeout_s=180)] if requests else []
 
 
 def merge(names: list[str], builds: dict[str, list[Build]], seen: dict[tuple[str, str], Any]) -> Json:
