@@ -56,7 +56,14 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
         return
     strangers = [entry for entry in facts.entries if _is_stranger(entry, skeleton, facts)]
     refused = [entry for entry in strangers if _place(entry, skeleton, facts) in skeleton.refuses]
-    if found := refused or strangers:
+    biased = [entry for entry in facts.entries if _has_unknown_bias(entry, skeleton, facts)]
+    if biased and not refused:
+        yield Hit(
+            where=f"{biased[0].modules.names[0]}.bias",
+            message=f"{facts.checkpoint.config.architecture} has no bias of {listing(biased)}",
+            hint="leave the biases out, or restore the architecture of the original",
+        )
+    elif found := refused or strangers:
         yield Hit(
             where=found[0].modules.names[0],
             message=f"{facts.checkpoint.config.architecture} has no {listing(found)}",
@@ -80,6 +87,16 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
         return True
     names = (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts))
     return not any(own_name(skeleton, name) in skeleton.tensors for name in names)
+
+
+def _has_unknown_bias(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell a bias beside a weight that the architecture has, where vLLM refuses biases that it does not know."""
+    if "bias" not in skeleton.refuses or not {"bias", "weight"} <= entry.modules.parts.keys():
+        return False
+    if (skeleton.wrapped and entry.kind in _ELSEWHERE) or _is_stranger(entry, skeleton, facts):
+        return False
+    names = (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts))
+    return not any(own_name(skeleton, name) in skeleton.tensors for name in names if name.endswith(".bias"))
 
 
 def _is_module(template: str, skeleton: Skeleton) -> bool:
