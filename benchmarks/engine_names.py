@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 
+from ctq.inspect.body import linear_class  # noqa: E402
 from ctq.verify.vllm.process import run_jobs  # noqa: E402
 
 Json: TypeAlias = dict[str, Any]
@@ -52,7 +53,7 @@ def main() -> None:
         print(f"{name}: not read: {why}")
     # A default configuration made small may have lost its layers of a kind.
     whole = [answer for folder, answer in zip(folders, built, strict=True) if folder.name in FAMILIES]
-    write(found, renamed(built), unasked(whole))
+    write(found, renamed(built), unasked(whole), classes(built))
 
 
 def quantized(name: str, scratch: Path) -> Path | None:
@@ -88,7 +89,26 @@ def unasked(built: list[Json]) -> dict[str, list[str]]:
     return {name: sorted(kinds) for name, kinds in found.items()}
 
 
-def write(mappers: Json, named: dict[str, dict[str, str]], silent: dict[str, list[str]]) -> None:
+def classes(built: list[Json]) -> dict[str, dict[str, str]]:
+    """Return the classes of linear layers by architecture and last word of their path, where they are not what the word tells."""
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for answer in built:
+        for one in answer.get("answers", ()):
+            for leaf, names in one["classes"].items():
+                found[one["architecture"]][leaf] |= set(names)
+    return {
+        architecture: {
+            leaf: name
+            for leaf, (name, *others) in sorted((leaf, sorted(names)) for leaf, names in leaves.items())
+            if not others and name != linear_class(leaf).__name__
+        }
+        for architecture, leaves in found.items()
+    }
+
+
+def write(
+    mappers: Json, named: dict[str, dict[str, str]], silent: dict[str, list[str]], classes: dict[str, dict[str, str]]
+) -> None:
     """Write the data, an architecture a line."""
     about = "What vLLM 0.32.0 calls layers that files call otherwise: made by benchmarks/engine_names.py."
     entries = {
@@ -96,9 +116,10 @@ def write(mappers: Json, named: dict[str, dict[str, str]], silent: dict[str, lis
             **mappers.get(name, {}),
             **({"named": named[name]} if named.get(name) else {}),
             **({"unasked": silent[name]} if silent.get(name) else {}),
+            **({"classes": classes[name]} if classes.get(name) else {}),
             **({"loaded": LOADED[name]} if name in LOADED else {}),
         }
-        for name in sorted({*mappers, *named, *silent, *LOADED})
+        for name in sorted({*mappers, *named, *silent, *classes, *LOADED})
     }
     plain = json.dumps(sorted(name for name, entry in entries.items() if not entry))
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items() if entry)

@@ -23,7 +23,7 @@ ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config  # noqa: E402
-from families import FAMILIES as USUAL  # noqa: E402
+from families import FAMILIES as MAIN_FAMILIES  # noqa: E402
 from families import MORE_FAMILIES, _plain, build  # noqa: E402
 from raw_safetensors import Raw, read_file, read_safetensors, write_safetensors  # noqa: E402
 from skeleton_fit import Build, build_from, fit, text_level  # noqa: E402
@@ -33,6 +33,7 @@ from sweep_truth import Observation, observe, truth_of  # noqa: E402
 from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
 Json: TypeAlias = dict[str, Any]
+FAMILIES: Final = {**MAIN_FAMILIES, **MORE_FAMILIES}
 DATA: Final = ROOT / "ctq" / "engines" / "data" / "skeletons.json"
 SWITCH: Final = re.compile(r"bias|norm|tie_word|gate|shared|swiglu|add_|use_qk|parallel")
 """Switches of a config that may bring or remove tensors."""
@@ -48,7 +49,8 @@ OTHER_VALUES: Final = {
 }  # fmt: skip
 """A second value for each number of a config; those that no model takes alone are left out."""
 EMBEDDING: Final = r"re:.*\b(embed_tokens|embed_in|wte|word_embeddings|tok_embeddings|embeddings?|embed)$"
-FAMILIES: Final = {**USUAL, **MORE_FAMILIES}
+FEWEST: Final = 6
+"""Of fewer builds too little is learnt to judge checkpoints by."""
 PART: Final = 12
 """Families that are learnt together."""
 PROBES: Final = {
@@ -226,7 +228,7 @@ def merge(names: list[str], builds: dict[str, list[Build]], seen: dict[tuple[str
     """Join the families of each architecture that loads dense."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        if truth_of(seen[name, ""])[0].is_good:
+        if truth_of(seen[name, ""])[0].is_good and len(builds[name]) >= FEWEST:
             groups[FAMILIES[name].architecture].append(name)
     found: Json = {}
     for architecture, members in sorted(groups.items()):

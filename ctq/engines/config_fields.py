@@ -100,6 +100,15 @@ def switch_value(config: ModelConfig, key: str) -> bool | None:
     return stated if isinstance(stated, bool) else None
 
 
+def tie_levels(config: ModelConfig) -> list[tuple[bool | None, bool | None]]:
+    """Return the tie flag that each level states and the one that its class assumes, from the top inwards."""
+    assumed_flags = (_model(level.get("model_type"))[0].get(TIE_KEY) for _, level in config.text_levels)
+    return [
+        (config.tie_flags.get(path), flag if isinstance(flag, bool) else None)
+        for (path, _), flag in zip(config.text_levels, assumed_flags, strict=True)
+    ]
+
+
 def tie_flags(config: ModelConfig) -> Mapping[str, bool]:
     """Return the tie flags as engines read them: those that levels state, else what the classes of the levels assume.
 

@@ -37,6 +37,7 @@ _KINDS: tuple[tuple[str, Callable[[str, str], bool], Callable[[str, str, str], s
 class EngineNames:
     """The names of one model class: ``tables`` are those of its mapper, ``asked`` layers that a config is asked about otherwise.
 
+    ``classes`` are those of linear layers by the last word of their name, where the word does not tell.
     ``loaded`` are the first words that its loader changes in names of tensors alone, before any mapper.
     ``inner`` are the names of the text model inside, whose own mapper sees what stands behind ``before``. ``unasked`` are kinds of
     layers (``attention``, ``embedding``) that this class does not ask a config about.
@@ -44,6 +45,7 @@ class EngineNames:
 
     tables: Mapping[str, list[list[Any]]] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
+    classes: Mapping[str, str] = field(default_factory=dict)
     loaded: tuple[tuple[str, str], ...] = ()
     before: str = ""
     inner: EngineNames | None = None
@@ -122,6 +124,7 @@ def _class_names(architecture: str) -> EngineNames | None:
     return EngineNames(
         tables=found,
         asked=found.get("named", {}),
+        classes=found.get("classes", {}),
         loaded=tuple((old, new) for old, new in found.get("loaded", ())),
         unasked=frozenset(found.get("unasked", ())),
     )

@@ -56,7 +56,8 @@ class HeadFacts:
     ``architecture`` is that of the top level and ``inner_architecture`` that of the text model inside, or its ``model_type``;
     ``quantization`` the ``quantization_config`` as it stands. ``name`` is the head's module name in the files (None when they hold
     none) and ``tensors`` its tensors by their last name: ``weight``, ``weight_packed``, ``weight_scale``, ... ``tie_flags`` are
-    those of each config level that states one, by dotted path, ``""`` for the top level. Sizes are in rows and columns.
+    those of each config level that states one, by dotted path, ``""`` for the top level; ``vllm_ties`` is what vLLM makes of them,
+    where it is known to look at them in its own way. Sizes are in rows and columns.
     """
 
     architecture: str | None
@@ -65,6 +66,7 @@ class HeadFacts:
     name: str | None = None
     tensors: Mapping[str, HeadTensor] = field(default_factory=dict)
     tie_flags: Mapping[str, bool] = field(default_factory=dict)
+    vllm_ties: bool | None = None
     vocab_size: int | None = None
     hidden_size: int | None = None
 
@@ -96,6 +98,11 @@ class HeadFacts:
     def tied(self) -> bool | None:
         """The tie flag as engines see it: the top level's, else that of a nested config, None when none says anything."""
         return self.tie_flags.get("", next(iter(self.tie_flags.values()), None))
+
+    @property
+    def tied_in_vllm(self) -> bool | None:
+        """The same as vLLM sees it."""
+        return self.tied if self.vllm_ties is None else self.vllm_ties
 
     @property
     def method(self) -> str | None:

@@ -27,7 +27,7 @@ def tie_of(facts: HeadFacts, support: HeadSupport | None, rules: EngineRules) ->
     """
     known = support.tie if support else ""
     always = "always_tied" in known
-    is_tied = always or (facts.stored is Stored.ABSENT if facts.tied is None else facts.tied)
+    is_tied = always or (facts.stored is Stored.ABSENT if facts.tied_in_vllm is None else facts.tied_in_vllm)
     if not is_tied:
         return Tie.OWN
     if facts.architecture in _DROPS_WHILE_TIED and facts.stored is Stored.PACKED:

@@ -154,7 +154,11 @@ def _finish(
 
 
 def _without_tensors(facts: HeadFacts, tie: Tie, found: tuple[Method, SchemeArgs] | None, why: str) -> Outcome:
-    if tie is Tie.ALIAS or (found is None and tie is not Tie.OWN) or (found is None and facts.tied is not False):
+    if (
+        tie is Tie.ALIAS
+        or (found is None and tie is not Tie.OWN)
+        or (found is None and facts.tied_in_vllm is not False)
+    ):
         return Outcome("dense", "the head is the dense embedding, to which it is tied")
     if found is not None:
         return Outcome(

@@ -18,6 +18,7 @@ from ctq.engines.layers import (
     ColumnParallelLinear,
     FusedMoE,
     LayerSpec,
+    LinearBase,
     MergedColumnParallelLinear,
     QKVParallelLinear,
     RowParallelLinear,
@@ -103,7 +104,7 @@ class ModelLayers:
         place = self.names.module(module)
         if place is None:
             return None
-        layer = engine_layer(place, self.places, self.fused)
+        layer = engine_layer(place, self.places, self.fused, self.names.classes)
         return EngineLayer(layer.spec, self.names.prefix(layer.prefix))
 
 
@@ -138,7 +139,9 @@ def _cache_fault(quant: DispatchConfig) -> Iterator[BodyFault]:
         yield BodyFault(message=f"refused at attention: {error.message}")
 
 
-def engine_layer(module: str, names: Collection[str], fused: Mapping[str, tuple[str, ...]]) -> EngineLayer:
+def engine_layer(
+    module: str, names: Collection[str], fused: Mapping[str, tuple[str, ...]], classes: Mapping[str, str]
+) -> EngineLayer:
     """Return the layer of the engine that holds ``module``; ``names`` are all modules, both as the engine calls them."""
     expert = _EXPERT.match(module)
     if expert:
@@ -149,7 +152,13 @@ def engine_layer(module: str, names: Collection[str], fused: Mapping[str, tuple[
         if leaf in parts and len(parts) > 1 and all(f"{parent}.{part}" in names for part in parts):
             spec = QKVParallelLinear() if key == "qkv_proj" else MergedColumnParallelLinear()
             return EngineLayer(spec, f"{parent}.{key}")
-    return EngineLayer(RowParallelLinear() if leaf in _ROW_PARALLEL else ColumnParallelLinear(), module)
+    known = classes.get(leaf)
+    return EngineLayer(LinearBase(name_of_class=known) if known else linear_class(leaf)(), module)
+
+
+def linear_class(leaf: str) -> type[LinearBase]:
+    """Return the class that models give a layer of this name, unless it is known to be another."""
+    return RowParallelLinear if leaf in _ROW_PARALLEL else ColumnParallelLinear
 
 
 def _is_judged(entry: Entry) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ctq.engines.config_fields import tie_flags
+from ctq.engines.tie_levels import tied_in_vllm
 from ctq.engines.transformers_layers import Layer, layers_outcome
 from ctq.engines.verdict import ENGINES, HeadFacts, HeadTensor, head_verdict, newest_version
 from ctq.inspect.engine_verdict import EngineVerdict
@@ -92,6 +93,7 @@ def head_facts_for_engines(facts: Facts) -> HeadFacts:
         name=head.name if head.entry is not None else None,
         tensors={part: HeadTensor(tensor.dtype, tensor.shape) for part, tensor in parts.items()},
         tie_flags=tie_flags(config),
+        vllm_ties=tied_in_vllm(config),
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
     )

@@ -68,7 +68,7 @@ HEAD_BREAKAGES: Final = (
     Breakage("HED005", do.ignore(), TIED),
     Breakage("HED006", do.config(tie_word_embeddings=True)),
     Breakage("HED006", do.config(tie_word_embeddings=True), PACKED),
-    Breakage("HED006", do.config(text_config={"tie_word_embeddings": True})),
+    Breakage("HED006", do.config(thinker_config={"tie_word_embeddings": True})),
     Breakage("HED008", do.targets("re:.*")),
     Breakage("HED008", do.add_group("group_9", "group_1", targets=["Embedding"])),
     Breakage("HED009", strange(do.put("model.audio_lm_head.weight", do.floats(320, 128)))),
@@ -77,7 +77,7 @@ HEAD_BREAKAGES: Final = (
 CONFIG_BREAKAGES: Final = (
     Breakage("CFG001", do.without_config("quantization_config")),
     Breakage("CFG001", do.without_config("quantization_config"), GPTQ),
-    Breakage("CFG002", do.config(text_config={"quantization_config": {"quant_method": "fp8"}})),
+    Breakage("CFG002", do.config(thinker_config={"quantization_config": {"quant_method": "fp8"}})),
     Breakage("CFG003", do.weights(bits=8)),
     Breakage("CFG003", do.quantization(lambda raw: raw.pop("quant_method"))),
     Breakage("CFG003", do.groups(targets={"Linear": 1})),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ctq.inspect.facts import Facts
 
 _MOST_NAMED = 3
+_HEAD = "lm_head.weight"
 
 
 def missing_tensor(facts: Facts) -> Iterator[Hit]:
@@ -64,8 +65,8 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     switched = {one.tensor: one.needed for one in optional_tensors(facts.checkpoint.config)}
     for name, slot in skeleton.tensors.items():
         stack, numbered, _ = name.partition(f".{NUMBER}.")
-        if not switched.get(name, slot.always) or not _is_of_text(name, skeleton):
-            continue
+        if not switched.get(name, slot.always) or not _is_of_text(name, skeleton) or name.endswith(_HEAD):
+            continue  # of a wrapper's head, engines' verdicts tell
         if not numbered and name not in present:
             yield name
         elif numbered and stack == skeleton.stack:
@@ -76,7 +77,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     yield from _other_parts(skeleton, present)
     yield from _biases_of_towers(facts.checkpoint.config, skeleton, present)
     if _lacks_head(facts, skeleton):
-        yield "lm_head.weight"
+        yield _HEAD
 
 
 def _is_of_text(name: str, skeleton: Skeleton) -> bool:
@@ -88,7 +89,7 @@ def _other_parts(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> I
     """Yield the first tensor of each other part of a wrapper of which the files hold nothing: a tower, or a piece of one."""
     parts: dict[str, dict[str, list[str]]] = {}
     for name, slot in skeleton.tensors.items():
-        if slot.always and not _is_of_text(name, skeleton):
+        if slot.always and not _is_of_text(name, skeleton) and not name.endswith(_HEAD):
             part, piece = _part_and_piece(name)
             parts.setdefault(part, {}).setdefault(piece, []).append(name)
     for pieces in parts.values():
@@ -183,7 +184,7 @@ _SHARED_COUNTS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_expe
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
     """Tell a model without a head of its own that says it is not tied, or whose class in vLLM never ties."""
-    if "lm_head.weight" not in skeleton.tensors or facts.head.entry is not None or skeleton.wrapped:
+    if _HEAD not in skeleton.tensors or facts.head.entry is not None or skeleton.wrapped:
         return False
     flags = facts.checkpoint.config.tie_flags
     support = head_support(facts.checkpoint.config.architecture)

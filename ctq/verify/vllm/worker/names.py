@@ -108,7 +108,7 @@ def children_of(config_class: type) -> list[str]:
 def prefixes(job: dict[str, Any]) -> dict[str, Any]:
     """Build a checkpoint's model and list the layers that a config is asked about under another name than their path's.
 
-    ``unasked`` are the kinds of layers that it is not asked about at all.
+    ``unasked`` are the kinds of layers that it is not asked about at all, ``classes`` those of linear layers by their own name.
     """
     try:
         config = model.engine_config(job["checkpoint"], tensor_parallel_size=1)
@@ -119,11 +119,25 @@ def prefixes(job: dict[str, Any]) -> dict[str, Any]:
                 for path, module in dry.model.named_modules()
                 if id(module) in asked and asked[id(module)] != path
             }
-            unasked = kinds_unasked(list(kept))
+            unasked, classes = kinds_unasked(list(kept)), classes_of(dry.model, asked)
     except Exception as error:  # noqa: BLE001 - whatever the engine raises is its answer
         return {"outcome": "refused", "error": describe_exception(error, stage="build")}
     names = json.loads((Path(job["checkpoint"]) / "config.json").read_text(encoding="utf-8"))["architectures"]
-    return {"outcome": "loaded", "answers": [{"architecture": names[0], "renamed": renamed, "unasked": unasked}]}
+    return {
+        "outcome": "loaded",
+        "answers": [{"architecture": names[0], "renamed": renamed, "unasked": unasked, "classes": classes}],
+    }
+
+
+def classes_of(built: Any, asked: dict[int, str]) -> dict[str, list[str]]:
+    """Name the classes of the linear layers that a config was asked about, by the last word of their path."""
+    from vllm.model_executor.layers.linear import LinearBase
+
+    found: dict[str, set[str]] = {}
+    for path, module in built.named_modules():
+        if id(module) in asked and isinstance(module, LinearBase):
+            found.setdefault(path.rpartition(".")[2], set()).add(type(module).__name__)
+    return {leaf: sorted(classes) for leaf, classes in found.items()}
 
 
 def kinds_unasked(layers: list[Any]) -> list[str]:

@@ -1,0 +1,100 @@
+"""Learn which level of a wrapper's config decides for vLLM whether its head is tied.
+
+    python benchmarks/tie_levels.py --vllm-python ENV/bin/python
+
+Every wrapper among the families of `tests/support/families.py` loses its head and gets each tie flag on top and in its text model:
+where the real vLLM loads it all the same, it ties the head. The way of deciding that agrees with every answer is written to
+`ctq/engines/data/tie_levels.json`. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections import defaultdict
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from builders import edit_config, edit_tensors  # noqa: E402
+from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
+from sweep_truth import observe, truth_of  # noqa: E402
+
+from ctq.checkpoint.config import ModelConfig  # noqa: E402
+from ctq.engines.tie_levels import WAYS, decide  # noqa: E402
+from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+
+DATA: Final = ROOT / "ctq" / "engines" / "data" / "tie_levels.json"
+ALL: Final = {**FAMILIES, **MORE_FAMILIES}
+FLAGS: Final = (None, False, True)
+KEY: Final = "tie_word_embeddings"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    options = parser.parse_args()
+    seen: dict[str, list[tuple[ModelConfig, bool]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as scratch:
+        made = [pair for name in ALL if ALL[name].text for pair in headless(name, Path(scratch) / name)]
+        requests = [VllmRequest(checkpoint=folder) for _, folder in made]
+        results = run_vllm(requests, python=options.vllm_python.absolute(), timeout_s=180)
+        for (name, folder), result in zip(made, results, strict=True):
+            config = ModelConfig(json.loads((folder / "config.json").read_text()))
+            seen[ALL[name].architecture].append((config, truth_of(observe(result))[0].is_good))
+    write({name: way for name, answers in sorted(seen.items()) if (way := way_of(name, answers)) is not None})
+
+
+def headless(name: str, scratch: Path) -> list[tuple[str, Path]]:
+    """Build a family and take its head away, once for each pair of tie flags."""
+    try:
+        base = build(name, scratch / "base")
+    except Exception as error:  # noqa: BLE001 - what this machine cannot build is not learnt from
+        print(f"{name}: not built: {error}")
+        return []
+    edit_tensors(base, lambda tensors: [tensors.pop(key) for key in list(tensors) if key.endswith("lm_head.weight")])
+    folders = []
+    for top, text in product(FLAGS, FLAGS):
+        folder = shutil.copytree(base, scratch / f"{top}-{text}")
+        edit_config(folder, lambda config, top=top, text=text: set_flags(config, ALL[name].text, top, text))
+        folders.append((name, folder))
+    print(name, flush=True)
+    return folders
+
+
+def set_flags(config: dict[str, Any], path: str, top: bool | None, text: bool | None) -> None:
+    """State both flags, or leave them out."""
+    inner = config
+    for word in filter(None, path.split(".")):
+        inner.pop(KEY, None)
+        inner = inner.setdefault(word, {})
+    for level, flag in ((config, top), (inner, text)):
+        level.pop(KEY, None)
+        level.update({KEY: flag} if flag is not None else {})
+
+
+def way_of(architecture: str, answers: list[tuple[ModelConfig, bool]]) -> str | None:
+    """Return the way that foretells every answer; None where none does, or nothing loads."""
+    if not any(tied for _, tied in answers):
+        return None
+    found = [way for way in WAYS if all(decide(way, config) is tied for config, tied in answers)]
+    if not found:
+        print(f"{architecture}: no way fits {[(config.tie_flags, tied) for config, tied in answers]}")
+    return found[0] if found else None
+
+
+def write(ways: dict[str, str]) -> None:
+    """Write the data, an architecture a line."""
+    about = "Which level's tie flag vLLM 0.32.0 looks at in wrappers: made by benchmarks/tie_levels.py."
+    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(way)}" for name, way in ways.items())
+    DATA.write_text(f'{{\n "about": {json.dumps(about)},\n "architectures": {{\n{rows}\n }}\n}}\n')
+
+
+if __name__ == "__main__":
+    main()
