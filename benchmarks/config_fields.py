@@ -9,7 +9,6 @@ transformers 5 checks a config strictly by these types and fills in what is miss
 from __future__ import annotations
 
 import json
-import re
 import types
 import typing
 from collections import Counter
@@ -22,10 +21,7 @@ from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 DATA: Final = Path(__file__).parents[1] / "ctq" / "engines" / "data" / "config_fields.json"
-SKELETONS: Final = DATA.with_name("skeletons.json")
 KINDS: Final = {int: "i", float: "f", bool: "b", str: "s", type(None): "n", list: "l", tuple: "l", dict: "o"}
-COMMON: Final = 20
-"""In how many classes a field must stand to be learnt."""
 TRIFLES: Final = (
     "id2label",
     "label2id",
@@ -44,16 +40,16 @@ TASKS: Final = ("CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MULTIMODAL_LM", "SEQ_TO_SEQ_
 def main() -> None:
     classes = {name: CONFIG_MAPPING[name] for name in sorted(generating())}
     kinds = {name: {key: kind for key, kind in kinds_of(cls).items() if kind} for name, cls in classes.items()}
-    needed = deciding()
     counts = Counter(key for found in kinds.values() for key in found)
     common = {  # the usual type of each field
         key: Counter(found[key] for found in kinds.values() if key in found).most_common(1)[0][0]
         for key in sorted(counts)
-        if (counts[key] >= COMMON or key in needed) and key not in TRIFLES
+        if key not in TRIFLES
     }
     models = {name: entry(classes[name], kinds[name], common) for name in sorted(classes)}
     nested = {name: [key for key in TEXTS if key in parts_of(classes[name])] for name in sorted(classes)}
-    write(common, {name: keys for name, keys in nested.items() if keys}, models)
+    below = sorted(name for name, cls in classes.items() if TEXTS[0] in nested[name] and not takes_text_above(cls))
+    write(common, {name: keys for name, keys in nested.items() if keys}, below, models)
 
 
 def generating() -> set[str]:
@@ -74,6 +70,8 @@ def kinds_of(cls: type) -> dict[str, str]:
 def _letters(hint: object) -> str:
     if hint in KINDS:
         return KINDS[hint]
+    if typing.is_typeddict(hint):
+        return KINDS[dict]
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         parts = [_letters(part) for part in typing.get_args(hint)]
@@ -111,20 +109,26 @@ def _other_names(cls: type) -> dict[str, str]:
     return dict(getattr(cls, "attribute_map", {}))
 
 
-def deciding() -> set[str]:
-    """Return the switches that sizes of some architecture depend on."""
-    return set(re.findall(r"(\w+)\?", SKELETONS.read_text()))
+def takes_text_above(cls: type) -> bool:
+    """Tell a wrapper's class that gives its text model what stands at the top; one that cannot be made of so little too."""
+    odd = {"hidden_size": 96, "num_hidden_layers": 3}
+    try:
+        text = cls(**odd).get_text_config()
+    except Exception:  # noqa: BLE001  # whatever a class says against the numbers
+        return True
+    return any(getattr(text, key, None) == value for key, value in odd.items())
 
 
-def write(common: dict[str, str], nested: dict[str, list[str]], entries: dict[str, Any]) -> None:
+def write(common: dict[str, str], nested: dict[str, list[str]], below: list[str], entries: dict[str, Any]) -> None:
     """Write the data, one model type a line."""
     about = (
         "What transformers' config classes take: made by benchmarks/config_fields.py. Types are letters (i f b s n l o: integer, "
         "float, boolean, text, null, list, object); a model type lists its fields with their defaults, those of another type, and "
-        "the names of numbers that have several, the one that wins first. `nested` are the keys of text models inside."
+        "the names of numbers that have several, the one that wins first. `nested` are the keys of text models inside; of the "
+        "types in `below`, nothing of the text model may stand at the top."
     )
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in entries.items())
-    head = {"about": about, "fields": common, "nested": nested}
+    head = {"about": about, "fields": common, "nested": nested, "below": below}
     lines = [f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
     DATA.write_text(f'{{\n{"".join(lines)} "models": {{\n{rows}\n }}\n}}\n')
 

@@ -36,7 +36,7 @@ TEXT_CONFIG_KEYS = (
 class ModelConfig:
     """A model's configuration; ``raw`` is the JSON object as it stands in the file.
 
-    ``chosen`` is the architecture that loaders take where the file names none.
+    ``chosen`` is the architecture that loaders take where the file names none, or one that nobody knows first.
     """
 
     raw: Mapping[str, Any]
@@ -49,8 +49,8 @@ class ModelConfig:
 
     @property
     def architecture(self) -> str | None:
-        """The first entry of ``architectures``."""
-        if self.names_no_architecture:
+        """The one that loaders take: the first entry of ``architectures``, as a rule."""
+        if self.chosen is not None or self.names_no_architecture:
             return self.chosen
         names = self.raw["architectures"]
         first = names[0] if isinstance(names, list) else None

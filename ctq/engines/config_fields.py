@@ -65,6 +65,17 @@ def unread_text(config: ModelConfig) -> str | None:
     return next((key for key in inside if key not in data["nested"].get(kind, ())), None)
 
 
+def needs_text_config(model_type: str | None) -> bool:
+    """Tell a wrapper's model type whose config class takes nothing of the text model from the top level."""
+    return model_type in read_data("config_fields")["below"] and model_type not in _OF_VLLM
+
+
+def takes_field(model_type: object, key: str) -> bool:
+    """Tell whether the config class of a model type has a field."""
+    fields, *_ = _model(model_type)
+    return key in fields
+
+
 def assumed(config: ModelConfig, key: str) -> int | bool | None:
     """Return what the innermost text model assumes for a number or a switch that the config leaves out; None where not known."""
     for _, level in reversed(config.text_levels):

@@ -64,13 +64,18 @@ def read_ignore(raw: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def check_sparsity(raw: Mapping[str, Any], rules: EngineRules) -> None:
-    """Refuse a config with sparse targets, from 0.22 on.
+    """Refuse a config with sparse targets, from 0.22 on, and what is no config of sparsity or of transforms at all.
 
     Raises:
         DispatchError: there are some.
 
     """
+    for key in ("sparsity_config", "transform_config"):
+        if raw.get(key) and not isinstance(raw[key], dict):
+            raise DispatchError("ValidationError", f"{key} is not an object")
     sparsity = raw.get("sparsity_config")
+    if sparsity and "format" not in sparsity:
+        raise DispatchError("ValidationError", "sparsity_config has no format")
     if rules.refuses_sparsity and isinstance(sparsity, dict) and sparsity.get("targets"):
         raise DispatchError("DeprecationWarning", "sparsity support has been removed from vLLM")
 

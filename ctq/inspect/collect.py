@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctq.engines.heads import head_support
 from ctq.engines.known_names import chosen_architecture
 from ctq.inspect.defects import Surroundings, diagnose
 from ctq.inspect.diagnosis import Defect, Diagnosis
@@ -53,8 +54,12 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
 
 
 def as_loaded(config: ModelConfig) -> ModelConfig:
-    """Return the config with the architecture that vLLM takes where none is named."""
-    return replace(config, chosen=chosen_architecture(config.model_type)) if config.names_no_architecture else config
+    """Return the config with the architecture that vLLM takes where none is named, or the first named one is unknown to it."""
+    if config.names_no_architecture:
+        return replace(config, chosen=chosen_architecture(config.model_type))
+    names = config.raw["architectures"]
+    known = [name for name in names if isinstance(name, str) and head_support(name)] if isinstance(names, list) else []
+    return replace(config, chosen=known[0]) if known and known[0] != config.architecture else config
 
 
 _NOT_SAID = Diagnosis(Defect.UNDECLARED, "stored quantized, but config.json has no quantization_config")

@@ -195,7 +195,7 @@ def _extra_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
 
 _INTEGER_PARTS = frozenset(
     (
-        *("weight", "weight_packed", "weight_scale", "weight_shape", "weight_zero_point", "bias", "input_scale"),
+        *("weight", "weight_packed", "weight_scale", "weight_zero_point", "bias", "input_scale"),
         *("k_scale", "v_scale", "q_scale"),
     )
 )
@@ -205,6 +205,8 @@ def _known_parts(entry: Entry) -> frozenset[str]:
     """Return the parts that an integer scheme may have, as its group declares it."""
     group = entry.group
     known = set(_INTEGER_PARTS)
+    if entry.stored.form is Form.PACKED:
+        known.add("weight_shape")
     if group is not None and group.activations is not None and not group.activations.symmetric:
         known.add("input_zero_point")
     if group is not None and group.quantizes_outputs:

@@ -95,9 +95,7 @@ def find_entries(
     patterns = Patterns(
         targets=PatternList(compressed.targets if compressed else ()),
         ignore=PatternList(compressed.ignore if compressed else ()),
-        owners={target: group.name for group in reversed(compressed.groups) for target in group.targets}
-        if compressed
-        else {},
+        owners={target: group.name for group in compressed.groups for target in group.targets} if compressed else {},
     )
     classifier = Classifier(config, list(_telling(sets)))
     entries = [
@@ -165,7 +163,8 @@ def _split(
 
 
 def _declared(entry: Entry, quant: QuantConfig, config: ModelConfig) -> Entry:
-    group = next((group for group in quant.groups if entry.match.target in group.targets), None)
+    # Of a target that comes again, compressed-tensors and engines take the last group.
+    group = next((group for group in reversed(quant.groups) if entry.match.target in group.targets), None)
     args = group.weights if group is not None else None
     if args is None and entry.modules.parts.keys() & {"weight_packed"}:
         # Stored packed, but declared by nobody: the first group's bits are the best guess.

@@ -77,7 +77,7 @@ def parse_quantization(raw: Mapping[str, Any]) -> QuantConfig:
     return QuantConfig(
         method=METHOD if is_ours else written,
         format=None if _is_unread_format(raw) else _text(raw, "format", defects),
-        status=_text(raw, "quantization_status", defects),
+        status=status if isinstance(status := raw.get("quantization_status"), str) else None,
         groups=tuple(group for group in parsed if group),
         ignore=_ignored(raw, defects),
         kv_cache=raw.get("kv_cache_scheme") is not None,
@@ -95,10 +95,10 @@ def _ignored(raw: Mapping[str, Any], defects: list[str]) -> tuple[str, ...]:
 
 
 def _is_unread_format(raw: Mapping[str, Any]) -> bool:
-    """Say whether `format` is a list that vLLM never looks into, since all groups have formats of their own."""
+    """Say whether `format` is no text, which vLLM never looks at where all groups have formats of their own."""
     groups = raw.get("config_groups")
     return (
-        isinstance(raw.get("format"), list)
+        not isinstance(raw.get("format"), str | None)
         and isinstance(groups, dict)
         and all(isinstance(group, dict) and isinstance(group.get("format"), str) for group in groups.values())
     )
@@ -111,10 +111,10 @@ def _oddities(raw: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(raw.get("ignore"), dict):
         yield "ignore is an object, of which vLLM takes the keys for names"
     if _is_unread_format(raw):
-        yield "format is a list, which vLLM does not look into where each group has a format"
+        yield "format is no text, which vLLM does not look at where each group has a format"
     if isinstance(method, str) and method not in (METHOD, _OTHER_SPELLING):
         yield f"quant_method '{method}' is not spelt {METHOD}"
-    if isinstance(status, str) and status not in _STATUSES:
+    if status is not None and str(status) not in _STATUSES:
         yield f"quantization_status '{status}' does not exist"
     groups = raw.get("config_groups")
     for name, group in groups.items() if isinstance(groups, dict) else ():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import Fault, FaultKind
 from ctq.checkpoint.header import Header
+from ctq.checkpoint.index import INDEX_NAME
 from ctq.checkpoint.weights import read_headers
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
@@ -176,10 +177,13 @@ def shard_unlisted(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     Safetensors files beside the weights that the index does not name. A `consolidated` file, as Mistral ships it, is a note beside
-    a dense model, and an error beside a quantized one; a warning where such files hold every tensor of the quantized model.
+    a dense model, and an error beside a quantized one; a warning where such files hold every tensor of the quantized model. Where
+    there is no index, it is an error beside a quantized model if the files hold other tensors than the model, or the same ones in
+    another form.
 
     ## Why it hurts
-    Tools that load every file take old tensors for new ones, and others refuse the folder. Where a file is called
+    Tools that load every file take old tensors for new ones, and others refuse the folder. Without an index vLLM loads every
+    safetensors file of the folder, and stops at a name that the model does not have. Where a file is called
     `consolidated*.safetensors`, vLLM loads such files and nothing else: of a quantized model it then loads what is not quantized.
 
     ## Example
@@ -196,12 +200,36 @@ def shard_unlisted(facts: Facts) -> Iterator[Hit]:
     severity = None if facts.quantized and not _hold_all(facts.checkpoint, consolidated) else Severity.WARNING
     for fault in unlisted:
         instead = fault.file in consolidated and bool(facts.quantized)
+        loaded = bool(facts.quantized) and not consolidated and _is_loaded_too(facts.checkpoint, fault.file)
+        message = f"{fault.file}: vLLM loads this file instead of the quantized ones" if instead else fault.message
         yield Hit(
             where=fault.file,
-            message=f"{fault.file}: vLLM loads this file instead of the quantized ones" if instead else fault.message,
+            message=f"{fault.file}: without an index vLLM loads it too, and it is not of the model"
+            if loaded
+            else message,
             hint="remove the file if it is a leftover",
-            severity=severity if instead else Severity.NOTE if fault.file in consolidated else Severity.WARNING,
+            severity=None
+            if loaded
+            else severity
+            if instead
+            else Severity.NOTE
+            if fault.file in consolidated
+            else Severity.WARNING,
         )
+
+
+def _is_loaded_too(checkpoint: Checkpoint, file: str) -> bool:
+    """Say whether vLLM loads a file beside the model's that holds other tensors, or the same ones in another form."""
+    if INDEX_NAME in checkpoint.source.files:
+        return False
+    (_, header), *_ = read_headers(checkpoint.source, [file], None)
+    if not isinstance(header, Header):
+        return True
+    own = checkpoint.tensors
+    return any(
+        name not in own or (info.dtype, info.shape) != (own[name].dtype, own[name].shape)
+        for name, info in header.tensors.items()
+    )
 
 
 def _hold_all(checkpoint: Checkpoint, files: list[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ctq.engines.config_fields import mistyped, unread_text
+from ctq.engines.config_fields import mistyped, needs_text_config, takes_field, unread_text
 from ctq.engines.heads import head_support
 from ctq.engines.known_names import activations
 from ctq.engines.skeletons import is_wrapper
@@ -30,6 +30,14 @@ _ROPE_TYPES = frozenset(
     )
 )
 """Kinds of rotary embeddings (vLLM 0.32.0 ``layers/rotary_embedding``, transformers 5.19 ``modeling_rope_utils``)."""
+_ROPE_NEEDS = {
+    "linear": ("factor",),
+    "dynamic": ("factor",),
+    "yarn": ("factor",),
+    "longrope": ("short_factor", "long_factor"),
+    "llama3": ("factor", "low_freq_factor", "high_freq_factor"),
+}
+"""Settings without which transformers 5.19 refuses a kind; the original length it fills in (``modeling_rope_utils``)."""
 _ACTIVATION_KEYS = ("mlp_hidden_act", "hidden_act")
 """NemotronH reads the first, whatever the second says."""
 
@@ -39,9 +47,10 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     The type of each usual key against the config class of its model type (a boolean for `tie_word_embeddings`, an integer for
-    `vocab_size`, never a text), `architectures` is a list, `dtype` is a dtype of torch, `hidden_act` a function that vLLM or
-    transformers has, there is a `model_type`, and it is a wrapper's where a text model's config lies inside. Where there is no
-    architecture, vLLM takes the class of transformers' base model: a warning, and an error where the model type stands for none.
+    `vocab_size`, never a text), `architectures` is a list of texts, `dtype` is a dtype of torch, `hidden_act` a function that
+    vLLM or transformers has, a kind of rotary embedding has the settings that it needs; there is a `model_type`, and it is a
+    wrapper's where a text model's config lies inside. Where there is no architecture, vLLM takes the class of transformers'
+    base model: a warning, and an error where the model type stands for none.
 
     ## Why it hurts
     transformers 5 checks types strictly while it reads the config, for itself and for vLLM; the checkpoint does not load.
@@ -82,9 +91,12 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
     if names is not None and not isinstance(names, list):
         yield "architectures", "is no list"
         return
+    if not all(isinstance(name, str) for name in names or ()):
+        yield "architectures", "holds what is no text"
+        return
     if config.names_no_architecture and len(config.text_levels) > 1 and head_support(config.architecture) is None:
         yield "architectures", "is missing: the model type alone names no class that vLLM generates with"
-    if is_wrapper(config.architecture) and len(config.text_levels) == 1 and config.hidden_size is None:
+    if is_wrapper(config.architecture) and len(config.text_levels) == 1 and _lacks_text(config):
         yield "text_config", "is missing: loaders take the sizes that its class assumes"
     if (inside := unread_text(config)) is not None:
         yield inside, f"is no part of a model of type {config.model_type}, whose class leaves it unread"
@@ -92,6 +104,10 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield "model_type", "is missing"
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
     yield from _names(config)
+
+
+def _lacks_text(config: ModelConfig) -> bool:
+    return config.hidden_size is None or needs_text_config(config.model_type)
 
 
 def _lost_tower(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -125,6 +141,20 @@ def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
         for key in _ROPE_KEYS:
             for kind in _unknown_ropes(level.get(key)):
                 yield f"{where}{key}", f"'{kind}' is no kind of rotary embedding"
+        ropes = next((key for key in _ROPE_KEYS if level.get(key)), "")
+        if takes_field(level.get("model_type"), "rope_parameters"):
+            yield from ((f"{where}{ropes}", lack) for lack in _incomplete_ropes(level.get(ropes)))
+
+
+def _incomplete_ropes(value: object) -> Iterator[str]:
+    """Yield what a kind of rotary embedding needs and its settings lack; each kind of layer may have settings of its own."""
+    if isinstance(value, dict):
+        kind = value.get("rope_type", value.get("type"))
+        for key in _ROPE_NEEDS.get(kind, ()) if isinstance(kind, str) else ():
+            if key not in value:
+                yield f"of the kind '{kind}' lacks {key}"
+        for inner in value.values():
+            yield from _incomplete_ropes(inner)
 
 
 def _unknown_ropes(value: object) -> Iterator[str]:

@@ -75,13 +75,13 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
 def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     if entry.is_head and entry.modules.template == "lm_head":
         return False  # of the head, engines' verdicts tell
+    if _is_buffer(entry.modules.names[0], facts):
+        return False
     if skeleton.wrapped and entry.kind in _ELSEWHERE and not entry.is_head:
         return not any(has_part(skeleton, name) for name in facts_names(entry))
     if skeleton.wrapped and not any(has_part(skeleton, name) for name in facts_names(entry)):
         return True
     if entry.modules.parts.keys() <= CACHE_PARTS and _is_module(entry.modules.template.removesuffix(".attn"), skeleton):
-        return False
-    if _is_buffer(entry.modules.names[0], facts):
         return False
     if _beyond(entry, skeleton, facts):
         return True

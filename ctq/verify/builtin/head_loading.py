@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.engines.config_fields import takes_field
 from ctq.engines.dispatch_error import DispatchError
 from ctq.verify.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
 from ctq.verify.builtin.placement import Placements, place
@@ -64,6 +65,9 @@ def plan_loading(
     return HeadLoading(geometry=geometry, parameters=specs, placements=placements, reasons=reasons)
 
 
+_NARROW = "word_embed_proj_dim"
+
+
 def head_tensors(checkpoint: Checkpoint, name: str) -> dict[str, TensorInfo]:
     """Return the tensors of the module ``name`` by part."""
     inside = f"{name}."
@@ -90,7 +94,8 @@ def _geometry(config: ModelConfig, tensors: Mapping[str, TensorInfo], ranks: int
     if "weight" not in tensors:
         columns *= 32 // bits  # words hold several
     # OPT's head is narrower than its hidden states where a projection lies between.
-    hidden = config.text_int("word_embed_proj_dim") or config.hidden_size or columns
+    narrow = config.text_int(_NARROW) if takes_field(config.model_type, _NARROW) else None
+    hidden = narrow or config.hidden_size or columns
     return HeadGeometry(vocabulary=config.vocab_size or rows, hidden=hidden, ranks=ranks, dtype=model_dtype(config))
 
 

@@ -1,0 +1,96 @@
+"""What vLLM reads of a folder and a config, and what it passes over: strays without an index, targets twice, architectures in a row."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import Raw, edit_config, edit_tensors, tiny_quantized, write_safetensors
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import InspectOptions, inspect_checkpoint
+from ctq.verify.engine_names import EngineName
+from ctq.verify.report import Verdict
+from ctq.verify.request import VerifyRequest
+from ctq.verify.run import verify
+
+NORM = "model.norm.weight"
+
+
+def errors(folder: Path) -> list[str]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
+    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
+
+
+def verified(folder: Path) -> Verdict:
+    return verify(VerifyRequest(checkpoint=folder, engines=(EngineName("builtin"),), tokens=4, workers=1)).verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "shards", "codes"),
+    [
+        ("direction.1", (128,), 1, ["FIL007"]),
+        (NORM, (7,), 1, ["FIL007"]),
+        (NORM, (128,), 1, []),
+        ("direction.1", (128,), 2, []),
+    ],
+    ids=["another name", "another shape", "a copy", "beside an index"],
+)
+def test_a_stray_file_is_loaded_where_there_is_no_index(
+    name: str, shape: tuple[int, ...], shards: int, codes: list[str], tmp_path: Path
+) -> None:
+    tiny_quantized(tmp_path / "q", shards=shards)
+    write_safetensors(tmp_path / "q" / "zz.safetensors", {name: Raw("BF16", shape, bytes(2 * shape[0]))})
+    assert errors(tmp_path / "q") == codes
+
+
+def test_of_a_target_that_comes_again_the_last_group_counts(tmp_path: Path) -> None:
+    tiny_quantized(tmp_path / "q")
+
+    def again(config: dict[str, Any]) -> None:
+        groups = config["quantization_config"]["config_groups"]
+        last = deepcopy(next(group for group in groups.values() if "Linear" in group["targets"]))
+        last["weights"]["type"] = last["input_activations"]["type"] = "float"
+        groups["group_9"] = last | {"format": "float-quantized"}
+
+    edit_config(tmp_path / "q", again)
+    assert errors(tmp_path / "q") == ["TEN010"]
+
+
+@pytest.mark.parametrize("key", ["format", "quantization_status"])
+def test_what_is_no_text_and_not_looked_at(key: str, tmp_path: Path) -> None:
+    tiny_quantized(tmp_path / "q")
+    edit_config(tmp_path / "q", lambda config: config["quantization_config"].update({key: 7}))
+    assert errors(tmp_path / "q") == []
+    assert verified(tmp_path / "q") is Verdict.PASS
+
+
+def test_the_first_architecture_that_anybody_knows_counts(tmp_path: Path) -> None:
+    tiny_quantized(tmp_path / "q")
+    edit_config(tmp_path / "q", lambda config: config["architectures"].insert(0, "WonderfulForCausalLM"))
+    assert errors(tmp_path / "q") == []
+    assert verified(tmp_path / "q") is Verdict.PASS
+
+
+def test_a_width_that_the_class_does_not_read(tmp_path: Path) -> None:
+    tiny_quantized(tmp_path / "q", kind="w8a16")
+    edit_config(tmp_path / "q", lambda config: config.update(word_embed_proj_dim=64))
+    assert verified(tmp_path / "q") is Verdict.PASS
+
+
+def test_old_rotary_buffers_in_a_wrapper(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint("paligemma"), tmp_path / "p")
+    edit_tensors(folder, lambda tensors: tensors.update({"model.rotary_emb.inv_freq": Raw("F32", (16,), bytes(64))}))
+    assert errors(folder) == []
+
+
+def test_a_text_model_at_the_top_of_a_wrapper(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint("llava"), tmp_path / "l")
+    edit_config(folder, lambda config: config.update({**config.pop("text_config"), "model_type": config["model_type"]}))
+    assert errors(folder) == ["CFG022"]
