@@ -25,30 +25,10 @@ if TYPE_CHECKING:
 PAGE: Final = ROOT / "docs" / "faults.md"
 COLUMNS: Final = (Truth.QUANTIZED, Truth.DENSE, Truth.REFUSED, Truth.GARBAGE, Truth.UNDECIDED)
 CAUSES: Final[Mapping[str, str]] = {
-    "header-name-twice": "safetensors' format forbids a name twice, its reader takes the last; `ctq` refuses the file",
     "activations-added": "a scheme of one kernel package alone, whose arithmetic is not run here; `ctq verify` leaves it open",
     "num-bits-4": "8-bit codes declared as 4: it loads, and no load without bytes shows what is computed; left open",
-    "extra-cache-scales": "this class's loader renames tensors itself, which its mapper does not show",
-    "no-layer": "which kind of layer stands where in a hybrid is not known here",
-    "positions-few": "the table of positions is not compared with the config",
-    "bias-short": "a bias is not compared with its weight's rows where the config does not give them",
-    "body-targets-text": "vLLM takes every letter of a text for a target, and one of them matches; others refuse it",
-    "body-empty-text": "an empty target matches every class name in vLLM; others find nothing by it",
-    "ignore-object": "vLLM takes an object for the list of its keys; others refuse it",
-    "expert-extra": "vLLM leaves an expert beyond the config's number unread; here the gap before it is reported",
-    "draft-head-quantized": "vLLM drops the draft's tensors unread",
-    "compression-config-nested": "a config in a place that this class does not read; `ctq verify` fails",
-    "config-wrapped": "a config under a key of its own; `ctq verify` fails",
-    "model-type-other": "a wrapper under the model type of its text model, whose class lacks what the wrapper reads",
 }
 """Why a disagreement stays, by fault."""
-SIZES: Final[Mapping[str, str]] = {
-    "granite-hybrid": "sizes of this hybrid are known in part: some of its numbers cannot be learnt one at a time",
-    "llama4": "experts that the original keeps in one tensor: the size of one alone is not known here",
-    "falcon": "the fused rows of its attention depend on two layouts, which are not told apart here",
-    "mixtral": "experts that the original keeps in one tensor: the size of one alone is not known here",
-}
-"""Why one stays, by family: faults of sizes."""
 INTRODUCTION: Final = """# Broken checkpoints
 
 Healthy checkpoints, quantized by `ctq` in several files, are broken in {faults} ways (`tests/support/faults*.py`): what a tool, a
@@ -129,7 +109,7 @@ def _disagreements(outcomes: Outcomes) -> str:
         return "None.\n"
     rows: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
     for case, found in outcomes.disagreements.items():
-        cause = next((CAUSES[fault] for fault in case.faults if fault in CAUSES), SIZES.get(case.family, "not known"))
+        cause = next((CAUSES[fault] for fault in case.faults if fault in CAUSES), "not known")
         kinds = "; ".join(dict.fromkeys(f"{kind}: {command}" for command, kind in found))
         rows["+".join(case.faults) or "healthy", outcomes.truths[case], kinds, cause].append(
             f"{case.family} {case.scheme}"

@@ -12,7 +12,9 @@ import pytest
 from builders import Raw, edit_config, edit_tensors, tiny_quantized, write_safetensors
 
 from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.config import ModelConfig
 from ctq.checkpoint.source import LocalFolder
+from ctq.engines.config_fields import mistyped
 from ctq.findings import Severity
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 from ctq.verify.engine_names import EngineName
@@ -82,6 +84,12 @@ def test_a_width_that_the_class_does_not_read(tmp_path: Path) -> None:
     tiny_quantized(tmp_path / "q", kind="w8a16")
     edit_config(tmp_path / "q", lambda config: config.update(word_embed_proj_dim=64))
     assert verified(tmp_path / "q") is Verdict.PASS
+
+
+@pytest.mark.parametrize(("model_type", "refused"), [("qwen3_asr", []), ("llama", ["vocab_size"])])
+def test_types_are_those_of_the_class_that_vllm_reads_the_config_with(model_type: str, refused: list[str]) -> None:
+    config = ModelConfig({"model_type": model_type, "timestamp_token_id": None, "vocab_size": "many"})
+    assert [key for key, _ in mistyped(config)] == refused
 
 
 def test_old_rotary_buffers_in_a_wrapper(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
