@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctq.engines.backend import backend_architectures
 from ctq.engines.heads import head_support
 from ctq.engines.known_names import chosen_architecture
 from ctq.inspect.defects import Surroundings, diagnose
@@ -58,7 +59,8 @@ def as_loaded(config: ModelConfig) -> ModelConfig:
     if config.names_no_architecture:
         return replace(config, chosen=chosen_architecture(config.model_type))
     names = config.raw["architectures"]
-    known = [name for name in names if isinstance(name, str) and head_support(name)] if isinstance(names, list) else []
+    texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    known = [name for name in texts if head_support(name) and name not in backend_architectures()]
     return replace(config, chosen=known[0]) if known and known[0] != config.architecture else config
 
 

@@ -16,6 +16,7 @@ from ctq.checkpoint.config import ModelConfig
 from ctq.checkpoint.source import LocalFolder
 from ctq.engines.config_fields import mistyped
 from ctq.findings import Severity
+from ctq.inspect.collect import as_loaded
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 from ctq.verify.engine_names import EngineName
 from ctq.verify.report import Verdict
@@ -78,6 +79,14 @@ def test_the_first_architecture_that_anybody_knows_counts(tmp_path: Path) -> Non
     edit_config(tmp_path / "q", lambda config: config["architectures"].insert(0, "WonderfulForCausalLM"))
     assert errors(tmp_path / "q") == []
     assert verified(tmp_path / "q") is Verdict.PASS
+
+
+def test_an_architecture_of_the_backend_counts_only_where_it_is_first(
+    checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint("helium"), tmp_path / "h")
+    edit_config(folder, lambda config: config["architectures"].insert(0, "WonderfulForCausalLM"))
+    assert as_loaded(open_checkpoint(LocalFolder(folder)).config).architecture == "WonderfulForCausalLM"
 
 
 def test_a_width_that_the_class_does_not_read(tmp_path: Path) -> None:
