@@ -54,7 +54,7 @@ def test_equals_the_library_byte_for_byte(
 ) -> None:
     assume(tensors or metadata != {})  # there safetensors 0.8.0 writes a header that is not JSON
     arrays = {
-        name: np.frombuffer(np.random.default_rng(7).bytes(4096), np.uint8)[
+        name: np.frombuffer(np.random.default_rng(7).bytes(8 * 5**4), np.uint8)[
             : DTYPES[dtype].bits // 8 * int(np.prod(shape))
         ]
         .view(NUMPY_DTYPES[dtype])
