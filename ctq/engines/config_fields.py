@@ -27,21 +27,10 @@ _WORDS = {
 }
 _TEXTS = ("text_config", "decoder", "generator", "text_encoder", "llm_config")
 """Keys under which transformers looks for a text model's config (`PreTrainedConfig.get_text_config`), the last one vLLM alone."""
-_OF_VLLM = frozenset(
-    (
-        *(
-            "cosmos3_edge",
-            "deepseek_v32",
-            "deepseek_v4",
-            "hy_v4",
-            "hyperclovax",
-            "inkling_mm_model",
-            "kimi_k25",
-            "kimi_linear",
-        ),
-        *("minimax_m3_vl", "muse_glimmer", "muse_glimmer_text", "qianfan_ocr", "qwen3_asr", "step3p5"),
-    )
-)
+_OF_VLLM = frozenset({
+    "cosmos3_edge", "deepseek_v32", "deepseek_v4", "hy_v4", "hyperclovax", "inkling_mm_model", "kimi_k25", "kimi_linear",
+    "minimax_m3_vl", "muse_glimmer", "muse_glimmer_text", "qianfan_ocr", "qwen3_asr", "step3p5",
+})  # fmt: skip
 """Model types of transformers for which vLLM 0.32.0 has a config class of its own."""
 
 

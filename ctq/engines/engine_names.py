@@ -60,8 +60,8 @@ class EngineNames:
         """Return the place in the engine's model of a module of the files; None where its tensors are dropped unread."""
         if self.is_plain:
             return name
-        first = next(((old, new) for old, new in self.loaded if name.startswith(old)), ("", ""))
-        mapped = self._map(first[1] + name.removeprefix(first[0]) + _PART, drops=True)
+        old, new = next((pair for pair in self.loaded if name.startswith(pair[0])), ("", ""))
+        mapped = self._map(new + name.removeprefix(old) + _PART, drops=True)
         before = next((text for text in (self.before, _INSIDE) if mapped and mapped.startswith(text)), None)
         if mapped is None or self.inner is None or before is None:
             return mapped.removesuffix(_PART) if mapped is not None else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Optional:
+class OptionalTensor:
     """A tensor by template, the switch that brings it and the switch's value in a config; what that means to vLLM."""
 
     tensor: str
@@ -29,7 +29,7 @@ class Optional:
     taken: bool
 
 
-def optional_tensors(config: ModelConfig) -> Iterator[Optional]:
+def optional_tensors(config: ModelConfig) -> Iterator[OptionalTensor]:
     """Yield the optional tensors of a model whose config says, or whose type assumes, something of their switch."""
     architecture, data = config.architecture or "", read_data("optional_tensors")
     asked = data["vllm"].get(architecture, {})
@@ -37,4 +37,4 @@ def optional_tensors(config: ModelConfig) -> Iterator[Optional]:
         value = switch_value(config, switch)
         if value is not None:
             needs, takes = asked.get(switch, ([brings], [True, False]))
-            yield Optional(tensor=tensor, switch=switch, value=value, needed=value in needs, taken=value in takes)
+            yield OptionalTensor(tensor=tensor, switch=switch, value=value, needed=value in needs, taken=value in takes)

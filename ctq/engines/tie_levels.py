@@ -6,7 +6,7 @@ at the top level, some at that of the text model, and some configuration classes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ctq.engines.config_fields import tie_levels
 from ctq.engines.data_file import read_data
@@ -17,15 +17,28 @@ if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
 
 Flag = bool | None
-WAYS: Final[Mapping[str, Callable[[Flag, Flag, Flag, Flag], bool]]] = {
-    "top": lambda top, text, default, inner: bool(default if top is None else top),  # noqa: ARG005
-    "text": lambda top, text, default, inner: bool(inner if text is None else text),  # noqa: ARG005
-    "either": lambda top, text, default, inner: bool(top or text),  # noqa: ARG005
-    "first": lambda top, text, default, inner: bool(
-        next((flag for flag in (top, text, default) if flag is not None), inner)
-    ),
+
+
+class Flags(NamedTuple):
+    """What the top level and the text model's state, and what their configuration classes assume."""
+
+    top: Flag
+    text: Flag
+    top_assumed: Flag
+    text_assumed: Flag
+
+
+WAYS: Final[Mapping[str, Callable[[Flags], bool]]] = {
+    "top": lambda flags: bool(_first(flags.top, flags.top_assumed)),
+    "text": lambda flags: bool(_first(flags.text, flags.text_assumed)),
+    "either": lambda flags: bool(flags.top or flags.text),
+    "first": lambda flags: bool(_first(*flags)),
 }
-"""Ways to decide, from what the top level and the text model's state, and what their configuration classes assume."""
+"""Ways to decide."""
+
+
+def _first(*flags: Flag) -> Flag:
+    return next((flag for flag in flags if flag is not None), None)
 
 
 def tied_in_vllm(config: ModelConfig) -> Flag:
@@ -37,5 +50,5 @@ def tied_in_vllm(config: ModelConfig) -> Flag:
 def decide(way: str, config: ModelConfig) -> bool:
     """Decide in one of the `WAYS`."""
     levels = tie_levels(config)
-    (top, default), (text, inner) = levels[0], levels[-1] if levels[1:] else (None, None)
-    return WAYS[way](top, text, default, inner)
+    (top, top_assumed), (text, text_assumed) = levels[0], levels[-1] if levels[1:] else (None, None)
+    return WAYS[way](Flags(top, text, top_assumed, text_assumed))

@@ -46,7 +46,9 @@ def with_second_opinion(
     model = model_layers(config, entries, dispatch)
     names = engine_names(config.architecture, config.inner_architecture)
     return [
-        _tolerated(entry)
+        entry
+        if entry.diagnosis is None
+        else _tolerated(entry)
         if names is not None and _is_unread(entry, names)
         else _asked(entry, _layer(entry, config, model), quant, around, dispatch)
         for entry in entries

@@ -5,22 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import Fault, FaultKind
-from ctq.checkpoint.header import Header
-from ctq.checkpoint.index import INDEX_NAME
-from ctq.checkpoint.weights import read_headers
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ctq.checkpoint.checkpoint import Checkpoint
-    from ctq.checkpoint.header import TensorInfo
     from ctq.inspect.facts import Facts
-
-_MOST_NAMED = 3
-_CONSOLIDATED = "consolidated"
-_CONSOLIDATED_INDEX = "consolidated.safetensors.index.json"
 
 
 def faults_of(facts: Facts, kind: FaultKind) -> list[Fault]:
@@ -170,80 +161,6 @@ def shard_missing(facts: Facts) -> Iterator[Hit]:
     transformers `modeling_utils.py` (sharded checkpoints).
     """
     yield from one_of_kind(facts, FaultKind.SHARD_MISSING, "fetch or copy the missing files")
-
-
-def shard_unlisted(facts: Facts) -> Iterator[Hit]:
-    """Report safetensors files that are not part of the checkpoint.
-
-    ## What it checks
-    Safetensors files beside the weights that the index does not name. A `consolidated` file, as Mistral ships it, is a note beside
-    a dense model, and an error beside a quantized one; a warning where such files hold every tensor of the quantized model. Where
-    there is no index, it is an error beside a quantized model if the files hold other tensors than the model, or the same ones in
-    another form.
-
-    ## Why it hurts
-    Tools that load every file take old tensors for new ones, and others refuse the folder. Without an index vLLM loads every
-    safetensors file of the folder, and stops at a name that the model does not have. Where a file is called
-    `consolidated*.safetensors`, vLLM loads such files and nothing else: of a quantized model it then loads what is not quantized.
-
-    ## Example
-    `model.safetensors` of a former run beside its successor's shards.
-
-    ## How to mend
-    Remove the file, or name it in the index.
-
-    ## References
-    llm-compressor `model_free_ptq` (refuses such folders); vLLM 0.32.0 `default_loader.py:170`.
-    """
-    unlisted = faults_of(facts, FaultKind.SHARD_UNLISTED)
-    consolidated = [fault.file for fault in unlisted if fault.file.startswith(_CONSOLIDATED)]
-    severity = None if facts.quantized and not _hold_all(facts.checkpoint, consolidated) else Severity.WARNING
-    for fault in unlisted:
-        instead = fault.file in consolidated and bool(facts.quantized)
-        loaded = bool(facts.quantized) and not consolidated and _is_loaded_too(facts.checkpoint, fault.file)
-        message = f"{fault.file}: vLLM loads this file instead of the quantized ones" if instead else fault.message
-        yield Hit(
-            where=fault.file,
-            message=f"{fault.file}: without an index vLLM loads it too, and it is not of the model"
-            if loaded
-            else message,
-            hint="remove the file if it is a leftover",
-            severity=None
-            if loaded
-            else severity
-            if instead
-            else Severity.NOTE
-            if fault.file in consolidated
-            else Severity.WARNING,
-        )
-
-
-def _is_loaded_too(checkpoint: Checkpoint, file: str) -> bool:
-    """Say whether vLLM loads a file beside the model's that holds other tensors, or the same ones in another form."""
-    if INDEX_NAME in checkpoint.source.files:
-        return False
-    (_, header), *_ = read_headers(checkpoint.source, [file], None)
-    if not isinstance(header, Header):
-        return True
-    own = checkpoint.tensors
-    return any(
-        name not in own or (info.dtype, info.shape) != (own[name].dtype, own[name].shape)
-        for name, info in header.tensors.items()
-    )
-
-
-def _hold_all(checkpoint: Checkpoint, files: list[str]) -> bool:
-    """Say whether ``files`` hold the tensors of the checkpoint and no others, as the same dtypes and shapes."""
-    if not files or _CONSOLIDATED_INDEX in checkpoint.source.files:
-        return False
-    found: dict[str, TensorInfo] = {}
-    for _, header in read_headers(checkpoint.source, files, None):
-        if not isinstance(header, Header):
-            return False
-        found |= header.tensors
-    return found.keys() == checkpoint.tensors.keys() and all(
-        (info.dtype, info.shape) == (found[name].dtype, found[name].shape) for name, info in checkpoint.tensors.items()
-    )
 
 
 def tensor_not_in_index(facts: Facts) -> Iterator[Hit]:

@@ -11,7 +11,7 @@ from ctq.engines.skeletons import layer_count, skeleton_of
 from ctq.engines.switches import optional_tensors
 from ctq.engines.ties import Tie, tie_when_tied
 from ctq.inspect.grouping import NUMBER
-from ctq.inspect.rules.rule import Hit
+from ctq.inspect.rules.rule import missing_from_files
 from ctq.inspect.rules.stands_for import layers_by_tensor
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons import Skeleton
     from ctq.inspect.facts import Facts
+    from ctq.inspect.rules.rule import Hit
 
-_MOST_NAMED = 3
 _HEAD = "lm_head.weight"
 
 
@@ -47,14 +47,7 @@ def missing_tensor(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `default_loader.py:507`; `benchmarks/skeletons.py`.
     """
     skeleton = skeleton_of(facts.checkpoint.config)
-    names = list(_missing(facts, skeleton)) if skeleton is not None else []
-    if names:
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        yield Hit(
-            where=names[0],
-            message=f"missing from the files: {', '.join(names[:_MOST_NAMED])}{more}",
-            hint="fetch the checkpoint again, or quantize again from a complete original",
-        )
+    yield from missing_from_files(list(_missing(facts, skeleton)) if skeleton is not None else [])
 
 
 def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:

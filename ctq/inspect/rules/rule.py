@@ -67,6 +67,17 @@ class Rule:
 _MOST_NAMED = 3
 
 
+def missing_from_files(names: Sequence[str]) -> Iterator[Hit]:
+    """Make one finding of all tensors that are missing."""
+    if names:
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        yield Hit(
+            where=names[0],
+            message=f"missing from the files: {', '.join(names[:_MOST_NAMED])}{more}",
+            hint="fetch the checkpoint again, or quantize again from a complete original",
+        )
+
+
 def listing(entries: Sequence[Entry]) -> str:
     """Name sets of modules in a sentence: the first three, and how many more there are."""
     names = [counted_name(entry.modules) for entry in entries[:_MOST_NAMED]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.findings import Severity
 from ctq.inspect.rules.gaps import missing_experts, missing_layers, missing_modules
-from ctq.inspect.rules.rule import Hit
+from ctq.inspect.rules.rule import Hit, missing_from_files
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from ctq.inspect.entries import Entry
     from ctq.inspect.facts import Facts
-
-_MOST_NAMED = 3
 
 
 def vocabulary_mismatch(facts: Facts) -> Iterator[Hit]:
@@ -117,14 +115,7 @@ def missing_module(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `default_loader.py:507`; GPTQModel PR #3077.
     """
-    names = [*missing_layers(facts), *missing_experts(facts), *missing_modules(facts)]
-    if names:
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        yield Hit(
-            where=names[0],
-            message=f"missing from the files: {', '.join(names[:_MOST_NAMED])}{more}",
-            hint="fetch the checkpoint again, or quantize again from a complete original",
-        )
+    yield from missing_from_files([*missing_layers(facts), *missing_experts(facts), *missing_modules(facts)])
 
 
 def uneven_layers(facts: Facts) -> Iterator[Hit]:

@@ -37,8 +37,9 @@ def tensor_switched_off(facts: Facts) -> Iterator[Hit]:
     skeleton = skeleton_of(facts.checkpoint.config)
     if skeleton is None:
         return
-    present = layers_by_tensor(facts, skeleton)
-    found = [one for one in optional_tensors(facts.checkpoint.config) if not one.taken and one.tensor in present]
+    refused = [one for one in optional_tensors(facts.checkpoint.config) if not one.taken]
+    present = layers_by_tensor(facts, skeleton) if refused else {}
+    found = [one for one in refused if one.tensor in present]
     if found:
         one = found[0]
         name = one.tensor.replace("#", str(min(present[one.tensor], default=0)))

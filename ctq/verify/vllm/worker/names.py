@@ -29,20 +29,20 @@ def mappers(job: dict[str, Any]) -> dict[str, Any]:
     from vllm.model_executor.models.registry import ModelRegistry
 
     failed: dict[str, Any] = {}
-    found = {str(name): backend_mapper(str(name)) for name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()}
+    found = {str(name): backend_mapper(str(name), failed) for name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()}
     for architecture, lazy in ModelRegistry.models.items():
         found.pop(architecture, None)
         try:
-            found[architecture] = describe_mapper(architecture, lazy.load_model_cls())
+            found[architecture] = describe_mapper(architecture, lazy.load_model_cls(), failed)
         except Exception as error:  # noqa: BLE001 - whatever the engine raises is its answer
             failed[architecture] = describe_exception(error, stage="import")["message"]
     return {"outcome": "loaded", "answers": [found, failed]}
 
 
-def describe_mapper(architecture: str, model_class: type) -> dict[str, Any]:
+def describe_mapper(architecture: str, model_class: type, failed: dict[str, Any]) -> dict[str, Any]:
     """Describe one class; of the Transformers backend, whose mapper is made for each model, what transformers' class says."""
     if model_class.__name__.startswith("Transformers"):
-        return backend_mapper(architecture)
+        return backend_mapper(architecture, failed)
     mapper: Any = getattr(model_class, "hf_to_vllm_mapper", None)
     if mapper is None:
         return {}
@@ -55,11 +55,11 @@ def describe_mapper(architecture: str, model_class: type) -> dict[str, Any]:
     return {kind: pairs for kind, pairs in rules.items() if pairs}
 
 
-def backend_mapper(architecture: str) -> dict[str, Any]:
+def backend_mapper(architecture: str, failed: dict[str, Any]) -> dict[str, Any]:
     """Describe what the Transformers backend makes of names (vLLM 0.32.0 models/transformers/base.py:302).
 
     Old names are renamed; the base model is called `model`, whether the files name it so, otherwise or not at all; a head inside
-    the base model is taken out.
+    the base model is taken out. Where the base model cannot be built, ``failed`` says why, and what lies in it is left out.
     """
     import transformers
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
@@ -77,7 +77,10 @@ def backend_mapper(architecture: str) -> dict[str, Any]:
     ]
     base = getattr(known, "base_model_prefix", "")
     pairs += [[rf"^{re.escape(base)}\.", "model."]] if base not in ("", "model") else []
-    children = "|".join(children_of(config)) if config is not None else ""
+    try:
+        children = "|".join(children_of(config)) if config is not None else ""
+    except Exception as error:  # noqa: BLE001 - whatever the model says against its own default is the answer
+        failed[architecture], children = describe_exception(error, stage="build")["message"], ""
     if children:
         pairs += [
             [rf"^(?!model\.)(({children}).*)", r"model.\1"],
@@ -87,21 +90,25 @@ def backend_mapper(architecture: str) -> dict[str, Any]:
     return {"regex": pairs} if pairs else {}
 
 
+FEW = ({"num_hidden_layers": 0}, {"num_hidden_layers": 0, "head_dim": 128}, {"num_hidden_layers": 1})
+"""Numbers to build a base model of: some configurations have no default for the width of a head, or need a layer."""
+
+
 def children_of(config_class: type) -> list[str]:
-    """Name what lies in the base model of a configuration, built without values; nothing where it cannot be built."""
+    """Name what lies in the base model of a configuration, built without values; raises what the last build raises."""
     import torch
     from transformers import AutoModel
 
-    few = {"num_hidden_layers": 0}
-    for numbers in (
-        few,
-        few | {"head_dim": 128},
-        {"num_hidden_layers": 1},
-    ):  # what some configurations have no default for, or need
-        with contextlib.suppress(Exception), torch.device("meta"):
-            base = AutoModel.from_config(config_class(**numbers))
-            tensors = (*base.named_parameters(recurse=False), *base.named_buffers(recurse=False))
-            return [name for name, _ in (*base.named_children(), *tensors)]
+    for numbers in FEW:
+        try:
+            with torch.device("meta"):
+                base = AutoModel.from_config(config_class(**numbers))
+        except Exception:
+            if numbers is FEW[-1]:
+                raise
+            continue
+        tensors = (*base.named_parameters(recurse=False), *base.named_buffers(recurse=False))
+        return [name for name, _ in (*base.named_children(), *tensors)]
     return []
 
 
