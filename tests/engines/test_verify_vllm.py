@@ -44,6 +44,19 @@ def test_a_result_passes_and_the_builtin_engine_agrees(tmp_path: Path, vllm_pyth
     assert {run.engine for run in found.numeric.logits} == {"builtin", "vllm"}
 
 
+def test_nothing_is_left_in_the_temporary_folder(
+    tmp_path: Path, vllm_python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = tiny_checkpoint(tmp_path / "r")
+    quantize(reference, tmp_path / "m")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", None)  # or the folder that was found before stays
+    assert run(tmp_path / "m", vllm_python).verdict is Verdict.PASS
+    assert sorted(path.name for path in scratch.rglob("*")) == []
+
+
 @pytest.mark.parametrize("scheme", ["W8A8", "W8A16"])
 def test_only_the_head_is_quantized(tmp_path: Path, vllm_python: Path, scheme: str) -> None:
     reference = tiny_checkpoint(tmp_path / "r")

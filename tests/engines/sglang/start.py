@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from importlib.metadata import version
 from typing import Any
@@ -22,6 +24,7 @@ def begin() -> str:
     type(current_platform).get_device = lambda *_: "meta"  # the Transformers backend puts its buffers there
     publish(ServerArgs(model_path="none", device="cpu"))
     store = tempfile.mkdtemp(prefix="ctq-sglang-")
+    atexit.register(shutil.rmtree, store, ignore_errors=True)
     parallel_state.init_distributed_environment(
         world_size=1, rank=0, local_rank=0, backend="gloo", distributed_init_method=f"file://{store}/store"
     )

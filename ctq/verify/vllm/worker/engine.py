@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,10 +110,10 @@ def parallel_state(config: Any, *, size: int, rank: int) -> Iterator[None]:
 
 
 def init_process_group(state: Any) -> None:
-    """Make the world of one process, once."""
+    """Make the world of one process, once; its store is a file of the worker's own folder, which goes with the worker."""
     if torch.distributed.is_initialized():
         return
-    store = Path(tempfile.mkdtemp(prefix="ctq-vllm-")) / "store"
+    store = Path("store").absolute()
     state.init_distributed_environment(
         world_size=1, rank=0, distributed_init_method=f"file://{store}", local_rank=0, backend="gloo"
     )
