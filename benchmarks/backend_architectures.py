@@ -1,16 +1,20 @@
 """Store the architectures without a class in vLLM that it was seen to load all the same, through its Transformers backend.
 
-    python benchmarks/backend_architectures.py
+    python benchmarks/backend_architectures.py --vllm-python ENV/bin/python
 
-They are those of the stored sweep (`benchmarks/conformance.py architectures`) whose dense checkpoints the real vLLM 0.32.0 loaded.
-The result is `ctq/engines/data/backend_architectures.json`.
+They are those of the stored sweep (`benchmarks/conformance.py architectures`) whose dense checkpoints the real vLLM 0.32.0 loaded;
+beside them stand those that its registry sends to the backend by name. The result is `ctq/engines/data/backend_architectures.json`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 from pathlib import Path
 from typing import Final
+
+from known_names import installed
 
 from ctq.engines.backend import SEEN_WITH
 from ctq.engines.heads import registered_support
@@ -21,11 +25,15 @@ DATA: Final = ROOT / "ctq" / "engines" / "data" / "backend_architectures.json"
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    registry = installed(parser.parse_args().vllm_python.absolute(), "model_executor/models/registry.py")
     loaded = {row["architecture"] for row in json.loads(SWEEP.read_text()) if row["dense"] in ("dense", "quantized")}
     about = "Architectures that vLLM 0.32.0 loads through its Transformers backend: made by benchmarks/backend_architectures.py."
     found = {
         "about": about,
         "architectures": sorted(name for name in loaded if not registered_support(name, SEEN_WITH)),
+        "registered": sorted(set(re.findall(r'"(\w+)":\s*\(\s*"transformers",', registry))),
     }
     DATA.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -13,6 +13,11 @@ SEEN_WITH = "0.32.0"
 """The release of vLLM that loaded them."""
 
 
+def is_served_by_backend(architecture: str | None) -> bool:
+    """Tell whether the backend serves an architecture, registered or not."""
+    return architecture in backend_architectures() or architecture in read_data("backend_architectures")["registered"]
+
+
 @lru_cache(maxsize=1)
 def backend_architectures() -> frozenset[str]:
     """Return the architectures that were seen."""

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 FP8 = frozenset({"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"})
-_CODES = FP8 | {"I8", "U8", "F4"}
-_WIDE_INTEGERS = frozenset({"I16", "U16", "I32", "U32", "I64", "U64", "BOOL"})
-"""No form has weights of these, but beside a scale, or as a linear layer's, nothing else can be meant than codes."""
+_CODES = FP8 | {"I8", "U8", "F4", "I16", "U16", "I32", "U32", "I64", "U64", "BOOL"}
+"""No form has weights of the wide integers, but nothing else than codes can be meant by them, be it a norm's weight."""
 
 
 class Form(StrEnum):
@@ -80,7 +79,7 @@ def _weight(parts: Mapping[str, Part]) -> Form:
         return Form.FP8 if marked is Form.MODELOPT_FP4 and dtype in FP8 else marked
     if dtype in FP8:
         return Form.MXFP8 if scale is not None and scale.dtype in ("U8", "F8_E8M0") else Form.FLOAT
-    if dtype in _CODES or (dtype in _WIDE_INTEGERS and scale is not None):
+    if dtype in _CODES:
         return Form.INT
     if dtype in FLOATS:
         return Form.FROZEN if scale is not None else Form.DENSE

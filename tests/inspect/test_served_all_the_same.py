@@ -143,3 +143,24 @@ def test_a_list_of_formats_that_a_group_needs_is_an_error(checkpoint: Checkpoint
 
     edit_json(tmp_path / "q" / "config.json", write)
     assert severities(tmp_path / "q", "CFG003") == [Severity.ERROR]
+
+
+@pytest.mark.parametrize(
+    ("targets", "severity"), [(["re:.*nowhere$"], Severity.WARNING), (["re:.*down_proj$"], Severity.ERROR)]
+)
+def test_a_group_without_a_format_of_its_own(
+    checkpoint: CheckpointFactory, tmp_path: Path, targets: list[str], severity: Severity
+) -> None:
+    quantize(checkpoint("llama"), tmp_path / "q")
+
+    def write(config: dict[str, Any]) -> None:
+        quantization = config["quantization_config"]
+        for group in quantization["config_groups"].values():
+            group["format"] = group.get("format") or quantization["format"]
+        first = next(iter(quantization["config_groups"].values()))
+        quantization["config_groups"]["without"] = {**first, "targets": targets, "format": None}
+        quantization["format"] = "mixed-precision"
+
+    edit_json(tmp_path / "q" / "config.json", write)
+    assert severities(tmp_path / "q", "CFG006") == [severity]
+    assert (verified(tmp_path / "q") is Verdict.PASS) is (severity is Severity.WARNING)

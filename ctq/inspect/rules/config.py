@@ -180,7 +180,8 @@ def mixed_precision_without_group_format(facts: Facts) -> Iterator[Hit]:
     """Report `mixed-precision` where a group does not say its own format.
 
     ## What it checks
-    The config's format is `mixed-precision`, and a group that quantizes weights has no `format`.
+    The config's format is `mixed-precision`, and a group that quantizes weights has no `format`; a warning where its targets match
+    nothing.
 
     ## Why it hurts
     vLLM takes the config's format for the group, knows no scheme for `mixed-precision`, and raises NotImplementedError.
@@ -198,12 +199,15 @@ def mixed_precision_without_group_format(facts: Facts) -> Iterator[Hit]:
     quant = facts.quant
     if quant is None or not quant.is_compressed_tensors or quant.format != "mixed-precision":
         return
-    without = [group.name for group in quant.groups if group.weights is not None and group.format is None]
+    found = [group for group in quant.groups if group.weights is not None and group.format is None]
+    used = [group for group in found if not facts.patterns.targets.used.isdisjoint(group.targets)]
+    without = [group.name for group in used or found]
     if without:
         yield Hit(
             where=f"{_CONFIG}.config_groups.{without[0]}",
             message=f"format is mixed-precision, but {', '.join(without)} has no format of its own",
             hint="give each group its own format (int-quantized, pack-quantized, ...)",
+            severity=None if used else Severity.WARNING,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.head_bias import has_head_bias
 from ctq.engines.skeletons import dimension, skeleton_of
 from ctq.inspect.forms import FLOATS, Form
 from ctq.inspect.rules.rule import Hit, listing
@@ -24,8 +25,9 @@ def size_against_config(facts: Facts) -> Iterator[Hit]:
     """Report weights whose size is not what the config says.
 
     ## What it checks
-    The rows and columns of each weight, and the length of each vector, against the numbers of the config that the architecture
-    makes them of (`hidden_size`, `intermediate_size`, heads times `head_dim`), where those are known.
+    The rows and columns of each weight, and the size of each vector and parameter, against the numbers of the config that the
+    architecture makes them of (`hidden_size`, `intermediate_size`, heads times `head_dim`), where those are known; and a bias of
+    the head that vLLM loads, against the vocabulary.
 
     ## Why it hurts
     Engines make their parameters by the config and refuse tensors of another size, or take a part of them.
@@ -39,6 +41,11 @@ def size_against_config(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `model_executor/parameter.py`; `benchmarks/skeletons.py`.
     """
+    yield from _head_bias(facts) or _against_config(facts)
+
+
+def _against_config(facts: Facts) -> Iterator[Hit]:
+    """Report the first tensor of another size than the architecture makes of the config's numbers."""
     skeleton = skeleton_of(facts.checkpoint.config)
     if skeleton is None:
         return
@@ -46,7 +53,7 @@ def size_against_config(facts: Facts) -> Iterator[Hit]:
         for name, shape in dense_shapes(entry):
             slot = skeleton.slot(name)
             packed = entry.stored.form is Form.PACKED
-            wrong = _odd_bias(entry) if name.endswith(".bias") and slot is not None else None
+            wrong = _odd_vector(entry, name) if slot is not None else None
             if wrong is None and slot is not None:
                 wrong = _wrong(slot, shape, facts, skeleton, packed=packed)
             if wrong is not None:
@@ -56,6 +63,35 @@ def size_against_config(facts: Facts) -> Iterator[Hit]:
                     hint="restore the config that belongs to the weights, or fetch the weights again",
                 )
                 return
+
+
+def _head_bias(facts: Facts) -> list[Hit]:
+    """Report a bias of the head that is loaded and is not as long as the vocabulary, which vLLM's loader asserts."""
+    config, entry = facts.checkpoint.config, facts.head.entry
+    bias = entry.modules.parts.get("bias") if entry is not None else None
+    if entry is None or bias is None or config.vocab_size is None or not has_head_bias(config):
+        return []
+    if bias.shape == (config.vocab_size,):
+        return []
+    return [
+        Hit(
+            where=entry.modules.names[0],
+            message=f"{listing([entry])}: a bias of shape {list(bias.shape)} where the vocabulary is {config.vocab_size}",
+            hint="restore the config that belongs to the weights, or leave out the bias if the original has none",
+        )
+    ]
+
+
+def _odd_vector(entry: Entry, name: str) -> str | None:
+    """Say what of a bias or of a parameter that is no module's weight is not as it is in every architecture."""
+    if name.endswith(".bias"):
+        return _odd_bias(entry)
+    own = entry.modules.parts.get("")
+    return (
+        f"a parameter in {own.dtype}, where floats are expected"
+        if own is not None and own.dtype not in FLOATS
+        else None
+    )
 
 
 def _odd_bias(entry: Entry) -> str | None:
@@ -81,6 +117,8 @@ def dense_shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
             yield f"{template}.weight", (tensor.shape[0], tensor.shape[1] * (32 // stored.bits))
         elif part == "bias":
             yield f"{template}.bias", tensor.shape
+        elif not part:
+            yield template, tensor.shape
 
 
 def _wrong(slot: Slot, shape: tuple[int, ...], facts: Facts, skeleton: Skeleton, *, packed: bool) -> str | None:

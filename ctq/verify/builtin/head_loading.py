@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.config_fields import takes_field
 from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.head_bias import has_head_bias
 from ctq.verify.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
 from ctq.verify.builtin.placement import Placements, place
 
@@ -58,6 +59,8 @@ def plan_loading(
         return HeadLoading(geometry=geometry, parameters=None, placements=_NOTHING, reasons=())
     if not head.quantized and (tied or not tensors):  # the embedding's weight serves
         return HeadLoading(geometry=geometry, parameters=specs, placements=_NOTHING, reasons=())
+    if has_head_bias(checkpoint.config) is False:
+        tensors.pop(_BIAS, None)  # the loader passes over it
     if _BIAS in tensors:  # the model class has a bias beside the weight, whatever the scheme
         specs = (*specs, ParameterSpec(name=_BIAS, dtype=geometry.dtype, shape=(geometry.rows_per_rank,)))
     placements = place(specs, tensors, geometry, rules=rules)
