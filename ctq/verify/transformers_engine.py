@@ -23,6 +23,11 @@ WORKER = "ctq.verify.transformers_worker"
 MODEL_LIMITS = {"cosine": (0.98, 1.0), "slope": (0.95, 1.05)}
 """What the logits of a whole quantized model keep to against the dense one; errors of many layers add up."""
 _NEEDED = ("transformers", "compressed_tensors")
+_NO_FAULT_OF_THE_CHECKPOINT = {
+    "reference": "the reference does not load",
+    "import": "a package that loading it needs is not installed",
+}
+"""Where a load failed, and how that is said; anything else that fails is the checkpoint's."""
 
 
 def ask_transformers(engine: EngineName, subject: Subject) -> EngineAnswer:
@@ -57,8 +62,8 @@ def job_of(subject: Subject) -> dict[str, Any]:
 
 def answer_of(found: dict[str, Any], subject: Subject) -> EngineAnswer:
     """Judge what the worker found."""
-    if found.get("failed") == "reference":
-        return unavailable(NAME, found["version"], f"the reference does not load: {found['error']}")
+    if found.get("failed") in _NO_FAULT_OF_THE_CHECKPOINT:
+        return unavailable(NAME, found["version"], f"{_NO_FAULT_OF_THE_CHECKPOINT[found['failed']]}: {found['error']}")
     reasons = [found["error"]] if "error" in found else list(_reasons(found, subject))
     report = EngineReport(
         engine=NAME,

@@ -39,7 +39,8 @@ def main(request: Path, answer: Path) -> None:
         result.pop("logits", None)
     except Exception as error:  # noqa: BLE001  # the boundary of the process: any failure is an answer
         result.pop("logits", None)
-        result |= {"failed": stage, "error": f"{type(error).__name__}: {_first_line(str(error))}"}
+        failed = "import" if isinstance(error, ImportError) else stage
+        result |= {"failed": failed, "error": f"{type(error).__name__}: {_first_line(str(error))}"}
     answer.write_text(json.dumps(result), encoding="utf-8")
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 import random
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 from families import FAMILIES, build_family, settings_of
@@ -27,6 +28,8 @@ OTHER_TIE: Final = 0.2
 DRAWS: Final = 8
 """How often a variant is drawn anew that transformers does not build, or engines do not divide."""
 HEADS: Final = ("num_attention_heads", "num_key_value_heads")
+LARGEST: Final = 100_000_000
+"""More numbers than a tiny model has: another class that reads nothing of a family's small config is built at full size."""
 WIDTHS: Final = frozenset({"hidden_size", "head_dim", *HEADS})
 """What a family's own sections of rotary dimensions go with."""
 
@@ -162,7 +165,7 @@ def overrides(family: Family, changes: Sequence[Change]) -> dict[str, Any]:
 def _is_sound(variant: Variant) -> bool:
     over = overrides(variant.family, variant.changes)
     outline = outline_of(variant.family, over, tied=variant.tied, vocab=variant.vocab)
-    return outline is not None and all(map(_divides, _levels(outline.config)))
+    return outline is not None and outline.numbers <= LARGEST and all(map(_divides, _levels(outline.config)))
 
 
 def _levels(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -183,6 +186,11 @@ class Outline:
 
     config: dict[str, Any]
     shapes: dict[str, tuple[int, ...]]
+
+    @property
+    def numbers(self) -> int:
+        """Count the elements of all tensors."""
+        return sum(map(prod, self.shapes.values()))
 
 
 def outline_of(family: Family, over: Mapping[str, Any], **options: Any) -> Outline | None:

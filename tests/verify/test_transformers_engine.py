@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import breaking as do
@@ -50,6 +51,15 @@ def test_a_quantized_head_loads_and_agrees_with_the_reference(tmp_path: Path) ->
     (run,) = answer.runs
     assert (run.of, run.against, run.tokens) == ("model", "reference", 16)
     assert run.cosine > 0.98
+
+
+def test_a_package_that_is_missing_is_no_fault_of_the_checkpoint(
+    tmp_path: Path, ask: Callable[..., EngineAnswer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "compressed_tensors.quantization", None)
+    found = ask(tiny_quantized(tmp_path / "m")).report
+    assert found.status is Status.UNAVAILABLE
+    assert "a package that loading it needs is not installed: ModuleNotFoundError" in str(found.error)
 
 
 def test_a_dense_head_is_seen_as_dense_and_token_ids_are_taken(
