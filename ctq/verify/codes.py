@@ -29,14 +29,15 @@ LOW_SQNR = Code(
     name="weight-far-from-original",
     severity=Severity.ERROR,
     summary="A quantized weight is further from its original than `--min-sqnr` allows.",
-    hint="quantize again; if the weights were changed on purpose (SmoothQuant, AWQ, GPTQ), set --min-sqnr or leave --reference out",
+    hint="is the reference the right one? if so, quantize again; weights that were changed on purpose (SmoothQuant, AWQ, GPTQ) "
+    "want another --min-sqnr, or no --reference",
 )
 CHANGED_RESULT = Code(
     code="VER002",
     name="result-changed",
     severity=Severity.ERROR,
     summary="A tensor of a result of ctq is not what the reference and the recipe on record give, byte for byte.",
-    hint="the file was damaged or changed after it was written: quantize again",
+    hint="is the reference the very one that it was made from? if so, the file was changed or damaged later: quantize again",
 )
 CHANGED_DENSE = Code(
     code="VER003",

@@ -128,7 +128,7 @@ def test_names_cannot_act_on_the_terminal(ctq: Run, tmp_path: Path) -> None:
     ]
 
     def add(tensors: dict[str, Raw]) -> None:
-        tensors.update({name: Raw("I64", (1, 1), bytes(8)) for name in names})
+        tensors.update({name: Raw("F32", (1, 1), bytes(4)) for name in names})
 
     edit_tensors(tmp_path / "model", add)
     do.config(architectures=["TinyForCausalLM"], model_type="tiny")(tmp_path / "model")

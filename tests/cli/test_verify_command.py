@@ -102,11 +102,29 @@ def test_a_changed_weight_and_an_engine_that_is_not_there(capsys: pytest.Capture
         "error VER001 weight-far-from-original\n"
         "  SQNR -11.0 dB against model.layers.1.mlp.up_proj.weight, 30 dB are asked for;\n"
         "  worst row 101 (-23.0 dB)\n"
-        "  -> quantize again; if the weights were changed on purpose (SmoothQuant, AWQ,\n"
-        "  GPTQ), set --min-sqnr or leave --reference out\n"
+        "  -> is the reference the right one? if so, quantize again; weights that were\n"
+        "  changed on purpose (SmoothQuant, AWQ, GPTQ) want another --min-sqnr, or no\n"
+        "  --reference\n"
         "\n"
         "1 error\n"
     )
+
+
+def test_a_wrong_reference_is_not_told_of_each_tensor(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    tiny_checkpoint(tmp_path / "another", seed=1)
+    tiny_quantized(tmp_path / "m")
+    assert code("m", "--reference", "another", "--engine", "transformers==1.0", "-q") == 1
+    found = capsys.readouterr().out.partition("error VER001 ")[2]
+    assert found.count("SQNR") == 3
+    assert found.splitlines()[0] == "weight-far-from-original x15"
+    assert found.splitlines()[-6:] == [
+        "  and 12 more like these; --json lists all",
+        "  -> is the reference the right one? if so, quantize again; weights that were",
+        "  changed on purpose (SmoothQuant, AWQ, GPTQ) want another --min-sqnr, or no",
+        "  --reference",
+        "",
+        "21 errors",
+    ]
 
 
 def test_nobody_answers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -16,17 +16,32 @@ if TYPE_CHECKING:
     from ctq.inspect.rules.rule import Rule
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+_SHOWN = 3
+"""Findings of one code and one remedy that are printed; a wrong reference has hundreds."""
 
 
 def findings_view(findings: Sequence[Finding], width: int) -> Iterator[Line]:
-    """Yield the findings and a count of them."""
+    """Yield the findings, those of one code and one remedy together, and a count of them."""
+    alike: dict[tuple[str, Severity, str], list[Finding]] = {}
     for finding in findings:
-        yield line((STYLES[finding.severity], str(finding.severity)), ("", f" {finding.code} {finding.name}"))
-        where = "" if finding.where in finding.message else f"{finding.where}: "
-        yield paragraph(safe(where + finding.message), width, indent=2)
-        yield paragraph(safe(f"-> {finding.hint}"), width, indent=2, style="green")
+        alike.setdefault((finding.code, finding.severity, finding.hint), []).append(finding)
+    for group in alike.values():
+        yield from _group(group, width)
         yield BLANK
     yield line(("bold", count(findings)))
+
+
+def _group(group: Sequence[Finding], width: int) -> Iterator[Line]:
+    """Yield findings that differ in place alone: the first few, how many more, and what to do once."""
+    first = group[0]
+    times = f" x{len(group)}" if len(group) > 1 else ""
+    yield line((STYLES[first.severity], str(first.severity)), ("", f" {first.code} {first.name}{times}"))
+    for finding in group[:_SHOWN]:
+        where = "" if finding.where in finding.message else f"{finding.where}: "
+        yield paragraph(safe(where + finding.message), width, indent=2)
+    if len(group) > _SHOWN:
+        yield paragraph(f"and {len(group) - _SHOWN} more like these; --json lists all", width, indent=2)
+    yield paragraph(safe(f"-> {first.hint}"), width, indent=2, style="green")
 
 
 def count(findings: Sequence[Finding]) -> str:

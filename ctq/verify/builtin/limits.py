@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ctq.verify.report import LogitsRun
     from ctq.verify.request import Limits
@@ -35,12 +35,18 @@ def wrong_logits(run: LogitsRun, scheme: str | None, limits: Limits) -> Iterator
         yield "the head gives logits that are not finite"
         return
     ranges = AGAINST_DEQUANTIZED.get(scheme or "", _WEIGHT_ONLY) if run.against == "dequantized" else _REFERENCE
+    if strayed := ", ".join(beyond(run, ranges)):
+        yield f"the head's logits differ from {whose}: {strayed}"
+    if run.against == "reference" and run.top1 < limits.min_top1 - _chance(limits.min_top1, run.tokens):
+        yield f"the head chooses the reference's token in {run.top1:.1%} of cases, --min-top1 asks for {limits.min_top1:.1%}"
+
+
+def beyond(run: object, ranges: Mapping[str, Range]) -> Iterator[str]:
+    """Yield each number of a run that leaves its range, by name."""
     for name, (low, high) in ranges.items():
         value = getattr(run, name)
         if not low <= value <= high + _ROUNDING:
-            yield f"the head's logits differ from {whose}: {name.replace('_', ' ')} {value:.4g}"
-    if run.against == "reference" and run.top1 < limits.min_top1 - _chance(limits.min_top1, run.tokens):
-        yield f"the head chooses the reference's token in {run.top1:.1%} of cases, --min-top1 asks for {limits.min_top1:.1%}"
+            yield f"{name.replace('_', ' ')} {value:.4g}"
 
 
 def _chance(share: float, tokens: int) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ctq.verify.builtin.limits import beyond
 from ctq.verify.vllm.facts import Head, HeadRun, Outcome, Refusal, VllmResult
 
 if TYPE_CHECKING:
@@ -165,10 +166,8 @@ def _head_numbers(run: HeadRun) -> Iterator[str]:
     if not run.finite:
         yield "the head gives logits that are not finite"
         return
-    for name, (low, high) in HEAD_LIMITS.items():
-        value = getattr(run, name)
-        if not low <= value <= high + 1e-6:
-            yield f"the head's logits differ from its dequantized weights: {name.replace('_', ' ')} {value:.4g}"
+    if strayed := ", ".join(beyond(run, HEAD_LIMITS)):
+        yield f"the head's logits differ from its dequantized weights: {strayed}"
 
 
 def _notes(facts: VllmResult) -> Iterator[str]:
