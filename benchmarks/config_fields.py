@@ -17,6 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from transformers.configuration_utils import (
+    _LEGACY_LAYER_TYPE_REMAP,
+    ALLOWED_ATTN_LAYER_TYPES,
+    ALLOWED_MLP_LAYER_TYPES,
+    PreTrainedConfig,
+)
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -49,7 +55,7 @@ def main() -> None:
     models = {name: entry(classes[name], kinds[name], common) for name in sorted(classes)}
     nested = {name: [key for key in TEXTS if key in parts_of(classes[name])] for name in sorted(classes)}
     below = sorted(name for name, cls in classes.items() if TEXTS[0] in nested[name] and not takes_text_above(cls))
-    write(common, {name: keys for name, keys in nested.items() if keys}, below, models)
+    write(common, {name: keys for name, keys in nested.items() if keys}, below, layer_kinds(classes), models)
 
 
 def generating() -> set[str]:
@@ -119,16 +125,34 @@ def takes_text_above(cls: type) -> bool:
     return any(getattr(text, key, None) == value for key, value in odd.items())
 
 
-def write(common: dict[str, str], nested: dict[str, list[str]], below: list[str], entries: dict[str, Any]) -> None:
+def layer_kinds(classes: dict[str, type]) -> dict[str, list[str]]:
+    """Return the kinds of layers that configs may list, and the model types whose class checks them in a way of its own."""
+    usual = PreTrainedConfig.validate_layer_type
+    others = [name for name, cls in classes.items() if getattr(cls, "validate_layer_type", usual) is not usual]
+    return {
+        "layer_types": [*ALLOWED_ATTN_LAYER_TYPES, *_LEGACY_LAYER_TYPE_REMAP],
+        "mlp_layer_types": [*ALLOWED_MLP_LAYER_TYPES],
+        "others": sorted(others),
+    }
+
+
+def write(
+    common: dict[str, str],
+    nested: dict[str, list[str]],
+    below: list[str],
+    kinds: dict[str, list[str]],
+    entries: dict[str, Any],
+) -> None:
     """Write the data, one model type a line."""
     about = (
         "What transformers' config classes take: made by benchmarks/config_fields.py. Types are letters (i f b s n l o: integer, "
         "float, boolean, text, null, list, object); a model type lists its fields with their defaults, those of another type, and "
         "the names of numbers that have several, the one that wins first. `nested` are the keys of text models inside; of the "
-        "types in `below`, nothing of the text model may stand at the top."
+        "types in `below`, nothing of the text model may stand at the top. `kinds` are what lists of layers may hold, but for "
+        "`others`."
     )
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in entries.items())
-    head = {"about": about, "fields": common, "nested": nested, "below": below}
+    head = {"about": about, "fields": common, "nested": nested, "below": below, "kinds": kinds}
     lines = [f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
     DATA.write_text(f'{{\n{"".join(lines)} "models": {{\n{rows}\n }}\n}}\n')
 

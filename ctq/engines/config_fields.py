@@ -50,6 +50,38 @@ def mistyped(config: ModelConfig) -> Iterator[tuple[str, str]]:
                 yield (f"{path}.{key}" if path else key), f"takes {wanted}, not {_WORDS[found]}"
 
 
+def nulled(config: ModelConfig) -> Iterator[str]:
+    """Yield numbers that vLLM takes from the text model's config, that are null there, and that its class has no field for.
+
+    Source: vLLM 0.32.0 config/model_arch.py, which is checked strictly.
+    """
+    path, level = config.text_levels[-1]
+    fields, _ = _model(level.get("model_type"))
+    for key in _NEEDED if fields else ():
+        if key not in fields and level.get(key, key) is None:
+            yield f"{path}.{key}" if path else key
+
+
+_NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+
+
+def unknown_kinds(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield what lists of layers hold that transformers refuses, with the dotted key of the list."""
+    known = read_data("config_fields")["kinds"]
+    for path, level in config.text_levels if config.model_type not in _OF_VLLM else ():
+        kind = level.get("model_type")
+        lists = [key for key in _KINDS if takes_field(kind, key) and isinstance(level.get(key), list)]
+        if kind in known["others"] or _KINDS[0] not in lists:  # of feed-forward layers alone nothing is checked
+            continue
+        for key in lists:
+            yield from (
+                (f"{path}.{key}" if path else key, str(entry)) for entry in level[key] if entry not in known[key]
+            )
+
+
+_KINDS = ("layer_types", "mlp_layer_types")
+
+
 def unread_text(config: ModelConfig) -> str | None:
     """Return the key of a text model's config that the class of the model type does not read, over which loaders stop."""
     kind, data = config.model_type, read_data("config_fields")

@@ -50,6 +50,12 @@ def chosen_architecture(model_type: str | None) -> str | None:
     return str(name) if name else None
 
 
+def has_a_type(architecture: str | None) -> bool:
+    """Tell an architecture whose base model is that of some model type."""
+    stem = (architecture or "").removesuffix(_GENERATING[0])
+    return f"{stem}{_BARE}" in read_data("known_names")["chosen"].values()
+
+
 @lru_cache(maxsize=1)
 def quant_methods() -> frozenset[str]:
     """Return the values of ``quant_method``, in lower case."""

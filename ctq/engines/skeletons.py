@@ -7,13 +7,16 @@ sums of products of numbers of the config, and where vLLM refuses a tensor that 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING
 
+from ctq.engines.backend import is_served_by_backend
 from ctq.engines.config_fields import assumed_number, stated_number, switch_value
 from ctq.engines.data_file import read_data
+from ctq.engines.heads import causal_lm_of
+from ctq.engines.known_names import has_a_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,11 +96,26 @@ class Skeleton:
 
 
 def skeleton_of(config: ModelConfig) -> Skeleton | None:
-    """Return the skeleton of a model's architecture; of a wrapper only with the text model that was learnt."""
-    found = read_data("skeletons")["architectures"].get(config.architecture or "")
+    """Return the skeleton of a model's architecture; of a wrapper only with the text model that was learnt.
+
+    vLLM's Transformers backend builds the model that the model type stands for, whatever the architecture is called.
+    """
+    all_known = read_data("skeletons")["architectures"]
+    found = all_known.get(config.architecture or "")
+    built = _built_by_type(config)
+    if built is not None:
+        places = frozenset(found["refuses"] if found is not None else ())
+        return replace(skeleton_named(built), refuses=places) if built in all_known else None
     if found is None or (found["inner"] is not None and found["inner"] != _inner_type(config)):
         return None
     return skeleton_named(config.architecture or "")
+
+
+def _built_by_type(config: ModelConfig) -> str | None:
+    """Return the architecture of the model type where the backend builds another one by it than the config names."""
+    built = causal_lm_of(config.model_type)
+    is_other = built is not None and built != config.architecture and has_a_type(config.architecture)
+    return built if is_other and is_served_by_backend(config.architecture) else None
 
 
 @lru_cache(maxsize=16)

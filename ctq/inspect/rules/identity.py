@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.backend import backend_architectures
 from ctq.engines.known_names import is_bare, known_architectures, model_types, quant_methods
 from ctq.findings import Severity
 from ctq.inspect.entries import State
@@ -52,7 +53,8 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     All of `architectures` against the classes of transformers 5.19 and every known release of vLLM, where the model type is
-    one of theirs and no `auto_map` brings code of its own. A model of a new type is not judged.
+    one of theirs and no `auto_map` brings code of its own. A model of a new type is not judged. Behind an unknown name, one that
+    vLLM does not register does not count.
 
     ## Why it hurts
     vLLM chooses its model class by this name and refuses one that neither it nor transformers has.
@@ -73,7 +75,8 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
         name is None
         or "auto_map" in config.raw
         or config.model_type not in model_types()
-        or not known_architectures().isdisjoint([name, *others])
+        or name in known_architectures()
+        or not (known_architectures() - backend_architectures()).isdisjoint(others)
     ):
         return
     yield Hit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ctq.engines.config_fields import mistyped, needs_text_config, takes_field, unread_text
+from ctq.engines.config_fields import mistyped, needs_text_config, nulled, takes_field, unknown_kinds, unread_text
 from ctq.engines.heads import head_support
 from ctq.engines.known_names import activations
 from ctq.engines.skeletons import is_wrapper
@@ -47,10 +47,10 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     The type of each usual key against the config class of its model type (a boolean for `tie_word_embeddings`, an integer for
-    `vocab_size`, never a text), `architectures` is a list of texts, `dtype` is a dtype of torch, `hidden_act` a function that
-    vLLM or transformers has, a kind of rotary embedding has the settings that it needs; there is a `model_type`, and it is a
-    wrapper's where a text model's config lies inside. Where there is no architecture, vLLM takes the class of transformers'
-    base model: a warning, and an error where the model type stands for none.
+    `vocab_size`, never a text), `layer_types` holds kinds of layers that exist, `architectures` is a list of texts, `dtype` is a
+    dtype of torch, `hidden_act` a function that vLLM or transformers has, a kind of rotary embedding has the settings that it
+    needs; there is a `model_type`, and it is a wrapper's where a text model's config lies inside. Where there is no architecture,
+    vLLM takes the class of transformers' base model: a warning, and an error where the model type stands for none.
 
     ## Why it hurts
     transformers 5 checks types strictly while it reads the config, for itself and for vLLM; the checkpoint does not load.
@@ -103,6 +103,8 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
     if not config.names_no_architecture and "model_type" not in raw:
         yield "model_type", "is missing"
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
+    yield from ((key, "is null, where a number is needed") for key in nulled(config))
+    yield from ((key, f"'{kind}' is no kind of layer") for key, kind in dict(unknown_kinds(config)).items())
     yield from _names(config)
 
 
