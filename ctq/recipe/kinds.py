@@ -73,17 +73,21 @@ _TOWERS = (
 )
 _ENGINE_TOWERS = "visual|vit_merger|vision_tower|vision_model|vision_encoder|vpm|apm|audio_tower|audio_encoder"
 """What engines call towers that the files call otherwise (vLLM's MiniCPM-V: `vpm` for transformers' `vision_tower`)."""
+_ENGINE_PROJECTORS = "multi_modal_projector|projector"
+"""What engines call projectors that the files call otherwise: vLLM 0.32.0 the first (phi4siglip.py, lightonocr.py, kimi_audio.py),
+transformers 5.19 both (HyperCLOVA X's `vision_projector`, PaddleOCR-VL's `mlp_AR`)."""
 _NAMELESS_TOWER = r"\.encoder"
 """How the layers of a tower begin that is given no name of its own (vLLM 0.32.0 blip2.py:532)."""
-_TOWER_IGNORE = r"re:((.*\.)?({hit}|" + _ENGINE_TOWERS + ")|" + _NAMELESS_TOWER + r")(\..*)?$"
+_TOWER_IGNORE = (
+    r"re:((.*\.)?({hit}|" + _ENGINE_TOWERS + "|" + _ENGINE_PROJECTORS + ")|" + _NAMELESS_TOWER + r")(\..*)?$"
+)
 _PROJECTORS = (
     r"multi_modal_projector|multimodal_projector|mm_projector|mm_projector_\w+|vision_projection|vision_proj|audio_projector|"
     r"audio_projection|visual_projection|image_projection|img_projector|projector|connector|aligner|"
     r"resampler|embed_vision|embed_audio|mlp1|merger|patch_merger|deepstack_merger_list|vl_connector|adaptor|"
     r"vision_adapter|audio_adapter|modality_projection|visual_tokenizer|vte|vq_adaptor"
 )
-_PROJECTOR_IGNORE = r"re:(.*\.)?({hit}|multi_modal_projector)(\..*)?$"
-"""vLLM gives that name to what the files call otherwise (0.32.0 phi4siglip.py, lightonocr.py, kimi_audio.py)."""
+_PROJECTOR_IGNORE = r"re:(.*\.)?({hit}|" + _ENGINE_PROJECTORS + r")(\..*)?$"
 _DRAFTS = r"mtp|mtp_\w+|nextn\w*|eagle\w*|medusa\w*|draft\w*|speculator\w*|shared_head"
 
 NAME_RULES: tuple[_NameRule, ...] = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import all_tensors
-from families import FAMILIES
+from families import FAMILIES, build
 from quantizing import folder_bytes, plan_of, quantize
 from sweep_loader_claims import said_of
 
@@ -65,6 +65,19 @@ def logits(folder: Path, family: str) -> np.ndarray:
     with torch.no_grad():
         found: np.ndarray = model(input_ids=tokens).logits.float().numpy()
     return found
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_transformers_finds_a_dense_projector_that_it_gives_another_name(tmp_path: Path) -> None:
+    import transformers
+
+    source = build(
+        "PaddleOCRVLForConditionalGeneration", tmp_path / "dense"
+    )  # `mlp_AR` in the files, `projector` there
+    quantize(source, tmp_path / "result", recipe_for("PaddleOCR-VL", "W8A8"))
+    kind = transformers.PaddleOCRVLForConditionalGeneration
+    _, info = kind.from_pretrained(tmp_path / "result", output_loading_info=True)
+    assert not info["missing_keys"]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -134,9 +134,9 @@ def test_towers_are_ignored_under_the_names_that_vllm_gives_them(engine: str) ->
     assert not re.match(found.ignore.removeprefix("re:"), ".lm_head")
 
 
-def test_projectors_are_ignored_under_the_name_that_vllm_gives_them() -> None:
+def test_projectors_are_ignored_under_the_names_that_engines_give_them() -> None:
     found = Classifier(CONFIG).classify(TensorInfo("model.mm_projector.0.weight", "BF16", (128, 128), 0, 0))
     assert found.ignore is not None
-    for module in ("model.mm_projector.0", "multi_modal_projector.linear_1"):
+    for module in ("model.mm_projector.0", "multi_modal_projector.linear_1", "model.projector"):
         assert re.match(found.ignore.removeprefix("re:"), module)
     assert not re.match(found.ignore.removeprefix("re:"), "model.layers.0.mlp.up_proj")
