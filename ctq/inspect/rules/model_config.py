@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ctq.engines.activations import refused_activations
 from ctq.engines.config_fields import mistyped, needs_text_config, nulled, takes_field, unknown_kinds, unread_text
 from ctq.engines.heads import head_support
-from ctq.engines.known_names import activations
 from ctq.engines.skeletons import is_wrapper
 from ctq.engines.torch_names import TORCH_DTYPES
 from ctq.findings import Severity
@@ -38,8 +38,6 @@ _ROPE_NEEDS = {
     "llama3": ("factor", "low_freq_factor", "high_freq_factor"),
 }
 """Settings without which transformers 5.19 refuses a kind; the original length it fills in (``modeling_rope_utils``)."""
-_ACTIVATION_KEYS = ("mlp_hidden_act", "hidden_act")
-"""NemotronH reads the first, whatever the second says."""
 
 
 def refused_model_config(facts: Facts) -> Iterator[Hit]:
@@ -48,9 +46,10 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     The type of each usual key against the config class of its model type (a boolean for `tie_word_embeddings`, an integer for
     `vocab_size`, never a text), `layer_types` holds kinds of layers that exist, `architectures` is a list of texts, `dtype` is a
-    dtype of torch, `hidden_act` a function that vLLM or transformers has, a kind of rotary embedding has the settings that it
-    needs; there is a `model_type`, and it is a wrapper's where a text model's config lies inside. Where there is no architecture,
-    vLLM takes the class of transformers' base model: a warning, and an error where the model type stands for none.
+    dtype of torch, `hidden_act` a function that vLLM's class of the architecture takes (some take `silu` alone), a kind of rotary
+    embedding has the settings that it needs; there is a `model_type`, and it is a wrapper's where a text model's config lies
+    inside. Where there is no architecture, vLLM takes the class of transformers' base model: a warning, and an error where the
+    model type stands for none.
 
     ## Why it hurts
     transformers 5 checks types strictly while it reads the config, for itself and for vLLM; the checkpoint does not load.
@@ -105,6 +104,7 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
     yield from ((key, "is null, where a number is needed") for key in nulled(config))
     yield from ((key, f"'{kind}' is no kind of layer") for key, kind in dict(unknown_kinds(config)).items())
+    yield from refused_activations(config)
     yield from _names(config)
 
 
@@ -126,17 +126,13 @@ _TOWER = re.compile(r"vis|audio|image")
 
 
 def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
-    """Yield names of dtypes and activations that do not exist."""
+    """Yield names of dtypes and of rotary embeddings that do not exist, and lists of layers of another length."""
     for path, level in config.text_levels:
         where = f"{path}." if path else ""
         for key in _DTYPE_KEYS:
             value = level.get(key)
             if isinstance(value, str) and value not in TORCH_DTYPES:
                 yield f"{where}{key}", f"'{value}' is no dtype of torch"
-        key = next((key for key in _ACTIVATION_KEYS if key in level), "")
-        act = level.get(key)
-        if isinstance(act, str) and act.lower() not in activations():
-            yield f"{where}{key}", f"'{act}' is no activation that engines have"
         layers, kinds = level.get("num_hidden_layers"), level.get("layer_types")
         if isinstance(layers, int) and isinstance(kinds, list) and len(kinds) != layers:
             yield f"{where}layer_types", f"names {len(kinds)} layers, not {layers}"
