@@ -16,6 +16,7 @@ from ctq.checkpoint.faults import HARMLESS, Fault, FaultKind
 from ctq.checkpoint.header import Header, TensorInfo
 from ctq.checkpoint.index import INDEX_NAME, parse_index
 from ctq.checkpoint.strict_json import quoted
+from ctq.checkpoint.telltales import without_config
 from ctq.checkpoint.weights import PICKLE_SUFFIXES, WEIGHTS_SUFFIX, read_headers, require_weights, weight_files
 from ctq.errors import CheckpointError
 
@@ -113,7 +114,8 @@ def _collector_paused() -> Iterator[None]:
 
 def _config(source: Source, faults: list[Fault]) -> ModelConfig:
     if CONFIG_NAME not in source.files:
-        faults.append(Fault(FaultKind.CONFIG_MISSING, CONFIG_NAME, f"no {CONFIG_NAME}"))
+        missing = without_config(source)
+        faults.append(Fault(FaultKind.CONFIG_MISSING, CONFIG_NAME, missing.message, error=missing))
         return ModelConfig({})
     raw = source.read(CONFIG_NAME, 0, _LARGEST_CONFIG + 1)
     try:

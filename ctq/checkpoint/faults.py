@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ctq.errors import HeaderError
+    from ctq.errors import CheckpointError
 
 
 class FaultKind(StrEnum):
@@ -50,4 +50,4 @@ class Fault:
     file: str
     message: str
     tensor: str | None = None
-    error: HeaderError | None = None
+    error: CheckpointError | None = None

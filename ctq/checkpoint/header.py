@@ -24,6 +24,7 @@ LENGTH_BYTES = 8
 METADATA = "__metadata__"
 MAX_HEADER_BYTES = 100_000_000
 """The cap of the safetensors library: a longer header is refused."""
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _MAX_BITS = 1 << 64
 _BITS = {name: dtype.bits for name, dtype in DTYPES.items()}
 
@@ -81,14 +82,21 @@ def header_length(prefix: bytes, file_size: int, *, file: str) -> int:
         raise HeaderError(HeaderFault.FILE_TOO_SMALL, f"only {file_size} bytes, no safetensors header", file=file)
     length = int.from_bytes(prefix[:LENGTH_BYTES], "little")
     if length > MAX_HEADER_BYTES:
-        raise HeaderError(
-            HeaderFault.HEADER_TOO_LARGE, f"claims a header of {length} bytes, more than {MAX_HEADER_BYTES}", file=file
-        )
+        raise HeaderError(HeaderFault.HEADER_TOO_LARGE, _no_length(prefix[:LENGTH_BYTES]), file=file)
     if LENGTH_BYTES + length > file_size:
         raise HeaderError(
             HeaderFault.HEADER_BEYOND_FILE, f"claims a header of {length} bytes in a file of {file_size}", file=file
         )
     return length
+
+
+def _no_length(first: bytes) -> str:
+    """Say what eight bytes are that hold no length: often text, of a pointer that was never resolved or of an error page."""
+    if first == _LFS_POINTER[:LENGTH_BYTES]:
+        return "a pointer of Git LFS, not the file that it stands for; `git lfs pull` fetches it"
+    if first.isascii() and first.decode("ascii").strip().isprintable():
+        return f"starts with the text {quoted(first.decode('ascii'))}, not with the length of a header"
+    return f"claims a header of {int.from_bytes(first, 'little')} bytes, more than {MAX_HEADER_BYTES}"
 
 
 def parse_header(raw: bytes, file_size: int, *, file: str) -> Header:

@@ -32,6 +32,10 @@ class Source(Protocol):
         """Every file's relative name and its size in bytes."""
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is a single file, seen as a folder that holds nothing else."""
+
+    @property
     def links_outside(self) -> Mapping[str, str]:
         """Files that are symbolic links to elsewhere, and where they lead."""
 
@@ -54,12 +58,12 @@ class LocalFolder:
     """
 
     def __init__(self, path: Path, *, label: str | None = None) -> None:
-        single = not _is_folder(path)
-        self.path = path.parent if single else path
+        self.is_file = not _is_folder(path)
+        self.path = path.parent if self.is_file else path
         self.label = label or str(path)
         self.links_outside: dict[str, str] = {}
         try:
-            if single:
+            if self.is_file:
                 self.files = {path.name: path.stat().st_size}
             else:
                 home = _home(path)

@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 WEIGHTS_SUFFIX = ".safetensors"
+_OTHER_WEIGHTS = (
+    (
+        PICKLE_SUFFIXES,
+        "pickles ({}), which ctq never opens",
+        "convert in a place you trust: AutoModelForCausalLM.from_pretrained(...).save_pretrained(DIR)",
+    ),
+    ((".gguf",), "GGUF ({})", "give the Hugging Face checkpoint that it was made from"),
+    (
+        (".h5", ".msgpack"),
+        "weights of TensorFlow or Flax ({})",
+        "convert them with transformers, or fetch the safetensors",
+    ),
+)
+"""Endings of weights in other formats, what they are, and what to do."""
 _FIRST_READ = 64 * 1024
 """Without an index: most headers fit into this, so that a file costs one system call, or one request."""
 _BYTES_PER_TENSOR = 192
@@ -47,15 +61,12 @@ def require_weights(source: Source) -> None:
     if any(name.endswith(WEIGHTS_SUFFIX) for name in source.files):
         _refuse_shelf(source)
         return
-    pickles = [name for name in source.files if name.endswith(PICKLE_SUFFIXES)]
-    if pickles:
-        raise CheckpointError(
-            f"{source.label}: no safetensors, only pickles ({pickles[0]}), which ctq never opens",
-            hint="convert in a place you trust: AutoModelForCausalLM.from_pretrained(...).save_pretrained(DIR)",
-        )
+    for suffixes, words, hint in _OTHER_WEIGHTS:
+        if found := next((name for name in source.files if name.endswith(suffixes)), None):
+            raise CheckpointError(f"{source.label}: no safetensors, only {words.format(found)}", hint=hint)
+    what = "not a safetensors file" if source.is_file else f"no {WEIGHTS_SUFFIX} file in it"
     raise CheckpointError(
-        f"{source.label}: no {WEIGHTS_SUFFIX} file in it",
-        hint="give the folder that holds config.json and *.safetensors",
+        f"{source.label}: {what}", hint=f"give the folder that holds {CONFIG_NAME} and *{WEIGHTS_SUFFIX}"
     )
 
 

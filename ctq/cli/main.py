@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import click
 
 from ctq import __version__
-from ctq.cli.patient_stream import PatientStream
+from ctq.cli.patient_stream import PatientStream, open_closed_streams
 from ctq.cli.signals import Terminated, end_orderly_on_sigterm
 from ctq.errors import CtqError, ExitCode, PlanError
 
@@ -63,6 +63,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; a reader that goes away (`| head`) changes nothing about it."""
     end_orderly_on_sigterm()
+    open_closed_streams()
     sys.stdout = cast("TextIO", PatientStream(sys.stdout))
     code = run(arguments)
     try:

@@ -1,13 +1,25 @@
-"""Standard output whose reader may leave early: what a command found out decides its exit code, not who listened to the end."""
+"""Standard output whose reader may leave early, or that is closed: what a command found out decides its exit code, not who listened."""
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TextIO
+
+
+def open_closed_streams() -> None:
+    """Let output that was closed from the start (`>&-`) go nowhere, before a file that is opened takes its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8"))  # noqa: PTH123, SIM115  # for good
 
 
 class PatientStream:

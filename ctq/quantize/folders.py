@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from ctq.quantize.journal import JOURNAL_NAME
+from ctq.checkpoint.telltales import JOURNAL_NAME
 
 PUBLISHING_NAME = ".ctq-publishing"
 """Marks a stage inside a mount point that is being moved up; holds the names that belong to the result."""

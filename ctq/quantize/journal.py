@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
 
-JOURNAL_NAME = ".ctq-journal"
 _LARGEST = 64 * 1024 * 1024
 """Bytes of a journal: several million units."""
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

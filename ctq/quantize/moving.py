@@ -11,8 +11,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import CONFIG_NAME
+from ctq.checkpoint.telltales import JOURNAL_NAME
 from ctq.quantize.folders import PUBLISHING_NAME, discard, remove
-from ctq.quantize.journal import JOURNAL_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctq import events
+from ctq.checkpoint.telltales import JOURNAL_NAME
 from ctq.errors import OutputError
 from ctq.quantize.durable import sync_tree
-from ctq.quantize.journal import JOURNAL_NAME, Journal
+from ctq.quantize.journal import Journal
 from ctq.quantize.provenance import fingerprint, provenance, provenance_json
 from ctq.quantize.reserve import reserve
 from ctq.quantize.side_files import PROVENANCE_NAME

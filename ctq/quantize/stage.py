@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ctq.checkpoint.config import CONFIG_NAME
+from ctq.checkpoint.telltales import JOURNAL_NAME
 from ctq.errors import OutputError
 from ctq.quantize.folders import PUBLISHING_NAME, discard, is_plain
-from ctq.quantize.journal import JOURNAL_NAME, locked, read_journal
+from ctq.quantize.journal import locked, read_journal
 from ctq.quantize.moving import coming, finish_move, move_up
 
 _AT_FDCWD = -100

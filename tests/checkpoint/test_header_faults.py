@@ -46,10 +46,14 @@ def fault_of(tmp_path: Path, content: bytes) -> HeaderError:
     return refusal.value
 
 
+_LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
 REFUSED_BY_ALL: list[tuple[str, Fault, bytes, str]] = [
     ("empty", Fault.FILE_TOO_SMALL, b"", "only 0 bytes"),
     ("seven bytes", Fault.FILE_TOO_SMALL, b"\x02\0\0\0\0\0\0", "only 7 bytes"),
     ("length beyond the cap", Fault.HEADER_TOO_LARGE, struct.pack("<Q", 100_000_001) + b"{}", "100000001 bytes"),
+    ("pointer of Git LFS", Fault.HEADER_TOO_LARGE, _LFS, "`git lfs pull`"),
+    ("page of an error", Fault.HEADER_TOO_LARGE, b"<!DOCTYPE html>", "the text '<!DOCTYP'"),
     ("length of all ones", Fault.HEADER_TOO_LARGE, b"\xff" * 64, "18446744073709551615 bytes"),
     ("length beyond the file", Fault.HEADER_BEYOND_FILE, struct.pack("<Q", 9) + b"{}      ", "9 bytes in a file of 16"),
     ("latin-1", Fault.NOT_UTF8, packed(b'{"\xe9":1}'), "not UTF-8 at byte 2"),

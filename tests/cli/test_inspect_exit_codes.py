@@ -128,6 +128,12 @@ def test_a_single_file_is_a_checkpoint_without_a_config(tmp_path: Path, capsys: 
     assert report["findings"][0]["hint"] == "give its folder, to judge it with config.json"
 
 
+def test_a_folder_without_a_config_is_refused_by_engines(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path, shards=1)
+    (folder / "config.json").unlink()
+    assert code(folder) == 1
+
+
 @pytest.mark.parametrize("arguments", [(), ("--json",), ("--modules",), ("--engine", "sglang")])
 def test_nothing_heavy_is_imported(arguments: tuple[str, ...], healthy: Path) -> None:
     program = "import sys; from ctq.cli.main import run; run(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"

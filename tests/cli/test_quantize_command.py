@@ -217,6 +217,15 @@ def test_a_reader_that_leaves_early_changes_nothing(llama: Path, arguments: list
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_output_that_is_closed_goes_nowhere(closed: str, llama: Path) -> None:
+    command = f"{sys.executable} -m ctq quantize llama --include-lm-head -o out {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert len(all_tensors(Path("out"))) > len(all_tensors(llama))
+
+
 def test_a_full_disk_under_the_output_is_said(llama: Path) -> None:
     command = f"{sys.executable} -m ctq quantize llama --dry-run > /dev/full"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

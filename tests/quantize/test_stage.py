@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from ctq.checkpoint.telltales import JOURNAL_NAME
 from ctq.errors import OutputError
 from ctq.quantize.folders import PUBLISHING_NAME
-from ctq.quantize.journal import JOURNAL_NAME, Journal
+from ctq.quantize.journal import Journal
 from ctq.quantize.stage import Stage, open_stage, publish, settle
 
 PLAN = {"units": 2, "version": "1", "source": "a", "recipe": "b"}

@@ -68,13 +68,13 @@ def config_missing(facts: Facts) -> Iterator[Hit]:
     transformers `PretrainedConfig`.
     """
     for fault in faults_of(facts, FaultKind.CONFIG_MISSING):
-        alone = len(facts.checkpoint.source.files) == 1
+        alone = facts.checkpoint.source.is_file
         yield Hit(
             where=fault.file,
             message="a file by itself: nothing says how it is meant to be quantized" if alone else fault.message,
             hint="give its folder, to judge it with config.json"
             if alone
-            else "copy the model's config.json beside the weights",
+            else (fault.error and fault.error.hint) or "copy the model's config.json beside the weights",
             severity=Severity.NOTE if alone else None,
         )
 
