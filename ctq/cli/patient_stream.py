@@ -1,4 +1,4 @@
-"""Standard output whose reader may leave early, or that is closed: what a command found out decides its exit code, not who listened."""
+"""Standard output whose reader may leave early, or that is closed: what was found out decides the exit code, not who listened."""
 
 from __future__ import annotations
 
