@@ -34,6 +34,7 @@ from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from family import Family
     from skeleton_fit import Build
 
     Make: TypeAlias = Callable[[dict[str, int]], Build | None]
@@ -43,6 +44,7 @@ NO_SIZE: Final = re.compile(
     r"token|layer|vocab|_id$|seed|position|window|interval|period|offset|top_?k|per_tok|chunk|num_labels"
 )
 """Numbers that no dimension is made of, or that have rules of their own."""
+TOWER: Final = re.compile(r"vis|audio|image")
 COEFFICIENTS: Final = (1, 2)
 MOST_TERMS: Final = 3
 
@@ -63,21 +65,25 @@ def main() -> None:
     known: Json = json.loads(DATA.read_text())["architectures"]
     for name, family in FAMILIES.items():
         entry = known.get(family.architecture)
-        if entry is None or (options.families and name not in options.families) or not unknown(entry):
-            continue
-        for (key, axis), expression in learn(name, unknown(entry), options.vllm_python.absolute()).items():
-            entry["tensors"][key][1][axis] = expression
+        axes = set() if entry is None or (options.families and name not in options.families) else unknown(entry, family)
+        for (key, axis), expression in (learn(name, axes, options.vllm_python.absolute()) if axes else {}).items():
+            slot = entry["tensors"][key]
+            slot[1] = slot[1] or [None] * (1 + max(other for tensor, other in axes if tensor == key))
+            slot[1][axis] = expression
             print(family.architecture, key, axis, expression, sep="; ", flush=True)
     write(known)
 
 
-def unknown(entry: Json) -> set[Axis]:
-    """Return the dimensions of the decoder's tensors that are not known."""
+def unknown(entry: Json, family: Family) -> set[Axis]:
+    """Return the dimensions of the decoder's tensors that are not known; of what is not known at all, those of an outline."""
+    outline = made(family, {})
+    found = [(template(name), len(shape)) for name, shape in outline.shapes.items()] if outline is not None else []
+    ranks = {name: rank for name, rank in found if all(rank == other for tensor, other in found if tensor == name)}
     return {
         (key, axis)
         for key, slot in entry["tensors"].items()
-        if slot[1] and "#" in key
-        for axis, expression in enumerate(slot[1])
+        if "#" in key and not TOWER.search(key) and key.endswith((".weight", "_log", ".D", "_bias"))
+        for axis, expression in enumerate(slot[1] or [None] * ranks.get(key, 0))
         if expression is None
     }
 
