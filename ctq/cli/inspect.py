@@ -26,7 +26,7 @@ _FAIL_ON = ("error", "warning", "never")
     type=click.Choice(_FAIL_ON),
     default="error",
     show_default=True,
-    help="Exit with 1 from this severity on.",
+    help="Exit with 1 when a finding is that grave, or graver.",
 )
 @click.option("--expect-lm-head", type=click.Choice(["quantized", "dense"]), help="Exit with 1 if the head is not so.")
 @click.option(
@@ -34,7 +34,7 @@ _FAIL_ON = ("error", "warning", "never")
     "engines",
     multiple=True,
     metavar="NAME[==VERSION]",
-    help="vllm, sglang or transformers. [default: newest of each]",
+    help="vllm, sglang or transformers; repeatable. [default: the newest known of each]",
 )
 @click.option("--select", multiple=True, metavar="CODE", help="Only these rules; a prefix names a family.")
 @click.option("--ignore-rule", multiple=True, metavar="CODE", help="Not these rules.")
@@ -43,7 +43,10 @@ _FAIL_ON = ("error", "warning", "never")
 def command(checkpoint: str, **options: Any) -> int:  # noqa: ANN401  # as click passes them
     """Show what CHECKPOINT, a local folder, a file or a hub id, really contains, and what is wrong with it.
 
-    Reads headers, index and config alone.
+    Reads headers, index and config alone. An error is what the newest vLLM refuses or serves wrong; what
+    becomes of the head is judged for each --engine.
+
+    Exit codes: 0 good, 1 a finding as grave as --fail-on, or another head than expected, 2 usage, 3 could not read it.
     """
     gc.disable()  # one short pass over many small objects: nothing to collect, much to go through
     report = _inspect(checkpoint, options["revision"], _options(options))
@@ -78,12 +81,15 @@ def _codes(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _engine(word: str) -> Any:  # noqa: ANN401  # EngineRequest, imported only here
+    from ctq.cli.releases import note_newer
     from ctq.inspect.engines import EngineRequest
 
     name, equals, version = word.partition("==")
     if equals and not version:
         raise UsageError(f"--engine {word}: no version after ==", hint="write --engine vllm==0.32.0")
-    return EngineRequest(name.strip().lower(), version.strip() or None)
+    request = EngineRequest(name.strip().lower(), version.strip() or None)
+    note_newer(request.engine, request.version)
+    return request
 
 
 def _inspect(name: str, revision: str | None, options: InspectOptions) -> Report:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ctq import events
+from ctq.checkpoint.size import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ class _Lines:
                 case events.Started(what, nbytes):
                     self._total, self._done = nbytes, 0
                     self._began = self._shown = time.monotonic()
-                    click.echo(f"{what} {nbytes / 1e9:.2f} GB", err=True)
+                    click.echo(f"{what} {size(nbytes)}", err=True)
                 case events.Advanced(nbytes, _):
                     self._done += nbytes
                     self._maybe_show()
@@ -61,9 +62,7 @@ class _Lines:
         self._shown = now
         rate = self._done / (now - self._began)
         left = (self._total - self._done) / rate if rate else 0
-        click.echo(
-            f"{self._done / 1e9:.2f} of {self._total / 1e9:.2f} GB, {rate / 1e9:.2f} GB/s, {left:.0f} s left", err=True
-        )
+        click.echo(f"{size(self._done)} of {size(self._total)}, {size(rate)}/s, {left:.0f} s left", err=True)
 
 
 @contextmanager

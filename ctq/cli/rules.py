@@ -12,7 +12,10 @@ from ctq.errors import ExitCode, UsageError
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--markdown", is_flag=True, help="Print the documentation page.")
 def command(code: str | None, *, as_json: bool, markdown: bool) -> int:
-    """List the findings that `ctq inspect` knows, or explain the one with CODE (or of that name)."""
+    """List the findings that `ctq inspect` knows, or explain the one with CODE (or of that name).
+
+    Exit codes: 0 good, 2 there is no such finding.
+    """
     from ctq.inspect.rules.table import FAMILIES, RULES
 
     wanted = [rule for rule in RULES if code is None or code.upper() == rule.code or code.lower() == rule.name]

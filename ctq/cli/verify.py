@@ -30,7 +30,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "engines",
     multiple=True,
     metavar="NAME[==VERSION]",
-    help="builtin, vllm or transformers; repeatable. [default: builtin, and vllm when it is there]",
+    help="builtin (the rules of a vLLM, by default the newest known), vllm or transformers (installed ones); repeatable. "
+    "[default: builtin, and vllm when it is there]",
 )
 @click.option(
     "--device", type=click.Choice(["auto", "cuda", "cpu"]), default="auto", show_default=True, help="Runs the head."
@@ -61,7 +62,8 @@ def command(checkpoint: str, **options: Any) -> int:  # noqa: ANN401  # as click
     """Prove that the head of CHECKPOINT, a local folder or a hub id, is what it should be.
 
     By the dispatch of serving engines, by loading and running the head, and with --reference by comparing every weight.
-    Exit codes: 0 pass, 1 fail, 3 inconclusive.
+
+    Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive or could not read it.
     """
     from ctq.cli.progress import progress
     from ctq.verify.run import verify
@@ -75,10 +77,14 @@ def command(checkpoint: str, **options: Any) -> int:  # noqa: ANN401  # as click
 
 
 def _request(checkpoint: str, options: dict[str, Any], *, quiet: bool) -> VerifyRequest:
+    from ctq.cli.releases import note_newer
     from ctq.verify.engine_names import parse_engine
     from ctq.verify.request import Limits, VerifyRequest
 
     engines = tuple(parse_engine(word) for word in options["engines"])
+    for engine in engines:
+        if engine.name == "builtin":
+            note_newer("vllm", engine.version)
     return VerifyRequest(
         checkpoint=_folder(checkpoint, options["revision"], quiet=quiet),
         expected=options["expected"],

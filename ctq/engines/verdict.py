@@ -60,5 +60,5 @@ def head_verdict(facts: HeadFacts, engine: str, version: str | None = None) -> V
 
 def _engine(name: str) -> _Engine:
     if name not in _ENGINES:
-        raise UsageError(f"no engine '{name}'", hint=f"engines: {', '.join(ENGINES)}")
+        raise UsageError(f"no engine '{name}'", hint=f"engines: {', '.join(ENGINES)}, each with ==VERSION if you like")
     return _ENGINES[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.size import size
 from ctq.engines.heads import Reach, head_reach, newest_vllm
 from ctq.engines.known_names import is_bare
 from ctq.errors import ExitCode, Problem
@@ -91,6 +92,6 @@ def _tied_note(head: Head, dense: int, quantized: int, scheme: Scheme) -> str | 
     if not head.tied:
         return None
     return (
-        f"tied embeddings: {head.name} becomes a {scheme.name} tensor of its own, {quantized / 1e6:.1f} MB more on disk; "
-        f"the embedding stays dense ({dense / 1e6:.1f} MB), and a decoded token reads {(dense - quantized) / 1e6:.1f} MB less"
+        f"tied embeddings: {head.name} becomes a {scheme.name} tensor of its own, {size(quantized)} more on disk; "
+        f"the embedding stays dense ({size(dense)}), and a decoded token reads {size(dense - quantized)} less"
     )

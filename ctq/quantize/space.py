@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.size import size
 from ctq.errors import OutputError
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def check_space(work: Path, plan: Plan) -> None:
     free = room.f_bavail * room.f_frsize
     if needed - present > free:
         raise OutputError(
-            f"{work}: no space: needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free",
-            hint=f"free {(needed - present - free) / 1e9:.2f} GB, or choose an --output on another disk",
+            f"{work}: no space: needs {size(needed)}, {size(free)} are free",
+            hint=f"free {size(needed - present - free)}, or choose an --output on another disk",
         )
 
 

@@ -106,7 +106,10 @@ def variant(
         sizes = ", ".join(map(str, GROUP_SIZES))
         raise UsageError(f"group size {group_size} has no 8-bit kernel", hint=f"group sizes: {sizes}")
     if symmetric is False and not scheme.allows_asymmetric:
-        raise UsageError(f"{scheme.name} is symmetric: no engine runs asymmetric weights with int8 activations")
+        raise UsageError(
+            f"{scheme.name} is symmetric: no engine runs asymmetric weights with int8 activations",
+            hint="take W8A16 for zero points",
+        )
     weights = scheme.weights
     if strategy == "channel":
         weights = replace(weights, strategy="channel", group_size=None)

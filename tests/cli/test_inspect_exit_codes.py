@@ -13,6 +13,7 @@ import pytest
 from builders import drop_tensor, tiny_checkpoint, tiny_quantized
 
 from ctq.cli.main import run
+from ctq.engines.verdict import newest_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,6 +133,12 @@ def test_a_folder_without_a_config_is_refused_by_engines(tmp_path: Path) -> None
     folder = tiny_checkpoint(tmp_path, shards=1)
     (folder / "config.json").unlink()
     assert code(folder) == 1
+
+
+def test_a_release_that_is_not_known_yet_is_said(healthy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code(healthy, "--engine", "vllm==0.32.0", "--engine", "sglang==99") == 0
+    newest = newest_version("sglang")
+    assert capsys.readouterr().err == f"sglang 99 is newer than what is known here, and judged as {newest}\n"
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",), ("--modules",), ("--engine", "sglang")])

@@ -54,7 +54,7 @@ def test_summary(llama: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0] == "head      lm_head: quantized, W8A8, 81.9 kB -> 41.6 kB (included by flags)"
     assert lines[1:3] == ["body      14 linear layers as W8A8", "bytes     755 kB -> 428 kB"]
     assert lines[-1] == "output    llama-W8A8-lm_head"
-    assert captured.err.startswith("quantizing 0.00 GB\n")
+    assert captured.err.startswith("quantizing 755 kB\n")
     assert (Path("llama-W8A8-lm_head") / "model.safetensors").exists()
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.size import size
 from ctq.cli.console import safe
 from ctq.cli.render.lines import BLANK, labelled, line, paragraph
-from ctq.cli.render.size import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.size import size
 from ctq.cli.console import safe
 from ctq.cli.render.findings import findings_view
 from ctq.cli.render.lines import BLANK, labelled, line, paragraph, table
-from ctq.cli.render.size import size
 from ctq.inspect.entries import State
 from ctq.inspect.fold import counted_name
 from ctq.inspect.forms import Form

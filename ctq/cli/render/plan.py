@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.size import size
 from ctq.cli.console import safe
 from ctq.cli.render.lines import entry, line
-from ctq.cli.render.size import size
 from ctq.quantize.report import hardware, module_counts
 
 if TYPE_CHECKING:

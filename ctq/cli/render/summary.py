@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ctq.checkpoint.size import size
 from ctq.cli.render.lines import UNBROKEN, entry
 from ctq.cli.render.plan import head_words
-from ctq.cli.render.size import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
