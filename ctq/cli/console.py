@@ -22,11 +22,12 @@ Line = tuple[tuple[str, str], ...]
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories that move the cursor, reorder text, break lines or have no encoding."""
+_NARROWEST = 50
 
 
 def width() -> int:
-    """Return the columns to write for: COLUMNS, the terminal's, else 80."""
-    return shutil.get_terminal_size().columns
+    """Return the columns to write for: COLUMNS, the terminal's, else 80; never fewer than words need."""
+    return max(_NARROWEST, shutil.get_terminal_size().columns)
 
 
 def show(lines: Iterable[Line]) -> None:

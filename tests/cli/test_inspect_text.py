@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import breaking as do
 import pytest
-from builders import edit_config, edit_tensors, tiny_quantized
+from builders import edit_config, edit_tensors, tiny_checkpoint, tiny_quantized
 from raw_safetensors import Raw
 
 from ctq.cli.main import run
@@ -140,7 +140,24 @@ def test_names_cannot_act_on_the_terminal(ctq: Run, tmp_path: Path) -> None:
     assert "\u202e" not in out
 
 
-@pytest.mark.parametrize("width", [50, 60, 80, 120])
+def test_long_names_go_on_at_a_dot(ctq: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "54")
+    tiny_quantized(tmp_path / "model")
+    _, out, _ = ctq("inspect", "model")
+    rows = [" ".join(line.split()) for line in out.splitlines()]
+    assert rows[rows.index(".q_proj x2") - 1] == "model.layers.{0-1}.self_attn int8 per-channel 33.3 kB"
+
+
+def test_where_nothing_can_be_read_nothing_is_listed(ctq: Run, tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "model", shards=1)
+    (folder / "model.safetensors").write_bytes(b"")
+    code, out, _ = ctq("inspect", "model")
+    assert code == 1
+    assert "Stored as" not in out
+    assert "per token" not in out
+
+
+@pytest.mark.parametrize("width", [20, 50, 60, 80, 120])
 def test_nothing_is_wider_than_the_terminal_or_padded(
     width: int, ctq: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +165,7 @@ def test_nothing_is_wider_than_the_terminal_or_padded(
     tiny_quantized(tmp_path / "model")
     edit_config(tmp_path / "model", lambda config: config["quantization_config"].update(ignore=["lm_head"]))
     _, out, _ = ctq("inspect", "model")
-    assert max(len(line) for line in out.splitlines()) <= width
+    assert max(len(line) for line in out.splitlines()) <= max(width, 50)
     assert not [line for line in out.splitlines() if line != line.rstrip()]
 
 

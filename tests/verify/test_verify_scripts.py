@@ -56,7 +56,8 @@ def test_an_output_that_exists_stops_the_release(tmp_path: Path) -> None:
 
 
 def test_the_gate_needs_its_arguments(tmp_path: Path) -> None:
-    assert "usage: release_gate.sh MODEL OUT" in script("release_gate.sh").stderr
+    done = script("release_gate.sh")
+    assert (done.returncode, done.stderr) == (2, "usage: release_gate.sh MODEL OUT [REPORTS]\n")
 
 
 def test_without_vllm_the_answer_is_open(tmp_path: Path) -> None:

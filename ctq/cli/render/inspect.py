@@ -44,10 +44,11 @@ def report_view(report: Report, width: int, *, unfolded: bool) -> Iterator[Line]
     yield BLANK
     yield from _head(report, width)
     yield BLANK
-    yield from _modules(facts, width, unfolded=unfolded)
-    yield BLANK
-    yield from _costs(report, width)
-    yield BLANK
+    if facts.entries:
+        yield from _modules(facts, width, unfolded=unfolded)
+        yield BLANK
+        yield from _costs(report, width)
+        yield BLANK
     yield from findings_view(report.findings, width)
 
 

@@ -62,9 +62,20 @@ def table(header: Row, rows: Sequence[Row], width: int) -> Iterator[Line]:
     names = max(8, min(max(len(row[0]) for row in (header, *rows)), width - words - sizes - 2 * _GAP))
     for number, (name, (style, word), size) in enumerate((header, *rows)):
         bold = "bold" if number == 0 else ""
-        pieces = [name[start : start + names] for start in range(0, len(name), names)] or [""]
+        pieces = list(_pieces(name, names)) or [""]
         gap = " " * _GAP
         yield line(
             (bold, pieces[0].ljust(names) + gap), (style or bold, word.ljust(words)), (bold, gap + size.rjust(sizes))
         )
         yield from (line(("", f"  {piece}")) for piece in pieces[1:])
+
+
+def _pieces(name: str, room: int) -> Iterator[str]:
+    """Yield a name in pieces of ``room`` characters at most, cut at dots and spaces where they leave no half-empty line."""
+    while len(name) > room:
+        cut = max(name.rfind(".", 0, room + 1), name.rfind(" ", 0, room + 1))
+        cut = cut if cut > room // 2 else room
+        yield name[:cut].rstrip()
+        name = name[cut:].lstrip()
+    if name:
+        yield name
