@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ELSEWHERE = {
     "TEN030": "a note, test_families.py in tests of quantize",
     "TEN032": "of other architectures, test_switches.py",
+    "TEN033": "of mixtures of experts, test_layer_kinds.py",
     "HED007": "test_engine_verdicts.py",
     "HED010": "test_engine_verdicts.py",
     "HED011": "test_expectation.py",

@@ -111,3 +111,17 @@ def test_a_text_model_at_the_top_of_a_wrapper(checkpoint: Callable[..., Path], t
     folder = shutil.copytree(checkpoint("llava"), tmp_path / "l")
     edit_config(folder, lambda config: config.update({**config.pop("text_config"), "model_type": config["model_type"]}))
     assert errors(folder) == ["CFG022"]
+
+
+def test_weights_in_a_folder_inside_are_nowhere(tmp_path: Path) -> None:
+    folder = tiny_quantized(tmp_path / "model", shards=1)
+    (folder / "weights").mkdir()
+    (folder / "model.safetensors").rename(folder / "weights" / "model.safetensors")
+    assert "FIL006" in errors(folder)
+
+
+@pytest.mark.parametrize(("value", "codes"), [("linear", ["CFG022"]), ([2.0], ["CFG022"]), (None, []), ({}, [])])
+def test_rotary_settings_under_their_old_name_are_an_object(value: object, codes: list[str], tmp_path: Path) -> None:
+    folder = tiny_quantized(tmp_path / "model", shards=1)
+    edit_config(folder, lambda config: config.update(rope_scaling=value))
+    assert errors(folder) == codes

@@ -116,7 +116,7 @@ def index_invalid(facts: Facts) -> Iterator[Hit]:
     Write the index again from the shards.
 
     ## References
-    transformers `modeling_utils.py` (sharded checkpoints).
+    transformers `modeling_utils.py` (sharded checkpoints); vLLM 0.32.0 `default_loader.py` (`glob` of the folder).
     """
     yield from one_of_kind(facts, FaultKind.INDEX_INVALID, "write the index again from the shards")
 
@@ -143,13 +143,13 @@ def index_missing(facts: Facts) -> Iterator[Hit]:
 
 
 def shard_missing(facts: Facts) -> Iterator[Hit]:
-    """Report files that the index names and that are not there.
+    """Report files that the index names and that are not there, or not where engines look.
 
     ## What it checks
-    Every file of the index's `weight_map` exists.
+    Every file of the index's `weight_map` exists, and lies beside `config.json`, as do the weights where there is no index.
 
     ## Why it hurts
-    Loading fails, or the tensors of the file stay uninitialised.
+    Loading fails, or the tensors of the file stay uninitialised. vLLM looks for weights in the folder itself alone.
 
     ## Example
     An upload that stopped at `model-00007-of-00030.safetensors`.
@@ -161,6 +161,13 @@ def shard_missing(facts: Facts) -> Iterator[Hit]:
     transformers `modeling_utils.py` (sharded checkpoints).
     """
     yield from one_of_kind(facts, FaultKind.SHARD_MISSING, "fetch or copy the missing files")
+    nested = [name for name in facts.checkpoint.headers if "/" in name]
+    if nested:
+        yield Hit(
+            where=nested[0],
+            message=f"{nested[0]} lies in a folder inside, where vLLM does not look for weights",
+            hint="move the weights and their index beside config.json",
+        )
 
 
 def tensor_not_in_index(facts: Facts) -> Iterator[Hit]:

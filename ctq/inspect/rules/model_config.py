@@ -142,6 +142,10 @@ def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
         ropes = next((key for key in _ROPE_KEYS if level.get(key)), "")
         if takes_field(level.get("model_type"), "rope_parameters"):
             yield from ((f"{where}{ropes}", lack) for lack in _incomplete_ropes(level.get(ropes)))
+            if (
+                ropes and not isinstance(level[ropes], dict) and ropes != "rope_parameters"
+            ):  # the class has no such field
+                yield f"{where}{ropes}", "takes an object or null"
 
 
 def _incomplete_ropes(value: object) -> Iterator[str]:

@@ -1,0 +1,48 @@
+"""Dense layers and layers of experts: as many as transformers builds of a config, and not those of another config."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dense_builder import edit_config
+from families import build
+from quantizing import quantize
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.inspect.report import inspect_checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CASES = [
+    ("deepseek-v3", {"first_k_dense_replace": 1}, {"first_k_dense_replace": 0}),
+    ("deepseek-v2", {"first_k_dense_replace": 0}, {"first_k_dense_replace": 1}),
+    ("glm4-moe", {"first_k_dense_replace": 2}, {"first_k_dense_replace": 1}),
+    ("hy-v3", {"first_k_dense_replace": 1}, {"first_k_dense_replace": 2}),
+    ("qwen3-moe", {"mlp_only_layers": [0]}, {"mlp_only_layers": []}),
+    ("qwen2-moe", {"decoder_sparse_step": 2}, {"decoder_sparse_step": 1}),
+    ("ernie4.5-moe", {"moe_layer_start_index": 1, "moe_layer_interval": 1}, {"moe_layer_start_index": 0}),
+]
+
+
+@pytest.mark.parametrize(("family", "built", "other"), CASES)
+def test_layers_are_of_the_kind_that_the_config_says(
+    tmp_path: Path, family: str, built: dict[str, Any], other: dict[str, Any]
+) -> None:
+    quantize(build(family, tmp_path / "dense", config=built), tmp_path / "out")
+    assert "TEN033" not in _codes(tmp_path / "out")
+    edit_config(tmp_path / "out", lambda config: config.update(other))
+    assert "TEN033" in _codes(tmp_path / "out")
+
+
+def test_what_the_class_assumes_counts_where_the_config_says_nothing(tmp_path: Path) -> None:
+    quantize(build("deepseek-v3", tmp_path / "dense", config={"first_k_dense_replace": 1}), tmp_path / "out")
+    edit_config(tmp_path / "out", lambda config: config.pop("first_k_dense_replace"))
+    assert "TEN033" in _codes(tmp_path / "out")
+
+
+def _codes(folder: Path) -> list[str]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
+    return [finding.code for finding in report.findings]
