@@ -124,7 +124,7 @@ def dimension(samples: Sequence[tuple[int, dict[str, int]]]) -> str | None:
 
 def written(terms: Terms) -> str:
     """Write a sum of products as the data has it."""
-    return "+".join("*".join([*([str(factor)] if factor > 1 else []), *keys]) for factor, keys in terms)
+    return "+".join("*".join([*([str(factor)] if factor > 1 or not keys else []), *keys]) for factor, keys in terms)
 
 
 Terms = tuple[tuple[int, tuple[str, ...]], ...]

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = dict[str, Any]
 NO_SIZE: Final = re.compile(
-    r"token|layer|vocab|_id$|seed|position|window|interval|period|offset|top_?k|per_tok|chunk|num_labels"
+    r"token|layer|vocab|_id$|seed|window|interval|period|offset|top_?k|per_tok|chunk|num_labels"
 )
 """Numbers that no dimension is made of, or that have rules of their own."""
 TOWER: Final = re.compile(r"vis|audio|image")
@@ -82,7 +82,7 @@ def unknown(entry: Json, family: Family) -> set[Axis]:
     return {
         (key, axis)
         for key, slot in entry["tensors"].items()
-        if "#" in key and not TOWER.search(key) and key.endswith((".weight", "_log", ".D", "_bias"))
+        if not TOWER.search(key) and key.endswith((".weight", "_log", ".D", "_bias"))
         for axis, expression in enumerate(slot[1] or [None] * ranks.get(key, 0))
         if expression is None
     }
@@ -147,7 +147,8 @@ def fit(axis: Axis, first: Build, changes: Sequence[Change]) -> Terms | None:
                 terms = tuple(zip(factors, chosen, strict=True))
                 if all(value(terms, numbers) == size for size, numbers in sizes):
                     return terms
-    return None
+    more = (((1, (key,)), (count, ())) for key in keys for count in COEFFICIENTS)
+    return next((terms for terms in more if all(value(terms, numbers) == size for size, numbers in sizes)), None)
 
 
 def changed(first: Build, other: Build) -> set[str]:

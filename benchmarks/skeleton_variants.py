@@ -24,9 +24,10 @@ sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 from families import build  # noqa: E402
 from skeleton_fit import Build, presence, template  # noqa: E402
 from skeletons import DATA, FAMILIES, SWITCH, read_build, write  # noqa: E402
+from variant_fields import LAYERS  # noqa: E402
 from variants import Outline, fields_of, outline_of, overrides  # noqa: E402
 
-from ctq.checkpoint.config import ModelConfig  # noqa: E402
+from ctq.checkpoint.config import TIE_KEY, ModelConfig  # noqa: E402
 from ctq.engines.skeletons import dimension  # noqa: E402
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 Layers: TypeAlias = dict[str, frozenset[str]]
 """The layers that have a tensor, by template."""
+DEEP: Final = 8
+"""Layers enough for every kind that a default configuration has, where a family made small has lost some."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,10 @@ def changes_of(name: str) -> Iterator[tuple[str, Json]]:
     """Yield each field of a family's text model with what overrides its config, value by value."""
     family = FAMILIES[name]
     for path, values in fields_of(family, switches=SWITCH).items():
-        if path.rpartition(".")[0] == family.text and not path.endswith("tie_word_embeddings"):
-            yield from ((path.rpartition(".")[2], overrides(family, [(path, value)])) for value in values)
+        key = path.rpartition(".")[2]
+        if path.rpartition(".")[0] == family.text and key != TIE_KEY:
+            more = (DEEP,) if family.shrunk and key in LAYERS else ()
+            yield from ((key, overrides(family, [(path, value)])) for value in (*values, *more))
 
 
 def mend(entry: Json, learnt: Learnt) -> Iterator[str]:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ctq.engines.engine_names import engine_names
+from ctq.engines.heads import head_support
 from ctq.engines.skeletons import skeleton_named
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ def lies_in(skeleton: Skeleton, module: str, stack: str) -> bool:
     """Tell whether a module belongs to one of the layers of a list, as the skeleton calls it."""
     first, place = _place(skeleton, f"{stack}.0.x"), _place(skeleton, f"{module}.x")
     return first is not None and place is not None and place.startswith(first.removesuffix("x"))
+
+
+def is_head_of_engine(skeleton: Skeleton, module: str) -> bool:
+    """Tell a module that takes the place in the engine's model where its head is."""
+    support = head_support(skeleton.architecture)
+    return support is not None and support.prefix is not None and _place(skeleton, module) == support.prefix
 
 
 def _top(place: str) -> str:

@@ -7,7 +7,7 @@ sums of products of numbers of the config, and where vLLM refuses a tensor that 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from ctq.engines.config_fields import assumed_number, stated_number, switch_valu
 from ctq.engines.data_file import read_data
 from ctq.engines.heads import causal_lm_of
 from ctq.engines.known_names import has_a_type
+from ctq.engines.towers import TowerList, are_known, tower_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,8 @@ class Skeleton:
 
     ``inner`` is the model type of the text model inside a wrapper; ``computed`` are numbers
     that the config works out where a file leaves them out. ``embedding`` tells whether vLLM gives the input embedding a name.
+    Of towers, ``lists`` are their lists of layers, ``numbered`` tensors of other lists with their numbers and ``sizes`` the
+    dimensions of each of those by its own name, and ``switched`` the tensors that a switch of the config brings, with its value.
     """
 
     architecture: str
@@ -57,6 +60,10 @@ class Skeleton:
     inner: str | None
     computed: frozenset[str]
     embedding: bool | None = None
+    lists: Mapping[str, TowerList] = field(default_factory=dict)
+    numbered: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    switched: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
+    sizes: Mapping[str, tuple[str | None, ...] | None] = field(default_factory=dict)
 
     @property
     def wrapped(self) -> bool:
@@ -108,7 +115,7 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
         return replace(skeleton_named(built), refuses=places) if built in all_known else None
     if found is None or (found["inner"] is not None and found["inner"] != _inner_type(config)):
         return None
-    return skeleton_named(config.architecture or "")
+    return skeleton_named(config.architecture or "", towers=are_known(found.get("towers", {}), config))
 
 
 def _built_by_type(config: ModelConfig) -> str | None:
@@ -119,20 +126,31 @@ def _built_by_type(config: ModelConfig) -> str | None:
 
 
 @lru_cache(maxsize=16)
-def skeleton_named(architecture: str) -> Skeleton:
-    """Return the skeleton of a known architecture."""
+def skeleton_named(architecture: str, *, towers: bool = True) -> Skeleton:
+    """Return the skeleton of a known architecture; without what is made of its towers' configs where ``towers`` are others."""
     found = read_data("skeletons")["architectures"][architecture]
+    lists = found.get("lists", {}) if towers else {}
     return Skeleton(
         architecture=architecture,
         tensors={
-            name: Slot(always, tuple(dimensions) if dimensions else None, *beside)
-            for name, (always, dimensions, *beside) in found["tensors"].items()
+            name: Slot(always, _dimensions(sizes, towers=towers), *beside)
+            for name, (always, sizes, *beside) in found["tensors"].items()
         },
         refuses=frozenset(found["refuses"]),
         inner=found["inner"],
         computed=frozenset(found["computed"]),
         embedding=found.get("embedding"),
+        lists={stack: TowerList(*one) for stack, one in lists.items()},
+        numbered={name: tuple(numbers) for name, numbers in found.get("numbered", {}).items()} if towers else {},
+        switched={name: tuple(switch) for name, switch in found.get("switched", {}).items()},
+        sizes={name: _dimensions(sizes, towers=towers) for name, sizes in found.get("sizes", {}).items()},
     )
+
+
+def _dimensions(sizes: list[str | None] | None, *, towers: bool) -> tuple[str | None, ...] | None:
+    if not sizes:
+        return None
+    return tuple(size if size is None or towers or "." not in size else None for size in sizes)
 
 
 def is_wrapper(architecture: str | None) -> bool:
@@ -167,6 +185,8 @@ def _sum(expression: str, config: ModelConfig, computed: frozenset[str]) -> int 
 
 
 def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
+    if "." in key:
+        return tower_number(config, key)
     value = stated_number(config, key)
     if value is not None:
         return value

@@ -6,7 +6,7 @@ from typing import Final
 
 from family import Family
 
-ARCHITECTURES: Final = (
+TEXT: Final = (
     "AXK1ForCausalLM",
     "AXK2ForCausalLM",
     "BitNetForCausalLM",
@@ -35,8 +35,14 @@ ARCHITECTURES: Final = (
     "RecurrentGemmaForCausalLM",
     "YoutuForCausalLM",
     "ZayaForCausalLM",
-    "AriaForConditionalGeneration",
+    "Mistral4ForCausalLM",
+    "CohereAsrForConditionalGeneration",
+    "T5Gemma2ForConditionalGeneration",
     "AriaTextForCausalLM",
+)
+"""Architectures whose text model's config is the top level."""
+WRAPPERS: Final = (
+    "AriaForConditionalGeneration",
     "Blip2ForConditionalGeneration",
     "Cosmos3OmniForConditionalGeneration",
     "DeepseekVLForConditionalGeneration",
@@ -54,7 +60,6 @@ ARCHITECTURES: Final = (
     "MiniCPMV4_6ForConditionalGeneration",
     "MiniCPMV4_7ForConditionalGeneration",
     "MiniMaxM3SparseForConditionalGeneration",
-    "Mistral4ForCausalLM",
     "MllamaForConditionalGeneration",
     "MuseGlimmerForConditionalGeneration",
     "NemotronH_Omni_Reasoning_V3",
@@ -66,11 +71,9 @@ ARCHITECTURES: Final = (
     "Qwen3OmniMoeThinkerForConditionalGeneration",
     "Qwen4ExpForConditionalGeneration",
     "Step3p7ForConditionalGeneration",
-    "T5Gemma2ForConditionalGeneration",
     "VideoLlama3ForConditionalGeneration",
     "VideoLlavaForConditionalGeneration",
     "VipLlavaForConditionalGeneration",
-    "CohereAsrForConditionalGeneration",
     "GraniteSpeechForConditionalGeneration",
     "GraniteSpeechPlusForConditionalGeneration",
     "Qwen3ASRForConditionalGeneration",
@@ -78,6 +81,8 @@ ARCHITECTURES: Final = (
     "GlmAsrForConditionalGeneration",
     "AudioFlamingo3ForConditionalGeneration",
 )
-DEFAULT_FAMILIES: Final[tuple[Family, ...]] = tuple(
-    Family(name=name, architecture=name, shrunk=True, head=None) for name in ARCHITECTURES
+"""Architectures whose text model lies below, in ``text_config``."""
+DEFAULT_FAMILIES: Final[tuple[Family, ...]] = (
+    *(Family(name=name, architecture=name, shrunk=True, head=None) for name in TEXT),
+    *(Family(name=name, architecture=name, shrunk=True, head=None, text="text_config") for name in WRAPPERS),
 )

@@ -13,6 +13,7 @@ from ctq.engines.ties import Tie, tie_when_tied
 from ctq.inspect.grouping import NUMBER
 from ctq.inspect.rules.rule import missing_from_files
 from ctq.inspect.rules.stands_for import layers_by_tensor
+from ctq.inspect.rules.towers import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +48,7 @@ def missing_tensor(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `default_loader.py:507`; `benchmarks/skeletons.py`.
     """
     skeleton = skeleton_of(facts.checkpoint.config)
-    yield from missing_from_files(list(_missing(facts, skeleton)) if skeleton is not None else [])
+    yield from missing_from_files(list(dict.fromkeys(_missing(facts, skeleton))) if skeleton is not None else [])
 
 
 def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
@@ -66,9 +67,11 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
             found = present.get(name, frozenset())
             yield from (name.replace(NUMBER, str(layer), 1) for layer in layers if layer not in found)
     shared = _shared_experts(facts, skeleton, present)
-    yield from sorted({*_beside(skeleton, present), *_routers(skeleton, present), *shared})
+    yield from sorted({*_beside(skeleton, present, switched), *_routers(skeleton, present), *shared})
     yield from _other_parts(skeleton, present)
     yield from _biases_of_towers(facts.checkpoint.config, skeleton, present)
+    beside = [name for name in skeleton.tensors if not _is_of_text(name, skeleton) and not name.endswith(_HEAD)]
+    yield from lacking(facts, skeleton, present, beside)
     if _lacks_head(facts, skeleton):
         yield _HEAD
 
@@ -133,10 +136,15 @@ def _part_and_piece(name: str) -> tuple[str, str]:
     return ".".join(words[:depth]), ".".join(words[: depth + 1])
 
 
-def _beside(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
-    """Yield optional tensors that a layer lacks although it has what they never lack beside it."""
+def _beside(skeleton: Skeleton, present: Mapping[str, frozenset[int]], switched: Mapping[str, bool]) -> Iterator[str]:
+    """Yield optional tensors that a layer lacks although it has what they never lack beside it.
+
+    Of a bias beside a bias nothing is said where it is not known what vLLM makes of their switch: it may leave both unread.
+    """
     for name, slot in skeleton.tensors.items():
-        if slot.beside is not None and name.partition(f".{NUMBER}.")[0] == skeleton.stack:
+        if slot.beside is None or (slot.beside.endswith(".bias") and name not in switched):
+            continue
+        if name.partition(f".{NUMBER}.")[0] == skeleton.stack:
             for layer in sorted(present.get(slot.beside, frozenset()) - present.get(name, frozenset())):
                 yield name.replace(NUMBER, str(layer), 1)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctq.engines.head_bias import has_head_bias
+from ctq.engines.skeleton_names import own_name
 from ctq.engines.skeletons import dimension, skeleton_of
 from ctq.inspect.forms import FLOATS, Form
+from ctq.inspect.grouping import NUMBER
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import Kind
 
@@ -51,7 +54,7 @@ def _against_config(facts: Facts) -> Iterator[Hit]:
         return
     for entry in facts.entries:
         for name, shape in dense_shapes(entry):
-            slot = skeleton.slot(name)
+            slot = _slot(skeleton, own_name(skeleton, name), entry)
             packed = entry.stored.form is Form.PACKED
             wrong = _odd_vector(entry, name) if slot is not None else None
             if wrong is None and slot is not None:
@@ -94,6 +97,15 @@ def _odd_vector(entry: Entry, name: str) -> str | None:
     )
 
 
+def _slot(skeleton: Skeleton, name: str, entry: Entry) -> Slot | None:
+    """Return what is known of a tensor by its template, or by the number of a layer that has sizes of its own."""
+    slot = skeleton.slot(name)
+    if slot is None or name not in skeleton.numbered:
+        return slot
+    own = (skeleton.sizes.get(name.replace(NUMBER, str(numbers[0]), 1)) for numbers in entry.modules.numbers)
+    return replace(slot, dimensions=next((sizes for sizes in own if sizes is not None), slot.dimensions))
+
+
 def _odd_bias(entry: Entry) -> str | None:
     """Say what of a bias is not that of a vector of floats, as long as its weight has rows, which it is in every architecture."""
     bias = entry.modules.parts["bias"]
@@ -115,10 +127,8 @@ def dense_shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
             yield f"{template}.weight", tensor.shape
         elif part == "weight_packed" and stored.form is Form.PACKED and stored.bits and len(tensor.shape) == 2:
             yield f"{template}.weight", (tensor.shape[0], tensor.shape[1] * (32 // stored.bits))
-        elif part == "bias":
-            yield f"{template}.bias", tensor.shape
-        elif not part:
-            yield template, tensor.shape
+        elif not part.startswith("weight"):
+            yield f"{template}.{part}" if part else template, tensor.shape
 
 
 def _wrong(slot: Slot, shape: tuple[int, ...], facts: Facts, skeleton: Skeleton, *, packed: bool) -> str | None:

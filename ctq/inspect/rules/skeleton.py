@@ -6,13 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from ctq.engines.engine_names import engine_names
-from ctq.engines.skeleton_names import has_part, lies_in, own_name
+from ctq.engines.skeleton_names import has_part, is_head_of_engine, lies_in, own_name
 from ctq.engines.skeletons import layer_count, skeleton_of
 from ctq.findings import Severity
 from ctq.inspect.grouping import NUMBER
 from ctq.inspect.parts import CACHE_PARTS
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.inspect.rules.stands_for import dense_tensors, fused_tensors
+from ctq.inspect.rules.towers import is_beyond_tower
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
@@ -73,15 +74,18 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
 
 
 def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
-    if entry.is_head and entry.modules.template == "lm_head":
+    module = entry.modules.template
+    if entry.is_head and (module == "lm_head" or is_head_of_engine(skeleton, module)):
         return False  # of the head, engines' verdicts tell
     if _is_buffer(entry.modules.names[0], facts):
         return False
     if skeleton.wrapped and entry.kind in _ELSEWHERE and not entry.is_head:
-        return not any(has_part(skeleton, name) for name in facts_names(entry))
+        return is_beyond_tower(entry, skeleton, facts) or not any(
+            has_part(skeleton, name) for name in facts_names(entry)
+        )
     if skeleton.wrapped and not any(has_part(skeleton, name) for name in facts_names(entry)):
         return True
-    if entry.modules.parts.keys() <= CACHE_PARTS and _is_module(entry.modules.template.removesuffix(".attn"), skeleton):
+    if entry.modules.parts.keys() <= CACHE_PARTS and _is_module(module.removesuffix(".attn"), skeleton):
         return False
     if _beyond(entry, skeleton, facts):
         return True
@@ -125,7 +129,7 @@ def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
     names = engine_names(config.architecture, config.inner_architecture)
     if names is not None and names.drops(entry.modules.names[0]):
         return "unread"
-    if _beyond(entry, skeleton, facts):
+    if _beyond(entry, skeleton, facts) or is_beyond_tower(entry, skeleton, facts):
         return "beyond"
     if name.rpartition(".")[2] == "lm_head":
         return "head"

@@ -1,0 +1,59 @@
+"""What stands beside a wrapper's text model: towers of images or sounds with configs of their own, and lists of layers in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctq.checkpoint.config import ModelConfig
+
+_LAST_USED = "vision_feature_layer"
+"""The layer whose features wrappers take, counted from the end: those behind it vLLM does not build."""
+_LAST_DROPPED = "drop_vision_last_layer"
+
+
+@dataclass(frozen=True, slots=True)
+class TowerList:
+    """A list of layers beside the text model: where the config counts them, and what vLLM does with one more or one less."""
+
+    count: str
+    refuses: bool
+    misses: bool
+
+
+def are_known(towers: Mapping[str, str | None], config: ModelConfig) -> bool:
+    """Tell whether a config's towers are of the model types that were learnt; one that it does not name is its class's own."""
+    kinds = ((kind, config.raw.get(key)) for key, kind in towers.items())
+    return all(
+        kind is None or not isinstance(level, dict) or level.get("model_type", kind) == kind for kind, level in kinds
+    )
+
+
+def tower_value(config: ModelConfig, path: str) -> Any:  # noqa: ANN401 - whatever a JSON file holds
+    """Return what a config states at a dotted path; None where it does not."""
+    level: Any = config.raw
+    for key in path.split("."):
+        level = level.get(key) if isinstance(level, dict) else None
+    return level
+
+
+def tower_number(config: ModelConfig, path: str) -> int | None:
+    """Return the number that a config states at a dotted path."""
+    value = tower_value(config, path)
+    return value if type(value) is int else None
+
+
+def layers_needed(layers: TowerList, config: ModelConfig) -> range | None:
+    """Return the layers of a tower's list that vLLM misses where the files lack them; None where that is not known."""
+    count, last = tower_number(config, layers.count) if layers.misses else None, config.raw.get(_LAST_USED, -1)
+    if count is None or type(last) is not int or last >= 0:
+        return None
+    return range(count + last + 1 - (config.raw.get(_LAST_DROPPED) is True))
+
+
+def is_switched_on(switch: tuple[str, bool] | None, config: ModelConfig) -> bool:
+    """Tell a tensor that no switch of a config takes away, or one whose switch is stated as it needs it."""
+    return switch is None or tower_value(config, switch[0]) is switch[1]

@@ -1,0 +1,102 @@
+"""What stands beside a wrapper's text model: its sizes, its layers and its pieces, against the configs of its towers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import Raw, edit_config, edit_tensors
+from quantizing import quantize
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import InspectOptions, inspect_checkpoint
+
+CheckpointFactory = Callable[..., Path]
+
+
+def codes(folder: Path) -> set[str]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
+    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
+
+
+def number(tower: str, key: str, value: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda config: config[tower].update({key: value})
+
+
+@pytest.mark.parametrize(
+    ("family", "tower", "key", "value"),
+    [
+        ("llava", "vision_config", "intermediate_size", 512),
+        ("qwen3.5-vl", "vision_config", "spatial_merge_size", 4),
+        ("qwen2-audio", "audio_config", "num_mel_bins", 32),
+        ("PaddleOCRVLForConditionalGeneration", "vision_config", "patch_size", 7),
+    ],
+)
+def test_sizes_of_a_tower_against_its_config(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, tower: str, key: str, value: int
+) -> None:
+    quantize(checkpoint(family), tmp_path / "q")
+    assert codes(tmp_path / "q") == set()
+    edit_config(tmp_path / "q", number(tower, key, value))
+    assert codes(tmp_path / "q") == {"TEN026"}
+
+
+def test_a_tower_of_another_kind_is_not_judged(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("llava"), tmp_path / "q")
+    edit_config(
+        tmp_path / "q",
+        lambda config: config["vision_config"].update(model_type="siglip_vision_model", intermediate_size=512),
+    )
+    assert codes(tmp_path / "q") == set()
+
+
+@pytest.mark.parametrize(("layers", "code"), [(0, "TEN024"), (2, "TEN025")])
+def test_layers_of_a_tower_too_many_or_too_few(
+    checkpoint: CheckpointFactory, tmp_path: Path, layers: int, code: str
+) -> None:
+    quantize(checkpoint("glm4v"), tmp_path / "q")
+    edit_config(tmp_path / "q", number("vision_config", "depth", layers))
+    assert codes(tmp_path / "q") == {code}
+
+
+def test_the_last_layers_of_a_tower_that_vllm_does_not_build(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("llava"), tmp_path / "q")
+    edit_config(tmp_path / "q", number("vision_config", "num_hidden_layers", 2))
+    assert codes(tmp_path / "q") == {"TEN025"}
+    edit_config(tmp_path / "q", lambda config: config.update(vision_feature_layer=-2))
+    assert codes(tmp_path / "q") == set()
+
+
+@pytest.mark.parametrize(
+    ("family", "lost", "code"),
+    [
+        ("paligemma", "multi_modal_projector.linear.weight", "TEN025"),
+        ("Exaone4_5_ForConditionalGeneration", "model.visual.merger.mlp.2.weight", "TEN025"),
+        ("llava", "vision_tower.vision_model.post_layernorm.weight", None),  # which vLLM leaves unread
+    ],
+)
+def test_a_lost_piece(checkpoint: CheckpointFactory, tmp_path: Path, family: str, lost: str, code: str | None) -> None:
+    quantize(checkpoint(family), tmp_path / "q")
+
+    def lose(tensors: dict[str, Raw]) -> None:
+        del tensors[lost]
+
+    edit_tensors(tmp_path / "q", lose)
+    assert codes(tmp_path / "q") == ({code} if code else set())
+
+
+@pytest.mark.parametrize("family", ["PaddleOCRVLForConditionalGeneration", "Exaone4_5_ForConditionalGeneration"])
+def test_prefixes_that_a_wrapper_does_not_know(checkpoint: CheckpointFactory, tmp_path: Path, family: str) -> None:
+    quantize(checkpoint(family), tmp_path / "q")
+
+    def rename(tensors: dict[str, Raw]) -> None:
+        names = [name for name in tensors if ".layers." in name and "vis" not in name]
+        assert names
+        tensors.update({f"policy.{name}": tensors.pop(name) for name in names})
+
+    edit_tensors(tmp_path / "q", rename)
+    assert "TEN024" in codes(tmp_path / "q")
