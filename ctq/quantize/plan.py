@@ -110,8 +110,9 @@ def _refuse_quantized(source: Checkpoint) -> None:
     raw = source.config.quantization
     if raw is not None:
         method = raw.get("quant_method", "unknown method")
+        form = f", format {raw['format']}" if "format" in raw else ""
         raise CheckpointError(
-            f"{source.label}: already quantized ({method}, format {raw.get('format', 'unstated')})",
+            f"{source.label}: already quantized ({method}{form})",
             hint="give the dense original; `ctq inspect` shows what this one holds",
         )
     integers = [

@@ -220,7 +220,7 @@ def _split_fusions(modules: Sequence[Decision]) -> Iterator[Problem]:
             split.setdefault(key.rpartition(".")[2], []).append((other, decision))
     for pairs in split.values():
         one, other = pairs[0]
-        more = f", and {len(pairs) - 1} more such pairs" if len(pairs) > 1 else ""
+        more = f", and {len(pairs) - 1} more like this" if len(pairs) > 1 else ""
         yield Problem(
             message=f"{one.module} and {other.module} are fused by engines and must share a scheme "
             f"({_words(one)}; {_words(other)}){more}",

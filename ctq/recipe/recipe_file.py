@@ -26,6 +26,7 @@ from ctq.recipe.schemes import DEFAULT_SCHEME, Scheme, scheme_named, variant
 if TYPE_CHECKING:
     from pathlib import Path
 
+_NO_SUCH_KEY = "extra_forbidden"
 MAX_RECIPE_BYTES = 64 * 1024
 _DEEPEST = 20
 """Levels of nesting; the scanner's time grows with their square."""
@@ -94,7 +95,8 @@ def read_recipe(path: Path) -> Recipe:
             return read_llm_compressor(data, origin=path.name)
         return _ours(RecipeFields.model_validate(data), path.name)
     except ValidationError as error:
-        raise RecipeError("\n".join(_problem(path, item, lines) for item in error.errors())) from error
+        problems = "\n".join(_problem(path, item, lines) for item in error.errors())
+        raise RecipeError(problems, hint=_keys(error)) from error
     except UsageError as error:
         raise RecipeError(f"{path}: {error.message}", hint=error.hint) from error
 
@@ -129,11 +131,20 @@ def _ours(fields: RecipeFields, origin: str) -> Recipe:
     )
 
 
+def _keys(error: ValidationError) -> str | None:
+    """Name the keys that there are, where one was given that there is not."""
+    if not any(item["type"] == _NO_SUCH_KEY for item in error.errors()):
+        return None
+    own, head, group = (", ".join(fields.model_fields) for fields in (RecipeFields, HeadFields, GroupFields))
+    return f"keys: {own}; in lm_head: {head}; in groups: {group}"
+
+
 def _problem(path: Path, item: Any, lines: dict[tuple[str, ...], int]) -> str:  # noqa: ANN401  # pydantic's error record
     key = tuple(str(part) for part in item["loc"] if not (isinstance(part, str) and part[:1].isupper()))
     line = next((lines[key[:size]] for size in range(len(key), 0, -1) if key[:size] in lines), 1)
     name = ".".join(key) or "recipe"
-    return f"{path}:{line}: {name}: {item['msg'].removeprefix('Value error, ')}"
+    words = "no such key" if item["type"] == _NO_SUCH_KEY else item["msg"].removeprefix("Value error, ")
+    return f"{path}:{line}: {name}: {words}"
 
 
 def load_yaml(path: Path) -> tuple[Any, dict[tuple[str, ...], int]]:
@@ -149,8 +160,16 @@ def load_yaml(path: Path) -> tuple[Any, dict[tuple[str, ...], int]]:
         node = yaml.compose(raw, Loader=yaml.SafeLoader)
         data = yaml.safe_load(raw)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RecipeError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        raise RecipeError(f"{path}: not YAML: {_words(error)}") from error
     return data, dict(_lines(node, ())) if node else {}
+
+
+def _words(error: Exception) -> str:
+    """Return what is wrong and where, without the excerpt that the scanner points into."""
+    mark = getattr(error, "problem_mark", None)
+    if isinstance(error, yaml.MarkedYAMLError) and mark is not None:
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem or error.context}"
+    return " ".join(str(error).split())
 
 
 def _read(path: Path) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.checkpoint import open_checkpoint, require_sound
 from ctq.checkpoint.faults import FaultKind
 from ctq.checkpoint.source import LocalFolder
+from ctq.errors import CheckpointError
 from ctq.inspect.collect import collect_facts
 from ctq.inspect.deep import examine
 from ctq.inspect.engines import with_engines
@@ -50,7 +51,7 @@ def open_subject(request: VerifyRequest) -> Subject:
     """Open the checkpoint and the reference of a request.
 
     Raises:
-        CheckpointError: either cannot be read, or leaves a tensor in doubt.
+        CheckpointError: either cannot be read, or leaves a tensor in doubt, or the reference is quantized itself.
         UsageError: the hidden states given are none, or of another width than the model's.
 
     """
@@ -65,6 +66,7 @@ def open_subject(request: VerifyRequest) -> Subject:
     if request.reference is not None:
         reference = open_checkpoint(LocalFolder(request.reference))
         require_sound(reference)
+        _require_dense(reference)
     return Subject(
         request=request,
         checkpoint=facts.checkpoint,
@@ -72,6 +74,16 @@ def open_subject(request: VerifyRequest) -> Subject:
         expected=request.expected or declared(facts),
         reference=reference,
     )
+
+
+def _require_dense(reference: Checkpoint) -> None:
+    raw = reference.config.quantization
+    if raw is not None:
+        method = raw.get("quant_method", "unknown method")
+        raise CheckpointError(
+            f"{reference.label}: quantized itself ({method}), so no reference",
+            hint="give the dense original as --reference",
+        )
 
 
 def declared(facts: Facts) -> Expectation:

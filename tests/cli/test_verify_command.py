@@ -192,6 +192,15 @@ def test_exit_codes(tmp_path: Path, arguments: tuple[str, ...], expected: int) -
     assert code("m", *default, *arguments) == expected
 
 
+def test_a_reference_that_is_quantized_itself_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    tiny_quantized(tmp_path / "m")
+    assert code("m", "--reference", "m", "--engine", "builtin") == 3
+    assert capsys.readouterr().err == (
+        "ctq: m: quantized itself (compressed-tensors), so no reference\n"
+        "  hint: give the dense original as --reference\n"
+    )
+
+
 @pytest.mark.parametrize(("limit", "expected"), [("20", 0), ("60", 1)])
 def test_the_least_sqnr(tmp_path: Path, limit: str, expected: int) -> None:
     quantize(tiny_checkpoint(tmp_path / "dense"), tmp_path / "int8")

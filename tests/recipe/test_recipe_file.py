@@ -67,7 +67,7 @@ observer: mse
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("scheme: W8A8\nlm_haed: {include: true}\n", "recipe.yaml:2: lm_haed: Extra inputs are not permitted"),
+        ("scheme: W8A8\nlm_haed: {include: true}\n", "recipe.yaml:2: lm_haed: no such key"),
         (
             "scheme: W8A8\nlm_head:\n  include: maybe\n",
             "recipe.yaml:3: lm_head.include: Input should be a valid boolean",
@@ -80,7 +80,7 @@ observer: mse
         ("scheme: W4A4\n", "no scheme 'W4A4'"),
         ("scheme: W8A8\nstrategy: group\n", "W8A8 is per-channel"),
         ("scheme: W8A16\ngroup_size: 48\n", "group size 48 has no 8-bit kernel"),
-        ("scheme: [\n", "not YAML"),
+        ("scheme: [\n", "recipe.yaml: not YAML: line 2, column 1: expected the node content"),
         ("- a\n", "a recipe is a mapping of keys, found list"),
         ("a: &x [1]\nb: *x\n", "aliases are not read in recipes"),
         ("scheme: !!python/object/apply:os.system [true]\n", "not YAML"),
@@ -154,3 +154,12 @@ def test_nesting_is_refused_before_it_takes_time(tmp_path: Path, bomb: str) -> N
 def test_a_file_that_never_ends_is_no_recipe() -> None:
     with pytest.raises(RecipeError, match="/dev/zero: more than 65536 bytes"):
         read_recipe(Path("/dev/zero"))
+
+
+def test_a_key_that_there_is_not_is_answered_with_those_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as error:
+        read(tmp_path, "lm_haed: true\n")
+    assert error.value.hint is not None
+    assert error.value.hint.startswith(
+        "keys: scheme, strategy, group_size, symmetric, groups, targets, ignore, lm_head, observer;"
+    )

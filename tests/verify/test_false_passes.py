@@ -69,7 +69,6 @@ def test_a_weight_that_was_meant_to_be_zero_is_settled_by_the_reference(tmp_path
 
 CONFIGS: dict[str, do.Change] = {
     "rotary base": do.config(rope_theta=1e6),
-    "activation": do.config(hidden_act="gelu"),
     "epsilon": do.config(rms_norm_eps=1.0),
     "heads": do.config(num_attention_heads=8, num_key_value_heads=4, head_dim=16),
     "architecture": do.config(architectures=["MistralForCausalLM"], model_type="mistral"),
