@@ -131,10 +131,15 @@ def stated_number(config: ModelConfig, key: str) -> int | None:
     return None
 
 
+def stated(config: ModelConfig, key: str, assumes: object) -> object:
+    """Return what a config states of a key, innermost level first, null too; ``assumes`` where no level states anything."""
+    return next((level[key] for _, level in reversed(config.text_levels) if key in level), assumes)
+
+
 def switch_value(config: ModelConfig, key: str) -> bool | None:
     """Return the value of a switch as the config states it, innermost level first, or as its type assumes it."""
-    stated = next((level[key] for _, level in reversed(config.text_levels) if key in level), assumed(config, key))
-    return stated if isinstance(stated, bool) else None
+    value = stated(config, key, assumed(config, key))
+    return value if isinstance(value, bool) else None
 
 
 def tie_levels(config: ModelConfig) -> list[tuple[bool | None, bool | None]]:

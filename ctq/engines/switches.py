@@ -1,15 +1,16 @@
-"""Tensors that come or go with a switch of the config (`attention_bias`), and what vLLM makes of them.
+"""Tensors that come or go with a setting of the config (`attention_bias`), and what vLLM makes of them.
 
-The data is made by ``benchmarks/optional_tensors.py``: which switch brings a tensor, from transformers' builds; under which of its
-values vLLM needs these tensors and under which it takes them, from loads by vLLM 0.32.0. Some of its classes do not read a switch.
+Of switches the data is made by ``benchmarks/optional_tensors.py``: which switch brings a tensor, from transformers' builds; under
+which of its values vLLM needs these tensors and under which it takes them, from loads by vLLM 0.32.0. Some of its classes do not
+read a switch. Settings that are a number or a name were read from the source.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from ctq.engines.config_fields import switch_value
+from ctq.engines.config_fields import assumed_number, stated, switch_value
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class OptionalTensor:
 
     tensor: str
     switch: str
-    value: bool
+    value: object
     needed: bool
     taken: bool
 
@@ -38,3 +39,25 @@ def optional_tensors(config: ModelConfig) -> Iterator[OptionalTensor]:
         if value is not None:
             needs, takes = asked.get(switch, ([brings], [True, False]))
             yield OptionalTensor(tensor=tensor, switch=switch, value=value, needed=value in needs, taken=value in takes)
+    if architecture in _DEEPSEEK:
+        yield from _of_deepseek(config)
+
+
+_DEEPSEEK: Final = ("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM")
+_LOW_RANK: Final = ("q_a_proj.weight", "q_a_layernorm.weight", "q_b_proj.weight")
+_CORRECTION: Final = "model.layers.#.mlp.gate.e_score_correction_bias"
+
+
+def _of_deepseek(config: ModelConfig) -> Iterator[OptionalTensor]:
+    """Yield the query of low rank, or of one piece, and the router's bias, which goes by the name of a method.
+
+    Source: vLLM 0.32.0 ``model_executor/models/deepseek_v2.py:327`` and ``:1051``.
+    """
+    rank = stated(config, "q_lora_rank", assumed_number(config, "q_lora_rank"))
+    for part in (*_LOW_RANK, "q_proj.weight"):
+        there = (rank is not None) == (part in _LOW_RANK)
+        tensor = f"model.layers.#.self_attn.{part}"
+        yield OptionalTensor(tensor=tensor, switch="q_lora_rank", value=rank, needed=there, taken=there)
+    method = stated(config, "topk_method", None)
+    taken = method == "noaux_tc"
+    yield OptionalTensor(tensor=_CORRECTION, switch="topk_method", value=method, needed=False, taken=taken)

@@ -14,6 +14,7 @@ from ctq.engines.engine_args import parse_args
 from ctq.engines.raw_config import raw_format
 from ctq.engines.scheme_choice import ACTIVATION_FORMATS
 from ctq.engines.scheme_predicates import SchemeArgs
+from ctq.engines.transforms import check_transforms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,10 +71,10 @@ def check_sparsity(raw: Mapping[str, Any], rules: EngineRules) -> None:
         DispatchError: there are some.
 
     """
-    for key in ("sparsity_config", "transform_config"):
-        if raw.get(key) and not isinstance(raw[key], dict):
-            raise DispatchError("ValidationError", f"{key} is not an object")
+    check_transforms(raw.get("transform_config"))
     sparsity = raw.get("sparsity_config")
+    if sparsity and not isinstance(sparsity, dict):
+        raise DispatchError("ValidationError", "sparsity_config is not an object")
     if sparsity and "format" not in sparsity:
         raise DispatchError("ValidationError", "sparsity_config has no format")
     if rules.refuses_sparsity and isinstance(sparsity, dict) and sparsity.get("targets"):

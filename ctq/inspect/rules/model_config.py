@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from ctq.engines.activations import refused_activations
-from ctq.engines.config_fields import mistyped, needs_text_config, nulled, takes_field, unknown_kinds, unread_text
+from ctq.engines.config_fields import mistyped, needs_text_config, nulled, unknown_kinds, unread_text
 from ctq.engines.heads import head_support
 from ctq.engines.skeletons import is_wrapper
 from ctq.engines.torch_names import TORCH_DTYPES
 from ctq.findings import Severity
+from ctq.inspect.rules.rotary import refused_ropes
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.kinds import Kind
 
@@ -22,22 +23,6 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 3
 _DTYPE_KEYS = ("dtype", "torch_dtype")
-_ROPE_KEYS = ("rope_scaling", "rope_parameters")
-_ROPE_TYPES = frozenset(
-    (
-        *("default", "linear", "dynamic", "yarn", "longrope", "llama3", "proportional", "ntk", "su", "mrope"),
-        *("bailing_mrope", "mllama4", "deepseek_yarn", "deepseek_llama_scaling", "openpangu", "telechat3-yarn"),
-    )
-)
-"""Kinds of rotary embeddings (vLLM 0.32.0 ``layers/rotary_embedding``, transformers 5.19 ``modeling_rope_utils``)."""
-_ROPE_NEEDS = {
-    "linear": ("factor",),
-    "dynamic": ("factor",),
-    "yarn": ("factor",),
-    "longrope": ("short_factor", "long_factor"),
-    "llama3": ("factor", "low_freq_factor", "high_freq_factor"),
-}
-"""Settings without which transformers 5.19 refuses a kind; the original length it fills in (``modeling_rope_utils``)."""
 
 
 def refused_model_config(facts: Facts) -> Iterator[Hit]:
@@ -136,34 +121,4 @@ def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
         layers, kinds = level.get("num_hidden_layers"), level.get("layer_types")
         if isinstance(layers, int) and isinstance(kinds, list) and len(kinds) != layers:
             yield f"{where}layer_types", f"names {len(kinds)} layers, not {layers}"
-        for key in _ROPE_KEYS:
-            for kind in _unknown_ropes(level.get(key)):
-                yield f"{where}{key}", f"'{kind}' is no kind of rotary embedding"
-        ropes = next((key for key in _ROPE_KEYS if level.get(key)), "")
-        if takes_field(level.get("model_type"), "rope_parameters"):
-            yield from ((f"{where}{ropes}", lack) for lack in _incomplete_ropes(level.get(ropes)))
-            if (
-                ropes and not isinstance(level[ropes], dict) and ropes != "rope_parameters"
-            ):  # the class has no such field
-                yield f"{where}{ropes}", "takes an object or null"
-
-
-def _incomplete_ropes(value: object) -> Iterator[str]:
-    """Yield what a kind of rotary embedding needs and its settings lack; each kind of layer may have settings of its own."""
-    if isinstance(value, dict):
-        kind = value.get("rope_type", value.get("type"))
-        for key in _ROPE_NEEDS.get(kind, ()) if isinstance(kind, str) else ():
-            if key not in value:
-                yield f"of the kind '{kind}' lacks {key}"
-        for inner in value.values():
-            yield from _incomplete_ropes(inner)
-
-
-def _unknown_ropes(value: object) -> Iterator[str]:
-    """Yield kinds of rotary embeddings that engines do not have; each kind of layer may have settings of its own."""
-    if isinstance(value, dict):
-        kind = value.get("rope_type", value.get("type"))
-        if isinstance(kind, str) and kind not in _ROPE_TYPES:
-            yield kind
-        for inner in value.values():
-            yield from _unknown_ropes(inner)
+        yield from refused_ropes(level, where)

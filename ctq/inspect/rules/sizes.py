@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ctq.inspect.entries import Entry
     from ctq.inspect.facts import Facts
 
+_ROWS_OR_COLUMNS = (Kind.NORM, Kind.TOWER, Kind.PROJECTOR, Kind.CONVOLUTION)
+"""Kinds of modules of which a bias is as long as one dimension of the weight: of a transposed one it is not the first."""
 _WORD = 4
 """Columns that the last word of a packed row may hold beyond the weight's own."""
 
@@ -114,8 +116,12 @@ def _odd_bias(entry: Entry) -> str | None:
     if bias.dtype not in FLOATS:
         return f"a bias in {bias.dtype}, where floats are expected"
     weight = entry.modules.parts.get("weight", entry.modules.parts.get("weight_packed"))
-    if entry.kind is Kind.LINEAR and weight is not None and len(weight.shape) == 2 and bias.shape[0] != weight.shape[0]:
+    if weight is None or not weight.shape:
+        return None
+    if entry.kind is Kind.LINEAR and len(weight.shape) == 2 and bias.shape[0] != weight.shape[0]:
         return f"a bias of {bias.shape[0]} beside a weight of {weight.shape[0]} rows"
+    if entry.kind in _ROWS_OR_COLUMNS and bias.shape[0] not in weight.shape:
+        return f"a bias of {bias.shape[0]} beside a weight of shape {list(weight.shape)}"
     return None
 
 

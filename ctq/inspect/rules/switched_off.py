@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons import skeleton_of
@@ -19,8 +20,8 @@ def tensor_switched_off(facts: Facts) -> Iterator[Hit]:
     """Report tensors that vLLM has no place for under this config, though the architecture has them under another.
 
     ## What it checks
-    Biases, norms and the like that come with a switch of the config (`attention_bias`, `use_qk_norm`), where vLLM was seen to
-    refuse them under the switch's value; some of its classes have no place for them whatever the switch says.
+    Biases, norms and the like that come with a setting of the config (`attention_bias`, `use_qk_norm`, DeepSeek's `q_lora_rank` and
+    `topk_method`), where vLLM was seen to refuse them under its value; some of its classes have no place for them whatever it says.
 
     ## Why it hurts
     vLLM stops with *There is no module or parameter named ...*, or leaves the tensors out.
@@ -32,7 +33,7 @@ def tensor_switched_off(facts: Facts) -> Iterator[Hit]:
     Give the switch the value that it had in the original's config. Where that is its value, this engine does not serve the model.
 
     ## References
-    `benchmarks/optional_tensors.py`, which asked vLLM 0.32.0.
+    `benchmarks/optional_tensors.py`, which asked vLLM 0.32.0; its `models/deepseek_v2.py`.
     """
     skeleton = skeleton_of(facts.checkpoint.config)
     if skeleton is None:
@@ -46,6 +47,6 @@ def tensor_switched_off(facts: Facts) -> Iterator[Hit]:
         more = f", nor for {len(found) - 1} more like it" if len(found) > 1 else ""
         yield Hit(
             where=name,
-            message=f"vLLM has no place for {name} where `{one.switch}` is {str(one.value).lower()}{more}",
+            message=f"vLLM has no place for {name} where `{one.switch}` is {json.dumps(one.value)}{more}",
             hint="give the switch the value that it had in the original's config",
         )

@@ -1,0 +1,91 @@
+"""Settings of a config that are numbers or names, as vLLM and transformers take them: ranks, methods, rotary values, biases' lengths."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from builders import Raw, edit_config, edit_tensors, tiny_quantized
+from families import build
+from quantizing import quantize
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.transforms import check_transforms
+from ctq.findings import Severity
+from ctq.inspect.report import inspect_checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def errors(folder: Path) -> set[str]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
+    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
+
+
+@pytest.mark.parametrize(
+    ("built", "changed", "codes"),
+    [
+        ({}, {}, set()),
+        ({}, {"q_lora_rank": None}, {"TEN025", "TEN032"}),
+        ({"q_lora_rank": None}, {}, set()),
+        ({"q_lora_rank": None}, {"q_lora_rank": 128}, {"TEN025", "TEN032"}),
+        ({}, {"topk_method": "greedy"}, {"TEN032"}),
+    ],
+)
+def test_deepseek_has_the_tensors_of_its_rank_and_method(
+    tmp_path: Path, built: dict[str, Any], changed: dict[str, Any], codes: set[str]
+) -> None:
+    quantize(build("deepseek-v3", tmp_path / "dense", config=built), tmp_path / "out")
+    edit_config(tmp_path / "out", lambda config: config.update(changed))
+    assert errors(tmp_path / "out") == codes
+
+
+@pytest.mark.parametrize(
+    ("settings", "codes"),
+    [
+        ({"rope_theta": "1e6"}, {"CFG022"}),
+        ({"rope_theta": 1e6}, set()),
+        ({"rope_scaling": {"rope_type": "linear", "factor": "2.0"}}, {"CFG022"}),
+        ({"rope_scaling": {"rope_type": "longrope", "short_factor": [1.0] * 5, "long_factor": [1.0] * 16}}, {"CFG022"}),
+        ({"rope_scaling": {"rope_type": "longrope", "short_factor": [1.0] * 16, "long_factor": [1.0] * 16}}, set()),
+    ],
+)
+def test_rotary_values_are_numbers_and_as_many_as_needed(
+    settings: dict[str, Any], codes: set[str], tmp_path: Path
+) -> None:
+    folder = tiny_quantized(tmp_path, shards=1)
+    edit_config(folder, lambda config: config.update(settings))
+    assert errors(folder) == codes
+
+
+def test_the_bias_of_a_norm_is_as_long_as_its_weight(tmp_path: Path) -> None:
+    dense = build("starcoder2", tmp_path / "dense")
+    assert errors(dense) == set()
+    edit_tensors(dense, lambda tensors: tensors.update({"model.norm.bias": _half(tensors["model.norm.bias"])}))
+    assert errors(dense) == {"TEN026"}
+
+
+def _half(raw: Raw) -> Raw:
+    return Raw(raw.dtype, (raw.shape[0] // 2,), raw.data[: len(raw.data) // 2])
+
+
+@pytest.mark.parametrize(
+    ("scheme", "refused"),
+    [
+        ({"type": "hadamard", "apply": [{"targets": ["Linear"], "location": "input"}]}, False),
+        ({"type": "hadamard", "apply": [], "head_dim": 64, "precision": "torch.float64"}, False),
+        ({"type": "hadamard", "block_size": 64}, True),
+        ({"type": "hadamard", "apply": [{"targets": ["Linear"], "location": "middle"}]}, True),
+        ({"apply": []}, True),
+    ],
+)
+def test_transforms_have_known_fields(scheme: dict[str, Any], *, refused: bool) -> None:
+    config = {"config_groups": {"R1": scheme}}
+    if refused:
+        with pytest.raises(DispatchError):
+            check_transforms(config)
+    else:
+        check_transforms(config)
