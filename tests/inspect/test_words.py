@@ -59,7 +59,7 @@ def test_a_layer_is_named_as_it_is_stored(kind: str, tmp_path: Path) -> None:
         ({"blocks": Part("U8", (2, 4, 2, 16)), "scales": Part("U8", (2, 4, 2)), "bias": Part("BF16", (2, 4))}, Form.MXFP4_BLOCKS),
         ({"weight": Part("U32", (4, 1)), "scales": Part("BF16", (4, 1)), "biases": Part("BF16", (4, 1))}, Form.MLX),
         ({"k_scale": Part("F32", ()), "v_scale": Part("F32", ())}, Form.PLAIN),
-        ({"weight": Part("I64", (4,))}, Form.PLAIN),
+        ({"weight": Part("I64", (4,))}, Form.INT),
         ({"weight": Part("BF16", (4, 4)), "weight_scale": Part("BF16", (4, 1))}, Form.FROZEN),
         ({"weight_shape": Part("I64", (2,))}, Form.NO_WEIGHT),
     ],
