@@ -13,6 +13,8 @@ from quantizing import quantize
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
+from ctq.engines.backend import backend_architectures
+from ctq.engines.engine_names import engine_names
 from ctq.findings import Severity
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 
@@ -67,3 +69,8 @@ def test_a_number_that_the_engine_works_out_may_be_stale(checkpoint: CheckpointF
     quantize(checkpoint("deepseek-v3"), tmp_path / "out")
     edit_config(tmp_path / "out", lambda config: config.update(qk_head_dim=192))
     assert errors(tmp_path / "out") == []
+
+
+def test_every_architecture_of_the_backend_is_known_with_its_mapper() -> None:
+    names = {name: engine_names(name) for name in backend_architectures()}
+    assert [name for name, known in names.items() if known is None or known.is_plain] == []

@@ -25,11 +25,14 @@ def mappers(job: dict[str, Any]) -> dict[str, Any]:
     the second why a class could not be loaded in this build.
     """
     del job
+    import transformers
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     from vllm.model_executor.models.registry import ModelRegistry
 
     failed: dict[str, Any] = {}
-    found = {str(name): backend_mapper(str(name), failed) for name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()}
+    unlisted = (name for name in dir(transformers) if name.endswith("ForCausalLM"))
+    known = dict.fromkeys((*map(str, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()), *unlisted))
+    found = {name: backend_mapper(name, failed) for name in known}
     for architecture, lazy in ModelRegistry.models.items():
         found.pop(architecture, None)
         try:
