@@ -5,8 +5,11 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ctq.engines.backend import is_served_by_backend
+from ctq.engines.data_file import read_data
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 DEFAULT_FUSED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -66,7 +69,36 @@ MODEL_FUSED: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """Where an architecture's own table differs."""
 
 
+_MERGED = "merged_proj_"
+
+
 def fused_mapping(architecture: str | None = None) -> Mapping[str, tuple[str, ...]]:
     """Return the fused layers of an architecture; of an unknown one those that nearly all models share."""
     own = MODEL_FUSED.get(architecture or "")
-    return {**DEFAULT_FUSED, **own} if own else DEFAULT_FUSED
+    shared = {**DEFAULT_FUSED, **own} if own else DEFAULT_FUSED
+    known = read_data("engine_names")["architectures"].get(architecture, {})
+    built = known.get("classes") if is_served_by_backend(architecture) else None
+    return _of_the_backend(shared, built) if built else shared
+
+
+def _of_the_backend(shared: Mapping[str, tuple[str, ...]], built: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    """Return what the backend fuses of those layers; what it has no name for it names by the parts, each behind its length.
+
+    Source: vLLM 0.32.0 models/transformers/fusers/merged_column.py:36. Of layers that not every model has nothing is known.
+    """
+    names = set(built)
+    merged = {name: _parts(name.removeprefix(_MERGED)) for name in names if name.startswith(_MERGED)}
+    apart = {part for part in names if part in _SURE} | {part for parts in merged.values() for part in parts}
+    kept = {name: parts for name, parts in shared.items() if name in names or apart.isdisjoint(parts)}
+    return {**kept, **merged}
+
+
+_SURE = frozenset({"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"})
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Return the parts of a name like `6_k_proj_6_v_proj`."""
+    length, found, rest = name.partition("_")
+    if not found or not length.isdecimal():
+        return ()
+    return (rest[: int(length)], *_parts(rest[int(length) + 1 :]))

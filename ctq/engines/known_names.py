@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
+from ctq.engines.backend import backend_architectures
 from ctq.engines.data_file import read_data
 from ctq.engines.heads import architectures, head_support
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _BARE = "Model"
-_GENERATING = ("ForCausalLM", "ForConditionalGeneration")
+_CHAT = "ChatModel"
+_GENERATING = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 
 
 @lru_cache(maxsize=1)
@@ -24,14 +30,24 @@ def known_architectures() -> frozenset[str]:
 
 
 def is_bare(architecture: str) -> bool:
-    """Tell the name of a model without its head, which no engine takes for another (`Qwen2_5_VLModel`)."""
+    """Tell the name of a model without its head, which no engine takes for another (`Qwen2_5_VLModel`).
+
+    A name that ends with `ChatModel` generates (vLLM 0.32.0 config/model.py:2325).
+    """
+    if not architecture.endswith(_BARE) or architecture.endswith(_CHAT) or head_support(architecture) is not None:
+        return False
+    is_base = architecture in read_data("known_names")["chosen"].values()
+    return is_base or any(name in known_architectures() for name in _whole(architecture))
+
+
+def pools_without_head(architecture: str) -> bool:
+    """Tell a bare model that vLLM makes of the class that generates, which drops the head; others refuse it."""
+    return any(head_support(name) is not None and name not in backend_architectures() for name in _whole(architecture))
+
+
+def _whole(architecture: str) -> Iterator[str]:
     stem = architecture.removesuffix(_BARE)
-    whole = (f"{stem}{task}" for task in _GENERATING)
-    return (
-        stem != architecture
-        and head_support(architecture) is None
-        and any(name in known_architectures() for name in whole)
-    )
+    return (f"{stem}{task}" for task in _GENERATING)
 
 
 @lru_cache(maxsize=1)

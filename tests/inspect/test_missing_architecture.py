@@ -51,6 +51,22 @@ def test_a_base_model_that_only_pools_has_no_place_for_a_quantized_head(
     assert "CFG023" in codes(inspected(tmp_path / "q", WITHOUT["missing"]), severity)
 
 
+@pytest.mark.parametrize(
+    ("family", "head", "severity"),
+    [("llama4-text", True, Severity.ERROR), ("solar-open", False, Severity.ERROR), ("gpt2", True, Severity.ERROR)],
+)
+def test_base_models_of_other_names(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, severity: Severity, *, head: bool
+) -> None:
+    quantize(checkpoint(family), tmp_path / "q", Recipe(lm_head=head))
+    assert "CFG023" in codes(inspected(tmp_path / "q", WITHOUT["empty"]), severity)
+
+
+def test_a_chat_model_generates(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("nanochat"), tmp_path / "q")
+    assert codes(inspected(tmp_path / "q", WITHOUT["empty"]), Severity.ERROR) == set()
+
+
 @pytest.mark.parametrize(("family", "errors"), [("llama4", set()), ("gemma3-mm", {"CFG022", "CFG023"})])
 def test_wrappers(checkpoint: CheckpointFactory, tmp_path: Path, family: str, errors: set[str]) -> None:
     quantize(checkpoint(family), tmp_path / "q")

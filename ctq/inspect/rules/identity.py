@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.backend import backend_architectures
-from ctq.engines.known_names import is_bare, known_architectures, model_types, quant_methods
+from ctq.engines.known_names import is_bare, known_architectures, model_types, pools_without_head, quant_methods
 from ctq.findings import Severity
 from ctq.inspect.entries import State
 from ctq.inspect.forms import COMPRESSED
@@ -156,9 +156,10 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
 
 
 def _only_pools(facts: Facts) -> bool:
-    """Tell a text model with a dense head, of which vLLM serves all the rest, to pool with."""
+    """Tell a text model with a dense head, of which vLLM serves all the rest, to pool with; its backend refuses the head."""
     is_wrapper = len(facts.checkpoint.config.text_levels) > 1
-    return not is_wrapper and facts.head.state in (State.DENSE, State.TIED)
+    is_dense = facts.head.state in (State.DENSE, State.TIED)
+    return not is_wrapper and is_dense and pools_without_head(facts.checkpoint.config.architecture or "")
 
 
 _CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
