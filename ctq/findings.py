@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Severity(StrEnum):
@@ -32,3 +36,27 @@ class Finding:
     message: str
     where: str
     hint: str
+
+
+class Documented(Protocol):
+    """A kind of finding with its documentation: a rule of inspection, or a code of verification."""
+
+    @property
+    def code(self) -> str:
+        """Three letters of the family and a number."""
+
+    @property
+    def name(self) -> str:
+        """The defect in a few words."""
+
+    @property
+    def severity(self) -> Severity:
+        """The gravest that its findings have."""
+
+    @property
+    def summary(self) -> str:
+        """One sentence."""
+
+    @property
+    def sections(self) -> Mapping[str, str]:
+        """The documentation by heading."""

@@ -24,7 +24,7 @@ _SUMMARIES = {
     "quantize": "Quantize a dense checkpoint to INT8, the lm_head in or out.",
     "inspect": "Show what a checkpoint really contains, and what is wrong with it.",
     "verify": "Prove by dispatch, loading and numbers that the head is quantized.",
-    "rules": "List the findings that inspect knows, or explain one.",
+    "rules": "List the findings that inspect and verify know, or explain one.",
 }
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ctq.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from ctq.findings import Documented
+
+_FAMILY_LETTERS = 3
 
 
 @click.command(name="rules")
@@ -12,22 +19,28 @@ from ctq.errors import ExitCode, UsageError
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--markdown", is_flag=True, help="Print the documentation page.")
 def command(code: str | None, *, as_json: bool, markdown: bool) -> int:
-    """List the findings that `ctq inspect` knows, or explain the one with CODE (or of that name).
+    """List the findings that `ctq inspect` and `ctq verify` know, or explain the one with CODE (or of that name).
 
-    Exit codes: 0 good, 2 there is no such finding.
+    Three letters list a family. Exit codes: 0 good, 2 there is no such finding.
     """
     from ctq.inspect.rules.table import FAMILIES, RULES
+    from ctq.verify.codes import CODES, FAMILY
 
-    wanted = [rule for rule in RULES if code is None or code.upper() == rule.code or code.lower() == rule.name]
+    known: tuple[Documented, ...] = RULES if code is None and markdown else (*RULES, *CODES)
+    wanted = [rule for rule in known if code is None or _is_meant(rule, code)]
     if not wanted:
-        raise UsageError(f"no rule '{code}'", hint="`ctq rules` lists them")
+        raise UsageError(f"no finding '{code}'", hint="`ctq rules` lists them")
     if as_json or markdown:
         from ctq.inspect.rules import docs
 
-        click.echo(docs.json_text(wanted) if as_json else docs.page(wanted), nl=False)
+        click.echo(docs.json_text(wanted) if as_json else docs.page(wanted, FAMILIES | FAMILY), nl=False)
         return ExitCode.GOOD
     from ctq.cli.console import show, width
     from ctq.cli.render.findings import rule_view, rules_view
 
-    show(rules_view(RULES, FAMILIES) if code is None else rule_view(wanted[0], width()))
+    show(rules_view(wanted, FAMILIES | FAMILY) if len(wanted) > 1 else rule_view(wanted[0], width()))
     return ExitCode.GOOD
+
+
+def _is_meant(rule: Documented, code: str) -> bool:
+    return code.upper() in (rule.code, rule.code[:_FAMILY_LETTERS]) or code.lower() == rule.name

@@ -17,12 +17,19 @@ class Code:
     summary: str
     hint: str
 
+    @property
+    def sections(self) -> dict[str, str]:
+        """The documentation by heading, as rules have it."""
+        return {"How to mend": f"{self.hint[0].upper()}{self.hint[1:]}."}
+
     def at(self, where: str, message: str) -> Finding:
         """Return a finding of this kind."""
         return Finding(
             code=self.code, name=self.name, severity=self.severity, message=message, where=where, hint=self.hint
         )
 
+
+FAMILY = {"VER": "What `ctq verify` adds"}
 
 LOW_SQNR = Code(
     code="VER001",

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ctq.cli.console import Line
-    from ctq.findings import Finding
-    from ctq.inspect.rules.rule import Rule
+    from ctq.findings import Documented, Finding
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _SHOWN = 3
@@ -51,19 +50,21 @@ def count(findings: Sequence[Finding]) -> str:
     return ", ".join(words) or "no findings"
 
 
-def rules_view(rules: Sequence[Rule], families: dict[str, str]) -> Iterator[Line]:
+def rules_view(rules: Sequence[Documented], families: dict[str, str]) -> Iterator[Line]:
     """Yield one line for each rule, by family."""
     for family, title in families.items():
-        yield line(("bold", title))
-        for rule in rules:
-            if rule.code.startswith(family):
-                yield line(
-                    ("bold", f"  {rule.code}"), (STYLES[rule.severity], f"  {rule.severity:<7}"), ("", f"  {rule.name}")
-                )
-        yield BLANK
+        members = [rule for rule in rules if rule.code.startswith(family)]
+        if members:
+            yield line(("bold", title))
+            yield from (_row(rule) for rule in members)
+            yield BLANK
 
 
-def rule_view(rule: Rule, width: int) -> Iterator[Line]:
+def _row(rule: Documented) -> Line:
+    return line(("bold", f"  {rule.code}"), (STYLES[rule.severity], f"  {rule.severity:<7}"), ("", f"  {rule.name}"))
+
+
+def rule_view(rule: Documented, width: int) -> Iterator[Line]:
     """Yield the documentation of one rule."""
     yield line(("bold", f"{rule.code} {rule.name}"), ("", " ("), (STYLES[rule.severity], str(rule.severity)), ("", ")"))
     yield BLANK

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ctq.inspect.rules.table import FAMILIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from ctq.inspect.rules.rule import Rule
+    from ctq.findings import Documented
 
 SCHEMA_VERSION = 1
 _HEAD = """# Rules
@@ -23,26 +23,26 @@ names, or the letters of a family.
 """
 
 
-def page(rules: Sequence[Rule]) -> str:
+def page(rules: Sequence[Documented], families: Mapping[str, str] = FAMILIES) -> str:
     """Return the documentation of ``rules`` as Markdown."""
-    return "\n".join((_HEAD, *_families(rules)))
+    return "\n".join((_HEAD, *_families(rules, families)))
 
 
-def json_text(rules: Sequence[Rule]) -> str:
+def json_text(rules: Sequence[Documented]) -> str:
     """Return the documentation of ``rules`` as one JSON object."""
     value = {"schema_version": SCHEMA_VERSION, "rules": [_json(rule) for rule in rules]}
     return json.dumps(value, indent=1) + "\n"
 
 
-def _families(rules: Sequence[Rule]) -> Iterator[str]:
-    for family, title in FAMILIES.items():
+def _families(rules: Sequence[Documented], families: Mapping[str, str]) -> Iterator[str]:
+    for family, title in families.items():
         members = [rule for rule in rules if rule.code.startswith(family)]
         if members:
             yield f"## {family}: {title}\n"
             yield from (_section(rule) for rule in members)
 
 
-def _section(rule: Rule) -> str:
+def _section(rule: Documented) -> str:
     parts = [f"### {rule.code} {rule.name}\n", f"*{rule.severity}*. {rule.summary}\n"]
     parts += [f"**{heading}.** {_body(text)}\n" for heading, text in rule.sections.items()]
     return "\n".join(parts)
@@ -52,7 +52,7 @@ def _body(text: str) -> str:
     return f"\n\n{text}" if text.startswith("```") else text
 
 
-def _json(rule: Rule) -> dict[str, object]:
+def _json(rule: Documented) -> dict[str, object]:
     return {
         "code": rule.code,
         "name": rule.name,
