@@ -26,6 +26,14 @@ from ctq.recipe.schemes import DEFAULT_SCHEME, Scheme, scheme_named, variant
 if TYPE_CHECKING:
     from pathlib import Path
 
+_KINDS = {
+    type(None): "nothing",
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "a truth value",
+}
 _NO_SUCH_KEY = "extra_forbidden"
 MAX_RECIPE_BYTES = 64 * 1024
 _DEEPEST = 20
@@ -89,7 +97,7 @@ def read_recipe(path: Path) -> Recipe:
     """
     data, lines = load_yaml(path)
     if not isinstance(data, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping of keys, found {type(data).__name__}")
+        raise RecipeError(f"{path}: a recipe is a mapping of keys, found {_KINDS.get(type(data), 'a value')}")
     try:
         if is_llm_compressor(data):
             return read_llm_compressor(data, origin=path.name)
