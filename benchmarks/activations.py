@@ -27,7 +27,7 @@ ROOT: Final = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
-from known_names import installed  # noqa: E402
+from known_names import installed, registered_classes  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 
 from ctq.checkpoint.config import CONFIG_NAME, ModelConfig  # noqa: E402
@@ -61,7 +61,7 @@ def main() -> None:
         ask(missing[start : start + BATCH], python, store)
     sets = sets_of(installed(python, "model_executor/layers/activation.py"))
     found = learnt(read_answers(store), sets)
-    write(with_aliases(found, installed(python, "model_executor/models/registry.py")), sets)
+    write(with_aliases(found, registered_classes(installed(python, "model_executor/models/registry.py"))), sets)
 
 
 def ask(names: Sequence[str], python: Path, store: Path) -> None:
@@ -171,14 +171,9 @@ def settings_as_saved(name: str) -> dict[str, Any]:
 
 
 def with_aliases(
-    found: Mapping[str, dict[str, str | list[str]]], registry: str
+    found: Mapping[str, dict[str, str | list[str]]], classes: Mapping[str, tuple[str, str]]
 ) -> dict[str, dict[str, str | list[str]]]:
     """Return the same of all architectures that vLLM registers as the same class."""
-    classes = {
-        name: (module, kind)
-        for name, module, kind in re.findall(r'"(\w+)":\s*\(\s*"([\w.]+)",\s*"(\w+)"', registry)
-        if module != "transformers"
-    }
     by_class = {classes[name]: keys for name, keys in found.items() if name in classes}
     aliases = {name: by_class[kind] for name, kind in classes.items() if kind in by_class}
     return {**aliases, **found}

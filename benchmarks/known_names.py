@@ -68,6 +68,12 @@ def chosen_classes(registry: str) -> dict[str, str]:
     return {kind: name if classes.get(name) not in classes else classes[name] for kind, name in sorted(bases.items())}
 
 
+def registered_classes(registry: str) -> dict[str, tuple[str, str]]:
+    """Return module and name of the class that vLLM registers for each architecture, but for its Transformers backend."""
+    found = re.findall(r'"(\w+)":\s*\(\s*"([\w.]+)",\s*"(\w+)"', registry)
+    return {name: (module, kind) for name, module, kind in found if module != "transformers"}
+
+
 def installed(python: Path, file: str) -> str:
     """Return the source of a file of the installed vLLM."""
     [source] = python.parents[1].glob(f"lib/python3*/site-packages/vllm/{file}")

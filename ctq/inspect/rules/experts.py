@@ -8,8 +8,10 @@ from ctq.engines.dispatch import DispatchConfig
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.layers import FusedMoE
 from ctq.engines.rules import rules_for
+from ctq.engines.surplus_experts import refuses_surplus_experts
+from ctq.inspect.grouping import NUMBER
 from ctq.inspect.rules.rule import Hit, listing
-from ctq.recipe.kinds import Kind
+from ctq.recipe.kinds import EXPERT_COUNTS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from ctq.inspect.facts import Facts
 
 _FLOATS = frozenset({"BF16", "F16", "F32"})
+_EXPERT = f".experts.{NUMBER}."
 
 
 def fused_experts_not_ignored(facts: Facts) -> Iterator[Hit]:
@@ -54,6 +57,25 @@ def fused_experts_not_ignored(facts: Facts) -> Iterator[Hit]:
             "scales",
             hint="add `re:.*experts.*` to quantization_config.ignore",
         )
+
+
+def surplus_experts(facts: Facts) -> Iterator[Hit]:
+    """Report experts beyond the number of the config, where vLLM's class refuses them."""
+    config = facts.checkpoint.config
+    count = max(config.text_int(key) or 0 for key in EXPERT_COUNTS)
+    if not count or not refuses_surplus_experts(config.architecture):
+        return
+    for entry in facts.entries:
+        if _EXPERT in entry.modules.template and entry.kind is not Kind.DRAFT:
+            pairs = zip(entry.modules.names, entry.modules.numbers, strict=True)
+            name = next((name for name, numbers in pairs if numbers[-1] >= count), None)
+            if name is not None:
+                yield Hit(
+                    where=name,
+                    message=f"{config.architecture} has {count} experts by its config, and the files hold {name}",
+                    hint="restore the config that belongs to the weights, or leave the expert out",
+                )
+                return
 
 
 def _is_dense(entry: Entry) -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.inspect.defects import BODY_LINEARS
 from ctq.inspect.grouping import NUMBER
-from ctq.recipe.experts import SEPARABLE
 from ctq.recipe.kinds import EXPERT_COUNTS, Kind
 
 if TYPE_CHECKING:
@@ -64,12 +63,11 @@ def _stacks(facts: Facts) -> dict[str, set[int]]:
 def missing_experts(facts: Facts) -> Iterator[str]:
     """Yield parts of experts that other parts of the same expert or its neighbours show to be missing.
 
-    Layers may have fewer experts than others: a gap counts, an early end does not, unless one layer alone has it. vLLM leaves
-    experts beyond the number of the config unread, so that there is no gap before those, but not where an architecture's own
-    files hold all experts in one tensor: Granite's class refuses them.
+    Layers may have fewer experts than others: a gap counts, an early end does not, unless one layer alone has it. Experts beyond
+    the number of the config have a rule of their own.
     """
     config = facts.checkpoint.config
-    promised = 0 if config.architecture in SEPARABLE else max(config.text_int(key) or 0 for key in EXPERT_COUNTS)
+    promised = max(config.text_int(key) or 0 for key in EXPERT_COUNTS)
     by_template = {name: sets for name, sets in _by_template(facts, numbers=2).items() if ".experts." in name}
     ends = _last_experts(by_template)
     for template, sets in by_template.items():

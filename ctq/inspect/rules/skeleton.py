@@ -11,6 +11,7 @@ from ctq.engines.skeletons import layer_count, skeleton_of
 from ctq.findings import Severity
 from ctq.inspect.grouping import NUMBER
 from ctq.inspect.parts import CACHE_PARTS
+from ctq.inspect.rules.experts import surplus_experts
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.inspect.rules.stands_for import dense_tensors, fused_tensors
 from ctq.inspect.rules.towers import is_beyond_tower
@@ -37,7 +38,8 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     Every name against the tensors of the architecture, where those are known. It is an error where vLLM refuses a name that it does
-    not know in that place, and a warning where vLLM looks away.
+    not know in that place, and a warning where vLLM looks away. Experts beyond the number of the config count where vLLM's class
+    refuses them.
 
     ## Why it hurts
     A prefix too many or too few, a renamed module, a leftover of training: vLLM stops with *There is no module or parameter named
@@ -52,6 +54,7 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `model_executor/models/utils.py:442`; `benchmarks/skeletons.py`.
     """
+    yield from surplus_experts(facts)
     skeleton = skeleton_of(facts.checkpoint.config)
     if skeleton is None:
         return

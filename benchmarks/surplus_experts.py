@@ -1,0 +1,92 @@
+"""Learn which architectures of vLLM refuse experts beyond the number of the config, and which leave them unread.
+
+    python benchmarks/surplus_experts.py --vllm-python ENV/bin/python
+
+Every family of `tests/support/families.py` whose experts are stored one by one is quantized and gets one expert more in each layer;
+the real vLLM loads it. The result is `ctq/engines/data/surplus_experts.json`, of other architectures too that vLLM registers as the
+same class. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+ROOT: Final = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+
+from builders import edit_tensors  # noqa: E402
+from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
+from known_names import installed, registered_classes  # noqa: E402
+from sweep_quantize import quantize_as  # noqa: E402
+from sweep_truth import observe, truth_of  # noqa: E402
+
+from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DATA: Final = ROOT / "ctq" / "engines" / "data" / "surplus_experts.json"
+ALL: Final = {**FAMILIES, **MORE_FAMILIES}
+EXPERT: Final = re.compile(r"(?P<before>.*\.experts\.)(?P<number>\d+)(?P<part>\..*)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    python = parser.parse_args().vllm_python.absolute()
+    with tempfile.TemporaryDirectory() as scratch:
+        cases = [(name, *pair) for name in ALL for pair in enlarged(name, Path(scratch) / name)]
+        results = iter(run_vllm([VllmRequest(checkpoint=at) for *_, at in cases], python=python, timeout_s=180))
+    loads = {(name, more): truth_of(observe(next(results)))[0].is_good for name, more, _ in cases}
+    names = {name for name, _ in loads if loads[name, False]}
+    found = {ALL[name].architecture: not loads[name, True] for name in names}
+    write(found, registered_classes(installed(python, "model_executor/models/registry.py")))
+
+
+def enlarged(name: str, scratch: Path) -> Iterator[tuple[bool, Path]]:
+    """Quantize a family as it is and with an expert more; nothing where it has no experts one by one."""
+    try:
+        dense = build(name, scratch / "dense")
+    except Exception as error:  # noqa: BLE001 - what this machine cannot build is not learnt from
+        print(f"{name}: not built: {error}")
+        return
+    made = [quantize_as("W8A16", dense, scratch / str(more)) for more in (False, True)]
+    if made[1].promise and add_expert(made[1].folder):
+        yield from ((False, made[0].folder), (True, made[1].folder))
+
+
+def add_expert(folder: Path) -> bool:
+    """Copy the last expert of each layer as one more; tell whether there was one."""
+    copied: list[str] = []
+
+    def add(tensors: dict[str, Any]) -> None:
+        found = [match for match in map(EXPERT.fullmatch, tensors) if match]
+        last = max((int(match["number"]) for match in found), default=0)
+        for match in found:
+            if int(match["number"]) == last:
+                copied.append(f"{match['before']}{last + 1}{match['part']}")
+                tensors[copied[-1]] = tensors[match[0]]
+
+    edit_tensors(folder, add)
+    return bool(copied)
+
+
+def write(found: Mapping[str, bool], classes: Mapping[str, tuple[str, str]]) -> None:
+    """Write the data."""
+    refusing = {classes[name] for name, refuses in found.items() if refuses and name in classes}
+    lists = {
+        "refused": sorted({name for name, kind in classes.items() if kind in refusing and found.get(name, True)}),
+        "unread": sorted(name for name, refuses in found.items() if not refuses),
+    }
+    about = "What vLLM 0.32.0 does with experts beyond the number of the config: made by benchmarks/surplus_experts.py."
+    DATA.write_text(json.dumps({"about": about, **lists}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
