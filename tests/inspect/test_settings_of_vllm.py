@@ -61,6 +61,27 @@ def test_rotary_values_are_numbers_and_as_many_as_needed(
     assert errors(folder) == codes
 
 
+def test_phi_takes_one_kind_of_rotary_settings(tmp_path: Path) -> None:
+    dense = build("phi3", tmp_path / "dense")
+    edit_config(dense, lambda config: config.update(rope_scaling={"rope_type": "linear", "factor": 2.0}))
+    assert errors(dense) == {"CFG022"}
+
+
+def test_biases_that_no_switch_brings_need_no_others_beside_them(tmp_path: Path) -> None:
+    folder = tiny_quantized(tmp_path, shards=1)
+    rows = {"q_proj": 128, "k_proj": 64, "v_proj": 64}
+
+    def give(tensors: dict[str, Raw]) -> None:
+        for layer in range(2):
+            for name, size in rows.items():
+                tensors[f"model.layers.{layer}.self_attn.{name}.bias"] = Raw("BF16", (size,), bytes(2 * size))
+
+    edit_tensors(folder, give)
+    assert errors(folder) == set()
+    edit_config(folder, lambda config: config.update(attention_bias=True))
+    assert errors(folder) == {"TEN025"}
+
+
 def test_the_bias_of_a_norm_is_as_long_as_its_weight(tmp_path: Path) -> None:
     dense = build("starcoder2", tmp_path / "dense")
     assert errors(dense) == set()

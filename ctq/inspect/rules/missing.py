@@ -139,10 +139,11 @@ def _part_and_piece(name: str) -> tuple[str, str]:
 def _beside(skeleton: Skeleton, present: Mapping[str, frozenset[int]], switched: Mapping[str, bool]) -> Iterator[str]:
     """Yield optional tensors that a layer lacks although it has what they never lack beside it.
 
-    Of a bias beside a bias nothing is said where it is not known what vLLM makes of their switch: it may leave both unread.
+    Of a bias beside a bias nothing is said where it is not known that vLLM needs it under the switch's value: it may leave both
+    unread.
     """
     for name, slot in skeleton.tensors.items():
-        if slot.beside is None or (slot.beside.endswith(".bias") and name not in switched):
+        if slot.beside is None or (slot.beside.endswith(".bias") and not switched.get(name)):
             continue
         if name.partition(f".{NUMBER}.")[0] == skeleton.stack:
             for layer in sorted(present.get(slot.beside, frozenset()) - present.get(name, frozenset())):

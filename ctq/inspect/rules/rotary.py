@@ -25,6 +25,11 @@ _ROPE_NEEDS = {
     "llama3": ("factor", "low_freq_factor", "high_freq_factor"),
 }
 """Settings without which transformers 5.19 refuses a kind; the original length it fills in (``modeling_rope_utils``)."""
+_OWN_KINDS = {
+    "phi3": ("default", "longrope", "su", "yarn"),
+    "phi4_multimodal": ("default", "longrope", "su", "yarn"),
+}
+"""Kinds that a class takes which checks them itself, where it takes few."""
 _NUMBERS = ("rope_theta", "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
 _FACTORS = ("short_factor", "long_factor")
 
@@ -48,10 +53,12 @@ def refused_ropes(level: Mapping[str, Any], where: str) -> Iterator[tuple[str, s
 
 
 def _odd_values(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Iterator[str]:
-    """Yield numbers that are texts, and factors that are not as many as a head has rotary frequencies."""
+    """Yield texts for numbers, kinds that the class does not take, and factors that are not as many as a head has frequencies."""
     yield from (f"has a text for {key}, not a number" for key in _NUMBERS if isinstance(settings.get(key), str))
-    width = _head_dim(level)
-    if settings.get("rope_type", settings.get("type")) != "longrope" or width is None:
+    kind, width = settings.get("rope_type", settings.get("type", "default")), _head_dim(level)
+    if kind in _ROPE_TYPES and kind not in _OWN_KINDS.get(str(level.get("model_type")), (kind,)):
+        yield f"is of the kind '{kind}', which a model of type {level.get('model_type')} does not take"
+    if kind != "longrope" or width is None:
         return
     share = settings.get("partial_rotary_factor", level.get("partial_rotary_factor"))
     if share is None and takes_field(level.get("model_type"), "partial_rotary_factor"):
