@@ -40,8 +40,14 @@ def is_bare(architecture: str) -> bool:
     return is_base or any(name in known_architectures() for name in _whole(architecture))
 
 
-def pools_without_head(architecture: str) -> bool:
-    """Tell a bare model that vLLM makes of the class that generates, which drops the head; others refuse it."""
+def pools_without_head(architecture: str) -> bool | None:
+    """Tell a bare model that vLLM serves to pool with, and drops the head of, from one that it refuses; None where not known."""
+    known = read_data("bare_models")
+    return architecture in known["pool"] if architecture in (*known["pool"], *known["refused"]) else None
+
+
+def resembles_a_class(architecture: str) -> bool:
+    """Tell a bare model that vLLM makes of the class that generates, as it registers that; its backend would refuse a head."""
     return any(head_support(name) is not None and name not in backend_architectures() for name in _whole(architecture))
 
 

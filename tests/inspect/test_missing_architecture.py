@@ -62,6 +62,16 @@ def test_base_models_of_other_names(
     assert "CFG023" in codes(inspected(tmp_path / "q", WITHOUT["empty"]), severity)
 
 
+@pytest.mark.parametrize(("family", "errors"), [("llava", set()), ("qwen3", set()), ("gpt-neox", {"CFG023"})])
+def test_a_dense_head_is_dropped_or_refused(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, errors: set[str]
+) -> None:
+    quantize(checkpoint(family), tmp_path / "q", Recipe(lm_head=False))
+    report = inspected(tmp_path / "q", WITHOUT["empty"])
+    assert codes(report, Severity.ERROR) == errors
+    assert "CFG022" in codes(report, Severity.WARNING)
+
+
 def test_a_chat_model_generates(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
     quantize(checkpoint("nanochat"), tmp_path / "q")
     assert codes(inspected(tmp_path / "q", WITHOUT["empty"]), Severity.ERROR) == set()

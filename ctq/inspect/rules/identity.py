@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.backend import backend_architectures
-from ctq.engines.known_names import is_bare, known_architectures, model_types, pools_without_head, quant_methods
+from ctq.engines.known_names import (
+    is_bare,
+    known_architectures,
+    model_types,
+    pools_without_head,
+    quant_methods,
+    resembles_a_class,
+)
 from ctq.findings import Severity
 from ctq.inspect.entries import State
 from ctq.inspect.forms import COMPRESSED
@@ -121,8 +128,8 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     `architectures` names a classifier (`...ForSequenceClassification`, `...ForTokenClassification`) and the files hold a head
     `lm_head` and no `score` or `classifier`; or it names the bare
-    model (`Qwen2_5_VLModel`), or nothing where the model type stands for one, and vLLM does not generate with it: a warning for a
-    text model whose head is dense, which is served for pooling.
+    model (`Qwen2_5_VLModel`), or nothing where the model type stands for one, and vLLM does not generate with it: a warning where
+    the head is dense and vLLM was seen to serve the rest for pooling.
 
     ## Why it hurts
     vLLM makes a pooling model of it, whose classifier is never loaded and answers from uninitialised memory, and which has no
@@ -135,7 +142,7 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     Give the architecture of the language model, `...ForCausalLM`.
 
     ## References
-    vLLM 0.32.0 `model_executor/models/adapters.py` (`as_seq_cls_model`).
+    vLLM 0.32.0 `model_executor/models/adapters.py` (`as_seq_cls_model`); `benchmarks/bare_models.py`.
     """
     name = facts.checkpoint.config.architecture or ""
     if facts.head.entry is None:
@@ -156,10 +163,12 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
 
 
 def _only_pools(facts: Facts) -> bool:
-    """Tell a text model with a dense head, of which vLLM serves all the rest, to pool with; its backend refuses the head."""
-    is_wrapper = len(facts.checkpoint.config.text_levels) > 1
-    is_dense = facts.head.state in (State.DENSE, State.TIED)
-    return not is_wrapper and is_dense and pools_without_head(facts.checkpoint.config.architecture or "")
+    """Tell a model with a dense head, of which vLLM serves all the rest, to pool with; its backend refuses the head."""
+    config = facts.checkpoint.config
+    name, is_wrapper = config.architecture or "", len(config.text_levels) > 1
+    known = pools_without_head(name)
+    served = known if known is not None else not is_wrapper and resembles_a_class(name)
+    return served and facts.head.state in (State.DENSE, State.TIED)
 
 
 _CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")

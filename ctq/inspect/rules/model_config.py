@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.activations import refused_activations
 from ctq.engines.config_fields import mistyped, needs_text_config, nulled, unknown_kinds, unread_text
 from ctq.engines.heads import head_support
+from ctq.engines.known_names import pools_without_head
 from ctq.engines.skeletons import is_wrapper
 from ctq.engines.torch_names import TORCH_DTYPES
 from ctq.findings import Severity
@@ -78,8 +79,8 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
     if not all(isinstance(name, str) for name in names or ()):
         yield "architectures", "holds what is no text"
         return
-    if config.names_no_architecture and len(config.text_levels) > 1 and head_support(config.architecture) is None:
-        yield "architectures", "is missing: the model type alone names no class that vLLM generates with"
+    if config.names_no_architecture and len(config.text_levels) > 1 and not _is_taken(config.architecture):
+        yield "architectures", "is missing: the model type alone names no class that vLLM takes"
     if is_wrapper(config.architecture) and len(config.text_levels) == 1 and _lacks_text(config):
         yield "text_config", "is missing: loaders take the sizes that its class assumes"
     if (inside := unread_text(config)) is not None:
@@ -91,6 +92,10 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
     yield from ((key, f"'{kind}' is no kind of layer") for key, kind in dict(unknown_kinds(config)).items())
     yield from refused_activations(config)
     yield from _names(config)
+
+
+def _is_taken(architecture: str | None) -> bool:
+    return head_support(architecture) is not None or bool(architecture and pools_without_head(architecture))
 
 
 def _lacks_text(config: ModelConfig) -> bool:

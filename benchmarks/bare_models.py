@@ -1,0 +1,79 @@
+"""Learn which checkpoints vLLM serves, to pool with, where the config names no architecture: it takes transformers' base model.
+
+    python benchmarks/bare_models.py --vllm-python ENV/bin/python
+
+Every family of `tests/support/families.py` is quantized without its head and loses its `architectures`; the real vLLM loads it, and
+drops the head unread, or refuses it. The result is `ctq/engines/data/bare_models.json`. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+ROOT: Final = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from builders import edit_config  # noqa: E402
+from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
+from sweep_quantize import quantize_as  # noqa: E402
+from sweep_truth import Observation, observe, truth_of  # noqa: E402
+
+from ctq.checkpoint.config import CONFIG_NAME  # noqa: E402
+from ctq.engines.known_names import chosen_architecture, is_bare  # noqa: E402
+from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DATA: Final = ROOT / "ctq" / "engines" / "data" / "bare_models.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    python = parser.parse_args().vllm_python.absolute()
+    with tempfile.TemporaryDirectory() as scratch:
+        cases = [pair for name in (*FAMILIES, *MORE_FAMILIES) for pair in nameless(name, Path(scratch) / name)]
+        results = run_vllm([VllmRequest(checkpoint=folder) for _, folder in cases], python=python, timeout_s=180)
+    found: dict[str, bool] = {}
+    for (name, _), result in zip(cases, results, strict=True):
+        found[name] = pools(observe(result)) and found.get(name, True)
+    write(found)
+
+
+def nameless(name: str, scratch: Path) -> Iterator[tuple[str, Path]]:
+    """Quantize a family without its head and take its architecture away: the base model and the folder."""
+    try:
+        made = quantize_as("no head", build(name, scratch / "dense"), scratch / "made")
+    except Exception as error:  # noqa: BLE001 - what this machine cannot build is not learnt from
+        print(f"{name}: not built: {error}")
+        return
+    if made.promise:
+        edit_config(made.folder, lambda config: config.update(architectures=[]))
+        base = chosen_architecture(json.loads((made.folder / CONFIG_NAME).read_text())["model_type"])
+        if base is not None and is_bare(base):
+            yield base, made.folder
+
+
+def pools(seen: Observation) -> bool:
+    """Tell a load without a head, of which all the rest was filled."""
+    return truth_of(seen)[0].is_good and not seen.head
+
+
+def write(found: Mapping[str, bool]) -> None:
+    """Write the data."""
+    about = "Base models that vLLM 0.32.0 serves to pool with, and those that it refuses: made by benchmarks/bare_models.py."
+    lists = {
+        word: sorted(name for name, is_served in found.items() if is_served is (word == "pool"))
+        for word in ("pool", "refused")
+    }
+    DATA.write_text(json.dumps({"about": about, **lists}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
