@@ -47,8 +47,13 @@ def weight_files(files: Collection[str], index: Index | None) -> list[str]:
         return sorted(set(index.weight_map.values()))
     if SINGLE_NAME in files:
         return [SINGLE_NAME]
-    present = sorted(name for name in files if name.endswith(WEIGHTS_SUFFIX))
+    present = sorted(name for name in files if name.endswith(WEIGHTS_SUFFIX) and not is_hidden(name))
     return [name for name in present if "/" not in name] or present
+
+
+def is_hidden(name: str) -> bool:
+    """Tell a file that no engine's pattern finds: macOS leaves one (``._model.safetensors``) beside each that it copies."""
+    return name.rpartition("/")[2].startswith(".")
 
 
 def require_weights(source: Source) -> None:

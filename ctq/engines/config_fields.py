@@ -27,6 +27,8 @@ _WORDS = {
 }
 _TEXTS = ("text_config", "decoder", "generator", "text_encoder", "llm_config")
 """Keys under which transformers looks for a text model's config (`PreTrainedConfig.get_text_config`), the last one vLLM alone."""
+_ELSEWHERE = "language_config"
+"""The key of models whose code lies beside them: no class of transformers reads it."""
 _OF_VLLM = frozenset({
     "cosmos3_edge", "deepseek_v32", "deepseek_v4", "hy_v4", "hyperclovax", "inkling_mm_model", "kimi_k25", "kimi_linear",
     "minimax_m3_vl", "muse_glimmer", "muse_glimmer_text", "qianfan_ocr", "qwen3_asr", "step3p5",
@@ -88,7 +90,10 @@ def unread_text(config: ModelConfig) -> str | None:
     if kind not in data["models"] or kind in _OF_VLLM:
         return None
     inside = (key for key in _TEXTS if isinstance(config.raw.get(key), dict))
-    return next((key for key in inside if key not in data["nested"].get(kind, ())), None)
+    read = data["nested"].get(kind, ())
+    if _ELSEWHERE in config.raw and _TEXTS[0] in read and not any(key in config.raw for key in read):
+        return _ELSEWHERE
+    return next((key for key in inside if key not in read), None)
 
 
 def needs_text_config(model_type: str | None) -> bool:
@@ -140,6 +145,15 @@ def switch_value(config: ModelConfig, key: str) -> bool | None:
     """Return the value of a switch as the config states it, innermost level first, or as its type assumes it."""
     value = stated(config, key, assumed(config, key))
     return value if isinstance(value, bool) else None
+
+
+def vocabulary(config: ModelConfig) -> int | None:
+    """Return the size of the vocabulary as loaders read it: some wrappers read nothing of the text model at the top level."""
+    nested = [level for path, level in config.text_levels if path]
+    if nested and needs_text_config(config.model_type) and not any("vocab_size" in level for level in nested):
+        value = assumed(config, "vocab_size")
+        return value if type(value) is int else None
+    return config.vocab_size
 
 
 def tie_levels(config: ModelConfig) -> list[tuple[bool | None, bool | None]]:

@@ -28,6 +28,8 @@ _LAYER_LISTS = ("layers", "h", "blocks")
 _TOWER = re.compile(r"vis|audio|image")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 _EXPERT = re.compile(r"(?P<block>.+)\.experts\.#\.(?P<part>gate_proj|up_proj|down_proj)\.weight")
+_KINDS = "layers_block_type"
+"""The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
 _STACKS = ("experts.gate_up_proj", "input_linear.weight")
 """What holds the gates and ups of all experts of a block in one tensor."""
 
@@ -201,7 +203,10 @@ def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | No
 def layer_count(config: ModelConfig) -> int | None:
     """Return the number of decoder layers, as the config states it or as its model type assumes it."""
     stated = config.num_hidden_layers
-    return stated if stated is not None else assumed_number(config, "num_hidden_layers")
+    if stated is not None:
+        return stated
+    kinds = next((level[_KINDS] for _, level in config.text_levels if isinstance(level.get(_KINDS), list)), None)
+    return len(kinds) if kinds is not None else assumed_number(config, "num_hidden_layers")
 
 
 def _inner_type(config: ModelConfig) -> str | None:

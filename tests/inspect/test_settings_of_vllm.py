@@ -110,3 +110,30 @@ def test_transforms_have_known_fields(scheme: dict[str, Any], *, refused: bool) 
             check_transforms(config)
     else:
         check_transforms(config)
+
+
+def test_files_that_macos_leaves_are_not_loaded(tmp_path: Path) -> None:
+    folder = tiny_quantized(tmp_path, shards=1)
+    (folder / "._model.safetensors").write_bytes(b"\0\5\x16\7" * 100)
+    assert errors(folder) == set()
+
+
+@pytest.mark.parametrize("key", ["language_config", "llm_config"])
+def test_a_text_config_under_another_name_is_unread(key: str, tmp_path: Path) -> None:
+    dense = build("llava", tmp_path / "dense")
+    assert errors(dense) == set()
+    edit_config(dense, lambda config: config.update({key: config.pop("text_config")}))
+    assert "CFG022" in errors(dense)
+
+
+def test_a_wrapper_reads_no_vocabulary_at_the_top(tmp_path: Path) -> None:
+    dense = build("llava", tmp_path / "dense")
+    edit_config(dense, lambda config: config.update(vocab_size=config["text_config"].pop("vocab_size")))
+    assert "TEN019" in errors(dense)
+
+
+@pytest.mark.parametrize(("key", "codes"), [("quantization_config", set()), ("compression_config", {"CFG002"})])
+def test_only_the_newer_name_is_read_inside(key: str, codes: set[str], tmp_path: Path) -> None:
+    quantize(build("llava", tmp_path / "dense"), tmp_path / "out")
+    edit_config(tmp_path / "out", lambda config: config["text_config"].update({key: config.pop("quantization_config")}))
+    assert errors(tmp_path / "out") == codes

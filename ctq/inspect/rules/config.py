@@ -45,14 +45,14 @@ def missing_quantization_config(facts: Facts) -> Iterator[Hit]:
 
 
 def contradictory_quantization_configs(facts: Facts) -> Iterator[Hit]:
-    """Report several quantization configs that differ.
+    """Report several quantization configs that differ, or one where it is not read.
 
     ## What it checks
     `quantization_config` (or the older `compression_config`) stands at more than one level of `config.json`, with different
-    contents.
+    contents: a warning. `compression_config` stands inside the text model's config, and nothing at the top level.
 
     ## Why it hurts
-    Engines read one of them, not all the same one.
+    Engines read one of them, not all the same one; the older name is looked for at the top level alone once vLLM has found it.
 
     ## Example
     A new `quantization_config` at the top level and the source's FP8 one in `text_config`.
@@ -76,6 +76,12 @@ def contradictory_quantization_configs(facts: Facts) -> Iterator[Hit]:
             message=f"{found[0][0]} and {other} differ: engines read one of them",
             hint=f"keep the one that describes the tensors, and remove {other} if that is {found[0][0]}",
             severity=Severity.WARNING,
+        )
+    elif len(found) == 1 and found[0][0].endswith(f".{QUANTIZATION_KEYS[1]}"):
+        yield Hit(
+            where=f"config.json: {found[0][0]}",
+            message=f"{found[0][0]} is read at the top level alone: vLLM stops over it",
+            hint=f"write it as {QUANTIZATION_KEYS[0]} at the top level",
         )
 
 

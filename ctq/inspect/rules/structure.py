@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from ctq.engines.config_fields import vocabulary
 from ctq.findings import Severity
 from ctq.inspect.rules.gaps import missing_experts, missing_layers, missing_modules
 from ctq.inspect.rules.rule import Hit, missing_from_files
@@ -35,14 +36,14 @@ def vocabulary_mismatch(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `vocab_parallel_embedding.py:515`.
     """
-    vocabulary = facts.checkpoint.config.vocab_size
+    size = vocabulary(facts.checkpoint.config)
     for entry in facts.entries:
         rows = _rows(entry, facts)
-        if vocabulary is not None and rows is not None and rows != vocabulary:
+        if size is not None and rows is not None and rows != size:
             name = entry.modules.names[0]
             yield Hit(
                 where=name,
-                message=f"{name} has {rows} rows, vocab_size is {vocabulary}",
+                message=f"{name} has {rows} rows, vocab_size is {size}",
                 hint="set vocab_size to the rows, or resize embedding and head together before quantizing",
             )
             return

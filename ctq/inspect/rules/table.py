@@ -93,7 +93,7 @@ RULES: tuple[Rule, ...] = (
     _rule("HED011", serving.head_not_as_expected),
     _rule("HED012", serving.limits_of_a_quantized_head, Severity.NOTE),
     _rule("CFG001", config.missing_quantization_config, unless=("FIL002", "FIL003")),
-    _rule("CFG002", config.contradictory_quantization_configs, Severity.WARNING),
+    _rule("CFG002", config.contradictory_quantization_configs),
     _rule("CFG003", validity.invalid_quantization_config),
     _rule("CFG004", validity.invalid_pattern, unless=("CFG003",)),
     _rule("CFG005", config.method_contradicts_tensors),
