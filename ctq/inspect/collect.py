@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.backend import backend_architectures
 from ctq.engines.heads import head_support
 from ctq.engines.known_names import chosen_architecture
+from ctq.engines.skeletons import layer_count
 from ctq.inspect.defects import Surroundings, diagnose
 from ctq.inspect.diagnosis import Defect, Diagnosis
 from ctq.inspect.entries import KNOWN_CLASSES, find_entries
@@ -34,7 +35,7 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
     config = checkpoint.config
     raw = config.quantization
     quant = parse_quantization(raw) if raw is not None else None
-    sets = group_modules(checkpoint.tensors, layers=config.num_hidden_layers)
+    sets = group_modules(checkpoint.tensors, layers=layer_count(config))
     head = locate_head(sets, config, checkpoint.tensors)
     entries, patterns = find_entries(sets, config, quant, head=head.name if head is not None and head.tensor else None)
     if quant is not None and quant.is_compressed_tensors:

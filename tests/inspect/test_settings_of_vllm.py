@@ -137,3 +137,15 @@ def test_only_the_newer_name_is_read_inside(key: str, codes: set[str], tmp_path:
     quantize(build("llava", tmp_path / "dense"), tmp_path / "out")
     edit_config(tmp_path / "out", lambda config: config["text_config"].update({key: config.pop("quantization_config")}))
     assert errors(tmp_path / "out") == codes
+
+
+def test_layers_are_counted_by_the_list_of_their_kinds(tmp_path: Path) -> None:
+    dense = build("nemotron-h", tmp_path / "dense")
+    assert errors(dense) == set()
+
+    def repeat(tensors: dict[str, Raw]) -> None:
+        last = {name: raw for name, raw in tensors.items() if name.startswith("backbone.layers.2.")}
+        tensors.update({name.replace("layers.2.", "layers.3."): raw for name, raw in last.items()})
+
+    edit_tensors(dense, repeat)
+    assert errors(dense) == {"TEN024"}
