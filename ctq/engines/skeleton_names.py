@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ctq.engines.backend import is_served_by_backend
 from ctq.engines.engine_names import engine_names
 from ctq.engines.heads import head_support
 from ctq.engines.skeletons import skeleton_named
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
 
     from ctq.engines.skeletons import Skeleton
 
+_HEAD_BIAS = "lm_head.bias"
+
 
 def own_name(skeleton: Skeleton, name: str) -> str:
     """Return the name in the skeleton of a tensor, by template (`w1` for Mixtral's `gate_proj`); itself where none is."""
     if name in skeleton.tensors:
         return name
+    if name.endswith(_HEAD_BIAS) and is_served_by_backend(skeleton.architecture):
+        return _HEAD_BIAS  # vLLM 0.32.0 models/transformers/causal.py:75 looks at the end of the name alone
     place = _place(skeleton, name)
     return name if place is None else _by_place(skeleton.architecture).get(place, name)
 

@@ -16,6 +16,8 @@ from ctq.engines.skeletons import skeleton_named
         ("Mistral3ForConditionalGeneration", "model.norm.weight", "language_model.model.norm.weight"),
         ("Qwen2_5_VLForConditionalGeneration", "model.language_model.norm.weight", "model.norm.weight"),
         ("Qwen3_5ForConditionalGeneration", "model.lm_head.weight", "model.lm_head.weight"),
+        ("CTRLLMHeadModel", "language_model.lm_head.bias", "lm_head.bias"),
+        ("GPTJForCausalLM", "language_model.lm_head.bias", "language_model.lm_head.bias"),
     ],
 )
 def test_a_tensor_is_known_by_its_place(architecture: str, name: str, own: str) -> None:
