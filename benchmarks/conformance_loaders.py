@@ -1,4 +1,4 @@
-"""The sweep of transformers as a loader: every tiny family, quantized four ways by the command line, loaded and run.
+"""The sweep of transformers as a loader: every tiny family, quantized five ways by the command line, loaded and run.
 
 The dense original is loaded first: what fails there is no fault of the quantization, and is listed as not judged.
 """

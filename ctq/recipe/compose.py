@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ctq.recipe.fused import FUSED_NAMES
 from ctq.recipe.kinds import Kind, leaf_pattern
 from ctq.recipe.match import matches_name
 
@@ -28,11 +29,12 @@ def compose(decisions: Decisions, recipe: Recipe, head_targets: Sequence[str]) -
     groups = [(tuple(head_targets), decisions.head_scheme)] if decisions.head_scheme else []
     groups += body
     formats = list(dict.fromkeys(scheme.format for _, scheme in groups))
+    ignore = list(dict.fromkeys(_ignore(decisions)))
     return {
         "config_groups": {f"group_{i}": _group(targets, scheme) for i, (targets, scheme) in enumerate(groups)},
         "format": formats[0] if len(formats) == 1 else "mixed-precision",
         "global_compression_ratio": None,
-        "ignore": list(dict.fromkeys(_ignore(decisions))),
+        "ignore": ignore + _fused(decisions, ignore),
         "kv_cache_scheme": None,
         "quant_method": "compressed-tensors",
         "quantization_status": "compressed",
@@ -63,11 +65,33 @@ def _ignore(decisions: Decisions) -> Iterator[str]:
     yield from _untargeted(decisions)
 
 
+def _fused(decisions: Decisions, ignore: Sequence[str]) -> list[str]:
+    """Return patterns of fused layers that ``ignore`` leaves out though all their parts are dense everywhere.
+
+    vLLM and compressed-tensors go by the parts; SGLang refuses a layer that is neither targeted nor ignored under its own name.
+    """
+    taken = {_leaf(module) for module in _quantized(decisions)}
+    dense = [decision.module for decision in decisions.modules if decision.kind is Kind.LINEAR and not decision.scheme]
+    found = []
+    for name, parts in FUSED_NAMES.items():
+        layers = [f"{module.rpartition('.')[0]}.{name}" for module in dense if _leaf(module) in parts]
+        if not taken & {name, *parts} and not all(any(matches_name(layer, one) for one in ignore) for layer in layers):
+            found.append(leaf_pattern(layers[0]))
+    return found
+
+
+def _leaf(module: str) -> str:
+    return module.rpartition(".")[2]
+
+
+def _quantized(decisions: Decisions) -> list[str]:
+    modules = [decision.module for decision in decisions.modules if decision.scheme]
+    return [*modules, decisions.head.name] if decisions.head and decisions.head_scheme else modules
+
+
 def _untargeted(decisions: Decisions) -> Iterator[str]:
     """Name the linear layers that no target reaches: vLLM up to 0.20 refuses a layer that is neither targeted nor ignored."""
-    quantized = [decision.module for decision in decisions.modules if decision.scheme]
-    if decisions.head and decisions.head_scheme:
-        quantized.append(decisions.head.name)
+    quantized = _quantized(decisions)
     safe: dict[str, bool] = {}
     for decision in decisions.modules:
         if _is_untargeted(decision):

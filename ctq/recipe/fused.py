@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FUSED_PARTS: tuple[tuple[str, ...], ...] = (
     ("q_proj", "k_proj", "v_proj"),
@@ -16,6 +21,18 @@ FUSED_PARTS: tuple[tuple[str, ...], ...] = (
     ("fc_in", "fc_gate"),
 )
 """Last names of modules that vLLM loads into one parameter (its models' ``packed_modules_mapping``)."""
+
+FUSED_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "qkv_proj": ("q_proj", "k_proj", "v_proj"),
+        "gate_up_proj": ("gate_proj", "up_proj"),
+        "fused_qkv_a_proj_with_mqa": ("q_a_proj", "kv_a_proj_with_mqa"),
+    }
+)
+"""What SGLang 0.5.23 calls fused layers. Many of its classes (Llama, Qwen3) do not tell its quantization config of the parts, so
+that such a layer must be ignored under this name too."""
+FUSED_INTO: Mapping[str, str] = MappingProxyType({part: name for name, parts in FUSED_NAMES.items() for part in parts})
+"""Last names of parts, each with that of its fused layer."""
 
 _OWNER = {part: parts[0] for parts in FUSED_PARTS for part in parts}
 _EXPERTS = re.compile(r"(.*?\.experts)\.\d+\.")

@@ -59,12 +59,11 @@ def test_two_formats_are_mixed_precision(llama: Path) -> None:
     assert [group["format"] for group in config["config_groups"].values()] == ["pack-quantized", "int-quantized"]
 
 
-def test_head_only_names_every_layer_left_dense(llama: Path) -> None:
+def test_head_only_names_every_layer_left_dense_and_what_engines_fuse_of_them(llama: Path) -> None:
     config = quantization(planned(llama, Recipe(body=(), lm_head=True, lm_head_scheme=W8A16)))
     assert len(config["config_groups"]) == 1
-    assert set(config["ignore"]) == {
-        rf"re:.*\.{name}$" for name in ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    }
+    names = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj", "gate_up_proj")
+    assert set(config["ignore"]) == {rf"re:.*\.{name}$" for name in names}
 
 
 def test_a_layer_left_dense_beside_a_quantized_twin_is_ignored_by_its_full_name(llama: Path) -> None:

@@ -12,7 +12,10 @@ from builders import edit_tensors, tiny_quantized
 from head_cases import CASES as HEAD_CASES
 from match_cases import dispatch_cases
 from peer_fixtures import FIXTURES, materialise
+from quantizing import quantize
 from raw_safetensors import from_floats
+
+from ctq.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +45,8 @@ _CHANGED: Final[Mapping[str, tuple[str, Change]]] = {
     "int8, ignore null": ("w8a8", do.says(ignore=None)),
     "packed, of three bits": ("w8a16", do.weights(num_bits=3)),
 }  # fmt: skip
+_ALONE: Final = ("llama", "llama-tied", "qwen2", "qwen3-tied", "qwen3-moe")
+"""Families of which nothing but the head is quantized: every layer that SGLang fuses must then be ignored by its own name."""
 _KINDS: Final = ("w8a16-g32", "w8a16-asym", "w4a16", "naive", "fp8", "fp8-block", "nvfp4", "mxfp4", "mxfp8")
 
 
@@ -50,6 +55,8 @@ def loads() -> dict[str, Build]:
     found: dict[str, Build] = {}
     for case in old_build_cases.cases():
         found[" / ".join(case)] = lambda folder, dense, case=case: old_build_cases.make(case, dense(case[0]), folder)  # type: ignore[misc]
+    for family in _ALONE:
+        found[f"head alone / {family}"] = partial(_alone, family=family)
     for head in HEAD_CASES:
         found[f"head / {head.name}"] = lambda folder, _, head=head: head.build(folder)  # type: ignore[misc]
     for name, (kind, change) in _CHANGED.items():
@@ -59,6 +66,11 @@ def loads() -> dict[str, Build]:
     for peer in FIXTURES:
         found[f"peer / {peer}"] = lambda folder, _, peer=peer: materialise(peer, folder)  # type: ignore[misc]
     return found
+
+
+def _alone(folder: Path, dense: Callable[[str], Path], *, family: str) -> Path:
+    quantize(dense(family), folder, Recipe(body=(), lm_head=True))
+    return folder
 
 
 def _changed(folder: Path, _: Callable[[str], Path], *, kind: str, change: Change) -> Path:

@@ -1,4 +1,4 @@
-"""The command line's `ctq quantize` on one family, four ways: what it promised, or why it refused."""
+"""The command line's `ctq quantize` on one family, five ways: what it promised, or why it refused."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -15,17 +16,18 @@ from ctq.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
+HEAD_ONLY: Final = Path(__file__).parents[2] / "examples" / "recipes" / "head-only.yaml"
 SCHEMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "W8A8": ("--include-lm-head", "--scheme", "W8A8"),
         "W8A16": ("--include-lm-head", "--scheme", "W8A16"),
         "mixed": ("--include-lm-head", "--scheme", "W8A8", "--lm-head-scheme", "W8A16"),
         "no head": ("--exclude-lm-head", "--scheme", "W8A8"),
+        "head only": ("--recipe", str(HEAD_ONLY)),
     }
 )
-"""Head included as W8A8, W8A16 and one in the other, and excluded."""
+"""Head included as W8A8, W8A16 and one in the other, excluded, and alone."""
 _IGNORE_HINT = re.compile(r"--ignore '([^']+)'")
 
 

@@ -9,7 +9,7 @@ from ctq.findings import Severity
 from ctq.inspect.entries import KNOWN_CLASSES, State
 from ctq.inspect.fold import counted_name
 from ctq.inspect.rules.rule import Hit
-from ctq.recipe.fused import FUSED_PARTS
+from ctq.recipe.fused import FUSED_INTO, FUSED_PARTS
 from ctq.recipe.kinds import Kind
 from ctq.recipe.match import REGEX_PREFIX, matches_name
 
@@ -127,13 +127,17 @@ def _names_head_for_engines(pattern: str, facts: Facts) -> bool:
 def _containers(facts: Facts) -> dict[str, bool]:
     """Return every module that only holds others (``model.layers.0.mlp``), and whether regular expressions are tried on it.
 
-    Those are tried on the first and the last of alike modules: a pattern that names only one in between is not looked for.
+    So do the layers that engines fuse, under their own names (``model.layers.0.self_attn.qkv_proj``). Expressions are tried on the
+    first and the last of alike modules: a pattern that names only one in between is not looked for.
     """
     containers: dict[str, bool] = {}
     for entry in facts.entries:
         for name in entry.modules.names:
             tried = name in (entry.modules.names[0], entry.modules.names[-1])
-            parent = name.rpartition(".")[0]
+            parent, _, leaf = name.rpartition(".")
+            if leaf in FUSED_INTO:
+                layer = f"{parent}.{FUSED_INTO[leaf]}"
+                containers[layer] = tried or containers.get(layer, False)
             while parent and (parent not in containers or (tried and not containers[parent])):
                 containers[parent] = tried
                 parent = parent.rpartition(".")[0]
