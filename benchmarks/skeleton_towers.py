@@ -94,7 +94,9 @@ def studied(name: str, entry: Json, scratch: Path) -> Study | None:
     first = make({})
     if first is None:
         return None
-    numbers = {key: size for key, size in first.numbers.items() if size > 0 and not NO_SIZE.search(key)}
+    numbers = {
+        key: size for key, size in first.numbers.items() if size > 0 and not NO_SIZE.search(key) and "/" not in key
+    }
     variants = list(make.changes(numbers))
     lists = {stack: key for stack, key in counts_of(first, variants).items() if "." in key}
     fixed = numbered(first, [one.build for one in variants], lists)
@@ -133,8 +135,9 @@ def amend(study: Study, entry: Json) -> Iterator[str]:
         for axis in moved(first, one.build)
     }
     yield from (f"refused {over}" for over in loads.refused())
-    for (key, axis), terms in sorted(study.fitted.items()):
-        if (key, axis) in refused:
+    for (key, axis), usual in sorted(study.fitted.items()):
+        terms = without(study, (key, axis)) if (key, axis) in refused else usual
+        if terms is None:
             continue
         if MARK in key:
             sizes = entry["sizes"].setdefault(key.replace(MARK, ""), [None] * rank(first, key))
@@ -151,6 +154,14 @@ def amend(study: Study, entry: Json) -> Iterator[str]:
         if tensors[key][0]:
             tensors[key][0] = False
             yield f"unread {key}"
+
+
+def without(study: Study, axis: Axis) -> Terms | None:
+    """Fit a dimension without the numbers of which vLLM takes no other: to it they are constants."""
+    refused = study.loads.refused()
+    terms = fit(axis, study.first, [one for one in study.variants if one.over not in refused], frozenset())
+    used = {number for _, keys in terms or () for key in keys for number in key.split("/")}
+    return None if used & {key for over in refused for key in over} else terms
 
 
 def options_of(make: Maker, entry: Json, first: Build) -> Iterator[str]:

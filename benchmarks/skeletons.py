@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config  # noqa: E402
 from families import FAMILIES as MAIN_FAMILIES  # noqa: E402
-from families import MORE_FAMILIES, _plain, build  # noqa: E402
+from families import LEARNT_ONLY, MORE_FAMILIES, _plain, build  # noqa: E402
 from raw_safetensors import Raw, read_file, read_safetensors, write_safetensors  # noqa: E402
 from skeleton_fit import Build, build_from, fit, text_level  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
@@ -35,7 +35,8 @@ from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 Json: TypeAlias = dict[str, Any]
 UNMARKED: Final = frozenset({"Phi4MultimodalForCausalLM", "MoshiForCausalLM", "GraniteMoeSWAForCausalLM"})
 """Families of which is not said where their text model lies among others inside, and one that comes under two sets of names."""
-FAMILIES: Final = {name: family for name, family in {**MAIN_FAMILIES, **MORE_FAMILIES}.items() if name not in UNMARKED}
+EVERY: Final = {**MAIN_FAMILIES, **LEARNT_ONLY, **MORE_FAMILIES}
+FAMILIES: Final = {name: family for name, family in EVERY.items() if name not in UNMARKED}
 DATA: Final = ROOT / "ctq" / "engines" / "data" / "skeletons.json"
 SWITCH: Final = re.compile(r"bias|norm|tie_word|gate|shared|swiglu|add_|use_qk|parallel")
 """Switches of a config that may bring or remove tensors."""

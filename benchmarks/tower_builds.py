@@ -25,6 +25,8 @@ Axis: TypeAlias = tuple[str, int]
 FACTORS: Final = (1, 2, 3, 4)
 LONGEST: Final = 3
 """Numbers in one product: a merger is as wide as `hidden_size*spatial_merge_size*spatial_merge_size`."""
+QUOTIENTS: Final = (("image_size", "patch_size"), ("hidden_size", "num_heads"), ("hidden_size", "num_attention_heads"))
+"""Numbers of one config that are divided: how many patches a side has, and how wide a head of attention is."""
 OF_TEXT: Final = ("hidden_size", "intermediate_size", "vocab_size", "n_embd", "d_model", *LAYERS)
 """Numbers of the text model that other parts may be made of, and that of its layers, which they are not made of."""
 
@@ -85,7 +87,13 @@ class Maker:
         }
         beside = {key: number for key, number in config.items() if type(number) is int}
         text = {key: made.numbers[key] for key in OF_TEXT if key in made.numbers}
-        return Build(made.shapes, {**beside, **text, **inside}, made.switches)
+        divided = {
+            f"{tower}.{one}/{tower}.{other}": inside[f"{tower}.{one}"] // inside[f"{tower}.{other}"]
+            for tower in self.towers
+            for one, other in QUOTIENTS
+            if inside.get(f"{tower}.{one}") and inside.get(f"{tower}.{other}")
+        }
+        return Build(made.shapes, {**beside, **text, **inside, **divided}, made.switches)
 
     def merged(self, over: Mapping[str, Any]) -> dict[str, Any]:
         """Return the config as the class has it with values changed at the top or in a tower."""
@@ -152,7 +160,7 @@ def fit(axis: Axis, first: Build, variants: Sequence[Variant], untested: Set[int
         if template(name) == axis[0] and len(shape) > axis[1]
     }
     movers = {key for variant in variants if axis in moved(first, variant.build) for key in variant.over}
-    keys = [key for key in first.numbers if key in movers]
+    keys = [key for key in first.numbers if movers & set(key.split("/"))]
     samples = [(size, dict(numbers)) for size, numbers in sizes]
     for terms in _candidates(keys):
         if all(value(terms, numbers) == size for size, numbers in samples):
@@ -168,6 +176,7 @@ def _candidates(keys: Sequence[str]) -> Iterator[Terms]:
     for product, factor in itertools.product(products, FACTORS):
         yield ((factor, product),)
     short = [product for product in products if len(product) < LONGEST]
+    yield from (((1, product), (1, ())) for product in short)
     for one, other in itertools.combinations(short, 2):
         for factor in FACTORS[:2]:
             yield ((1, one), (factor, other))

@@ -161,6 +161,11 @@ def is_wrapper(architecture: str | None) -> bool:
     return found is not None and found["inner"] is not None
 
 
+def tower_configs(architecture: str | None) -> frozenset[str]:
+    """Return the keys of a wrapper's config under which the configs of its towers were learnt to be."""
+    return frozenset(read_data("skeletons")["architectures"].get(architecture or "", {}).get("towers", ()))
+
+
 def dimension(expression: str, config: ModelConfig, computed: frozenset[str] = frozenset()) -> int | None:
     """Work out a sum of products of the config's numbers; None where it lacks one.
 

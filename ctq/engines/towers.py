@@ -41,7 +41,11 @@ def tower_value(config: ModelConfig, path: str) -> Any:  # noqa: ANN401 - whatev
 
 
 def tower_number(config: ModelConfig, path: str) -> int | None:
-    """Return the number that a config states at a dotted path."""
+    """Return the number that a config states at a dotted path, or at two of them, divided."""
+    one, divided, other = path.partition("/")
+    if divided:
+        sizes = tower_number(config, one), tower_number(config, other)
+        return sizes[0] // sizes[1] if sizes[0] is not None and sizes[1] else None
     value = tower_value(config, path)
     return value if type(value) is int else None
 

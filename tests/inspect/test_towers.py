@@ -33,6 +33,7 @@ def number(tower: str, key: str, value: Any) -> Callable[[dict[str, Any]], objec
         ("llava", "vision_config", "intermediate_size", 512),
         ("qwen3.5-vl", "vision_config", "spatial_merge_size", 4),
         ("qwen2-audio", "audio_config", "num_mel_bins", 32),
+        ("llava", "vision_config", "image_size", 56),
         ("PaddleOCRVLForConditionalGeneration", "vision_config", "patch_size", 7),
     ],
 )
@@ -100,3 +101,32 @@ def test_prefixes_that_a_wrapper_does_not_know(checkpoint: CheckpointFactory, tm
 
     edit_tensors(tmp_path / "q", rename)
     assert "TEN024" in codes(tmp_path / "q")
+
+
+def test_a_tensor_inside_the_quantized_head_of_a_wrapper(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("Exaone4_5_ForConditionalGeneration"), tmp_path / "q")
+
+    def add(tensors: dict[str, Raw]) -> None:
+        tensors["lm_head.R1.weight"] = next(raw for name, raw in tensors.items() if name.endswith("k_norm.weight"))
+
+    edit_tensors(tmp_path / "q", add)
+    assert len(codes(tmp_path / "q")) == 1
+
+
+def test_the_config_of_a_tower_may_lie_beside_that_of_the_text_model(
+    checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    quantize(checkpoint("Qwen3ASRForConditionalGeneration"), tmp_path / "q")
+
+    def nest(config: dict[str, Any]) -> None:
+        config["thinker_config"] = {key: config.pop(key) for key in ("audio_config", "text_config")}
+
+    edit_config(tmp_path / "q", nest)
+    assert codes(tmp_path / "q") == set()
+    edit_config(tmp_path / "q", lambda config: config["thinker_config"].pop("audio_config"))
+    assert codes(tmp_path / "q") == {"CFG022"}
+
+
+def test_counters_of_norms_are_integers(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("learnt-GraniteSpeechForConditionalGeneration"), tmp_path / "q")
+    assert codes(tmp_path / "q") == set()

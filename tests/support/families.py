@@ -15,6 +15,7 @@ from family import Family
 from family_default import DEFAULT_FAMILIES
 from family_dense import DENSE_FAMILIES
 from family_hybrid import HYBRID_FAMILIES
+from family_learnt import LEARNT_FAMILIES
 from family_moe import MOE_FAMILIES
 from family_multimodal import MULTIMODAL_FAMILIES
 from family_table import MAIN_FAMILIES
@@ -42,13 +43,16 @@ def _index(families: Iterable[Family]) -> Mapping[str, Family]:
 FAMILIES: Final = _index((*MAIN_FAMILIES, *DENSE_FAMILIES, *MOE_FAMILIES, *HYBRID_FAMILIES, *MULTIMODAL_FAMILIES))
 MORE_FAMILIES: Final = _index(DEFAULT_FAMILIES)
 """Further architectures, for the whole sweep alone."""
+LEARNT_ONLY: Final = _index(LEARNT_FAMILIES)
+"""Others that only what is learnt of architectures is made of."""
 FIXED: Final = ("inv_freq", "num_batches_tracked", "slope_rate", "_decay", "running_mean", "running_var")
 """Buffers that are no weights: noise would break the model."""
 
 
 def build(name: str, folder: Path, **options: Any) -> Path:
     """Build the family called ``name`` in ``folder``; options as in `build_family`."""
-    return build_family(FAMILIES.get(name) or MORE_FAMILIES[name], folder, **options)
+    family = FAMILIES.get(name) or MORE_FAMILIES.get(name) or LEARNT_ONLY[name]
+    return build_family(family, folder, **options)
 
 
 def build_family(

@@ -104,7 +104,7 @@ def tensor_inside_a_layer(facts: Facts) -> Iterator[Hit]:
     layers = {
         entry.modules.template
         for entry in facts.entries
-        if entry.stored.form in COMPRESSED and entry.kind in (Kind.LINEAR, Kind.ROUTER)
+        if entry.stored.form in COMPRESSED and (entry.is_head or entry.kind in (Kind.LINEAR, Kind.ROUTER))
     }
     inside = [entry for entry in facts.entries if _lies_in(entry.modules.template, layers)]
     if inside and facts.is_compressed_tensors:

@@ -9,7 +9,7 @@ from ctq.engines.activations import refused_activations
 from ctq.engines.config_fields import mistyped, needs_text_config, nulled, unknown_kinds, unread_text
 from ctq.engines.heads import head_support
 from ctq.engines.known_names import pools_without_head
-from ctq.engines.skeletons import is_wrapper
+from ctq.engines.skeletons import is_wrapper, tower_configs
 from ctq.engines.torch_names import TORCH_DTYPES
 from ctq.findings import Severity
 from ctq.inspect.rules.rotary import refused_ropes
@@ -108,7 +108,9 @@ def _lost_tower(facts: Facts) -> Iterator[tuple[str, str]]:
     if "auto_map" in config.raw or not is_wrapper(config.architecture):
         return
     has_tower = any(entry.kind is Kind.TOWER for entry in facts.entries)
-    if has_tower and not any(isinstance(value, dict) and _TOWER.search(key) for key, value in config.raw.items()):
+    known = tower_configs(config.architecture)
+    inside = (entry for _, level in config.text_levels for entry in level.items())  # thinker_config holds both
+    if has_tower and not any(isinstance(value, dict) and (key in known or _TOWER.search(key)) for key, value in inside):
         yield "the config of the tower", "is missing beside its tensors"
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _ROWS_OR_COLUMNS = (Kind.NORM, Kind.TOWER, Kind.PROJECTOR, Kind.CONVOLUTION)
 """Kinds of modules of which a bias is as long as one dimension of the weight: of a transposed one it is not the first."""
+_COUNTERS = ("num_batches_tracked",)
+"""Parameters that are integers in every architecture: torch's norms of batches count them."""
 _WORD = 4
 """Columns that the last word of a packed row may hold beyond the weight's own."""
 
@@ -91,7 +93,7 @@ def _odd_vector(entry: Entry, name: str) -> str | None:
     """Say what of a bias or of a parameter that is no module's weight is not as it is in every architecture."""
     if name.endswith(".bias"):
         return _odd_bias(entry)
-    own = entry.modules.parts.get("")
+    own = entry.modules.parts.get("") if entry.modules.leaf not in _COUNTERS else None
     return (
         f"a parameter in {own.dtype}, where floats are expected"
         if own is not None and own.dtype not in FLOATS

@@ -123,7 +123,9 @@ def _beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     count, stack = layer_count(facts.checkpoint.config), skeleton.stack
     if count is None or stack is None or not lies_in(skeleton, entry.modules.template, stack):
         return False
-    return min(numbers[0] for numbers in entry.modules.numbers) >= count
+    # Loaders that know draft layers behind the decoder's leave as many of them out as the config says.
+    drafts = facts.checkpoint.config.text_int("num_nextn_predict_layers") or 0
+    return min(numbers[0] for numbers in entry.modules.numbers) >= count + drafts
 
 
 def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
