@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from builders import Raw, edit_config, edit_tensors, tiny_quantized
@@ -112,10 +112,13 @@ def test_transforms_have_known_fields(scheme: dict[str, Any], *, refused: bool) 
         check_transforms(config)
 
 
-def test_files_that_macos_leaves_are_not_loaded(tmp_path: Path) -> None:
-    folder = tiny_quantized(tmp_path, shards=1)
+@pytest.mark.parametrize(("head", "codes"), [("quantized", set()), ("tied", {"FIL007"})])
+def test_files_that_macos_leaves_are_not_loaded_but_searched_for_a_tied_head(
+    head: Literal["quantized", "tied"], codes: set[str], tmp_path: Path
+) -> None:
+    folder = tiny_quantized(tmp_path, shards=1, head=head)
     (folder / "._model.safetensors").write_bytes(b"\0\5\x16\7" * 100)
-    assert errors(folder) == set()
+    assert errors(folder) == codes
 
 
 @pytest.mark.parametrize("key", ["language_config", "llm_config"])

@@ -8,6 +8,7 @@ from ctq.checkpoint.faults import FaultKind
 from ctq.checkpoint.header import Header
 from ctq.checkpoint.index import INDEX_NAME
 from ctq.checkpoint.weights import is_hidden, read_headers
+from ctq.engines.config_fields import tie_flags
 from ctq.findings import Severity
 from ctq.inspect.rules.files import faults_of
 from ctq.inspect.rules.rule import Hit
@@ -62,8 +63,12 @@ def _judged(facts: Facts, fault: Fault, consolidated: list[str]) -> tuple[str, S
     if file in consolidated:
         whole = _hold_all(facts.checkpoint, consolidated)
         return f"{file}: vLLM loads this file instead of the quantized ones", Severity.WARNING if whole else None
-    if not consolidated and not is_hidden(file) and _is_loaded_too(facts.checkpoint, file):
-        return f"{file}: without an index vLLM loads it too, and it is not of the model", None
+    if (
+        not consolidated
+        and (not is_hidden(file) or any(tie_flags(facts.checkpoint.config).values()))
+        and _is_loaded_too(facts.checkpoint, file)
+    ):
+        return f"{file}: without an index vLLM reads it too, and it is not of the model", None
     return fault.message, Severity.WARNING
 
 
