@@ -1,7 +1,7 @@
 """Which activation functions vLLM takes under which key of a config: one class takes `silu` alone, others what a registry has.
 
-The data is made by ``benchmarks/activations.py`` from loads by vLLM 0.32.0; of other architectures it is only known which names any
-engine has. The registries are read in lower case (vLLM 0.32.0 layers/activation.py:831), transformers' names as they stand.
+The data is made by ``benchmarks/learn/activations.py`` from loads by vLLM 0.32.0; of other architectures it is only known which
+names any engine has. The registries are read in lower case (vLLM 0.32.0 layers/activation.py:831), transformers' names as they are.
 """
 
 from __future__ import annotations

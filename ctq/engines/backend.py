@@ -1,6 +1,6 @@
 """Architectures without a class of their own in vLLM that it was seen to load through its Transformers backend.
 
-The data is made by ``benchmarks/backend_architectures.py``.
+The data is made by ``benchmarks/learn/backend_architectures.py``.
 """
 
 from __future__ import annotations

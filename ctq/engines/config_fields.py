@@ -1,6 +1,6 @@
 """What transformers' config classes take, which vLLM reads configs by too: types are checked strictly, what is missing is assumed.
 
-The data is made by ``benchmarks/config_fields.py`` from transformers 5.19, for model types that generate text.
+The data is made by ``benchmarks/learn/config_fields.py`` from transformers 5.19, for model types that generate text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The data that rules of engines stand on: JSON files in ``data/``, each made by a script of ``benchmarks/``."""
+"""The data that rules of engines stand on: JSON files in ``data/``, each made by a script of ``benchmarks/learn/``."""
 
 from __future__ import annotations
 

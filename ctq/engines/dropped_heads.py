@@ -1,4 +1,4 @@
-"""Architectures whose class in vLLM drops a head's tensors unread: made by ``benchmarks/dropped_heads.py`` from its sources."""
+"""Architectures whose class in vLLM drops a head's tensors unread: made by ``benchmarks/learn/dropped_heads.py`` from sources."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What vLLM calls the modules of a checkpoint: the mapper of its model class, and the names that a config is asked about.
 
 A pattern is matched with the engine's names, not with those in the files: plain names with a dot are mapped as tensors are, regular
-expressions stay as they were written. The data is made by ``benchmarks/engine_names.py``. Source: vLLM 0.32.0
+expressions stay as they were written. The data is made by ``benchmarks/learn/engine_names.py``. Source: vLLM 0.32.0
 model_executor/models/utils.py (``WeightsMapper``) and compressed_tensors.py:129 (``apply_vllm_mapper``).
 """
 

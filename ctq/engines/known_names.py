@@ -1,4 +1,4 @@
-"""Names that loaders know: made by ``benchmarks/known_names.py`` from transformers 5.19 and vLLM 0.32."""
+"""Names that loaders know: made by ``benchmarks/learn/known_names.py`` from transformers 5.19 and vLLM 0.32."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What the tensors of an architecture are called and how large they are, learnt from transformers' own builds of it.
 
-The data is made by ``benchmarks/skeletons.py``: names with ``#`` for numbers, whether every layer has the tensor, dimensions as
-sums of products of numbers of the config, and where vLLM refuses a tensor that it does not know. Other architectures are not known.
+The data is made by ``benchmarks/learn/skeletons.py``: names with ``#`` for numbers, whether every layer has the tensor, dimensions
+as sums of products of numbers of the config, and where vLLM refuses a tensor that it does not know. Others are not known.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Experts beyond the number of the config: most of vLLM's classes leave them unread, some refuse them.
 
-The data is made by ``benchmarks/surplus_experts.py`` from loads by vLLM 0.32.0.
+The data is made by ``benchmarks/learn/surplus_experts.py`` from loads by vLLM 0.32.0.
 """
 
 from __future__ import annotations

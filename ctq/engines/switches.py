@@ -1,8 +1,8 @@
 """Tensors that come or go with a setting of the config (`attention_bias`), and what vLLM makes of them.
 
-Of switches the data is made by ``benchmarks/optional_tensors.py``: which switch brings a tensor, from transformers' builds; under
-which of its values vLLM needs these tensors and under which it takes them, from loads by vLLM 0.32.0. Some of its classes do not
-read a switch. Settings that are a number or a name were read from the source.
+Of switches the data is made by ``benchmarks/learn/optional_tensors.py``: which switch brings a tensor, from transformers' builds;
+under which of its values vLLM needs these tensors and under which it takes them, from loads by vLLM 0.32.0. Some of its classes do
+not read a switch. Settings that are a number or a name were read from the source.
 """
 
 from __future__ import annotations

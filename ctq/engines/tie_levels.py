@@ -1,7 +1,7 @@
 """Which level of a config decides for vLLM whether a head is tied, where levels may differ.
 
-The data is made by ``benchmarks/tie_levels.py``, from loads by vLLM 0.32.0 of checkpoints without a head: some model classes look
-at the top level, some at that of the text model, and some configuration classes of transformers pass a tie on to the other.
+The data is made by ``benchmarks/learn/tie_levels.py``, from loads by vLLM 0.32.0 of checkpoints without a head: some model classes
+look at the top level, some at that of the text model, and some configuration classes of transformers pass a tie on to the other.
 """
 
 from __future__ import annotations

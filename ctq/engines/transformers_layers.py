@@ -1,6 +1,6 @@
 """What stops transformers from loading quantized layers of the body, by architecture. Pure.
 
-The data is made by ``benchmarks/transformers_loading.py``, from the classes of the release that it names.
+The data is made by ``benchmarks/learn/transformers_loading.py``, from the classes of the release that it names.
 """
 
 from __future__ import annotations

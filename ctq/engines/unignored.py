@@ -1,6 +1,6 @@
 """Whether vLLM builds dense matrices of a kind quantized where a class target reaches them and `ignore` does not.
 
-The data is made by ``benchmarks/unignored_layers.py``, from loads by vLLM 0.32.0.
+The data is made by ``benchmarks/learn/unignored_layers.py``, from loads by vLLM 0.32.0.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Modules as vLLM calls them, against what the real one asked its config about (benchmarks/engine_names.py)."""
+"""Modules as vLLM calls them, against what the real one asked its config about (benchmarks/learn/engine_names.py)."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def layer_not_loaded_elsewhere(facts: Facts) -> Iterator[Hit]:
 
     ## References
     transformers 5.19 `quantizer_compressed_tensors.py` (`update_weight_conversions`), `conversion_mapping.py`;
-    `benchmarks/transformers_loading.py`.
+    `benchmarks/learn/transformers_loading.py`.
     """
     for verdict in facts.engines:
         if verdict.layer:

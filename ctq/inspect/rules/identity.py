@@ -142,7 +142,7 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     Give the architecture of the language model, `...ForCausalLM`.
 
     ## References
-    vLLM 0.32.0 `model_executor/models/adapters.py` (`as_seq_cls_model`); `benchmarks/bare_models.py`.
+    vLLM 0.32.0 `model_executor/models/adapters.py` (`as_seq_cls_model`); `benchmarks/learn/bare_models.py`.
     """
     name = facts.checkpoint.config.architecture or ""
     if facts.head.entry is None:

@@ -45,7 +45,7 @@ def missing_tensor(facts: Facts) -> Iterator[Hit]:
     Fetch or copy the checkpoint again, or quantize again from a complete original.
 
     ## References
-    vLLM 0.32.0 `default_loader.py:507`; `benchmarks/skeletons.py`.
+    vLLM 0.32.0 `default_loader.py:507`; `benchmarks/learn/skeletons.py`.
     """
     skeleton = skeleton_of(facts.checkpoint.config)
     yield from missing_from_files(list(dict.fromkeys(_missing(facts, skeleton))) if skeleton is not None else [])

@@ -47,7 +47,7 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
     Restore the value of the original.
 
     ## References
-    transformers 5.19 `configuration_utils.py`; vLLM 0.32.0 `transformers_utils/config.py`; `benchmarks/config_fields.py`.
+    transformers 5.19 `configuration_utils.py`; vLLM 0.32.0 `transformers_utils/config.py`; `benchmarks/learn/config_fields.py`.
     """
     config = facts.checkpoint.config
     refused = [*_refused(config), *_lost_tower(facts)] if config.raw else []

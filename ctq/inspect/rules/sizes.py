@@ -46,7 +46,7 @@ def size_against_config(facts: Facts) -> Iterator[Hit]:
     Restore the config that belongs to the weights, or the weights that belong to the config.
 
     ## References
-    vLLM 0.32.0 `model_executor/parameter.py`; `benchmarks/skeletons.py`.
+    vLLM 0.32.0 `model_executor/parameter.py`; `benchmarks/learn/skeletons.py`.
     """
     yield from _head_bias(facts) or _against_config(facts)
 

@@ -52,7 +52,7 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
     Give the tensors the names of the architecture, or leave them out.
 
     ## References
-    vLLM 0.32.0 `model_executor/models/utils.py:442`; `benchmarks/skeletons.py`.
+    vLLM 0.32.0 `model_executor/models/utils.py:442`; `benchmarks/learn/skeletons.py`.
     """
     yield from surplus_experts(facts)
     skeleton = skeleton_of(facts.checkpoint.config)

@@ -33,7 +33,7 @@ def tensor_switched_off(facts: Facts) -> Iterator[Hit]:
     Give the switch the value that it had in the original's config. Where that is its value, this engine does not serve the model.
 
     ## References
-    `benchmarks/optional_tensors.py`, which asked vLLM 0.32.0; its `models/deepseek_v2.py`.
+    `benchmarks/learn/optional_tensors.py`, which asked vLLM 0.32.0; its `models/deepseek_v2.py`.
     """
     skeleton = skeleton_of(facts.checkpoint.config)
     if skeleton is None:

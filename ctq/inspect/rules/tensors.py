@@ -218,7 +218,7 @@ def dense_layer_not_ignored(facts: Facts) -> Iterator[Hit]:
     Add its pattern to `ignore`, e.g. `re:.*mlp.gate$`.
 
     ## References
-    compressed-tensors issue #733; llm-compressor issue #1306; `benchmarks/unignored_layers.py`.
+    compressed-tensors issue #733; llm-compressor issue #1306; `benchmarks/learn/unignored_layers.py`.
     """
     found = [entry for entry in with_defect(facts, Defect.PERHAPS_DENSE) if not _others_rule(entry)]
     entries = [entry for entry in found if entry.kind is not Kind.DRAFT]

@@ -1,6 +1,6 @@
 """Hold the sizes that were learnt against builds that differ in one number, under each switch that brings or changes tensors.
 
-    python benchmarks/skeleton_proof.py --vllm-python ENV/bin/python
+    python benchmarks/learn/skeleton_proof.py --vllm-python ENV/bin/python
 
 What was fitted to few builds may hold in them by chance: twice `hidden_size` where a factor of the config happens to be two. A size
 that is not what transformers gives a changed config is dropped where the real vLLM loads that change; `skeleton_sizes.py`
@@ -16,8 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+ROOT: Final = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import build  # noqa: E402
 from learnt_sizes import Odd, changed, odd_sizes  # noqa: E402

@@ -1,6 +1,6 @@
 """Learn what vLLM calls the layers of each architecture, where the files call them otherwise.
 
-    python benchmarks/engine_names.py --vllm-python ENV/bin/python
+    python benchmarks/learn/engine_names.py --vllm-python ENV/bin/python
 
 The mappers of all model classes are read off the classes themselves, in the real vLLM. Then every family of
 `tests/support/families.py` is quantized and built there, which shows the layers that a quantization config is asked about under
@@ -18,7 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
@@ -110,7 +110,7 @@ def write(
     mappers: Json, named: dict[str, dict[str, str]], silent: dict[str, list[str]], classes: dict[str, dict[str, str]]
 ) -> None:
     """Write the data, an architecture a line."""
-    about = "What vLLM 0.32.0 calls layers that files call otherwise: made by benchmarks/engine_names.py."
+    about = "What vLLM 0.32.0 calls layers that files call otherwise: made by benchmarks/learn/engine_names.py."
     entries = {
         name: {
             **mappers.get(name, {}),

@@ -1,6 +1,6 @@
 """Learn which dense layers vLLM builds quantized where `ignore` leaves them out: routers, towers, projectors, by architecture.
 
-    python benchmarks/unignored_layers.py --vllm-python ENV/bin/python
+    python benchmarks/learn/unignored_layers.py --vllm-python ENV/bin/python
 
 Every family of `tests/support/families.py` is quantized without its head; then the real vLLM loads it once for each kind of dense
 matrix with only that kind left out of `ignore`. The result, `ctq/engines/data/unignored_layers.json`, tells inspection whether a
@@ -18,7 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config  # noqa: E402
@@ -82,7 +82,7 @@ def write(found: dict[str, dict[str, bool]]) -> None:
     """Write the data, an architecture a line."""
     about = (
         "Whether vLLM builds dense matrices of a kind quantized where a class target reaches them: made by "
-        "benchmarks/unignored_layers.py."
+        "benchmarks/learn/unignored_layers.py."
     )
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(kinds)}" for name, kinds in sorted(found.items()) if kinds)
     DATA.write_text(f'{{\n "about": {json.dumps(about)},\n "architectures": {{\n{rows}\n }}\n}}\n')

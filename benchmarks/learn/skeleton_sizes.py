@@ -1,6 +1,6 @@
 """Learn sizes that are made of numbers which few architectures have, or which no model takes alone.
 
-    python benchmarks/skeleton_sizes.py --vllm-python ENV/bin/python
+    python benchmarks/learn/skeleton_sizes.py --vllm-python ENV/bin/python
 
 Where a dimension is not known yet, transformers outlines the family with each number of its config changed, a number that it does
 not take alone together with another. Of the numbers that move the dimension sums of products are tried; what fits is kept where the
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+ROOT: Final = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import build  # noqa: E402
 from skeleton_fit import Terms, template, value, written  # noqa: E402

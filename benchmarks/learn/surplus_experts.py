@@ -1,6 +1,6 @@
 """Learn which architectures of vLLM refuse experts beyond the number of the config, and which leave them unread.
 
-    python benchmarks/surplus_experts.py --vllm-python ENV/bin/python
+    python benchmarks/learn/surplus_experts.py --vllm-python ENV/bin/python
 
 Every family of `tests/support/families.py` whose experts are stored one by one is quantized and gets one expert more in each layer;
 the real vLLM loads it. The result is `ctq/engines/data/surplus_experts.json`, of other architectures too that vLLM registers as the
@@ -17,8 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+ROOT: Final = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_tensors  # noqa: E402
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
@@ -84,7 +84,7 @@ def write(found: Mapping[str, bool], classes: Mapping[str, tuple[str, str]]) -> 
         "refused": sorted({name for name, kind in classes.items() if kind in refusing and found.get(name, True)}),
         "unread": sorted(name for name, refuses in found.items() if not refuses),
     }
-    about = "What vLLM 0.32.0 does with experts beyond the number of the config: made by benchmarks/surplus_experts.py."
+    about = "What vLLM 0.32.0 does with experts beyond the number of the config: made by benchmarks/learn/surplus_experts.py."
     DATA.write_text(json.dumps({"about": about, **lists}, indent=1) + "\n")
 
 

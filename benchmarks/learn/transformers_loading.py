@@ -1,6 +1,6 @@
 """Learn which quantized layers transformers cannot load in which architecture, from its own classes on the meta device.
 
-    python benchmarks/transformers_loading.py
+    python benchmarks/learn/transformers_loading.py
 
 Two things stop a load, whatever the files hold. A class that keeps the experts of a layer in one tensor has converters that take
 apart packed and FP8 experts only (`merged`), or none that know single experts (`whole`). And a class whose initialisation reads
@@ -18,7 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import FAMILIES, _plain  # noqa: E402

@@ -1,6 +1,6 @@
 """Learn which level of a wrapper's config decides for vLLM whether its head is tied.
 
-    python benchmarks/tie_levels.py --vllm-python ENV/bin/python
+    python benchmarks/learn/tie_levels.py --vllm-python ENV/bin/python
 
 Every wrapper among the families of `tests/support/families.py` loses its head and gets each tie flag on top and in its text model:
 where the real vLLM loads it all the same, it ties the head. The way of deciding that agrees with every answer is written to
@@ -19,7 +19,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config, edit_tensors  # noqa: E402
@@ -91,7 +91,7 @@ def way_of(architecture: str, answers: list[tuple[ModelConfig, bool]]) -> str | 
 
 def write(ways: dict[str, str]) -> None:
     """Write the data, an architecture a line."""
-    about = "Which level's tie flag vLLM 0.32.0 looks at in wrappers: made by benchmarks/tie_levels.py."
+    about = "Which level's tie flag vLLM 0.32.0 looks at in wrappers: made by benchmarks/learn/tie_levels.py."
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(way)}" for name, way in ways.items())
     DATA.write_text(f'{{\n "about": {json.dumps(about)},\n "architectures": {{\n{rows}\n }}\n}}\n')
 

@@ -1,6 +1,6 @@
 """Learn what the tensors of each architecture are called, how large they are, and what vLLM does with names that it does not know.
 
-    python benchmarks/skeletons.py --vllm-python ENV/bin/python
+    python benchmarks/learn/skeletons.py --vllm-python ENV/bin/python
 
 Every family of `tests/support/families.py` is built by transformers itself, again and again with one number or one switch of its
 config changed: what changes with it tells which numbers of the config a dimension is made of, and which tensors are optional. Then
@@ -19,7 +19,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config  # noqa: E402
@@ -279,8 +279,8 @@ def write(architectures: Json) -> None:
     """Write the data, one tensor a line."""
     about = (
         "The tensors of each architecture as transformers saves them, and what vLLM does with others: made by "
-        "benchmarks/skeletons.py. `refuses` names the places in which vLLM refuses a tensor that it does not know. A tensor's "
-        "value is whether every layer has it, and its dimensions as sums of products of numbers of the config (null: not known)."
+        "benchmarks/learn/skeletons.py. `refuses` names the places in which vLLM refuses a tensor that it does not know. A "
+        "tensor's value: whether every layer has it, and its dimensions as sums of products of numbers of the config (or null)."
     )
     lines = ["{", f' "about": {json.dumps(about)},', ' "architectures": {']
     for number, (name, entry) in enumerate(sorted(architectures.items())):

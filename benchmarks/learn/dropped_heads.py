@@ -1,6 +1,6 @@
 """Store which architectures of the installed vLLM drop a head's tensors without a word.
 
-    python benchmarks/dropped_heads.py --vllm-python ENV/bin/python
+    python benchmarks/learn/dropped_heads.py --vllm-python ENV/bin/python
 
 A class drops them where its mapper, or its loading, maps names that start with `lm_head` to nothing or ignores them unexpected. The
 result is `ctq/engines/data/dropped_heads.json`. Nothing is downloaded, and no engine is started: vLLM's sources are read.
@@ -21,7 +21,7 @@ from known_names import installed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DROPPED_HEADS: Final = Path(__file__).parents[1] / "ctq" / "engines" / "data" / "dropped_heads.json"
+DROPPED_HEADS: Final = Path(__file__).parents[2] / "ctq" / "engines" / "data" / "dropped_heads.json"
 ENTRY: Final = re.compile(r'"(\w+)": \(\s*"([\w.]+)",\s*"(\w+)"')
 HEAD: Final = "lm_head.weight"
 MODELS: Final = "vllm.model_executor.models"
@@ -35,7 +35,7 @@ def main() -> None:
     python = parser.parse_args().vllm_python.absolute()
     registered = ENTRY.findall(installed(python, "model_executor/models/registry.py"))
     found = sorted({name for name, module, owner in registered if drops(python, absolute(module, MODELS), owner)})
-    about = "Architectures of vLLM 0.32.0 that drop a head's tensors unread: made by benchmarks/dropped_heads.py."
+    about = "Architectures of vLLM 0.32.0 that drop a head's tensors unread: made by benchmarks/learn/dropped_heads.py."
     DROPPED_HEADS.write_text(json.dumps({"about": about, "architectures": found}, indent=1) + "\n")
 
 

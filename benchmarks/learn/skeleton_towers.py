@@ -1,6 +1,6 @@
 """Learn the sizes and the layers of what stands beside the text model of a wrapper: towers of images or sounds, projectors.
 
-    python benchmarks/skeleton_towers.py --vllm-python ENV/bin/python
+    python benchmarks/learn/skeleton_towers.py --vllm-python ENV/bin/python
 
 transformers builds each family with every number and every switch of its towers' configs changed: what moves with it tells which
 numbers a dimension is made of, how many layers there are, and which tensors come and go. The real vLLM then loads the family as it
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+ROOT: Final = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from skeleton_fit import Terms, template, written  # noqa: E402
 from skeletons import DATA, FAMILIES, SWITCH, write  # noqa: E402

@@ -1,6 +1,6 @@
 """Learn which checkpoints vLLM serves, to pool with, where the config names no architecture: it takes transformers' base model.
 
-    python benchmarks/bare_models.py --vllm-python ENV/bin/python
+    python benchmarks/learn/bare_models.py --vllm-python ENV/bin/python
 
 Every family of `tests/support/families.py` is quantized without its head and loses its `architectures`; the real vLLM loads it, and
 drops the head unread, or refuses it. The result is `ctq/engines/data/bare_models.json`. Nothing is downloaded.
@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config  # noqa: E402
@@ -67,7 +67,7 @@ def pools(seen: Observation) -> bool:
 
 def write(found: Mapping[str, bool]) -> None:
     """Write the data."""
-    about = "Base models that vLLM 0.32.0 serves to pool with, and those that it refuses: made by benchmarks/bare_models.py."
+    about = "Base models that vLLM 0.32.0 serves to pool with, and those that it refuses: made by benchmarks/learn/bare_models.py."
     lists = {
         word: sorted(name for name, is_served in found.items() if is_served is (word == "pool"))
         for word in ("pool", "refused")

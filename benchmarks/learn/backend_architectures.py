@@ -1,6 +1,6 @@
 """Store the architectures without a class in vLLM that it was seen to load all the same, through its Transformers backend.
 
-    python benchmarks/backend_architectures.py --vllm-python ENV/bin/python
+    python benchmarks/learn/backend_architectures.py --vllm-python ENV/bin/python
 
 They are those of the stored sweep (`benchmarks/conformance.py architectures`) whose dense checkpoints the real vLLM 0.32.0 loaded;
 beside them stand those that its registry sends to the backend by name. The result is `ctq/engines/data/backend_architectures.json`.
@@ -19,7 +19,7 @@ from known_names import installed
 from ctq.engines.backend import SEEN_WITH
 from ctq.engines.heads import registered_support
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 SWEEP: Final = ROOT / "benchmarks" / "results" / "architectures.json"
 DATA: Final = ROOT / "ctq" / "engines" / "data" / "backend_architectures.json"
 
@@ -29,7 +29,9 @@ def main() -> None:
     parser.add_argument("--vllm-python", type=Path, required=True)
     registry = installed(parser.parse_args().vllm_python.absolute(), "model_executor/models/registry.py")
     loaded = {row["architecture"] for row in json.loads(SWEEP.read_text()) if row["dense"] in ("dense", "quantized")}
-    about = "Architectures that vLLM 0.32.0 loads through its Transformers backend: made by benchmarks/backend_architectures.py."
+    about = (
+        "What vLLM 0.32.0 loads through its Transformers backend: made by benchmarks/learn/backend_architectures.py."
+    )
     found = {
         "about": about,
         "architectures": sorted(name for name in loaded if not registered_support(name, SEEN_WITH)),

@@ -1,6 +1,6 @@
 """Learn which switch of a config brings which tensors (`attention_bias` the biases of q, k, v and o), and what vLLM makes of them.
 
-    python benchmarks/optional_tensors.py --vllm-python ENV/bin/python
+    python benchmarks/learn/optional_tensors.py --vllm-python ENV/bin/python
 
 Every family of `tests/support/families.py` is built by transformers with each switch of its config turned alone; tensors that all
 layers have only then are optional. vLLM 0.32.0 then loads the model with and without them under both values of the switch: it needs
@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+ROOT: Final = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config  # noqa: E402
 from families import FAMILIES, build  # noqa: E402
@@ -87,9 +87,9 @@ def _stumbles(outcome: tuple[Truth, str] | None) -> bool:
 def write(found: dict[str, dict[str, list[Any]]], vllm: dict[str, dict[str, list[list[bool]]]]) -> None:
     """Write the data, a line to an architecture."""
     about = (
-        "Tensors that a switch of the config brings: made by benchmarks/optional_tensors.py. By architecture and template, the "
-        "switch and its value with which every layer has the tensor; and by architecture and switch the values under which vLLM "
-        "needs these tensors, and those under which it takes them."
+        "Tensors that a switch of the config brings: made by benchmarks/learn/optional_tensors.py. By architecture and template, "
+        "the switch and its value with which every layer has the tensor; and by architecture and switch the values under which "
+        "vLLM needs these tensors, and those under which it takes them."
     )
 
     def rows(table: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Learn in which architectures attention is as wide as a `head_dim` that the config states, though its class has no such field.
 
-    python benchmarks/skeleton_head_dim.py --vllm-python ENV/bin/python
+    python benchmarks/learn/skeleton_head_dim.py --vllm-python ENV/bin/python
 
 Where attention was learnt to be as wide as the model, a family is built by transformers with another `head_dim`. What is wider
 there than `hidden_size` is `num_attention_heads*head_dim`, if the real vLLM loads it too. The result goes into
@@ -16,8 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+ROOT: Final = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import FAMILIES, build  # noqa: E402
 from skeleton_fit import template  # noqa: E402

@@ -1,6 +1,6 @@
 """Learn sizes that depend on switches of the config: a fused projection holds one head of keys, or all, as `multi_query` says.
 
-    python benchmarks/skeleton_switches.py --vllm-python ENV/bin/python
+    python benchmarks/learn/skeleton_switches.py --vllm-python ENV/bin/python
 
 Each switch of a family's config is turned alone; where tensors of the same names get other sizes, these are fitted anew for every
 combination of such switches, from outlines that transformers makes with one number changed. Combinations that the real vLLM does
@@ -18,8 +18,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+ROOT: Final = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import build  # noqa: E402
 from skeleton_fit import Build, build_from, dimension, template, text_level  # noqa: E402

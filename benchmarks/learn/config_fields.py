@@ -1,6 +1,6 @@
 """Learn what transformers' config classes take: the types of the fields that many models have, their defaults and other names.
 
-    python benchmarks/config_fields.py
+    python benchmarks/learn/config_fields.py
 
 transformers 5 checks a config strictly by these types and fills in what is missing, for itself and for vLLM. The result,
 `ctq/engines/data/config_fields.json`, is what inspection reads configs by. Nothing is downloaded.
@@ -26,7 +26,7 @@ from transformers.configuration_utils import (
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-DATA: Final = Path(__file__).parents[1] / "ctq" / "engines" / "data" / "config_fields.json"
+DATA: Final = Path(__file__).parents[2] / "ctq" / "engines" / "data" / "config_fields.json"
 KINDS: Final = {int: "i", float: "f", bool: "b", str: "s", type(None): "n", list: "l", tuple: "l", dict: "o"}
 TRIFLES: Final = (
     "id2label",
@@ -145,11 +145,11 @@ def write(
 ) -> None:
     """Write the data, one model type a line."""
     about = (
-        "What transformers' config classes take: made by benchmarks/config_fields.py. Types are letters (i f b s n l o: integer, "
-        "float, boolean, text, null, list, object); a model type lists its fields with their defaults, those of another type, and "
-        "the names of numbers that have several, the one that wins first. `nested` are the keys of text models inside; of the "
-        "types in `below`, nothing of the text model may stand at the top. `kinds` are what lists of layers may hold, but for "
-        "`others`."
+        "What transformers' config classes take: made by benchmarks/learn/config_fields.py. Types are letters (i f b s n l o: "
+        "integer, float, boolean, text, null, list, object); a model type lists its fields with their defaults, those of another "
+        "type, and the names of numbers that have several, the one that wins first. `nested` are the keys of text models "
+        "inside; of the types in `below`, nothing of the text model may stand at the top. `kinds` are what lists of layers may "
+        "hold, but for `others`."
     )
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in entries.items())
     head = {"about": about, "fields": common, "nested": nested, "below": below, "kinds": kinds}

@@ -1,6 +1,6 @@
 """Mend the skeletons of architectures by what variants of the families' configs are made of.
 
-    python benchmarks/skeleton_variants.py
+    python benchmarks/learn/skeleton_variants.py
 
 Each field of `tests/support/variant_fields.py` is changed alone. What then has other names is built by transformers itself: its new
 tensors are optional, and what it lacks is no longer expected of every layer. Where a variant contradicts a dimension, the field
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+ROOT: Final = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import build  # noqa: E402
 from skeleton_fit import Build, presence, template  # noqa: E402

@@ -1,6 +1,6 @@
 """Learn which activation functions vLLM takes under each key of each architecture's config.
 
-    python benchmarks/activations.py --vllm-python ENV/bin/python --work DIR
+    python benchmarks/learn/activations.py --vllm-python ENV/bin/python --work DIR
 
 Every family of `tests/support/families.py` gets other names of functions, one at a time, under every key of its text model's config
 that holds one, and the real vLLM loads it. The set of names that agrees with every answer (one class takes `silu` alone, others
@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from transformers.activations import ACT2FN
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+ROOT: Final = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
 from known_names import installed, registered_classes  # noqa: E402
@@ -183,7 +183,7 @@ def write(found: Mapping[str, Mapping[str, object]], sets: Mapping[str, Sequence
     """Write the data, an architecture a line."""
     about = (
         "Names of activation functions that vLLM 0.32.0 takes, by architecture and key of its text model's config: made by "
-        "benchmarks/activations.py. A set is one of `sets`, `any` name, or the names themselves."
+        "benchmarks/learn/activations.py. A set is one of `sets`, `any` name, or the names themselves."
     )
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(keys)}" for name, keys in sorted(found.items()) if keys)
     names = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in sets.items())

@@ -1,6 +1,6 @@
 """Store the names that loaders know: model types, architectures, activations and quantization methods of transformers and vLLM.
 
-    python benchmarks/known_names.py --vllm-python ENV/bin/python
+    python benchmarks/learn/known_names.py --vllm-python ENV/bin/python
 
 The result is `ctq/engines/data/known_names.json`. Nothing is downloaded, and no engine is started: vLLM's sources are read.
 """
@@ -20,7 +20,7 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 from transformers.utils.quantization_config import QuantizationMethod
 
-KNOWN_NAMES: Final = Path(__file__).parents[1] / "ctq" / "engines" / "data" / "known_names.json"
+KNOWN_NAMES: Final = Path(__file__).parents[2] / "ctq" / "engines" / "data" / "known_names.json"
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def write(python: Path) -> None:
         *(method.value for method in QuantizationMethod),
         *re.findall(r'"([\w-]+)"', listed),
     }
-    about = "What transformers and vLLM know: made by benchmarks/known_names.py."
+    about = "What transformers and vLLM know: made by benchmarks/learn/known_names.py."
     lists = {
         "model_types": sorted(types),
         "architectures": sorted(architectures),
