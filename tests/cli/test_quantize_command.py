@@ -196,7 +196,8 @@ def test_an_interrupted_run_leaves_no_model_and_resumes(tmp_path: Path, number: 
 
 
 _SLOWLY = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background is started with it ignored
 import ctq.quantize.stream as stream
 real = stream.quantize_unit
 stream.quantize_unit = lambda *a, **k: (time.sleep(0.02), real(*a, **k))[1]
