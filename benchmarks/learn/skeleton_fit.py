@@ -26,11 +26,11 @@ USUAL: Final = (
     "n_embd", "d_model", "ffn_dim", "n_inner", "n_head", "num_heads", "num_kv_heads", "max_position_embeddings", "n_positions",
 )  # fmt: skip
 """Numbers that a dimension may be made of, the likeliest first."""
-
-
 WIDTH: Final = ("hidden_size", "n_embd")
 HEADS_OF_IT: Final = ("num_attention_heads", "n_head")
 Json: TypeAlias = dict[str, Any]
+Axis: TypeAlias = tuple[str, int]
+"""A dimension of a tensor, by template and number."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,17 @@ def build_from(config: Json, shapes: dict[str, tuple[int, ...]]) -> Build:
 def template(name: str) -> str:
     """Return a tensor's name with ``#`` for each number."""
     return _NUMBER.sub("#", name)
+
+
+def moved(one: Build, other: Build) -> set[Axis]:
+    """Return the dimensions of common tensors that differ."""
+    return {
+        (template(name), axis)
+        for name, shape in one.shapes.items()
+        if len(other.shapes.get(name, ())) == len(shape)
+        for axis, size in enumerate(shape)
+        if other.shapes[name][axis] != size
+    }
 
 
 def fit(families: Sequence[Sequence[Build]]) -> dict[str, list[Any]]:
@@ -112,10 +123,10 @@ def dimension(samples: Sequence[tuple[int, dict[str, int]]]) -> str | None:
     """Return the simplest expression that gives every sample; None for what never changes: a constant cannot be told."""
     if len({size for size, _ in samples}) == 1:
         return None
-    moved = {key for key in USUAL if len({numbers.get(key) for _, numbers in samples}) > 1}
+    varied = {key for key in USUAL if len({numbers.get(key) for _, numbers in samples}) > 1}
     known = [key for key in USUAL if all(key in numbers for _, numbers in samples)]
     for terms in candidates(known):
-        if all(key in moved for _, keys in terms for key in keys) and all(
+        if all(key in varied for _, keys in terms for key in keys) and all(
             value(terms, numbers) == size for size, numbers in samples
         ):
             return written(terms)

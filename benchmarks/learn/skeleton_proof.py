@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from variants import Outline
 
 Json: TypeAlias = dict[str, Any]
-
-
 Changes: TypeAlias = tuple[tuple[str, Any], ...]
 
 

@@ -23,8 +23,8 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import build  # noqa: E402
-from skeleton_fit import Terms, template, value, written  # noqa: E402
-from skeleton_switches import Axis, in_text, made, moved, samples  # noqa: E402
+from skeleton_fit import Axis, Terms, moved, template, value, written  # noqa: E402
+from skeleton_switches import in_text, made, samples  # noqa: E402
 from skeletons import DATA, FAMILIES, read_build, write  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402

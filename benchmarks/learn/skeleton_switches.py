@@ -22,7 +22,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import build  # noqa: E402
-from skeleton_fit import Build, build_from, dimension, template, text_level  # noqa: E402
+from skeleton_fit import Axis, Build, build_from, dimension, moved, template, text_level  # noqa: E402
 from skeletons import DATA, FAMILIES, OTHER_VALUES, write  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 Sizes: TypeAlias = dict[tuple[bool, ...], str | None]
 """Expressions by the values of the switches."""
-Axis: TypeAlias = tuple[str, int]
 ELSEWHERE: Final = ("tie_word_embeddings", "use_cache")
 MOST: Final = 3
 """Switches that are learnt together."""
@@ -83,17 +82,6 @@ def in_text(family: Family, changes: Json) -> Json:
     for level in reversed([word for word in family.text.split(".") if word]):
         over = {level: over}
     return over
-
-
-def moved(one: Build, other: Build) -> set[Axis]:
-    """Return the dimensions of common tensors that differ."""
-    return {
-        (template(name), axis)
-        for name, shape in one.shapes.items()
-        if len(other.shapes.get(name, ())) == len(shape)
-        for axis, size in enumerate(shape)
-        if other.shapes[name][axis] != size
-    }
 
 
 def switches_of(family: Family) -> tuple[str, ...]:

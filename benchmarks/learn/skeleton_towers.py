@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from skeleton_fit import Terms, template, written  # noqa: E402
+from skeleton_fit import Axis, Terms, moved, template, written  # noqa: E402
 from skeletons import DATA, FAMILIES, SWITCH, write  # noqa: E402
-from tower_builds import Axis, Maker, Variant, fit, moved  # noqa: E402
+from tower_builds import Maker, Variant, fit  # noqa: E402
 from tower_lists import MARK, apart, counts_of, numbered  # noqa: E402
 from tower_loads import Loads, asked  # noqa: E402
 

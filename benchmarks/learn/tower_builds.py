@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from families import build_family, settings_of
-from skeleton_fit import Build, Terms, template, value
+from skeleton_fit import Axis, Build, Terms, moved, template, value
 from skeletons import read_build
 from variant_fields import LAYERS
 from variants import overrides
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from family import Family
 
-Axis: TypeAlias = tuple[str, int]
 FACTORS: Final = (1, 2, 3, 4)
 LONGEST: Final = 3
 """Numbers in one product: a merger is as wide as `hidden_size*spatial_merge_size*spatial_merge_size`."""
@@ -134,17 +133,6 @@ class Maker:
 
 def _level(path: str) -> str:
     return path.rpartition(".")[0]
-
-
-def moved(one: Build, other: Build) -> set[Axis]:
-    """Return the dimensions of common tensors that differ."""
-    return {
-        (template(name), axis)
-        for name, shape in one.shapes.items()
-        if len(other.shapes.get(name, ())) == len(shape)
-        for axis, size in enumerate(shape)
-        if other.shapes[name][axis] != size
-    }
 
 
 def fit(axis: Axis, first: Build, variants: Sequence[Variant], untested: Set[int]) -> Terms | None:
