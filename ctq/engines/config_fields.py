@@ -101,6 +101,12 @@ def needs_text_config(model_type: str | None) -> bool:
     return model_type in read_data("config_fields")["below"] and model_type not in _OF_VLLM
 
 
+def is_text_type(model_type: str | None) -> bool:
+    """Tell a model type whose config class knows of no text model inside."""
+    data = read_data("config_fields")
+    return model_type in data["models"] and model_type not in data["nested"] and model_type not in _OF_VLLM
+
+
 def takes_field(model_type: object, key: str) -> bool:
     """Tell whether the config class of a model type has a field."""
     fields, *_ = _model(model_type)

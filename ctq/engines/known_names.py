@@ -29,6 +29,45 @@ def known_architectures() -> frozenset[str]:
     return frozenset(read_data("known_names")["architectures"]) | frozenset(architectures())
 
 
+def registered_name(architecture: str) -> str | None:
+    """Return the name under which the newest known vLLM registers an architecture; None where it has none.
+
+    A name that it does not register is looked up with each usual ending in the place of its own (`LlavaLMHeadModel` is
+    `LlavaForConditionalGeneration`), unless transformers has a class of the very name, which the backend then builds.
+    Source: vLLM 0.32.0 model_executor/models/registry.py (`_normalize_arch`), config/model.py (`_SUFFIX_TO_DEFAULTS`).
+    """
+    if _is_registered(architecture):
+        return architecture
+    ending = next((task for task in _ENDINGS if architecture.endswith(task)), None)
+    if ending is None or architecture in known_architectures():
+        return None
+    names = (architecture.replace(ending, task) for task in _ENDINGS)
+    return next((name for name in names if _is_registered(name) and name not in _BY_THE_VERY_NAME), None)
+
+
+_ENDINGS = (
+    *("ForCausalLM", "ForConditionalGeneration", "ChatModel", "LMHeadModel"),
+    *("ForTextEncoding", "EmbeddingModel", "ForSequenceClassification", "ForTokenClassification"),
+    *("ForAudioClassification", "ForImageClassification", "ForVideoClassification", "ClassificationModel"),
+    *("ForRewardModeling", "RewardModel", "Model"),
+)
+"""vLLM's endings in its order: the first four generate, the others pool."""
+_GENERATES = _ENDINGS[:4]
+_BY_THE_VERY_NAME = ("GPTNeoXForCausalLM",)
+"""Those whose head vLLM's backend finds by the class of that name alone: it is called `embed_out`."""
+
+
+def generating_name(architecture: str) -> str | None:
+    """Return the registered name of an architecture that generates by its ending, or that is registered as it stands."""
+    if _is_registered(architecture) or architecture.endswith(_GENERATES):
+        return registered_name(architecture)
+    return None
+
+
+def _is_registered(architecture: str) -> bool:
+    return head_support(architecture) is not None and architecture not in backend_architectures()
+
+
 def is_bare(architecture: str) -> bool:
     """Tell the name of a model without its head, which no engine takes for another (`Qwen2_5_VLModel`).
 
@@ -48,7 +87,7 @@ def pools_without_head(architecture: str) -> bool | None:
 
 def resembles_a_class(architecture: str) -> bool:
     """Tell a bare model that vLLM makes of the class that generates, as it registers that; its backend would refuse a head."""
-    return any(head_support(name) is not None and name not in backend_architectures() for name in _whole(architecture))
+    return any(map(_is_registered, _whole(architecture)))
 
 
 def _whole(architecture: str) -> Iterator[str]:

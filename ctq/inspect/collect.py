@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ctq.engines.backend import backend_architectures
-from ctq.engines.heads import head_support
-from ctq.engines.known_names import chosen_architecture
+from ctq.engines.known_names import chosen_architecture, generating_name
 from ctq.engines.skeletons import layer_count
 from ctq.inspect.defects import Surroundings, diagnose
 from ctq.inspect.diagnosis import Defect, Diagnosis
@@ -56,12 +54,12 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
 
 
 def as_loaded(config: ModelConfig) -> ModelConfig:
-    """Return the config with the architecture that vLLM takes where none is named, or the first named one is unknown to it."""
+    """Return the config with the architecture that vLLM takes where none is named, or another than the first as it stands."""
     if config.names_no_architecture:
         return replace(config, chosen=chosen_architecture(config.model_type))
     names = config.raw["architectures"]
     texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-    known = [name for name in texts if head_support(name) and name not in backend_architectures()]
+    known = [found for name in texts if (found := generating_name(name))]
     return replace(config, chosen=known[0]) if known and known[0] != config.architecture else config
 
 

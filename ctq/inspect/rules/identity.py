@@ -11,6 +11,7 @@ from ctq.engines.known_names import (
     model_types,
     pools_without_head,
     quant_methods,
+    registered_name,
     resembles_a_class,
 )
 from ctq.findings import Severity
@@ -61,7 +62,8 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     All of `architectures` against the classes of transformers 5.19 and every known release of vLLM, where the model type is
     one of theirs and no `auto_map` brings code of its own. A model of a new type is not judged. Behind an unknown name, one that
-    vLLM does not register does not count.
+    vLLM does not register does not count. An unknown name whose ending vLLM corrects (`LlavaLMHeadModel` to
+    `LlavaForConditionalGeneration`) is the corrected one.
 
     ## Why it hurts
     vLLM chooses its model class by this name and refuses one that neither it nor transformers has.
@@ -83,6 +85,7 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
         or "auto_map" in config.raw
         or config.model_type not in model_types()
         or name in known_architectures()
+        or registered_name(name) is not None
         or not (known_architectures() - backend_architectures()).isdisjoint(others)
     ):
         return

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ctq.engines.activations import refused_activations
-from ctq.engines.config_fields import mistyped, needs_text_config, nulled, unknown_kinds, unread_text
+from ctq.engines.config_fields import is_text_type, mistyped, needs_text_config, nulled, unknown_kinds, unread_text
 from ctq.engines.heads import head_support
 from ctq.engines.known_names import pools_without_head
 from ctq.engines.skeletons import is_wrapper, tower_configs
@@ -83,6 +83,8 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield "architectures", "is missing: the model type alone names no class that vLLM takes"
     if is_wrapper(config.architecture) and len(config.text_levels) == 1 and _lacks_text(config):
         yield "text_config", "is missing: loaders take the sizes that its class assumes"
+    if is_wrapper(config.architecture) and is_text_type(config.model_type):
+        yield "model_type", f"'{config.model_type}' is a text model's, where the architecture is {config.architecture}"
     if (inside := unread_text(config)) is not None:
         yield inside, f"is no part of a model of type {config.model_type}, whose class leaves it unread"
     if not config.names_no_architecture and "model_type" not in raw:
