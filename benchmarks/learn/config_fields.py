@@ -8,7 +8,10 @@ transformers 5 checks a config strictly by these types and fills in what is miss
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+import textwrap
 import types
 import typing
 from collections import Counter
@@ -36,6 +39,12 @@ TRIFLES: Final = (
     "chunk_size_feed_forward",
     "transformers_version",
 )
+CHECK: Final = "validate_architecture"
+KNOWN: Final = (
+    *(ast.Name, ast.Load, ast.Constant, ast.List, ast.Call, ast.IfExp, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Compare),
+    *(ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
+)
+"""What conditions are made of."""
 ONE, OTHER = 6, 3
 """Values of a number under two names."""
 TEXTS: Final = ("text_config", "decoder", "generator", "text_encoder", "thinker_config", "llm_config")
@@ -55,7 +64,8 @@ def main() -> None:
     models = {name: entry(classes[name], kinds[name], common) for name in sorted(classes)}
     nested = {name: [key for key in TEXTS if key in parts_of(classes[name])] for name in sorted(classes)}
     below = sorted(name for name, cls in classes.items() if TEXTS[0] in nested[name] and not takes_text_above(cls))
-    write(common, {name: keys for name, keys in nested.items() if keys}, below, layer_kinds(classes), models)
+    checks = {name: found for name in sorted(classes) if (found := checks_of(classes[name]))}
+    write(common, {name: keys for name, keys in nested.items() if keys}, below, layer_kinds(classes), checks, models)
 
 
 def generating() -> set[str]:
@@ -136,11 +146,57 @@ def layer_kinds(classes: dict[str, type]) -> dict[str, list[str]]:
     }
 
 
+def checks_of(cls: type) -> list[str]:
+    """Return the conditions under which a class refuses its own numbers, as far as they are no more than that."""
+    check = getattr(cls, CHECK, None)
+    if check is None or check is getattr(PreTrainedConfig, CHECK, None):
+        return []
+    [function] = ast.parse(textwrap.dedent(inspect.getsource(check))).body
+    names: dict[str, ast.expr] = {}
+    found: list[str] = []
+    for statement in getattr(function, "body", ()):
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            names[statement.targets[0].id] = statement.value
+        elif isinstance(statement, ast.If):
+            found += _conditions(statement, names, [])
+    return found
+
+
+def _conditions(statement: ast.If, names: dict[str, ast.expr], around: list[str]) -> list[str]:
+    """Return the conditions of an ``if`` that raises, those around it with them."""
+    condition = _OfKeys(names).visit(ast.parse(ast.unparse(statement.test), mode="eval").body)
+    words = {node.id for node in ast.walk(condition) if isinstance(node, ast.Name)}
+    called = {ast.unparse(node.func) for node in ast.walk(condition) if isinstance(node, ast.Call)}
+    is_plain = all(isinstance(node, KNOWN) for node in ast.walk(condition)) and called <= {"len"}
+    if not is_plain or "self" in words or not words - {"len"}:
+        return []
+    both = [*around, ast.unparse(condition)]
+    inner = [entry for entry in statement.body if isinstance(entry, ast.If)]
+    if any(isinstance(entry, ast.Raise) for entry in statement.body):
+        return [" and ".join(f"({part})" for part in both) if len(both) > 1 else both[0]]
+    return [found for entry in inner for found in _conditions(entry, names, both)]
+
+
+class _OfKeys(ast.NodeTransformer):
+    """Write `self.key` as `key`, and what stands for an expression as that."""
+
+    def __init__(self, names: dict[str, ast.expr]) -> None:
+        self._names = names
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # as ast calls it
+        is_own = isinstance(node.value, ast.Name) and node.value.id == "self"
+        return ast.Name(id=node.attr, ctx=ast.Load()) if is_own else node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:  # as ast calls it
+        return self.visit(self._names[node.id]) if node.id in self._names else node
+
+
 def write(
     common: dict[str, str],
     nested: dict[str, list[str]],
     below: list[str],
     kinds: dict[str, list[str]],
+    checks: dict[str, list[str]],
     entries: dict[str, Any],
 ) -> None:
     """Write the data, one model type a line."""
@@ -149,10 +205,10 @@ def write(
         "integer, float, boolean, text, null, list, object); a model type lists its fields with their defaults, those of another "
         "type, and the names of numbers that have several, the one that wins first. `nested` are the keys of text models "
         "inside; of the types in `below`, nothing of the text model may stand at the top. `kinds` are what lists of layers may "
-        "hold, but for `others`."
+        "hold, but for `others`. `checks` are conditions over keys, under each of which a class refuses a config."
     )
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in entries.items())
-    head = {"about": about, "fields": common, "nested": nested, "below": below, "kinds": kinds}
+    head = {"about": about, "fields": common, "nested": nested, "below": below, "kinds": kinds, "checks": checks}
     lines = [f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
     DATA.write_text(f'{{\n{"".join(lines)} "models": {{\n{rows}\n }}\n}}\n')
 

@@ -5,6 +5,7 @@ The data is made by ``benchmarks/learn/config_fields.py`` from transformers 5.19
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import TIE_KEY
@@ -64,6 +65,35 @@ def nulled(config: ModelConfig) -> Iterator[str]:
             yield f"{path}.{key}" if path else key
 
 
+def emptied(config: ModelConfig) -> Iterator[str]:
+    """Yield numbers of the text model's config that are 0, and of which no model has none."""
+    path, level = config.text_levels[-1]
+    yield from (f"{path}.{key}" if path else key for key in _NEVER_ZERO if level.get(key) == 0)
+
+
+def undivided(config: ModelConfig) -> tuple[str, int, int] | None:
+    """Return the key of a number of heads that does not divide the hidden size, where that alone makes the width of a head.
+
+    vLLM asserts that it does, or reads a part of each weight (``model_executor/models/opt.py``).
+    """
+    path, level = config.text_levels[-1]
+    fields, _ = _model(level.get("model_type"))
+    if "num_attention_heads" not in fields or any(_WIDTHS.search(key) for key in (*fields, *level)):
+        return None
+    numbers = [
+        stated_number(config, key) or assumed_number(config, key) for key in ("hidden_size", "num_attention_heads")
+    ]
+    hidden, heads = numbers
+    if not hidden or not heads or hidden % heads == 0:
+        return None
+    return (f"{path}.num_attention_heads" if path else "num_attention_heads"), heads, hidden
+
+
+_NEVER_ZERO = ("hidden_size", "num_hidden_layers", "vocab_size")
+_WIDTHS = re.compile(r"head_dim|head_size|kv_channels|_v_dim|d_kv|mamba|linear_|lora_rank|attention_hidden_size")
+"""Keys of models that make heads of other numbers, or that have other layers too."""
+
+
 _NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 
 
@@ -113,19 +143,35 @@ def takes_field(model_type: object, key: str) -> bool:
     return key in fields
 
 
+def reads_itself(model_type: str | None) -> bool:
+    """Tell a model type for which vLLM has a config class of its own."""
+    return model_type in _OF_VLLM
+
+
+def assumed_by(model_type: object, key: str) -> int | bool | None:
+    """Return what the config class of a model type assumes for a number or a switch; None where not known."""
+    fields, _ = _model(model_type)
+    value: int | bool | None = fields.get(key)
+    return value
+
+
 def assumed(config: ModelConfig, key: str) -> int | bool | None:
     """Return what the innermost text model assumes for a number or a switch that the config leaves out; None where not known."""
     for _, level in reversed(config.text_levels):
         fields, _ = _model(level.get("model_type"))
-        if key in fields:
-            value: int | bool | None = fields[key]
-            return value
+        for name in (key, *other_names(level.get("model_type"), key)):
+            if name in fields:
+                value: int | bool | None = fields[name]
+                return value
     return None
 
 
 def assumed_number(config: ModelConfig, key: str) -> int | None:
     """Return what the model assumes for a number that no level of the config states."""
-    value = assumed(config, key) if not any(key in level for _, level in config.text_levels) else None
+    names = other_names(config.text_levels[-1][1].get("model_type"), key)
+    value = (
+        assumed(config, key) if not any(name in level for _, level in config.text_levels for name in names) else None
+    )
     return value if type(value) is int else None
 
 
@@ -135,11 +181,16 @@ def stated_number(config: ModelConfig, key: str) -> int | None:
     Several names may mean one number (GPT-2: ``max_position_embeddings`` and ``n_positions``), of which one wins.
     """
     for _, level in reversed(config.text_levels):
-        names = next((names for names in _names(level.get("model_type")) if key in names), [key])
+        names = other_names(level.get("model_type"), key)
         found = next((level[name] for name in names if type(level.get(name)) is int), None)
         if found is not None:
             return int(found)
     return None
+
+
+def other_names(model_type: object, key: str) -> list[str]:
+    """Return the names of a key, the one that wins first; itself alone where it has no other."""
+    return next((names for names in _names(model_type) if key in names), [key])
 
 
 def stated(config: ModelConfig, key: str, assumes: object) -> object:

@@ -17,6 +17,7 @@ from ctq.engines.config_fields import assumed_number, stated_number, switch_valu
 from ctq.engines.data_file import read_data
 from ctq.engines.heads import causal_lm_of
 from ctq.engines.known_names import has_a_type
+from ctq.engines.switches import learnt_tensors
 from ctq.engines.towers import TowerList, are_known, tower_number
 
 if TYPE_CHECKING:
@@ -132,12 +133,14 @@ def skeleton_named(architecture: str, *, towers: bool = True) -> Skeleton:
     """Return the skeleton of a known architecture; without what is made of its towers' configs where ``towers`` are others."""
     found = read_data("skeletons")["architectures"][architecture]
     lists = found.get("lists", {}) if towers else {}
+    brought = {name: Slot(always=False, dimensions=None) for name in learnt_tensors(architecture)}
     return Skeleton(
         architecture=architecture,
         tensors={
             name: Slot(always, _dimensions(sizes, towers=towers), *beside)
             for name, (always, sizes, *beside) in found["tensors"].items()
-        },
+        }
+        | {name: slot for name, slot in brought.items() if name not in found["tensors"]},
         refuses=frozenset(found["refuses"]),
         inner=found["inner"],
         computed=frozenset(found["computed"]),

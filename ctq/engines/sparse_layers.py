@@ -1,6 +1,7 @@
-"""Which decoder layers vLLM builds with experts: its classes count by numbers of the config, each family in its own way.
+"""Which decoder layers vLLM builds with experts and which of what mixer: its classes count and list them, each in its own way.
 
-Source: vLLM 0.32.0 ``model_executor/models/{deepseek_v2,glm4_moe,hy_v3,qwen2_moe,qwen3_moe,ernie45_moe}.py``.
+Source: vLLM 0.32.0 ``model_executor/models/{deepseek_v2,glm4_moe,hy_v3,qwen2_moe,qwen3_moe,qwen3_next,ernie45_moe,afmoe,lfm2_moe,
+llama4,exaone_moe,laguna,cohere2_moe,jamba,nemotron_h}.py``; of Dots 1, which its backend builds, ``models/dots1`` of transformers.
 """
 
 from __future__ import annotations
@@ -35,6 +36,65 @@ def _after_dense(config: ModelConfig, count: int) -> tuple[list[bool], str] | No
     return [layer >= first and layer % step == 0 for layer in range(count)], "first_k_dense_replace"
 
 
+def _after_first(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
+    """Count where the first layers are dense, and all others have experts."""
+    first = _number(config, "first_k_dense_replace")
+    return None if first is None else ([layer >= first for layer in range(count)], "first_k_dense_replace")
+
+
+def _in_periods(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
+    """Count where one layer of each period has experts, if there are several."""
+    period, offset = _number(config, "expert_layer_period"), _number(config, "expert_layer_offset")
+    if not period or offset is None or (_number(config, "num_experts") or 0) <= 1:
+        return None
+    return [layer % period == offset for layer in range(count)], "expert_layer_offset"
+
+
+def mixers(config: ModelConfig) -> tuple[list[str | None], str] | None:
+    """Return the mixer of each layer (``attention``, ``recurrent``, ``mlp``) and the key that says so; None where none is known."""
+    _, level = config.text_levels[-1]
+    for key in _LISTS:
+        kinds = level.get(key)
+        if isinstance(kinds, list | str) and kinds:
+            return [_MIXERS.get(kind) if isinstance(kind, str) else None for kind in kinds], key
+    period, offset = _number(config, "attn_layer_period"), _number(config, "attn_layer_offset")
+    count = layer_count(config)
+    if not period or offset is None or not count:
+        return None
+    return ["attention" if layer % period == offset else "recurrent" for layer in range(count)], "attn_layer_offset"
+
+
+_LISTS = ("layer_types", "layers_block_type", "hybrid_override_pattern")
+_MIXERS = {
+    **dict.fromkeys(("attention", "full_attention", "sliding_attention", "chunked_attention", "*"), "attention"),
+    **dict.fromkeys(("linear_attention", "mamba", "conv", "recurrent", "M"), "recurrent"),
+    **dict.fromkeys(("mlp", "moe", "-", "E"), "mlp"),
+}
+"""What lists call a layer, and letters of patterns (Nemotron-H)."""
+
+
+def _after_some(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
+    """Count where some first layers are dense, and all others have experts."""
+    first = _number(config, "num_dense_layers")
+    return None if first is None else ([layer >= first for layer in range(count)], "num_dense_layers")
+
+
+def _interleaved(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
+    """Count where every so-manieth layer has experts, and none where that number is 0."""
+    step = _number(config, "interleave_moe_layer_step")
+    if step is None:
+        return None
+    return [step > 0 and (layer + 1) % step == 0 for layer in range(count)], "interleave_moe_layer_step"
+
+
+def _as_listed(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
+    """Read the list of kinds, where the config has one of as many as there are layers."""
+    kinds = config.raw.get("mlp_layer_types")
+    if not isinstance(kinds, list) or len(kinds) != count:
+        return None
+    return [kind == "sparse" for kind in kinds], "mlp_layer_types"
+
+
 def _in_steps(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
     """Count where every so-manieth layer has experts, but for those that are listed."""
     step, dense = _number(config, "decoder_sparse_step"), config.raw.get("mlp_only_layers") or []
@@ -64,9 +124,19 @@ def _number(config: ModelConfig, key: str) -> int | None:
 _WAYS: dict[str, Callable[[ModelConfig, int], tuple[list[bool], str] | None]] = {
     "DeepseekV2ForCausalLM": _after_dense,
     "DeepseekV3ForCausalLM": _after_dense,
+    "Dots1ForCausalLM": _after_first,
     "Glm4MoeForCausalLM": _after_dense,
+    "Glm4MoeLiteForCausalLM": _after_dense,
     "HYV3ForCausalLM": _after_dense,
     "Qwen2MoeForCausalLM": _in_steps,
     "Qwen3MoeForCausalLM": _in_steps,
+    "Qwen3NextForCausalLM": _in_steps,
     "Ernie4_5_MoeForCausalLM": _in_a_range,
+    "JambaForCausalLM": _in_periods,
+    "AfmoeForCausalLM": _after_some,
+    "Lfm2MoeForCausalLM": _after_some,
+    "Llama4ForCausalLM": _interleaved,
+    "ExaoneMoeForCausalLM": _as_listed,
+    "LagunaForCausalLM": _as_listed,
+    "Cohere2MoeForCausalLM": _as_listed,
 }

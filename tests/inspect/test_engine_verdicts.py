@@ -109,7 +109,13 @@ def test_a_head_that_is_nowhere_is_an_error(tmp_path: Path) -> None:
 
 def test_the_class_target_reaches_heads_without_a_name(tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path)
-    do.config(architectures=["AfmoeForCausalLM"])(folder)
+    routing = {
+        "n_group": 1,
+        "topk_group": 1,
+        "route_norm": True,
+        "score_func": "sigmoid",
+    }  # what its class cannot do without
+    do.config(architectures=["AfmoeForCausalLM"], **routing)(folder)
     assert grave(inspect(folder, "vllm")) == [("HED010", "error")]
     do.targets("re:.*lm_head$", "ParallelLMHead", "Linear")(folder)
     assert grave(inspect(folder, "vllm")) == []

@@ -23,8 +23,23 @@ CASES = [
     ("hy-v3", {"first_k_dense_replace": 1}, {"first_k_dense_replace": 2}),
     ("qwen3-moe", {"mlp_only_layers": [0]}, {"mlp_only_layers": []}),
     ("qwen2-moe", {"decoder_sparse_step": 2}, {"decoder_sparse_step": 1}),
+    ("dots1", {"first_k_dense_replace": 1}, {"first_k_dense_replace": 0}),
+    ("afmoe", {"num_dense_layers": 1}, {"num_dense_layers": 2}),
+    ("llama4-text", {"interleave_moe_layer_step": 1}, {"interleave_moe_layer_step": 2}),
+    ("granite-hybrid", {}, {"layer_types": ["full_attention", "linear_attention"]}),
+    ("nemotron-h", {}, {"layers_block_type": ["mlp", "full_attention", "linear_attention"]}),
     ("ernie4.5-moe", {"moe_layer_start_index": 1, "moe_layer_interval": 1}, {"moe_layer_start_index": 0}),
 ]
+
+DENSE = [
+    ("lfm2-moe", {"num_dense_layers": 1}, {"num_dense_layers": 0}),
+    ("jamba", {}, {"expert_layer_offset": 0}),
+    ("jamba", {}, {"attn_layer_offset": 0}),
+    ("cohere2-moe", {}, {"mlp_layer_types": ["dense", "sparse"]}),
+    ("qwen3-next", {}, {"mlp_only_layers": [0]}),
+    ("qwen3-next", {}, {"layer_types": ["full_attention", "linear_attention"]}),
+]
+"""Families whose head is not quantized."""
 
 
 @pytest.mark.parametrize(("family", "built", "other"), CASES)
@@ -35,6 +50,31 @@ def test_layers_are_of_the_kind_that_the_config_says(
     assert "TEN033" not in _codes(tmp_path / "out")
     edit_config(tmp_path / "out", lambda config: config.update(other))
     assert "TEN033" in _codes(tmp_path / "out")
+
+
+@pytest.mark.parametrize(("family", "built", "other"), DENSE)
+def test_dense_layers_are_of_the_kind_that_the_config_says(
+    tmp_path: Path, family: str, built: dict[str, Any], other: dict[str, Any]
+) -> None:
+    folder = build(family, tmp_path / "dense", config=built)
+    assert "TEN033" not in _codes(folder)
+    edit_config(folder, lambda config: config.update(other))
+    assert "TEN033" in _codes(folder)
+
+
+@pytest.mark.parametrize(
+    ("family", "other"),
+    [
+        ("gemma2", {"layer_types": ["full_attention", "sliding_attention"]}),
+        ("dots1", {"moe_layer_freq": 2}),
+        ("llama4-text", {"moe_layers": [1]}),
+        ("falcon-h1", {"layer_types": ["full_attention", "linear_attention"]}),
+    ],
+)
+def test_what_vllm_does_not_read_is_no_error(tmp_path: Path, family: str, other: dict[str, Any]) -> None:
+    folder = build(family, tmp_path / "dense")
+    edit_config(folder, lambda config: config.update(other))
+    assert "TEN033" not in _codes(folder)
 
 
 def test_what_the_class_assumes_counts_where_the_config_says_nothing(tmp_path: Path) -> None:

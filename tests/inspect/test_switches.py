@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from builders import edit_config
+from builders import Raw, edit_config, edit_tensors
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Finding
+from ctq.findings import Finding, Severity
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 
 CheckpointFactory = Callable[..., Path]
@@ -34,6 +34,12 @@ def found(folder: Path) -> list[Finding]:
         ("llama4-text", "attention_bias", True, True, "no place for model.layers.0.self_attn.k_proj.bias"),
         ("qwen2-moe", "qkv_bias", False, False, "missing from the files: model.layers.0.self_attn.k_proj.bias"),
         ("falcon", "parallel_attn", False, True, "no place for transformer.h.0.post_attention_layernorm.bias"),
+        ("granite-hybrid", "mamba_conv_bias", True, False, "no place for model.layers.0.mamba.conv1d.bias"),
+        ("granite-hybrid", "mamba_conv_bias", False, True, "missing from the files: model.layers.0.mamba.conv1d.bias"),
+        ("granite-hybrid", "attention_bias", False, True, "missing from the files: model.layers.1.self_attn.k_proj.bias"),
+        ("nemotron-h", "use_bias", False, True, "missing from the files: backbone.layers.0.mixer.in_proj.bias"),
+        ("mistral", "attention_bias", False, True, "missing from the files: model.layers.0.self_attn.k_proj.bias"),
+        ("mistral", "mlp_bias", False, True, "missing from the files: model.layers.0.mlp.down_proj.bias"),
         ("stablelm", "use_parallel_residual", True, True, "missing from the files: model.layers.0.post_attention_layernorm"),
     ],
 )  # fmt: skip
@@ -51,3 +57,26 @@ def test_a_switch_and_its_tensors(
     findings = found(folder)
     assert bool(findings) is (words is not None), findings
     assert words is None or words in findings[0].message
+
+
+def test_of_two_switches_that_of_fewer_tensors_wins(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint("mistral"), tmp_path / "c")
+    edit_config(folder, lambda config: config.update(attention_bias=True, qkv_bias=False))
+    [finding] = found(folder)
+    assert finding.message.startswith("missing from the files: model.layers.0.self_attn.o_proj.bias")
+    assert "k_proj" not in finding.message
+
+
+def test_biases_of_a_switch_that_only_vllm_reads_are_known(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint("mistral"), tmp_path / "c")
+    edit_config(folder, lambda config: config.update(attention_bias=True))
+    edit_tensors(folder, _with_biases)
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
+    assert [finding for finding in report.findings if finding.severity is Severity.ERROR] == []
+
+
+def _with_biases(tensors: dict[str, Raw]) -> None:
+    for name, raw in list(tensors.items()):
+        if name.endswith(("q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight")):
+            rows = raw.shape[0]
+            tensors[name.replace(".weight", ".bias")] = Raw(raw.dtype, (rows,), bytes(2 * rows))

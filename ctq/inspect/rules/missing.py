@@ -56,7 +56,9 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     layers = range(layer_count(facts.checkpoint.config) or 0)
     if skeleton.wrapped and not any(name in present for name, slot in skeleton.tensors.items() if slot.always):
         return  # the same model under other prefixes
-    switched = {one.tensor: one.needed for one in optional_tensors(facts.checkpoint.config)}
+    optional = list(optional_tensors(facts.checkpoint.config))
+    switched = {one.tensor: one.needed for one in optional if not one.beside}
+    beside = {one.tensor: present.get(one.beside, frozenset()) for one in optional if one.beside and one.needed}
     for name, slot in skeleton.tensors.items():
         stack, numbered, _ = name.partition(f".{NUMBER}.")
         if not switched.get(name, slot.always) or not _is_of_text(name, skeleton) or name.endswith(_HEAD):
@@ -69,9 +71,12 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     shared = _shared_experts(facts, skeleton, present)
     yield from sorted({*_beside(skeleton, present, switched), *_routers(skeleton, present), *shared})
     yield from _other_parts(skeleton, present)
+    for name, where in beside.items():
+        lost = where - present.get(name, frozenset())
+        yield from (name.replace(NUMBER, str(layer), 1) for layer in sorted(lost))
     yield from _biases_of_towers(facts.checkpoint.config, skeleton, present)
-    beside = [name for name in skeleton.tensors if not _is_of_text(name, skeleton) and not name.endswith(_HEAD)]
-    yield from lacking(facts, skeleton, present, beside)
+    others = [name for name in skeleton.tensors if not _is_of_text(name, skeleton) and not name.endswith(_HEAD)]
+    yield from lacking(facts, skeleton, present, others)
     if _lacks_head(facts, skeleton):
         yield _HEAD
 
@@ -190,6 +195,12 @@ def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
         return False
     flags = facts.checkpoint.config.tie_flags
     support = head_support(facts.checkpoint.config.architecture)
+    if support is not None and any(way in (support.tie or "") for way in _EMBEDDING_ALWAYS):
+        return False
     return (bool(flags) and not any(flags.values())) or (
         support is not None and tie_when_tied(support.tie or "") is Tie.OWN
     )
+
+
+_EMBEDDING_ALWAYS = ("embed_as_head", "always_tied")
+"""Classes of vLLM that take the logits from the embedding whatever the config says of ties."""

@@ -6,7 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 from ctq.engines.activations import refused_activations
-from ctq.engines.config_fields import is_text_type, mistyped, needs_text_config, nulled, unknown_kinds, unread_text
+from ctq.engines.config_checks import broken_checks
+from ctq.engines.config_fields import (
+    emptied,
+    is_text_type,
+    mistyped,
+    needs_text_config,
+    nulled,
+    undivided,
+    unknown_kinds,
+    unread_text,
+)
+from ctq.engines.config_values import refused_values
 from ctq.engines.heads import head_support
 from ctq.engines.known_names import pools_without_head
 from ctq.engines.skeletons import is_wrapper, tower_configs
@@ -23,6 +34,7 @@ if TYPE_CHECKING:
     from ctq.inspect.facts import Facts
 
 _MOST_NAMED = 3
+_LISTS_OF_LAYERS = ("layer_types", "mlp_layer_types")
 _DTYPE_KEYS = ("dtype", "torch_dtype")
 
 
@@ -91,8 +103,13 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield "model_type", "is missing"
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
     yield from ((key, "is null, where a number is needed") for key in nulled(config))
+    yield from ((key, "is 0") for key in emptied(config))
+    if (heads := undivided(config)) is not None:
+        yield heads[0], f"of {heads[1]} does not divide the hidden size of {heads[2]}"
     yield from ((key, f"'{kind}' is no kind of layer") for key, kind in dict(unknown_kinds(config)).items())
     yield from refused_activations(config)
+    yield from refused_values(config)
+    yield from broken_checks(config)
     yield from _names(config)
 
 
@@ -127,7 +144,9 @@ def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
             value = level.get(key)
             if isinstance(value, str) and value not in TORCH_DTYPES:
                 yield f"{where}{key}", f"'{value}' is no dtype of torch"
-        layers, kinds = level.get("num_hidden_layers"), level.get("layer_types")
-        if isinstance(layers, int) and isinstance(kinds, list) and len(kinds) != layers:
-            yield f"{where}layer_types", f"names {len(kinds)} layers, not {layers}"
+        layers = level.get("num_hidden_layers")
+        for key in _LISTS_OF_LAYERS:
+            kinds = level.get(key)
+            if isinstance(layers, int) and isinstance(kinds, list) and len(kinds) != layers:
+                yield f"{where}{key}", f"names {len(kinds)} layers, not {layers}"
         yield from refused_ropes(level, where)

@@ -1,0 +1,284 @@
+"""Learn which values of a config's keys vLLM refuses whatever else the config says: none, null, zero, a negative number, a switch.
+
+    python benchmarks/learn/config_values.py --vllm-python ENV/bin/python --answers FILE [FAMILY ...]
+
+Every key of the config of each text family of `tests/support/families.py` that vLLM's sources name is left out, nulled, set to
+zero, doubled, made negative, turned or misspelt, one at a time, and vLLM 0.32.0 loads the result. Where it stops before it has
+built the model, the tensors have no part in it: those answers are `ctq/engines/data/config_values.json`. All answers, with what
+vLLM said, are added to FILE, a line each, and asked for once; `--disagreements` prints what inspection says otherwise. Nothing is
+downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+ROOT: Final = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from families import FAMILIES as MAIN_FAMILIES  # noqa: E402
+from families import MORE_FAMILIES, build  # noqa: E402
+from family_default import TEXT  # noqa: E402
+from sweep_claims import inspected  # noqa: E402
+from sweep_truth import Observation, observe, read_observation, truth_of  # noqa: E402
+
+from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+Json: TypeAlias = dict[str, Any]
+DATA: Final = ROOT / "ctq" / "engines" / "data" / "config_values.json"
+FAMILIES: Final = {**MAIN_FAMILIES, **MORE_FAMILIES}
+GONE: Final = "gone"
+PART: Final = 4
+"""Families that are asked about together."""
+DEPTH: Final = 2
+MANY: Final = 8
+"""Architectures that refuse a value which none takes: then it is refused everywhere."""
+TRIFLES: Final = re.compile(
+    r"(_token_id$|token_index$|^transformers_version$|dropout|_pdrop$|^initializer|init_std|^output_|return_dict|id2label|label2id"
+    r"|^use_cache$|^architectures$|^model_type$|aux_loss|z_loss|chunk_size_feed|^problem_type$|_name_or_path|^is_encoder_decoder$"
+    r"|summary_|^pretraining_tp$|jitter|gradient_checkpointing|^dtype$|^torch_dtype$|time_step_|^rescale|^use_mamba_kernels$)"
+)
+"""Keys that say nothing of the model as it is served, or that have rules of their own."""
+STANDS_FOR: Final = ("rope_parameters", "rope_scaling", "rope_theta", "tie_word_embeddings")
+"""Keys without which older configs say the same in another place."""
+OF_THE_MACHINE: Final = re.compile(r"CUDA|ROCm|XPU|cutlass|triton|kernel", re.IGNORECASE)
+WITHOUT: Final = re.compile(r"NoneType|has no attribute|KeyError|is not None|required|takes \d+ positional")
+"""What is said of a key that is not there, whatever the other keys say."""
+KINDS: Final = {"=0": "zero", "neg": "negative", "null": "null", GONE: "gone"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    parser.add_argument("--answers", type=Path, required=True)
+    parser.add_argument("--disagreements", action="store_true")
+    parser.add_argument("families", nargs="*")
+    options = parser.parse_args()
+    known = {row["family"] for row in read_answers(options.answers)}
+    names = [name for name in options.families or text_families() if name not in known]
+    for start in range(0, len(names), PART):
+        with tempfile.TemporaryDirectory() as scratch:
+            ask(names[start : start + PART], Path(scratch), options.vllm_python.absolute(), options.answers)
+    answers = read_answers(options.answers)
+    write(answers)
+    if options.disagreements:
+        with tempfile.TemporaryDirectory() as scratch:
+            for line in disagreements(answers, Path(scratch)):
+                print(line, flush=True)
+
+
+def text_families() -> list[str]:
+    """Return one family of each architecture that is a text model."""
+    found: dict[str, str] = {}
+    for name, row in FAMILIES.items():
+        if not row.multimodal and (name in MAIN_FAMILIES or row.architecture in TEXT):
+            found.setdefault(row.architecture, name)
+    return list(found.values())
+
+
+def read_answers(path: Path) -> list[Json]:
+    """Read the lines of the answers; none where there is no file yet."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def ask(names: Sequence[str], scratch: Path, python: Path, answers: Path) -> None:
+    """Ask vLLM about some families under every changed config."""
+    words = vllm_words(python)
+    rows: list[Json] = []
+    folders: list[Path] = []
+    for name in names:
+        try:
+            base = build(name, scratch / name)
+        except Exception as error:  # noqa: BLE001  # whatever a model says
+            print(f"  {name}: {type(error).__name__} {str(error)[:80]}")
+            continue
+        config = json.loads((base / "config.json").read_text())
+        changes = [
+            ((), "base", config),
+            *((path, what, _changed(config, path, new)) for path, what, new in mutants(config, words)),
+        ]
+        for number, (path, what, changed) in enumerate(changes):
+            rows.append({"family": name, "path": list(path), "what": what, "config": changed})
+            folders.append(_with_config(base, scratch / f"{name}-{number}", changed))
+    results = run_vllm([VllmRequest(checkpoint=folder) for folder in folders], python=python, timeout_s=180)
+    with answers.open("a") as out:
+        for row, result in zip(rows, results, strict=True):
+            out.write(json.dumps({**row, "obs": observe(result).to_json()}) + "\n")
+    print(names, len(rows), flush=True)
+
+
+def vllm_words(python: Path) -> frozenset[str]:
+    """Return every word of the sources of the installed vLLM."""
+    [package] = python.parents[1].glob("lib/python3*/site-packages/vllm")
+    return frozenset(word for path in package.rglob("*.py") for word in re.findall(r"\w+", path.read_text()))
+
+
+def mutants(
+    config: Json, words: frozenset[str], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str, object]]:
+    """Yield the path of each key, what is done to it and its new value."""
+    level = config
+    for word in path:
+        level = level[word]
+    for key, value in level.items():
+        if TRIFLES.search(key) or key not in words:
+            continue
+        if isinstance(value, dict):
+            yield from (((*path, key), what, new) for what, new in ((GONE, GONE), ("null", None)))
+            if len(path) < DEPTH:
+                yield from mutants(config, words, (*path, key))
+        else:
+            yield from (((*path, key), what, new) for what, new in _others(value))
+
+
+def _others(value: object) -> Iterator[tuple[str, object]]:
+    yield GONE, GONE
+    if isinstance(value, bool):
+        yield "flip", not value
+        return
+    if isinstance(value, int):
+        yield from ((f"={other}", other) for other in dict.fromkeys((0, 2 * value)) if other != value)
+    elif isinstance(value, float):
+        yield "=0", 0.0
+        yield "neg", -value if value else -1.0
+    elif isinstance(value, str):
+        yield "nonsense", "nonsense"
+    elif isinstance(value, list) and len(value) > 1:
+        yield "short", value[:-1]
+    if value is None:
+        yield "=1", 1
+    else:
+        yield "null", None
+
+
+def _changed(config: Json, path: tuple[str, ...], new: object) -> Json:
+    config = copy.deepcopy(config)
+    level = config
+    for word in path[:-1]:
+        level = level[word]
+    if new is GONE:
+        level.pop(path[-1])
+    else:
+        level[path[-1]] = new
+    return config
+
+
+def _with_config(base: Path, folder: Path, config: Json) -> Path:
+    folder.mkdir(parents=True)
+    for file in base.iterdir():
+        if file.name != "config.json":
+            os.link(file, folder / file.name)
+    (folder / "config.json").write_text(json.dumps(config, indent=1))
+    return folder
+
+
+def refused(answers: Iterable[Json]) -> dict[str, dict[str, list[str]]]:
+    """Return the kinds of values of each key that an architecture's class refuses before it is built."""
+    bases = {row["family"]: _observed(row) for row in answers if row["what"] == "base"}
+    found: dict[str, dict[str, list[str]]] = {}
+    for row in answers:
+        seen, kind = _observed(row), _kind(row)
+        if not kind or not truth_of(bases[row["family"]])[0].is_good:
+            continue
+        kinds = found.setdefault(FAMILIES[row["family"]].architecture, {})
+        if _is_refused(seen) and (kind != GONE or WITHOUT.search(seen.message)):
+            kinds.setdefault(".".join(row["path"]), []).append(kind)
+    return found
+
+
+def _is_refused(seen: Observation) -> bool:
+    """Tell a config that is refused by itself, on whatever machine."""
+    return seen.outcome == "refused" and seen.stage in ("config", "build") and not OF_THE_MACHINE.search(seen.message)
+
+
+def everywhere(answers: Iterable[Json]) -> dict[str, list[str]]:
+    """Return the kinds of values of keys that many architectures refuse and none takes."""
+    found, counts = refused(answers), defaultdict(lambda: defaultdict(set))  # type: ignore[var-annotated]
+    for row in answers:
+        architecture, key, kind = FAMILIES[row["family"]].architecture, ".".join(row["path"]), _kind(row)
+        if kind and architecture in found:
+            counts[key, kind][kind in found[architecture].get(key, ())].add(architecture)
+    common: dict[str, list[str]] = {}
+    for (key, kind), seen in sorted(counts.items()):
+        if len(seen[True]) >= MANY and not seen[False]:
+            common.setdefault(key, []).append(kind)
+    return common
+
+
+def _observed(row: Json) -> Observation:
+    return read_observation(row["obs"])
+
+
+def _kind(row: Json) -> str:
+    """Return the kind of the value that a row gives its key; "" for those that say nothing of other configs."""
+    if not row["path"] or (row["path"][0] in STANDS_FOR and (row["what"] == GONE or len(row["path"]) == 1)):
+        return ""
+    if row["what"] == "flip":
+        level = row["config"]
+        for word in row["path"]:
+            level = level[word]
+        return str(level).lower()
+    return KINDS.get(row["what"], "")
+
+
+def write(answers: Sequence[Json]) -> None:
+    """Write the data, a line to an architecture."""
+    about = (
+        "Values that vLLM 0.32.0 refuses before it builds a model: made by benchmarks/learn/config_values.py. By architecture and "
+        "key of the config, by dotted path: gone, null, zero, negative, true, false. Those of `everywhere` are refused by all."
+    )
+    common = everywhere(answers)
+    own = {
+        name: {key: kinds for key, kinds in sorted(keys.items()) if common.get(key) != kinds}
+        for name, keys in sorted(refused(answers).items())
+    }
+    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(keys)}" for name, keys in own.items() if keys)
+    DATA.write_text(
+        f'{{\n "about": {json.dumps(about)},\n "everywhere": {json.dumps(common)},\n "architectures": {{\n{rows}\n }}\n}}\n'
+    )
+
+
+def disagreements(answers: Sequence[Json], scratch: Path) -> Iterator[str]:
+    """Yield what inspection says otherwise than vLLM, a line each, and their number at last."""
+    bases = {row["family"]: _observed(row) for row in answers if row["what"] == "base"}
+    counts: dict[str, int] = defaultdict(int)
+    for number, row in enumerate(answers):
+        baseline = bases[row["family"]]
+        truth, why = truth_of(_observed(row), baseline)
+        if not truth_of(baseline)[0].is_good or truth == "undecided":
+            continue
+        dense = scratch / "dense" / row["family"]
+        if not dense.exists():
+            build(row["family"], dense)
+        folder = _with_config(dense, scratch / str(number), row["config"])
+        claims = inspected(folder)
+        shutil.rmtree(folder)
+        verdict = _compared(bool(claims.errors or claims.crash), truth.is_good)
+        counts[verdict] += 1
+        if verdict != "agreed":
+            said = claims.crash or "; ".join(claims.errors)
+            yield f"{verdict}: {row['family']} {'.'.join(row['path'])} {row['what']} | {truth} {why[:160]} | {said[:160]}"
+    yield str(dict(counts))
+
+
+def _compared(is_error: bool, is_good: bool) -> str:
+    if is_error != is_good:
+        return "agreed"
+    return "false alarm" if is_good else "false pass"
+
+
+if __name__ == "__main__":
+    main()

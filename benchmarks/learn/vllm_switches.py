@@ -1,0 +1,251 @@
+"""Learn which switches of a config vLLM's own classes read, and which tensors they then need and take.
+
+    python benchmarks/learn/vllm_switches.py --vllm-python ENV/bin/python [FAMILY ...]
+
+transformers' config class of a model may not know a switch that vLLM's class reads (`attention_bias` of Mistral), and hybrid models
+have the tensors of a switch in some layers only (`mamba_conv_bias`): `optional_tensors.py` learns neither. Here the words that a
+class of vLLM 0.32.0 takes from its config are read from its source, each is turned in tiny families of `tests/support/families.py`,
+and vLLM shows which parameters stay empty. The tensors that fill them are written, and vLLM loads the four pairs of switch and
+tensors.
+The result is `ctq/engines/data/vllm_switches.json`; with families only theirs are learnt anew. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+ROOT: Final = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from builders import edit_config, edit_tensors, read_safetensors  # noqa: E402
+from families import FAMILIES as MAIN_FAMILIES  # noqa: E402
+from families import MORE_FAMILIES, build  # noqa: E402
+from known_names import installed, registered_classes  # noqa: E402
+from raw_safetensors import Raw  # noqa: E402
+from sweep_truth import Truth, observe, truth_of  # noqa: E402
+
+from ctq.engines.engine_names import engine_names  # noqa: E402
+from ctq.engines.fused import fused_mapping  # noqa: E402
+from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ctq.verify.vllm.facts import VllmResult
+
+DATA: Final = ROOT / "ctq" / "engines" / "data" / "vllm_switches.json"
+FAMILIES: Final = {**MAIN_FAMILIES, **MORE_FAMILIES}
+SWITCH: Final = re.compile(r"bias|norm(?!.*eps)|sinks?$|_gate$|gating")
+READS: Final = (
+    re.compile(r'(?:get|has)attr\(\s*[\w.]*(?:config|cfg)\w*,\s*"(\w+)"'),
+    re.compile(r"config\.([a-z]\w+)"),
+)
+IMPORTS: Final = re.compile(r"^from (?:\.|vllm\.model_executor\.models\.)(\w+) import", re.MULTILINE)
+NUMBER: Final = re.compile(r"(?<=\.)\d+(?=\.|$)")
+BIAS: Final = ".bias"
+MISSES: Final = "were not initialized"
+PART: Final = 10
+"""Families that are asked about together."""
+
+
+@dataclass(kw_only=True)
+class Turn:
+    """One switch of one family under another value than its own, and the tensors that come with one of the two.
+
+    ``tensors`` are by name in the files; ``there`` tells whether the family has them.
+    """
+
+    family: str
+    switch: str
+    own: bool | None
+    value: bool
+    tensors: dict[str, Raw] = field(default_factory=dict)
+    there: bool = False
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    parser.add_argument("families", nargs="*")
+    options = parser.parse_args()
+    python, names = (
+        options.vllm_python.absolute(),
+        options.families or [n for n, row in FAMILIES.items() if not (row.text or row.multimodal)],
+    )
+    found: dict[str, Any] = json.loads(DATA.read_text())["architectures"] if DATA.exists() else {}
+    for start in range(0, len(names), PART):
+        with tempfile.TemporaryDirectory() as scratch:
+            learnt = learn(names[start : start + PART], Path(scratch), python)
+        found.update(learnt)
+        write(found)
+        print(names[start : start + PART], learnt, flush=True)
+
+
+def learn(names: Sequence[str], scratch: Path, python: Path) -> dict[str, Any]:
+    """Return the switches of each architecture that were seen to bring tensors."""
+    turns = [turn for name in names for turn in _turns(name, scratch, python)]
+    _discover(turns, scratch, python)
+    turns = [turn for turn in turns if turn.tensors]
+    states = [(turn, there, value) for turn in turns for there in (True, False) for value in (True, False)]
+    folders = [_state(scratch, turn, there=there, value=value) for turn, there, value in states]
+    answers = _ask(folders, python)
+    found: dict[str, Any] = {}
+    for turn in turns:
+        seen = {(t, v): answer for (one, t, v), answer in zip(states, answers, strict=True) if one is turn}
+        if not any(_is_good(answer) for answer in seen.values()):
+            continue
+        needs = [value for value in (True, False) if not _is_good(seen[False, value])]
+        takes = [value for value in (True, False) if not _stumbles(seen[True, value])]
+        if len(needs) == 2 and turn.there:  # what the switch has nothing to do with
+            continue
+        entry = {"tensors": sorted({NUMBER.sub("#", name) for name in turn.tensors}), "needs": needs, "takes": takes}
+        if not turn.there:
+            entry["assumes"] = bool(turn.own)
+        found.setdefault(FAMILIES[turn.family].architecture, {})[turn.switch] = entry
+    return found
+
+
+def _turns(name: str, scratch: Path, python: Path) -> list[Turn]:
+    try:
+        folder = build(name, scratch / name)
+    except Exception as error:  # noqa: BLE001  # whatever a model says
+        print(f"  {name}: {type(error).__name__} {str(error)[:80]}")
+        return []
+    config = json.loads((folder / "config.json").read_text())
+    words = sorted(_words(FAMILIES[name].architecture, python) | {key for key in config if SWITCH.search(key)})
+    states = [(word, config.get(word)) for word in words if SWITCH.search(word) and "tie" not in word]
+    return [
+        Turn(family=name, switch=word, own=own, value=not own)
+        for word, own in states
+        if own is None or isinstance(own, bool)
+    ]
+
+
+def _words(architecture: str, python: Path) -> set[str]:
+    """Return what the sources of an architecture's class take from a config: its own file and those it imports."""
+    registry = registered_classes(installed(python, "model_executor/models/registry.py"))
+    if architecture not in registry:
+        return set()
+    module = registry[architecture][0]
+    if module.startswith("vllm."):
+        return set()
+    source = installed(python, f"model_executor/models/{module}.py")
+    sources = [source, *(_source(python, other) for other in set(IMPORTS.findall(source)) - {"utils", "interfaces"})]
+    return {word for text in sources for pattern in READS for word in pattern.findall(text)}
+
+
+def _source(python: Path, module: str) -> str:
+    try:
+        return installed(python, f"model_executor/models/{module}.py")
+    except ValueError:
+        return ""
+
+
+def _discover(turns: Sequence[Turn], scratch: Path, python: Path) -> None:
+    """Fill in the tensors that come with each switch: those that stay empty under its other value, or that are refused there."""
+    folders = [_turned(scratch, turn) for turn in turns]
+    names = list(dict.fromkeys(turn.family for turn in turns))
+    answers = _ask([*(scratch / name for name in names), *folders], python)
+    bases = dict(zip(names, answers, strict=False))
+    again = []
+    for turn, answer in zip(turns, answers[len(names) :], strict=True):
+        if not _is_good(bases[turn.family]) or _is_good(answer):
+            continue
+        lost = {parameter.name: parameter.shape for parameter in answer.never_loaded}
+        if lost:
+            turn.tensors = _fillers(turn.family, lost, scratch)
+        elif answer.error is not None and (answer.error.tensor or "").endswith(BIAS):
+            parent = NUMBER.sub("#", answer.error.tensor or "").rpartition(".")[0].rpartition(".")[0]
+            held = _tensors(scratch / turn.family)
+            turn.tensors = {name: raw for name, raw in held.items() if _is_bias_in(name, parent)}
+            turn.there = True
+            again.append(turn)
+    # Of the biases beside a refused one, those that stay empty without them belong to no switch.
+    folders = [_state(scratch, turn, there=False, value=turn.value) for turn in again]
+    for turn, answer in zip(again, _ask(folders, python), strict=True):
+        lost = {parameter.name: parameter.shape for parameter in answer.never_loaded}
+        for name in _fillers(turn.family, lost, scratch):
+            turn.tensors.pop(name, None)
+
+
+def _is_bias_in(name: str, parent: str) -> bool:
+    return name.endswith(BIAS) and NUMBER.sub("#", name).rpartition(".")[0].rpartition(".")[0].endswith(parent)
+
+
+def _fillers(family: str, lost: dict[str, tuple[int, ...]], scratch: Path) -> dict[str, Raw]:
+    """Return the tensors of files that fill biases and vectors of vLLM's model, by the modules of the files that lie there."""
+    held, architecture = _tensors(scratch / family), FAMILIES[family].architecture
+    names, fused = engine_names(architecture), fused_mapping(architecture)
+    found: dict[str, Raw] = {}
+    for name, raw in held.items():
+        module = name.removesuffix(".weight")
+        if not name.endswith(".weight") or len(raw.shape) < 2 or name.count(".experts."):
+            continue
+        place = (names.module(module) if names is not None else module) or module
+        parent, _, leaf = place.rpartition(".")
+        whole = [f"{parent}.{key}{BIAS}" for key, parts in fused.items() if leaf in parts]
+        if any(_ends_alike(other, bias) for bias in (f"{place}{BIAS}", *whole) for other in lost):
+            found[f"{module}{BIAS}"] = Raw("BF16", raw.shape[:1], bytes(2 * raw.shape[0]))
+    return found
+
+
+def _ends_alike(one: str, other: str) -> bool:
+    return one.removeprefix("model.") == other.removeprefix("model.")
+
+
+def _tensors(folder: Path) -> dict[str, Raw]:
+    return {name: raw for path in sorted(folder.glob("*.safetensors")) for name, raw in read_safetensors(path).items()}
+
+
+def _turned(scratch: Path, turn: Turn) -> Path:
+    folder = shutil.copytree(scratch / turn.family, scratch / f"{turn.family}-{turn.switch}")
+    edit_config(folder, lambda config: config.update({turn.switch: turn.value}))
+    return folder
+
+
+def _state(scratch: Path, turn: Turn, *, there: bool, value: bool) -> Path:
+    folder = scratch / f"{turn.family}-{turn.switch}-{there}-{value}"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(scratch / turn.family, folder)
+    edit_config(folder, lambda config: config.update({turn.switch: value}))
+    if there and not turn.there:
+        edit_tensors(folder, lambda tensors: tensors.update(turn.tensors))
+    elif not there and turn.there:
+        edit_tensors(folder, lambda tensors: [tensors.pop(name, None) for name in turn.tensors])
+    return folder
+
+
+def _ask(folders: Sequence[Path], python: Path) -> list[VllmResult]:
+    return run_vllm([VllmRequest(checkpoint=folder) for folder in folders], python=python, timeout_s=180)
+
+
+def _is_good(answer: VllmResult) -> bool:
+    return truth_of(observe(answer))[0].is_good
+
+
+def _stumbles(answer: VllmResult) -> bool:
+    truth, why = truth_of(observe(answer))
+    return truth is Truth.REFUSED and MISSES not in why
+
+
+def write(found: dict[str, Any]) -> None:
+    """Write the data, a line to an architecture."""
+    about = (
+        "Switches that classes of vLLM 0.32.0 read: made by benchmarks/learn/vllm_switches.py. By architecture and switch the "
+        "tensors that come with it, by template, the values under which vLLM needs them beside the weight of their layer, those "
+        "under which it takes them, and what a config means that leaves the switch out."
+    )
+    rows = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(found.items()) if value)
+    DATA.write_text(f'{{\n "about": {json.dumps(about)},\n "architectures": {{\n{rows}\n }}\n}}\n')
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Values of a config that the real vLLM 0.32.0 refuses before it builds a model, and values that it takes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import edit_config
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import inspect_checkpoint
+
+CheckpointFactory = Callable[..., Path]
+GONE = object()
+REFUSED = [
+    ("granite-hybrid", "logits_scaling", 0, "logits_scaling is 0"),
+    ("gemma2", "query_pre_attn_scalar", 0, "query_pre_attn_scalar is 0"),
+    ("dots1", "n_routed_experts", GONE, "n_routed_experts is missing"),
+    ("glm4-moe", "head_dim", GONE, "head_dim is missing"),
+    ("glm4-moe", "rope_parameters.partial_rotary_factor", -0.5, "is negative"),
+    ("llama", "max_position_embeddings", 0, "max_position_embeddings is 0"),
+    ("llama", "num_hidden_layers", 0, "num_hidden_layers is 0"),
+    ("llama", "rope_parameters.rope_theta", None, "rope_parameters.rope_theta is null"),
+    ("qwen3-moe", "decoder_sparse_step", 0, "decoder_sparse_step is 0"),
+    ("opt", "num_attention_heads", 5, "num_attention_heads of 5 does not divide the hidden size of 128"),
+    ("granite-hybrid", "mamba_d_head", 64, "mamba_d_head * mamba_n_heads != mamba_expand * hidden_size"),
+    ("falcon-h1", "mamba_d_head", 64, "mamba_d_head * mamba_n_heads"),
+    ("jamba", "expert_layer_period", 1, "expert_layer_offset >= expert_layer_period"),
+    ("cohere2-moe", "mlp_layer_types", ["sparse"], "names 1 layers, not 2"),
+]
+TAKEN = [
+    ("llama", "rms_norm_eps", 0.0),
+    ("llama", "attention_multiplier", 0),
+    ("deepseek-v3", "routed_scaling_factor", 0.0),
+    ("granite", "residual_multiplier", 0),
+    ("gemma2", "tie_word_embeddings", False),
+    ("gemma2", "final_logit_softcapping", None),
+]
+
+
+@pytest.mark.parametrize(("family", "key", "value", "words"), REFUSED)
+def test_what_vllm_refuses(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, key: str, value: object, words: str
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / "own")
+    assert _errors(folder) == []
+    edit_config(folder, lambda config: _put(config, key, value))
+    assert any(words in message for message in _errors(folder)), _errors(folder)
+
+
+@pytest.mark.parametrize(("family", "key", "value"), TAKEN)
+def test_what_vllm_takes(checkpoint: CheckpointFactory, tmp_path: Path, family: str, key: str, value: object) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / "own")
+    edit_config(folder, lambda config: _put(config, key, value))
+    assert _errors(folder) == []
+
+
+def _put(config: dict[str, Any], path: str, value: object) -> None:
+    *parents, key = path.split(".")
+    for word in parents:
+        config = config[word]
+    if value is GONE:
+        del config[key]
+    else:
+        config[key] = value
+
+
+def _errors(folder: Path) -> list[str]:
+    findings = inspect_checkpoint(open_checkpoint(LocalFolder(folder))).findings
+    return [finding.message for finding in findings if finding.severity is Severity.ERROR]
