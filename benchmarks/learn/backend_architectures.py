@@ -3,7 +3,8 @@
     python benchmarks/learn/backend_architectures.py --vllm-python ENV/bin/python
 
 They are those of the stored sweep (`benchmarks/conformance.py architectures`) whose dense checkpoints the real vLLM 0.32.0 loaded;
-beside them stand those that its registry sends to the backend by name. The result is `ctq/engines/data/backend_architectures.json`.
+beside them stand those that its registry sends to the backend by name, and those that it refuses whatever their config says. The
+result is `ctq/engines/data/backend_architectures.json`.
 """
 
 from __future__ import annotations
@@ -22,19 +23,25 @@ from ctq.engines.heads import registered_support
 ROOT: Final = Path(__file__).parents[2]
 SWEEP: Final = ROOT / "benchmarks" / "results" / "architectures.json"
 DATA: Final = ROOT / "ctq" / "engines" / "data" / "backend_architectures.json"
+REFUSED: Final = re.compile(
+    r"not supported for now|not supported anymore|does not dispatch through the Transformers attention"
+)
+"""What vLLM says of an architecture for which it has no class and that its backend cannot build."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vllm-python", type=Path, required=True)
     registry = installed(parser.parse_args().vllm_python.absolute(), "model_executor/models/registry.py")
-    loaded = {row["architecture"] for row in json.loads(SWEEP.read_text()) if row["dense"] in ("dense", "quantized")}
+    rows = json.loads(SWEEP.read_text())
+    loaded = {row["architecture"] for row in rows if row["dense"] in ("dense", "quantized")}
     about = (
         "What vLLM 0.32.0 loads through its Transformers backend: made by benchmarks/learn/backend_architectures.py."
     )
     found = {
         "about": about,
         "architectures": sorted(name for name in loaded if not registered_support(name, SEEN_WITH)),
+        "refused": sorted({row["architecture"] for row in rows if REFUSED.search(row["dense"])}),
         "registered": sorted(set(re.findall(r'"(\w+)":\s*\(\s*"transformers",', registry))),
     }
     DATA.write_text(json.dumps(found, indent=1) + "\n")

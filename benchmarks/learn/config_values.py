@@ -57,6 +57,7 @@ STANDS_FOR: Final = ("rope_parameters", "rope_scaling", "rope_theta", "tie_word_
 OF_THE_MACHINE: Final = re.compile(r"CUDA|ROCm|XPU|cutlass|triton|kernel", re.IGNORECASE)
 WITHOUT: Final = re.compile(r"NoneType|has no attribute|KeyError|is not None|required|takes \d+ positional")
 """What is said of a key that is not there, whatever the other keys say."""
+LACKS: Final = re.compile(r"Config' object has no attribute '(\w+)'")
 KINDS: Final = {"=0": "zero", "neg": "negative", "null": "null", GONE: "gone"}
 
 
@@ -191,6 +192,9 @@ def refused(answers: Iterable[Json]) -> dict[str, dict[str, list[str]]]:
     found: dict[str, dict[str, list[str]]] = {}
     for row in answers:
         seen, kind = _observed(row), _kind(row)
+        lacks = LACKS.search(seen.message) if row["what"] == "base" and _is_refused(seen) else None
+        if lacks is not None:  # a key that vLLM reads and transformers' class does not have
+            found.setdefault(FAMILIES[row["family"]].architecture, {})[lacks[1]] = [GONE]
         if not kind or not truth_of(bases[row["family"]])[0].is_good:
             continue
         kinds = found.setdefault(FAMILIES[row["family"]].architecture, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from fnmatch import fnmatch
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ def is_hidden(name: str) -> bool:
 
 
 def require_weights(source: Source) -> None:
-    """Refuse a source that holds no safetensors file.
+    """Refuse a source that holds no safetensors file, or holds them in Mistral's own format.
 
     Raises:
         CheckpointError: it says what is there instead, and what to do.
@@ -65,6 +66,7 @@ def require_weights(source: Source) -> None:
     """
     if any(name.endswith(WEIGHTS_SUFFIX) for name in source.files):
         _refuse_shelf(source)
+        _refuse_mistral(source)
         return
     for suffixes, words, hint in _OTHER_WEIGHTS:
         if found := next((name for name in source.files if name.endswith(suffixes)), None):
@@ -73,6 +75,19 @@ def require_weights(source: Source) -> None:
     raise CheckpointError(
         f"{source.label}: {what}", hint=f"give the folder that holds {CONFIG_NAME} and *{WEIGHTS_SUFFIX}"
     )
+
+
+def _refuse_mistral(source: Source) -> None:
+    """Refuse Mistral's own format, which vLLM makes a config of by itself (0.32.0 ``transformers_utils/config.py:830``)."""
+    is_whole = _MISTRAL_CONFIG in source.files and any(fnmatch(name, _MISTRAL_WEIGHTS) for name in source.files)
+    if CONFIG_NAME not in source.files and is_whole:
+        raise CheckpointError(
+            f"{source.label}: Mistral's own format ({_MISTRAL_CONFIG}, {_MISTRAL_WEIGHTS}), which is not judged here",
+            hint=f"give the Hugging Face checkpoint, with {CONFIG_NAME}",
+        )
+
+
+_MISTRAL_CONFIG, _MISTRAL_WEIGHTS = "params.json", "consolidated*.safetensors"
 
 
 def _refuse_shelf(source: Source) -> None:

@@ -22,3 +22,9 @@ def is_served_by_backend(architecture: str | None) -> bool:
 def backend_architectures() -> frozenset[str]:
     """Return the architectures that were seen."""
     return frozenset(read_data("backend_architectures")["architectures"])
+
+
+@lru_cache(maxsize=1)
+def refused_architectures() -> frozenset[str]:
+    """Return the architectures without a class of their own that the backend was seen to refuse, whatever their config says."""
+    return frozenset(read_data("backend_architectures")["refused"])

@@ -29,6 +29,8 @@ _LAYER_LISTS = ("layers", "h", "blocks")
 _TOWER = re.compile(r"vis|audio|image")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 _EXPERT = re.compile(r"(?P<block>.+)\.experts\.#\.(?P<part>gate_proj|up_proj|down_proj)\.weight")
+_OF_EACH = "num_layers_per_stack"
+"""The number of layers of each of several lists (HRM), beside which `num_hidden_layers` counts something else."""
 _KINDS = "layers_block_type"
 """The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
 _STACKS = ("experts.gate_up_proj", "input_linear.weight")
@@ -100,9 +102,15 @@ class Skeleton:
     @property
     def stack(self) -> str | None:
         """The list of the decoder's layers, where there is one alone."""
+        return self.stacks[0] if len(self.stacks) == 1 else None
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The lists of the decoder's layers: several where a model runs through each of them (HRM)."""
         lists = {name.partition(".#.")[0] for name in self.tensors if ".#." in name}
-        decoders = [path for path in lists if path.rpartition(".")[2] in _LAYER_LISTS and not _TOWER.search(path)]
-        return decoders[0] if len(decoders) == 1 else None
+        return tuple(
+            sorted(path for path in lists if path.rpartition(".")[2] in _LAYER_LISTS and not _TOWER.search(path))
+        )
 
 
 def skeleton_of(config: ModelConfig) -> Skeleton | None:
@@ -209,12 +217,21 @@ def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | No
 
 
 def layer_count(config: ModelConfig) -> int | None:
-    """Return the number of decoder layers, as the config states it or as its model type assumes it."""
+    """Return the number of decoder layers, of each list of them, as the config states it or as its model type assumes it."""
+    of_each = stated_number(config, _OF_EACH) or assumed_number(config, _OF_EACH)
+    if of_each is not None:
+        return of_each
     stated = config.num_hidden_layers
     if stated is not None:
         return stated
     kinds = next((level[_KINDS] for _, level in config.text_levels if isinstance(level.get(_KINDS), list)), None)
     return len(kinds) if kinds is not None else assumed_number(config, "num_hidden_layers")
+
+
+def counted_stacks(skeleton: Skeleton, config: ModelConfig) -> tuple[str, ...]:
+    """Return the lists of layers that `layer_count` counts: the decoder's, or each of several that are as long as the others."""
+    of_each = stated_number(config, _OF_EACH) or assumed_number(config, _OF_EACH)
+    return skeleton.stacks if len(skeleton.stacks) == 1 or of_each is not None else ()
 
 
 def _inner_type(config: ModelConfig) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.backend import SEEN_WITH, refused_architectures
 from ctq.engines.dispatch import DispatchConfig
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.dropped_heads import dropping_architectures
@@ -16,6 +17,7 @@ from ctq.engines.model_dispatch import model_dispatch
 from ctq.engines.rules import FIRST_WITH_HEAD, rules_for
 from ctq.engines.ties import Tie
 from ctq.engines.tying import tie_of
+from ctq.engines.versions import version_key
 from ctq.recipe.heads import is_pooling
 
 if TYPE_CHECKING:
@@ -45,6 +47,10 @@ def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
     if is_pooling(facts.architecture):
         dropped = "" if facts.is_plain else f", and drops the tensors of {facts.name} unread"
         return Outcome("dense", f"vLLM makes a pooling model of {facts.architecture}, which has no head{dropped}")
+    if facts.architecture in refused_architectures() and version_key(version) >= version_key(SEEN_WITH):
+        return Outcome(
+            "fails", f"vLLM has no class for {facts.architecture}, and its Transformers backend cannot build it"
+        )
     support = resolved_support(facts.architecture, facts.inner_architecture, version)
     if not rules.lm_head_branch:
         why = f"vLLM quantizes heads from {FIRST_WITH_HEAD} on"

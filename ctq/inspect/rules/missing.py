@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS
 from ctq.engines.heads import head_support
-from ctq.engines.skeletons import layer_count, skeleton_of
+from ctq.engines.skeletons import counted_stacks, layer_count, skeleton_of
 from ctq.engines.switches import optional_tensors
 from ctq.engines.ties import Tie, tie_when_tied
 from ctq.inspect.grouping import NUMBER
@@ -56,6 +56,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     layers = range(layer_count(facts.checkpoint.config) or 0)
     if skeleton.wrapped and not any(name in present for name, slot in skeleton.tensors.items() if slot.always):
         return  # the same model under other prefixes
+    stacks = counted_stacks(skeleton, facts.checkpoint.config)
     optional = list(optional_tensors(facts.checkpoint.config))
     switched = {one.tensor: one.needed for one in optional if not one.beside}
     beside = {one.tensor: present.get(one.beside, frozenset()) for one in optional if one.beside and one.needed}
@@ -65,11 +66,11 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
             continue  # of a wrapper's head, engines' verdicts tell
         if not numbered and name not in present:
             yield name
-        elif numbered and stack == skeleton.stack:
+        elif numbered and stack in stacks:
             found = present.get(name, frozenset())
             yield from (name.replace(NUMBER, str(layer), 1) for layer in layers if layer not in found)
     shared = _shared_experts(facts, skeleton, present)
-    yield from sorted({*_beside(skeleton, present, switched), *_routers(skeleton, present), *shared})
+    yield from sorted({*_beside(skeleton, present, switched, stacks), *_routers(skeleton, present), *shared})
     yield from _other_parts(skeleton, present)
     for name, where in beside.items():
         lost = where - present.get(name, frozenset())
@@ -141,7 +142,9 @@ def _part_and_piece(name: str) -> tuple[str, str]:
     return ".".join(words[:depth]), ".".join(words[: depth + 1])
 
 
-def _beside(skeleton: Skeleton, present: Mapping[str, frozenset[int]], switched: Mapping[str, bool]) -> Iterator[str]:
+def _beside(
+    skeleton: Skeleton, present: Mapping[str, frozenset[int]], switched: Mapping[str, bool], stacks: tuple[str, ...]
+) -> Iterator[str]:
     """Yield optional tensors that a layer lacks although it has what they never lack beside it.
 
     Of a bias beside a bias nothing is said where it is not known that vLLM needs it under the switch's value: it may leave both
@@ -150,7 +153,7 @@ def _beside(skeleton: Skeleton, present: Mapping[str, frozenset[int]], switched:
     for name, slot in skeleton.tensors.items():
         if slot.beside is None or (slot.beside.endswith(".bias") and not switched.get(name)):
             continue
-        if name.partition(f".{NUMBER}.")[0] == skeleton.stack:
+        if name.partition(f".{NUMBER}.")[0] in stacks:
             for layer in sorted(present.get(slot.beside, frozenset()) - present.get(name, frozenset())):
                 yield name.replace(NUMBER, str(layer), 1)
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.engine_names import engine_names
 from ctq.engines.skeleton_names import has_part, is_head_of_engine, lies_in, own_name
-from ctq.engines.skeletons import layer_count, skeleton_of
+from ctq.engines.skeletons import counted_stacks, layer_count, skeleton_of
 from ctq.findings import Severity
 from ctq.inspect.grouping import NUMBER
 from ctq.inspect.parts import CACHE_PARTS
 from ctq.inspect.rules.experts import surplus_experts
 from ctq.inspect.rules.rule import Hit, listing
-from ctq.inspect.rules.stands_for import dense_tensors, fused_tensors
+from ctq.inspect.rules.stands_for import dense_tensors, fused_tensors, parts_of_fused
 from ctq.inspect.rules.towers import is_beyond_tower
 from ctq.recipe.kinds import Kind
 
@@ -92,7 +92,7 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
         return False
     if _beyond(entry, skeleton, facts):
         return True
-    names = (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts))
+    names = (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts), *parts_of_fused(entry, skeleton))
     return not any(own_name(skeleton, name) in skeleton.tensors for name in names)
 
 
@@ -120,11 +120,12 @@ def _is_buffer(name: str, facts: Facts) -> bool:
 
 def _beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell modules of layers that the config does not count."""
-    count, stack = layer_count(facts.checkpoint.config), skeleton.stack
-    if count is None or stack is None or not lies_in(skeleton, entry.modules.template, stack):
+    config = facts.checkpoint.config
+    count, stacks = layer_count(config), counted_stacks(skeleton, config)
+    if count is None or not any(lies_in(skeleton, entry.modules.template, stack) for stack in stacks):
         return False
     # Loaders that know draft layers behind the decoder's leave as many of them out as the config says.
-    drafts = facts.checkpoint.config.text_int("num_nextn_predict_layers") or 0
+    drafts = config.text_int("num_nextn_predict_layers") or 0
     return min(numbers[0] for numbers in entry.modules.numbers) >= count + drafts
 
 

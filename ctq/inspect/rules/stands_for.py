@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.fused import fused_mapping
+from ctq.engines.fused import TAKEN_APART, fused_mapping
 from ctq.engines.skeleton_names import own_name
+from ctq.inspect.grouping import NUMBER
 from ctq.recipe.experts import fused_names
 
 if TYPE_CHECKING:
@@ -24,7 +25,39 @@ def layers_by_tensor(facts: Facts, skeleton: Skeleton) -> dict[str, frozenset[in
         for name in (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts)):
             if (own := own_name(skeleton, name)) in skeleton.tensors:
                 found.setdefault(own, set()).update(numbers)
+    for whole, parts in _taken_apart(skeleton).items():
+        present = [_numbers(facts, part) for part in parts]
+        found.setdefault(whole, set()).update(frozenset.intersection(*present))
+    found = {name: numbers for name, numbers in found.items() if numbers or NUMBER not in name}
     return {name: frozenset(numbers) for name, numbers in found.items()}
+
+
+def _numbers(facts: Facts, tensor: str) -> frozenset[int]:
+    """Return the layers that have a tensor which is part of a fused one."""
+    return frozenset(
+        number[0]
+        for entry in facts.entries
+        if tensor in dense_tensors(entry)
+        for number in entry.modules.numbers
+        if number
+    )
+
+
+def _taken_apart(skeleton: Skeleton) -> dict[str, list[str]]:
+    """Return the fused weights of an architecture that vLLM loads from their parts too, with the names of those."""
+    known = TAKEN_APART.get(skeleton.architecture, {})
+    return {
+        name: [f"{parent}.{part}.weight" for part in known[leaf]]
+        for name in skeleton.tensors
+        for parent, _, leaf in [name.removesuffix(".weight").rpartition(".")]
+        if leaf in known and name.endswith(".weight")
+    }
+
+
+def parts_of_fused(entry: Entry, skeleton: Skeleton) -> list[str]:
+    """Name the fused tensor of the skeleton that a module is a part of, where vLLM loads it from its parts."""
+    weight = f"{entry.modules.template}.weight"
+    return [whole for whole, parts in _taken_apart(skeleton).items() if weight in parts]
 
 
 def dense_tensors(entry: Entry) -> list[str]:
