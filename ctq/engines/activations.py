@@ -31,11 +31,12 @@ def refused_activations(config: ModelConfig) -> Iterator[tuple[str, str]]:
         path, value = next(
             ((path, level[key]) for path, level in reversed(config.text_levels) if key in level), ("", None)
         )
-        if isinstance(value, str) and not _takes(way, value):
-            yield f"{path}.{key}" if path else key, f"'{value}' is not taken by vLLM's class, which has {_named(way)}"
+        if isinstance(value, str) and not takes(way, value):
+            yield f"{path}.{key}" if path else key, f"'{value}' is not taken by vLLM's class, which has {named(way)}"
 
 
-def _takes(way: str | Sequence[str], value: str) -> bool:
+def takes(way: str | Sequence[str], value: str) -> bool:
+    """Tell whether a set of functions, by its name or as a list, has one."""
     if way == "any":
         return True
     names = _names(way)
@@ -47,7 +48,8 @@ def _names(way: str | Sequence[str]) -> Sequence[str]:
     return sets[way] if isinstance(way, str) else way
 
 
-def _named(way: str | Sequence[str]) -> str:
+def named(way: str | Sequence[str]) -> str:
+    """Return the first names of a set of functions."""
     names = _names(way)
     return ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
 

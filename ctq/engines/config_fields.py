@@ -47,10 +47,15 @@ def mistyped(config: ModelConfig) -> Iterator[tuple[str, str]]:
     for path, level in config.text_levels:
         fields, types = _model(level.get("model_type"))
         for key in fields.keys() & level.keys():
-            kinds, found = types.get(key, read_data("config_fields")["fields"][key]), _LETTERS[type(level[key])]
-            if found not in kinds:
-                wanted = " or ".join(_WORDS[kind] for kind in kinds)
-                yield (f"{path}.{key}" if path else key), f"takes {wanted}, not {_WORDS[found]}"
+            why = wanted_types(types.get(key, read_data("config_fields")["fields"][key]), level[key])
+            if why is not None:
+                yield (f"{path}.{key}" if path else key), why
+
+
+def wanted_types(kinds: str, value: object) -> str | None:
+    """Say what a field takes, by letters, where a value is of another type."""
+    found = _LETTERS[type(value)]
+    return None if found in kinds else f"takes {' or '.join(_WORDS[kind] for kind in kinds)}, not {_WORDS[found]}"
 
 
 def nulled(config: ModelConfig) -> Iterator[str]:

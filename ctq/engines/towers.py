@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ctq.engines.tower_fields import tower_fields
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,6 +49,17 @@ def tower_number(config: ModelConfig, path: str) -> int | None:
         sizes = tower_number(config, one), tower_number(config, other)
         return sizes[0] // sizes[1] if sizes[0] is not None and sizes[1] else None
     value = tower_value(config, path)
+    return value if type(value) is int else _other_number(config, path)
+
+
+def _other_number(config: ModelConfig, path: str) -> int | None:
+    """Return a number that a config states by another name, or that the tower's class assumes where it states none."""
+    tower, _, key = path.rpartition(".")
+    fields, aliases = tower_fields(config, tower)
+    level = tower_value(config, tower) if tower else None
+    names = next((names for names in aliases if key in names), [key])
+    stated = [level[name] for name in names if name in level] if isinstance(level, dict) else [None]
+    value = stated[0] if stated else fields.get(key)
     return value if type(value) is int else None
 
 

@@ -22,6 +22,8 @@ from ctq.engines.heads import head_support
 from ctq.engines.known_names import pools_without_head
 from ctq.engines.skeletons import is_wrapper, tower_configs
 from ctq.engines.torch_names import TORCH_DTYPES
+from ctq.engines.tower_fields import refused_by_tower_classes
+from ctq.engines.tower_rules import refused_by_towers
 from ctq.findings import Severity
 from ctq.inspect.rules.rotary import refused_ropes
 from ctq.inspect.rules.rule import Hit
@@ -44,7 +46,8 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     The type of each usual key against the config class of its model type (a boolean for `tie_word_embeddings`, an integer for
     `vocab_size`, never a text), `layer_types` holds kinds of layers that exist, `architectures` is a list of texts, `dtype` is a
-    dtype of torch, `hidden_act` a function that vLLM's class of the architecture takes (some take `silu` alone), a kind of rotary
+    dtype of torch, `hidden_act` a function that vLLM's class of the architecture takes (some take `silu` alone), the same of the
+    configs of a wrapper's towers, whose number of heads divides their width; a kind of rotary
     embedding has the settings that it needs; there is a `model_type`, and it is a wrapper's where a text model's config lies
     inside. Where there is no architecture, vLLM takes the class of transformers' base model: a warning, and an error where the
     model type stands for none.
@@ -99,7 +102,7 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield "model_type", f"'{config.model_type}' is a text model's, where the architecture is {config.architecture}"
     if (inside := unread_text(config)) is not None:
         yield inside, f"is no part of a model of type {config.model_type}, whose class leaves it unread"
-    if not config.names_no_architecture and "model_type" not in raw:
+    if not config.names_no_architecture and raw.get("model_type") is None:
         yield "model_type", "is missing"
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
     yield from ((key, "is null, where a number is needed") for key in nulled(config))
@@ -110,6 +113,8 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
     yield from refused_activations(config)
     yield from refused_values(config)
     yield from broken_checks(config)
+    yield from refused_by_tower_classes(config)
+    yield from refused_by_towers(config)
     yield from _names(config)
 
 

@@ -1,0 +1,173 @@
+"""Learn what vLLM asks of the values in a tower's config beyond the sizes of tensors: divisors and activation functions.
+
+    python benchmarks/tower_values.py ask --vllm-python ENV/bin/python --work DIR
+    python benchmarks/learn/tower_rules.py --vllm-python ENV/bin/python --work DIR
+
+The answers of the first script are read, of families whose every value was changed. A number divides another where vLLM builds
+none of the models in which it does not, and refused both the one and the other changed alone. Of functions the set is taken that
+agrees with every answer. What holds of every architecture with a type of tower is written down of the type too, for architectures
+that were not asked about. The result is `ctq/engines/data/tower_rules.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+ROOT: Final = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+
+from known_names import installed, registered_classes  # noqa: E402
+from tower_changes import ACTIVATION, Change, changed  # noqa: E402
+from tower_values import ALL, read_answers, truth_in  # noqa: E402
+
+from ctq.checkpoint.config import CONFIG_NAME, ModelConfig  # noqa: E402
+from ctq.engines.config_fields import mistyped  # noqa: E402
+from ctq.engines.data_file import read_data  # noqa: E402
+from ctq.engines.tower_fields import refused_by_tower_classes, towers_of  # noqa: E402
+from ctq.engines.towers import tower_number  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Json = dict[str, Any]
+Rules = dict[str, Any]
+DATA: Final = ROOT / "ctq" / "engines" / "data" / "tower_rules.json"
+DIVIDES: Final = re.compile(r"divisible|multiple|%")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vllm-python", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    options = parser.parse_args()
+    rows: dict[str, list[Json]] = defaultdict(list)
+    for row in read_answers(options.work / "answers.jsonl"):
+        rows[row["family"]].append(row)
+    found: dict[str, Rules] = {}
+    types: dict[str, list[Rules]] = defaultdict(list)
+    for name, asked in rows.items():
+        config = json.loads((options.work / "bases" / name / CONFIG_NAME).read_text())
+        rules = {path: own for path, own in learnt(config, asked) if path or own["needed"]}
+        found[ALL[name].architecture] = rules
+        for tower in towers_of(ModelConfig(config)):
+            types[tower.model_type or ""].append(rules.get(tower.path, {}))
+    classes = registered_classes(installed(options.vllm_python.absolute(), "model_executor/models/registry.py"))
+    by_class = {classes[name]: rules for name, rules in found.items() if name in classes}
+    aliases = {name: by_class[kind] for name, kind in classes.items() if kind in by_class}
+    write({**aliases, **found}, {kind: rules for kind, several in types.items() if (rules := common(several))})
+
+
+def learnt(config: Json, rows: Sequence[Json]) -> Iterator[tuple[str, Rules]]:
+    """Yield the rules of each tower of a family, by path."""
+    yield "", {"needed": list(needed("", rows, config))}
+    for tower in towers_of(ModelConfig(config)):
+        mine = [row for row in rows if row["path"].rpartition(".")[0] == tower.path]
+        divides = [list(pair) for pair in pairs(tower.path, tower.level, config, mine)]
+        functions = {
+            key: way for key in tower.level if ACTIVATION.search(key) and (way := way_of(key, tower.level, mine))
+        }
+        untyped = any(row["path"].endswith(".model_type") and row["value"] and truth_in(row)[0].is_good for row in mine)
+        found: Rules = {"divides": divides, "activations": functions, "needed": list(needed(tower.path, mine, config))}
+        found["any_type"] = untyped
+        yield tower.path, {key: value for key, value in found.items() if value}
+
+
+def needed(path: str, rows: Sequence[Json], config: Json) -> Iterator[str]:
+    """Yield what vLLM does not take as null although its config class does."""
+    for row in rows:
+        level, _, key = row["path"].rpartition(".")
+        if row["value"] is None and level == path and not truth_in(row)[0].is_good:
+            state = ModelConfig(changed(config, Change(row["path"], None)))
+            if key != "model_type" and row["path"] not in dict([*mistyped(state), *refused_by_tower_classes(state)]):
+                yield key
+
+
+def pairs(path: str, level: Mapping[str, Any], config: Json, rows: Sequence[Json]) -> Iterator[tuple[str, str]]:
+    """Yield each number of a tower that another divides, with that one."""
+    numbers = {key: value for key, value in level.items() if type(value) is int and value > 0}
+    states = [
+        (row, ModelConfig(changed(config, Change(row["path"], row["value"]))))
+        for row in rows
+        if row["value"] is not None
+    ]
+    for one, other in itertools.permutations(numbers, 2):
+        if numbers[other] == 1 or numbers[one] % numbers[other] or numbers[one] == numbers[other]:
+            continue
+        broken = {"one": False, "other": False}
+        served = False
+        for row, state in states:
+            sizes = tower_number(state, f"{path}.{one}"), tower_number(state, f"{path}.{other}")
+            if None in sizes or not sizes[1] or sizes[0] % sizes[1] == 0:
+                continue
+            truth, why = truth_in(row)
+            served = served or truth.is_good or not is_told(why)
+            key = row["path"].rpartition(".")[2]
+            broken["one"] = broken["one"] or (key == one and is_told(why))
+            broken["other"] = broken["other"] or (key == other and is_told(why))
+        if all(broken.values()) and not served:
+            yield one, other
+
+
+def is_told(why: str) -> bool:
+    """Tell a refusal for the sake of a number that does not divide another: before anything is loaded."""
+    stage, _, message = why.partition(":")
+    return stage in ("config", "build") and bool(DIVIDES.search(message))
+
+
+def way_of(key: str, level: Mapping[str, Any], rows: Sequence[Json]) -> str | list[str] | None:
+    """Return the set of functions that agrees with every answer, ``any`` or the usual one alone; None where none does."""
+    loads = {
+        row["value"]: truth_in(row)[0].is_good
+        for row in rows
+        if row["path"].endswith(f".{key}") and isinstance(row["value"], str) and "(" not in row["value"]
+    }
+    if not loads:
+        return None
+    if all(loads.values()):
+        return "any"
+    if not any(loads.values()):
+        return [level[key]]
+    sets = read_data("activations")["sets"]
+    fits = [way for way, names in sets.items() if all((name in names) is took for name, took in loads.items())]
+    return fits[0] if fits else None
+
+
+def common(several: Sequence[Rules]) -> Rules:
+    """Return what all towers of one type have in common."""
+    first = several[0]
+    divides = [pair for pair in first.get("divides", ()) if all(pair in rules.get("divides", ()) for rules in several)]
+    functions = {
+        key: way
+        for key, way in first.get("activations", {}).items()
+        if all(rules.get("activations", {}).get(key) == way for rules in several)
+    }
+    numbers = [key for key in first.get("needed", ()) if all(key in rules.get("needed", ()) for rules in several)]
+    found = {"divides": divides, "activations": functions, "needed": numbers}
+    return {key: value for key, value in found.items() if value}
+
+
+def write(found: Mapping[str, Rules], types: Mapping[str, Rules]) -> None:
+    """Write the data, an architecture a line."""
+    about = (
+        "What vLLM 0.32.0 asks of the values in the configs of towers: made by benchmarks/learn/tower_rules.py. Of each "
+        "architecture by the dotted path of the tower, and of types of towers in other architectures: pairs of numbers of which "
+        "the second divides the first, the functions taken under a key, a set of activations.json or the names, what may not be "
+        "null although its config class takes that, and whether the tower's model type is unread."
+    )
+    rows = {"types": types, "architectures": {name: rules for name, rules in found.items() if any(rules.values())}}
+    parts = [f' "about": {json.dumps(about)}']
+    for key, entries in rows.items():
+        lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in sorted(entries.items()))
+        parts.append(f' "{key}": {{\n{lines}\n }}')
+    DATA.write_text("{\n" + ",\n".join(parts) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Values in the configs of a wrapper's towers that vLLM refuses, and others that it takes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import edit_config
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.config import ModelConfig
+from ctq.checkpoint.source import LocalFolder
+from ctq.engines.tower_rules import refused_by_towers
+from ctq.engines.towers import tower_number
+from ctq.findings import Severity
+from ctq.inspect.report import InspectOptions, inspect_checkpoint
+
+GONE = object()
+
+
+def errors(folder: Path) -> set[str]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
+    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
+
+
+def change(path: str, value: object) -> Callable[[dict[str, Any]], object]:
+    def edit(config: dict[str, Any]) -> None:
+        *levels, key = path.split(".")
+        for level in levels:
+            config = config[level]
+        config[key] = value
+        if value is GONE:
+            del config[key]
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("family", "path", "value", "codes"),
+    [
+        ("llava", "vision_config.num_attention_heads", 5, {"CFG022"}),
+        ("llava", "vision_config.num_attention_heads", 8, set()),
+        ("llava", "vision_config.num_attention_heads", GONE, {"CFG022"}),  # 12 by its class
+        ("llava", "vision_config.num_channels", GONE, set()),  # 3 by its class
+        ("llava", "vision_config.intermediate_size", GONE, {"TEN026"}),
+        ("llava", "vision_config.num_hidden_layers", GONE, {"TEN025"}),
+        ("llava", "vision_config", {}, {"TEN025", "TEN026"}),
+        ("llava", "vision_config.image_size", 29, {"CFG022"}),
+        ("llava", "vision_config.image_size", None, {"CFG022"}),
+        ("llava", "vision_config.hidden_act", "quick", {"CFG022"}),
+        ("llava", "vision_config.hidden_act", "relu2", set()),
+        ("llava", "vision_config.model_type", "wonderful", {"CFG022"}),
+        ("llava", "vision_config.hidden_size", "128", {"CFG022"}),
+        ("llava", "vision_feature_select_strategy", "cls", {"CFG022"}),
+        ("llava", "vision_feature_select_strategy", "full", set()),
+        ("qwen2-vl", "vision_config.num_heads", 5, {"CFG022"}),
+        ("qwen2-vl", "vision_config.num_heads", 8, set()),
+        ("llama4", "vision_config.hidden_act", "quick", set()),  # its class reads none
+    ],
+)
+def test_one_value_of_a_tower(
+    family: str, path: str, value: object, codes: set[str], checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / "m")
+    edit_config(folder, change(path, value))
+    assert errors(folder) == codes
+
+
+def test_the_rules_of_a_type_of_tower_hold_in_wrappers_that_were_not_asked_about() -> None:
+    tower = {"model_type": "siglip_vision_model", "hidden_size": 128, "num_attention_heads": 5, "hidden_act": "gelu"}
+    config = {"model_type": "llava", "architectures": ["WonderfulModel"], "vision_config": tower}
+    assert dict(refused_by_towers(ModelConfig(config))) == {
+        "vision_config.num_attention_heads": "5 does not divide hidden_size = 128"
+    }
+
+
+def test_a_number_by_its_other_name_and_by_default() -> None:
+    config = ModelConfig({"model_type": "qwen2_audio", "audio_config": {"encoder_layers": 4, "hidden_size": 64}})
+    assert tower_number(config, "audio_config.d_model") == 64
+    assert tower_number(config, "audio_config.num_mel_bins") == 128
+    assert tower_number(config, "audio_config.encoder_layers") == 4
+    assert tower_number(config, "audio_config.wonders") is None
