@@ -162,10 +162,8 @@ def _discover(turns: Sequence[Turn], scratch: Path, python: Path) -> None:
         lost = {parameter.name: parameter.shape for parameter in answer.never_loaded}
         if lost:
             turn.tensors = _fillers(turn.family, lost, scratch)
-        elif answer.error is not None and (answer.error.tensor or "").endswith(BIAS):
-            parent = NUMBER.sub("#", answer.error.tensor or "").rpartition(".")[0].rpartition(".")[0]
-            held = _tensors(scratch / turn.family)
-            turn.tensors = {name: raw for name, raw in held.items() if _is_bias_in(name, parent)}
+        elif answer.error is not None and answer.error.tensor:
+            turn.tensors = _refused_with(answer.error.tensor, _tensors(scratch / turn.family))
             turn.there = True
             again.append(turn)
     # Of the biases beside a refused one, those that stay empty without them belong to no switch.
@@ -174,6 +172,16 @@ def _discover(turns: Sequence[Turn], scratch: Path, python: Path) -> None:
         lost = {parameter.name: parameter.shape for parameter in answer.never_loaded}
         for name in _fillers(turn.family, lost, scratch):
             turn.tensors.pop(name, None)
+
+
+def _refused_with(tensor: str, held: dict[str, Raw]) -> dict[str, Raw]:
+    """Return the tensors that a switch may bring together with a refused one: biases of one block, or all of one norm or vector."""
+    module = NUMBER.sub("#", tensor).rpartition(".")[0]
+    if tensor.endswith(BIAS) and "norm" not in module:
+        return {name: raw for name, raw in held.items() if _is_bias_in(name, module.rpartition(".")[0])}
+    own = NUMBER.sub("#", tensor)
+    ends = (f"{module}.weight", f"{module}{BIAS}") if "norm" in module else (own,)
+    return {name: raw for name, raw in held.items() if NUMBER.sub("#", name).endswith(ends)}
 
 
 def _is_bias_in(name: str, parent: str) -> bool:

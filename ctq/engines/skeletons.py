@@ -13,7 +13,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ctq.engines.backend import is_served_by_backend
-from ctq.engines.config_fields import assumed_number, stated_number, switch_value
+from ctq.engines.config_fields import assumed_number, other_names, stated_number, switch_value, takes_field
 from ctq.engines.data_file import read_data
 from ctq.engines.heads import causal_lm_of
 from ctq.engines.known_names import has_a_type
@@ -210,10 +210,16 @@ def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | No
         return value
     if key == "num_key_value_heads":
         return assumed_number(config, key) or _number("num_attention_heads", config, computed)
-    if key not in computed:
+    if key not in computed and not (key == "head_dim" and _has_no_field(config, key)):
         return assumed_number(config, key)
     hidden, heads = _number("hidden_size", config, computed), _number("num_attention_heads", config, computed)
     return hidden // heads if hidden and heads else None
+
+
+def _has_no_field(config: ModelConfig, key: str) -> bool:
+    """Tell a key that the text model's known class does not have, so that engines work it out."""
+    kind = config.text_levels[-1][1].get("model_type")
+    return takes_field(kind, "hidden_size") and not any(takes_field(kind, name) for name in other_names(kind, key))
 
 
 def layer_count(config: ModelConfig) -> int | None:

@@ -31,9 +31,12 @@ REFUSED = [
     ("granite-hybrid", "mamba_d_head", 64, "mamba_d_head * mamba_n_heads != mamba_expand * hidden_size"),
     ("falcon-h1", "mamba_d_head", 64, "mamba_d_head * mamba_n_heads"),
     ("jamba", "expert_layer_period", 1, "expert_layer_offset >= expert_layer_period"),
+    ("jamba", "num_attention_heads", 8, "64 where the config says num_key_value_heads*head_dim = 32"),
+    ("afmoe", "score_func", GONE, "score_func is missing"),
     ("cohere2-moe", "mlp_layer_types", ["sparse"], "names 1 layers, not 2"),
 ]
 TAKEN = [
+    ("glm4-moe-lite", "mlp_layer_types", ["dense"]),
     ("llama", "rms_norm_eps", 0.0),
     ("llama", "attention_multiplier", 0),
     ("deepseek-v3", "routed_scaling_factor", 0.0),

@@ -13,6 +13,7 @@ from ctq.engines.config_fields import (
     mistyped,
     needs_text_config,
     nulled,
+    takes_field,
     undivided,
     unknown_kinds,
     unread_text,
@@ -150,7 +151,8 @@ def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
             if isinstance(value, str) and value not in TORCH_DTYPES:
                 yield f"{where}{key}", f"'{value}' is no dtype of torch"
         layers = level.get("num_hidden_layers")
-        for key in _LISTS_OF_LAYERS:
+        is_checked = takes_field(level.get("model_type"), _LISTS_OF_LAYERS[0])
+        for key in _LISTS_OF_LAYERS if is_checked else _LISTS_OF_LAYERS[:1]:
             kinds = level.get(key)
             if isinstance(layers, int) and isinstance(kinds, list) and len(kinds) != layers:
                 yield f"{where}{key}", f"names {len(kinds)} layers, not {layers}"
