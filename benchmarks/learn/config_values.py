@@ -45,7 +45,8 @@ PART: Final = 4
 """Families that are asked about together."""
 DEPTH: Final = 2
 MANY: Final = 8
-"""Architectures that refuse a value which none takes: then it is refused everywhere."""
+FEW: Final = 9
+"""Architectures that refuse a value, and times as many as take it: then others are held to refuse it too."""
 TRIFLES: Final = re.compile(
     r"(_token_id$|token_index$|^transformers_version$|dropout|_pdrop$|^initializer|init_std|^output_|return_dict|id2label|label2id"
     r"|^use_cache$|^architectures$|^model_type$|aux_loss|z_loss|chunk_size_feed|^problem_type$|_name_or_path|^is_encoder_decoder$"
@@ -208,8 +209,8 @@ def _is_refused(seen: Observation) -> bool:
     return seen.outcome == "refused" and seen.stage in ("config", "build") and not OF_THE_MACHINE.search(seen.message)
 
 
-def everywhere(answers: Iterable[Json]) -> dict[str, list[str]]:
-    """Return the kinds of values of keys that many architectures refuse and none takes."""
+def others(answers: Iterable[Json]) -> dict[str, list[str]]:
+    """Return the kinds of values of keys that many architectures refuse and few take."""
     found, counts = refused(answers), defaultdict(lambda: defaultdict(set))  # type: ignore[var-annotated]
     for row in answers:
         architecture, key, kind = FAMILIES[row["family"]].architecture, ".".join(row["path"]), _kind(row)
@@ -217,7 +218,7 @@ def everywhere(answers: Iterable[Json]) -> dict[str, list[str]]:
             counts[key, kind][kind in found[architecture].get(key, ())].add(architecture)
     common: dict[str, list[str]] = {}
     for (key, kind), seen in sorted(counts.items()):
-        if len(seen[True]) >= MANY and not seen[False]:
+        if len(seen[True]) >= MANY and len(seen[True]) > FEW * len(seen[False]):
             common.setdefault(key, []).append(kind)
     return common
 
@@ -242,16 +243,13 @@ def write(answers: Sequence[Json]) -> None:
     """Write the data, a line to an architecture."""
     about = (
         "Values that vLLM 0.32.0 refuses before it builds a model: made by benchmarks/learn/config_values.py. By architecture and "
-        "key of the config, by dotted path: gone, null, zero, negative, true, false. Those of `everywhere` are refused by all."
+        "key of the config, by dotted path: gone, null, zero, negative, true, false. `others` is of those that were not asked."
     )
-    common = everywhere(answers)
-    own = {
-        name: {key: kinds for key, kinds in sorted(keys.items()) if common.get(key) != kinds}
-        for name, keys in sorted(refused(answers).items())
-    }
-    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(keys)}" for name, keys in own.items() if keys)
+    common = others(answers)
+    own = {name: dict(sorted(keys.items())) for name, keys in sorted(refused(answers).items())}
+    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(keys)}" for name, keys in own.items())
     DATA.write_text(
-        f'{{\n "about": {json.dumps(about)},\n "everywhere": {json.dumps(common)},\n "architectures": {{\n{rows}\n }}\n}}\n'
+        f'{{\n "about": {json.dumps(about)},\n "others": {json.dumps(common)},\n "architectures": {{\n{rows}\n }}\n}}\n'
     )
 
 

@@ -1,7 +1,8 @@
 """Values of a config's keys that vLLM refuses before it has built a model, whatever the files hold.
 
 The data is made by ``benchmarks/learn/config_values.py`` from loads by vLLM 0.32.0: a key that is gone or null, a number that is
-zero or negative, a switch that is set or not, by architecture of a text model; and what all architectures refuse.
+zero or negative, a switch that is set or not, by architecture of a text model; of architectures that were not asked, what nearly
+all others refuse.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
     if len(config.text_levels) > 1:
         return
     data = read_data("config_values")
-    refused = data["everywhere"] | data["architectures"].get(config.architecture or "", {})
+    refused = data["architectures"].get(config.architecture or "", data["others"])
     for path, kinds in refused.items():
         kind = _kind(_value(config, path))
         if kind in kinds:

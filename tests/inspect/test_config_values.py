@@ -56,6 +56,14 @@ def test_what_vllm_refuses(
     assert any(words in message for message in _errors(folder)), _errors(folder)
 
 
+def test_an_architecture_that_was_not_asked_is_held_to_refuse_what_nearly_all_refuse(
+    checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint("llama"), tmp_path / "own")
+    edit_config(folder, lambda config: config.update(architectures=["AquilaForCausalLM"], max_position_embeddings=0))
+    assert any("max_position_embeddings is 0" in message for message in _errors(folder))
+
+
 @pytest.mark.parametrize(("family", "key", "value"), TAKEN)
 def test_what_vllm_takes(checkpoint: CheckpointFactory, tmp_path: Path, family: str, key: str, value: object) -> None:
     folder = shutil.copytree(checkpoint(family), tmp_path / "own")
