@@ -22,7 +22,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config  # noqa: E402
-from families import FAMILIES, build  # noqa: E402
+from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 
@@ -34,22 +34,29 @@ from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
 DATA: Final = ROOT / "ctq" / "engines" / "data" / "unignored_layers.json"
 NONE: Final = "none"
+ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vllm-python", type=Path, required=True)
+    parser.add_argument("--families", nargs="*", help="only these, the others as they are known")
     options = parser.parse_args()
-    found: dict[str, dict[str, bool]] = defaultdict(dict)
+    known = json.loads(DATA.read_text())["architectures"] if options.families else {}
+    found: dict[str, dict[str, bool]] = defaultdict(dict, known)
     with tempfile.TemporaryDirectory() as scratch:
-        jobs = [(name, kind, folder) for name in FAMILIES for kind, folder in variants(name, Path(scratch))]
+        jobs = [
+            (name, kind, folder)
+            for name in options.families or FAMILIES
+            for kind, folder in variants(name, Path(scratch))
+        ]
         requests = [VllmRequest(checkpoint=folder) for *_, folder in jobs]
         results = run_vllm(requests, python=options.vllm_python.absolute(), timeout_s=180)
     seen = {(name, kind): observe(result) for (name, kind, _), result in zip(jobs, results, strict=True)}
     for (name, kind), observation in seen.items():
         control = seen[name, NONE]
-        if kind != NONE and truth_of(control)[0].is_good:
-            learnt = found[FAMILIES[name].architecture]
+        if kind != NONE and truth_of(control, control)[0].is_good:
+            learnt = found[ALL[name].architecture]
             learnt[kind] = learnt.get(kind, False) or not truth_of(observation, control)[0].is_good
     write(found)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from ctq.engines.config_fields import assumed, assumed_number, stated, switch_value
 from ctq.engines.data_file import read_data
+from ctq.engines.towers import tower_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ class OptionalTensor:
 
 def optional_tensors(config: ModelConfig) -> Iterator[OptionalTensor]:
     """Yield the optional tensors of a model whose config says, or whose type assumes, something of their switch."""
-    known = [*_of_transformers(config), *_of_vllm(config)]
+    known = [*_of_transformers(config), *_of_vllm(config), *_of_towers(config)]
     if config.architecture in _DEEPSEEK:
         known += _of_deepseek(config)
     stated_keys = {key for _, level in config.text_levels for key in level}
@@ -57,6 +58,17 @@ def learnt_tensors(architecture: str) -> tuple[str, ...]:
     """Return the tensors, by template, that switches of vLLM's own class bring."""
     found = read_data("vllm_switches")["architectures"].get(architecture, {})
     return tuple(dict.fromkeys(tensor for entry in found.values() for tensor in entry["tensors"]))
+
+
+def _of_towers(config: ModelConfig) -> Iterator[OptionalTensor]:
+    """Yield the tensors of towers and projectors whose switch is stated (``benchmarks/learn/tower_switches.py``)."""
+    architecture, data = config.architecture or "", read_data("tower_switches")
+    asked = data["vllm"].get(architecture, {})
+    for tensor, (switch, _) in data["architectures"].get(architecture, {}).items():
+        value = tower_value(config, switch)
+        if isinstance(value, bool):
+            needs, takes = asked[switch]
+            yield OptionalTensor(tensor=tensor, switch=switch, value=value, needed=value in needs, taken=value in takes)
 
 
 def _of_transformers(config: ModelConfig) -> Iterator[OptionalTensor]:

@@ -77,7 +77,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
         yield from (name.replace(NUMBER, str(layer), 1) for layer in sorted(lost))
     yield from _biases_of_towers(facts.checkpoint.config, skeleton, present)
     others = [name for name in skeleton.tensors if not _is_of_text(name, skeleton) and not name.endswith(_HEAD)]
-    yield from lacking(facts, skeleton, present, others)
+    yield from lacking(facts, skeleton, present, {name: switched.get(name) for name in others})
     if _lacks_head(facts, skeleton):
         yield _HEAD
 

@@ -14,7 +14,7 @@ from ctq.inspect.parts import CACHE_PARTS
 from ctq.inspect.rules.experts import surplus_experts
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.inspect.rules.stands_for import dense_tensors, fused_tensors, parts_of_fused
-from ctq.inspect.rules.towers import is_beyond_tower
+from ctq.inspect.rules.towers import is_beyond_tower, is_strange_to_tower
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     Every name against the tensors of the architecture, where those are known. It is an error where vLLM refuses a name that it does
-    not know in that place, and a warning where vLLM looks away. Experts beyond the number of the config count where vLLM's class
-    refuses them.
+    not know in that place, in a layer of a tower too, and a warning where vLLM looks away. Experts beyond the number of the config
+    count where vLLM's class refuses them.
 
     ## Why it hurts
     A prefix too many or too few, a renamed module, a leftover of training: vLLM stops with *There is no module or parameter named
@@ -59,7 +59,11 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
     if skeleton is None:
         return
     strangers = [entry for entry in facts.entries if _is_stranger(entry, skeleton, facts)]
-    refused = [entry for entry in strangers if _place(entry, skeleton, facts) in skeleton.refuses]
+    refused = [
+        entry
+        for entry in strangers
+        if is_strange_to_tower(entry, skeleton, facts) or _place(entry, skeleton, facts) in skeleton.refuses
+    ]
     biased = [entry for entry in facts.entries if _has_unknown_bias(entry, skeleton, facts)]
     if biased and not refused:
         yield Hit(
@@ -83,9 +87,8 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     if _is_buffer(entry.modules.names[0], facts):
         return False
     if skeleton.wrapped and entry.kind in _ELSEWHERE and not entry.is_head:
-        return is_beyond_tower(entry, skeleton, facts) or not any(
-            has_part(skeleton, name) for name in facts_names(entry)
-        )
+        is_refused = is_beyond_tower(entry, skeleton, facts) or is_strange_to_tower(entry, skeleton, facts)
+        return is_refused or not any(has_part(skeleton, name) for name in facts_names(entry))
     if skeleton.wrapped and not any(has_part(skeleton, name) for name in facts_names(entry)):
         return True
     if entry.modules.parts.keys() <= CACHE_PARTS and _is_module(module.removesuffix(".attn"), skeleton):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.skeleton_names import lies_in, own_name
+from ctq.engines.tower_strangers import strangers_of
 from ctq.engines.towers import is_switched_on, layers_needed, tower_number
 from ctq.inspect.grouping import NUMBER
 from ctq.inspect.rules.stands_for import dense_tensors, fused_tensors
@@ -22,14 +23,18 @@ _PARTS = (Kind.TOWER, Kind.PROJECTOR)
 
 
 def lacking(
-    facts: Facts, skeleton: Skeleton, present: Mapping[str, frozenset[int]], names: Iterable[str]
+    facts: Facts, skeleton: Skeleton, present: Mapping[str, frozenset[int]], names: Mapping[str, bool | None]
 ) -> Iterator[str]:
-    """Yield what the files lack of tensors that every build has; nothing where they call parts of a tower otherwise."""
+    """Yield what the files lack of tensors that every build has; nothing where they call parts of a tower otherwise.
+
+    ``names`` tells of tensors that come with a switch whether vLLM needs them under its value, of others nothing.
+    """
     if not (skeleton.lists or skeleton.numbered) or _has_others(facts, skeleton):
         return
     config = facts.checkpoint.config
-    for name in names:
-        if not skeleton.tensors[name].always or not is_switched_on(skeleton.switched.get(name), config):
+    for name, needed in names.items():
+        usual = skeleton.tensors[name].always and is_switched_on(skeleton.switched.get(name), config)
+        if not (usual if needed is None else needed):
             continue
         if NUMBER not in name and name not in present:
             yield name
@@ -69,4 +74,19 @@ def is_beyond_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
         if one.refuses and lies_in(skeleton, entry.modules.template, stack):
             count = tower_number(facts.checkpoint.config, one.count)
             return count is not None and max(numbers[0] for numbers in entry.modules.numbers) >= count
+    return False
+
+
+def is_strange_to_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell modules in the layers of a tower that vLLM refuses there, a bias that it does not know among them."""
+    names = dense_tensors(entry)
+    for stack, strangers in strangers_of(skeleton.architecture).items():
+        if stack not in skeleton.lists or not lies_in(skeleton, entry.modules.template, stack):
+            continue
+        inside = {name.partition(f".{NUMBER}.")[2] for name in names}
+        if inside & strangers.refused:
+            return True
+        known = (*names, *fused_tensors(entry, skeleton, facts))
+        is_known = inside & strangers.taken or any(own_name(skeleton, name) in skeleton.tensors for name in known)
+        return strangers.refuses_any and not is_known
     return False

@@ -1,0 +1,78 @@
+"""Learn which tensors of towers and projectors come or go with a switch of their config, where vLLM keeps to it.
+
+    python benchmarks/tower_values.py ask --vllm-python ENV/bin/python --work DIR
+    python benchmarks/learn/tower_switches.py --work DIR
+
+Of each switch that vLLM did not serve turned round, transformers builds the model with it turned round: the tensors that it then
+has too, or no longer has, are those that the switch brings or takes away. The result, `ctq/engines/data/tower_switches.json`, has
+the form of `optional_tensors.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+ROOT: Final = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+
+from skeleton_fit import template  # noqa: E402
+from tower_builds import Maker  # noqa: E402
+from tower_values import ALL, read_answers, truth_in  # noqa: E402
+
+from ctq.checkpoint.config import TEXT_CONFIG_KEYS, TIE_KEY  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DATA: Final = ROOT / "ctq" / "engines" / "data" / "tower_switches.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    options = parser.parse_args()
+    turned: dict[str, dict[str, bool]] = defaultdict(dict)
+    for row in read_answers(options.work / "answers.jsonl"):
+        path, value = row["path"], row["value"]
+        if isinstance(value, bool) and not truth_in(row)[0].is_good and path.partition(".")[0] not in TEXT_CONFIG_KEYS:
+            turned[row["family"]][path] = value
+    tensors: dict[str, dict[str, list[Any]]] = defaultdict(dict)
+    asked: dict[str, dict[str, list[list[bool]]]] = defaultdict(dict)
+    for name, switches in turned.items():
+        with tempfile.TemporaryDirectory() as scratch:
+            make = Maker(ALL[name], Path(scratch))
+            first = make({})
+            for path, value in switches.items():
+                other = make({path: value}) if path != TIE_KEY else None
+                if first is None or other is None:
+                    continue
+                base, there = set(map(template, first.shapes)), set(map(template, other.shapes))
+                brings = value if there - base else not value
+                for tensor in sorted(there - base or base - there):
+                    tensors[ALL[name].architecture][tensor] = [path, brings]
+                    asked[ALL[name].architecture][path] = [[brings], [True, False] if there - base else [brings]]
+    write(tensors, asked)
+
+
+def write(tensors: Mapping[str, object], asked: Mapping[str, object]) -> None:
+    """Write the data, an architecture a line."""
+    about = (
+        "Tensors of towers and projectors that come with a switch: made by benchmarks/learn/tower_switches.py. `architectures` "
+        "have the switch of each tensor by dotted path and the value that brings it, `vllm` the values of a switch under which "
+        "vLLM 0.32.0 needs its tensors and those under which it takes them."
+    )
+    parts = [f' "about": {json.dumps(about)}']
+    for key, entries in {"architectures": tensors, "vllm": asked}.items():
+        rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted(entries.items()))
+        parts.append(f' "{key}": {{\n{rows}\n }}')
+    DATA.write_text("{\n" + ",\n".join(parts) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()
