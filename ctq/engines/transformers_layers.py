@@ -1,4 +1,4 @@
-"""What stops transformers from loading quantized layers of the body, by architecture. Pure.
+"""What transformers calls its heads, and what stops it from loading quantized layers of the body, by architecture. Pure.
 
 The data is made by ``benchmarks/learn/transformers_loading.py``, from the classes of the release that it names.
 """
@@ -27,6 +27,12 @@ class Layer(NamedTuple):
 
     name: str
     form: Form
+
+
+def head_name(architecture: str | None) -> str | None:
+    """Return the full name that transformers' class gives its head where that is not `lm_head`; None of others and unknown ones."""
+    found = read_data("transformers_loading")["heads"].get(architecture or "")
+    return found if isinstance(found, str) else None
 
 
 def layers_outcome(architecture: str | None, layers: Iterable[Layer], version: str) -> tuple[Outcome, str] | None:

@@ -13,6 +13,7 @@ from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.engine_args import parse_args
 from ctq.engines.head_facts import Outcome, Stored
 from ctq.engines.raw_config import raw_format, raw_targets, strings
+from ctq.engines.transformers_layers import head_name
 from ctq.errors import UsageError
 from ctq.recipe.match import first_match, is_match
 
@@ -81,6 +82,11 @@ def _matched(facts: HeadFacts, group: _Group) -> Outcome:
         )
     if facts.stored is Stored.ABSENT:
         return _matched_without_tensors(facts, group)
+    theirs = head_name(facts.architecture)
+    if theirs is not None and not f".{facts.name}".endswith(f".{theirs}"):
+        return Outcome(
+            "garbage", f"transformers calls this head {theirs}, and makes it up where the files call it {facts.name}"
+        )
     if facts.stored is not group.form:
         word, why = _MATCHED.get(
             (group.form, facts.stored), ("garbage", f"the weight of the head is stored {facts.stored}")

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.size import size
 from ctq.engines.heads import Reach, head_reach, newest_vllm
 from ctq.engines.known_names import is_bare
+from ctq.engines.transformers_layers import head_name
 from ctq.errors import ExitCode, Problem
 from ctq.quantize.tasks import output_specs
 from ctq.recipe.heads import ENGINE_CLASS
+from ctq.recipe.match import matches_name
 
 if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 class HeadPlan:
     """The head of a plan.
 
-    ``state`` is that of the result (``quantized dense tied absent``); ``materialized`` says that a tied head becomes a tensor of
-    its own. ``nbytes_dense`` is what the head's weight takes in the source's dtype, ``nbytes_quantized`` what it will take.
+    ``state`` is that of the result (``quantized dense tied absent``); ``targets`` reach a quantized head, ``ignored`` keeps a
+    dense one out of the body's; ``materialized`` says that a tied head becomes a tensor of its own. ``nbytes_dense`` is what the
+    head's weight takes in the source's dtype, ``nbytes_quantized`` what it will take.
     """
 
     state: str
     targets: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     materialized: bool = False
     nbytes_dense: int = 0
     nbytes_quantized: int = 0
@@ -43,7 +47,8 @@ def plan_head(source: Checkpoint, decisions: Decisions, *, allow_unsupported: bo
         return HeadPlan(state="absent")
     weight = source.tensors[head.tensor or head.embedding or ""]
     if scheme is None:
-        return HeadPlan(state="tied" if head.tied else "dense", nbytes_dense=weight.nbytes)
+        ignored = _ignored(head, source.config.architecture)
+        return HeadPlan(state="tied" if head.tied else "dense", ignored=ignored, nbytes_dense=weight.nbytes)
     targets, reach = _targets(source, head, packed=scheme.format == "pack-quantized")
     problem, note = _support(reach, allow_unsupported=allow_unsupported)
     nbytes = sum(spec.nbytes for spec in output_specs(head.name, weight.dtype, weight.shape, scheme))
@@ -56,6 +61,14 @@ def plan_head(source: Checkpoint, decisions: Decisions, *, allow_unsupported: bo
         notes=tuple(note for note in (_tied_note(head, weight.nbytes, nbytes, scheme), note) if note),
         problems=(problem,) if problem else (),
     )
+
+
+def _ignored(head: Head, architecture: str | None) -> tuple[str, ...]:
+    """Return the head's patterns and the name that transformers gives it, where `Linear` would else reach a head without scales."""
+    theirs = head_name(architecture)
+    if theirs is None or any(matches_name(theirs, pattern) for pattern in head.targets):
+        return head.targets
+    return (*head.targets, theirs)
 
 
 def _targets(source: Checkpoint, head: Head, *, packed: bool) -> tuple[tuple[str, ...], Reach]:

@@ -80,7 +80,7 @@ def build_plan(
     problems = (*decisions.problems, *head.problems)
     if problems:
         raise PlanError(problems)
-    quantization = compose(decisions, recipe, head.targets)
+    quantization = compose(decisions, recipe, head.targets or head.ignored)
     outputs = _outputs(source, decisions)
     _refuse_collisions(source, outputs)
     files, index = _files(outputs, source, max_shard_size)

@@ -19,17 +19,17 @@ COMPRESSED_TENSORS_VERSION = "0.17.0"
 """The version of compressed-tensors whose config and tensor layout is written."""
 
 
-def compose(decisions: Decisions, recipe: Recipe, head_targets: Sequence[str]) -> dict[str, Any]:
-    """Return the ``quantization_config`` for ``decisions``, with ``head_targets`` as the targets that reach the head.
+def compose(decisions: Decisions, recipe: Recipe, head_patterns: Sequence[str]) -> dict[str, Any]:
+    """Return the ``quantization_config`` for ``decisions``, with ``head_patterns`` as its head's targets, or as what ignores it.
 
     The head's group comes first, since the first target that matches wins in vLLM and compressed-tensors alike.
     """
     used = [decision.scheme for decision in decisions.modules if decision.scheme]
     body = [(group.targets, group.scheme) for group in recipe.body if group.scheme in used]
-    groups = [(tuple(head_targets), decisions.head_scheme)] if decisions.head_scheme else []
+    groups = [(tuple(head_patterns), decisions.head_scheme)] if decisions.head_scheme else []
     groups += body
     formats = list(dict.fromkeys(scheme.format for _, scheme in groups))
-    ignore = list(dict.fromkeys(_ignore(decisions)))
+    ignore = list(dict.fromkeys(_ignore(decisions, () if decisions.head_scheme else head_patterns)))
     return {
         "config_groups": {f"group_{i}": _group(targets, scheme) for i, (targets, scheme) in enumerate(groups)},
         "format": formats[0] if len(formats) == 1 else "mixed-precision",
@@ -55,10 +55,8 @@ def _group(targets: Sequence[str], scheme: Scheme) -> dict[str, Any]:
     }
 
 
-def _ignore(decisions: Decisions) -> Iterator[str]:
-    head = decisions.head
-    if head is not None and decisions.head_scheme is None:
-        yield from head.targets
+def _ignore(decisions: Decisions, dense_head: Sequence[str]) -> Iterator[str]:
+    yield from dense_head
     for decision in decisions.modules:
         if decision.scheme is None and decision.ignore is not None:
             yield decision.ignore

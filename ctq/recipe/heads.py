@@ -35,8 +35,6 @@ _HEAD_OF_TYPE = {
     "whisper": "proj_out",
     "qwen3_asr": "language_model.lm_head",
 }
-_IN_TRANSFORMERS = {"biogpt": "output_projection"}
-"""Names that transformers gives heads which vLLM calls by another one."""
 _GENERATION = re.compile(r"CausalLM|ConditionalGeneration|LMHead|Generation|BlockDiffusion|ForMaskedLM")
 
 _POOLING = (
@@ -56,7 +54,7 @@ class Head:
 
     ``name`` is the module name that it has, or gets when it is untied; ``tensor`` its own weight in the files, if any;
     ``embedding`` the input embedding's weight; ``others`` are further modules that ``re:.*lm_head$`` would also catch;
-    ``own_target`` is a pattern for the head alone where its name is another, in the files or in transformers.
+    ``own_target`` is a pattern for the head alone where its name is another.
     """
 
     name: str
@@ -95,8 +93,7 @@ def find_head(config: ModelConfig, tensors: Mapping[str, TensorInfo]) -> Head | 
     if embedding is None or not _is_tied(config):
         return None
     name = _name_for(config, embedding)
-    own_target = _own_target(_IN_TRANSFORMERS.get(config.model_type or "", name), modules)
-    return Head(name=name, tensor=None, embedding=embedding, others=matched, own_target=own_target)
+    return Head(name=name, tensor=None, embedding=embedding, others=matched, own_target=_own_target(name, modules))
 
 
 def _own_target(name: str, modules: Iterable[str]) -> str | None:
@@ -139,7 +136,9 @@ def _embedding(
     found = [
         (tensors[tensor].shape[0] != vocabulary, module.count("."), tensor)
         for module, tensor in modules.items()
-        if EMBEDDING.fullmatch(module) and len(tensors[tensor].shape) == 2  # a matrix
+        if EMBEDDING.fullmatch(module)
+        and len(tensors[tensor].shape) == 2  # a matrix
+        and classifier.classify(tensors[tensor]._replace(name=f"{module}.weight")).kind not in BESIDE
     ]
     if found:
         return min(found)[2]
@@ -168,7 +167,9 @@ def _is_tied(config: ModelConfig) -> bool:
 def _name_for(config: ModelConfig, embedding: str) -> str:
     """Return the name that engines load an untied head under: that of the model type, beside the model that holds the embedding."""
     name = _HEAD_OF_TYPE.get(config.model_type or "", "lm_head")
-    wrapper = re.match(r"(.*?language_model\.|(?:llm|thinker)\.(?=(?:model|transformer|gpt_neox)\.))", embedding)
+    wrapper = re.match(
+        r"(.*?language_model\.|(?:llm|thinker|text_model)\.(?=(?:model|transformer|gpt_neox)\.))", embedding
+    )
     return (
         f"{wrapper[1]}{name.removeprefix('language_model.')}"
         if wrapper and not embedding.startswith("model.")

@@ -84,7 +84,7 @@ _TOWER_IGNORE = (
 _PROJECTORS = (
     r"multi_modal_projector|multimodal_projector|mm_projector|mm_projector_\w+|vision_projection|vision_proj|audio_projector|"
     r"audio_projection|visual_projection|image_projection|img_projector|projector|connector|aligner|"
-    r"resampler|embed_vision|embed_audio|mlp1|merger|patch_merger|deepstack_merger_list|vl_connector|adaptor|"
+    r"resampler|qformer|q_former|embed_vision|embed_audio|mlp1|merger|patch_merger|deepstack_merger_list|vl_connector|adaptor|"
     r"vision_adapter|audio_adapter|modality_projection|visual_tokenizer|vte|vq_adaptor"
 )
 _PROJECTOR_IGNORE = r"re:(.*\.)?({hit}|" + _ENGINE_PROJECTORS + r")(\..*)?$"

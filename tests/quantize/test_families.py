@@ -165,11 +165,28 @@ def test_gpt2_has_no_linear_layers_but_a_head(checkpoint: CheckpointFactory, tmp
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_tied_head_is_called_as_vllm_calls_it_and_ignored_as_transformers_does(
-    checkpoint: CheckpointFactory, tmp_path: Path
+@pytest.mark.parametrize("family", ["biogpt", "ModernBertDecoderForCausalLM", "T5Gemma2ForConditionalGeneration"])
+def test_a_tied_head_of_another_name_in_transformers_is_ignored_under_it_and_said_where_it_is_quantized(
+    tmp_path: Path, family: str
 ) -> None:
-    quantize(checkpoint("biogpt"), tmp_path / "in", Recipe(lm_head=True))
+    import transformers
+
+    source = build(family, tmp_path / "dense")
+    quantize(source, tmp_path / "in", Recipe(body=default_body(SCHEMES["W8A8"]), lm_head=True))
     assert "lm_head.weight_scale" in all_tensors(tmp_path / "in")
-    quantize(checkpoint("biogpt"), tmp_path / "out", Recipe(lm_head=False))
-    assert loads(tmp_path / "out", "biogpt")
+    assert said_of(tmp_path / "in").is_bad
+    quantize(source, tmp_path / "out", Recipe(body=default_body(SCHEMES["W8A8"]), lm_head=False))
+    kind = getattr(transformers, json.loads((source / "config.json").read_text())["architectures"][0])
+    model, info = kind.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not info["missing_keys"]
+    assert getattr(model.get_output_embeddings(), "quantization_scheme", None) is None
     assert not said_of(tmp_path / "out").is_bad
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_q_former_with_words_of_its_own_is_not_taken_for_the_language_model(tmp_path: Path) -> None:
+    quantize(build("InstructBlipForConditionalGeneration", tmp_path / "dense"), tmp_path / "out", Recipe(lm_head=True))
+    tensors = all_tensors(tmp_path / "out")
+    assert "language_model.lm_head.weight_scale" in tensors
+    assert "language_model.model.decoder.layers.0.self_attn.q_proj.weight_scale" in tensors
+    assert not [name for name in tensors if name.startswith("qformer.") and name.endswith("_scale")]
