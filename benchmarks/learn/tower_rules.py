@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
 from known_names import installed, registered_classes  # noqa: E402
-from tower_changes import ACTIVATION, Change, changed  # noqa: E402
+from tower_changes import ACTIVATION, DELETED, Change, changed  # noqa: E402
 from tower_values import ALL, read_answers, truth_in  # noqa: E402
 
 from ctq.checkpoint.config import CONFIG_NAME, ModelConfig  # noqa: E402
@@ -73,7 +73,10 @@ def learnt(config: Json, rows: Sequence[Json]) -> Iterator[tuple[str, Rules]]:
         functions = {
             key: way for key in tower.level if ACTIVATION.search(key) and (way := way_of(key, tower.level, mine))
         }
-        untyped = any(row["path"].endswith(".model_type") and row["value"] and truth_in(row)[0].is_good for row in mine)
+        untyped = any(
+            row["path"].endswith(".model_type") and row["value"] not in (None, DELETED) and truth_in(row)[0].is_good
+            for row in mine
+        )
         found: Rules = {"divides": divides, "activations": functions, "needed": list(needed(tower.path, mine, config))}
         found["any_type"] = untyped
         yield tower.path, {key: value for key, value in found.items() if value}

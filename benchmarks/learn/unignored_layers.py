@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -77,12 +78,17 @@ def variants(name: str, scratch: Path) -> list[tuple[str, Path]]:
         folder = shutil.copytree(made.folder, scratch / name / f"without-{kind}")
 
         def change(config: dict[str, Any], kept: list[str] = kept) -> None:
-            config["quantization_config"]["ignore"] = ["re:.*lm_head$", *kept]
+            config["quantization_config"]["ignore"] = ["re:.*lm_head$", *kept, *dict.fromkeys(map(beside, kept))]
 
         edit_config(folder, change)
         folders.append((kind, folder))
     print(name, [kind for kind, _ in folders], flush=True)
     return folders
+
+
+def beside(module: str) -> str:
+    """Return a pattern of what lies beside a module, under whatever name vLLM fuses them and by whatever prefix it calls them."""
+    return rf"re:(.*\.)?{re.escape(module.rpartition('.')[0].removeprefix('model.'))}\.[^.]+$"
 
 
 def write(found: dict[str, dict[str, bool]]) -> None:

@@ -80,3 +80,14 @@ def test_a_switch_of_a_tower(
     quantize(checkpoint(family), tmp_path / "q")
     edit_config(tmp_path / "q", lambda config: config["vision_config"].update(change))
     assert codes(tmp_path / "q") == found
+
+
+def test_a_tower_that_is_not_ignored(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("llava-onevision"), tmp_path / "q")
+
+    def forget(config: dict[str, Any]) -> None:
+        quantization = config["quantization_config"]
+        quantization["ignore"] = [one for one in quantization["ignore"] if "vis" not in one]
+
+    edit_config(tmp_path / "q", forget)
+    assert len(codes(tmp_path / "q")) == 1

@@ -59,6 +59,7 @@ def change(path: str, value: object) -> Callable[[dict[str, Any]], object]:
         ("qwen2-vl", "vision_config.num_heads", 5, {"CFG022"}),
         ("qwen2-vl", "vision_config.num_heads", 8, set()),
         ("llama4", "vision_config.hidden_act", "quick", set()),  # its class reads none
+        ("AriaForConditionalGeneration", "vision_config.model_type", "wonderful", set()),  # nor this one a type
     ],
 )
 def test_one_value_of_a_tower(
