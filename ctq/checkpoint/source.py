@@ -104,12 +104,21 @@ def _is_folder(path: Path) -> bool:
     return stat.S_ISDIR(mode)
 
 
+def model_name(folder: Path) -> str:
+    """Return what a folder's model is called: the folder's name, and that of the repository for a snapshot in the hub's cache."""
+    real = folder.resolve()
+    return real.parents[1].name.split("--", 2)[-1] if _is_snapshot(real) else real.name
+
+
+def _is_snapshot(real: Path) -> bool:
+    """Tell ``CACHE/models--ORG--NAME/snapshots/COMMIT`` (huggingface_hub's layout)."""
+    return real.parent.name == "snapshots" and real.parents[1].name.startswith("models--")
+
+
 def _home(folder: Path) -> Path:
     """Return the folder that links may lead into: the hub's cache if this is a snapshot of it, else the folder itself."""
     real = folder.resolve()
-    if real.parent.name == "snapshots" and real.parents[1].name.startswith("models--"):
-        return real.parents[2]
-    return real
+    return real.parents[2] if _is_snapshot(real) else real
 
 
 def _leads_out(path: Path, home: Path) -> str | None:

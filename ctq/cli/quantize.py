@@ -149,7 +149,9 @@ def _show_json(value: dict[str, Any]) -> None:
 
 def default_output(model: str, plan: Plan) -> Path:
     """Return ``./NAME-SCHEME``, with ``-lm_head`` appended when the head is included."""
-    name = Path(model).resolve().name if Path(model).exists() else model.rstrip("/").rpartition("/")[2]
+    from ctq.checkpoint.source import model_name
+
+    name = model_name(Path(model)) if Path(model).exists() else model.rstrip("/").rpartition("/")[2]
     schemes = dict.fromkeys(decision.scheme.name for decision in plan.decisions.modules if decision.scheme)
     parts = [name, "-".join(schemes), "lm_head" if plan.decisions.head_scheme else ""]
     return Path("-".join(part for part in parts if part))

@@ -90,6 +90,14 @@ def test_default_output(llama: Path, arguments: list[str], name: str) -> None:
     assert {path.name for path in Path.cwd().iterdir()} == {"llama", name}
 
 
+def test_a_snapshot_of_the_hubs_cache_is_called_by_its_repository(llama: Path) -> None:
+    snapshot = Path("cache/models--some-org--Tiny-2--B/snapshots/0123abc")
+    snapshot.parent.mkdir(parents=True)
+    llama.rename(snapshot)
+    assert quantize(str(snapshot), "--include-lm-head", "--no-verify", "-q") == 0
+    assert {path.name for path in Path.cwd().iterdir()} == {"cache", "Tiny-2--B-W8A8-lm_head"}
+
+
 def test_nobody_decided_is_said(llama: Path, capsys: pytest.CaptureFixture[str]) -> None:
     quantize("llama", "--no-verify")
     assert "lm_head: dense, 81.9 kB (nobody decided: the head stays dense)" in capsys.readouterr().out
