@@ -44,8 +44,6 @@ def taken_apart(folder: Path, *wholes: str, without: str = "") -> list[str]:
     [
         ("glm4", ["gate_up_proj"]),
         ("phi3", ["gate_up_proj"]),
-        ("phi3", ["qkv_proj"]),
-        ("phi3", ["gate_up_proj", "qkv_proj"]),
     ],
 )
 def test_parts_that_vllm_fuses_itself(
@@ -56,7 +54,13 @@ def test_parts_that_vllm_fuses_itself(
 
 def test_a_lost_part_is_missed(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
     folder = shutil.copytree(checkpoint("phi3"), tmp_path / "own")
-    assert taken_apart(folder, "qkv_proj", without="model.layers.1.self_attn.v_proj.weight") != []
+    assert taken_apart(folder, "gate_up_proj", without="model.layers.1.mlp.up_proj.weight") != []
+
+
+def test_queries_keys_and_values_apart_are_not_taken_for_the_fused_layer(
+    checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    assert taken_apart(shutil.copytree(checkpoint("phi3"), tmp_path / "own"), "qkv_proj") != []
 
 
 def test_the_backend_takes_none_apart(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
