@@ -91,3 +91,23 @@ def test_a_tower_that_is_not_ignored(checkpoint: CheckpointFactory, tmp_path: Pa
 
     edit_config(tmp_path / "q", forget)
     assert len(codes(tmp_path / "q")) == 1
+
+
+@pytest.mark.parametrize(("leaves", "found"), [(("q", "k", "v"), set()), (("q_proj", "k_proj", "v_proj"), {"TEN024"})])
+def test_queries_keys_and_values_apart(
+    checkpoint: CheckpointFactory, tmp_path: Path, leaves: tuple[str, ...], found: set[str]
+) -> None:
+    """Qwen3-VL's tower in vLLM fuses what the files call `attn.q`, `attn.k` and `attn.v` (0.32.0 qwen3_vl.py:564)."""
+    quantize(checkpoint("qwen3-vl"), tmp_path / "q")
+
+    def split(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if ".attn.qkv." in name]:
+            raw = tensors.pop(name)
+            size = len(raw.data) // 3
+            for number, leaf in enumerate(leaves):
+                part = raw.data[number * size : (number + 1) * size]
+                shape = (raw.shape[0] // 3, *raw.shape[1:])
+                tensors[name.replace(".qkv.", f".{leaf}.")] = Raw(raw.dtype, shape, part)
+
+    edit_tensors(tmp_path / "q", split)
+    assert codes(tmp_path / "q") & {"TEN024", "TEN025"} == found
