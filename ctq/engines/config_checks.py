@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.config import ModelConfig
 
-_OPERATORS: Final[Mapping[type, Callable[[Any, Any], object]]] = {
+_ARITHMETIC: Final[Mapping[type, Callable[[Any, Any], object]]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
+}  # fmt: skip
+_COMPARISONS: Final[Mapping[type, Callable[[Any, Any], object]]] = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
     ast.GtE: operator.ge, ast.Is: operator.is_, ast.IsNot: operator.is_not,
     ast.In: lambda one, other: one in other, ast.NotIn: lambda one, other: one not in other,
@@ -43,7 +45,7 @@ def broken_checks(config: ModelConfig) -> Iterator[tuple[str, str]]:
             tree = _parsed(condition)
             try:
                 holds = bool(_value(tree, level))
-            except (_UnknownError, TypeError, ZeroDivisionError):
+            except (_UnknownError, TypeError, ArithmeticError):
                 continue
             if holds:
                 key = next(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id != "len")
@@ -67,10 +69,19 @@ def _value(node: ast.expr, level: Mapping[str, Any]) -> Any:  # noqa: ANN401  # 
             return len(_value(inner, level))
         case ast.UnaryOp(op=kind, operand=inner) if type(kind) in _SIGNS:
             return _SIGNS[type(kind)](_value(inner, level))
-        case ast.BinOp(left=one, op=kind, right=other) | ast.Compare(left=one, ops=[kind], comparators=[other]):
-            if type(kind) in _OPERATORS:
-                return _OPERATORS[type(kind)](_value(one, level), _value(other, level))
+        case ast.BinOp(left=one, op=kind, right=other) if type(kind) in _ARITHMETIC:
+            return _ARITHMETIC[type(kind)](_number(one, level), _number(other, level))
+        case ast.Compare(left=one, ops=[kind], comparators=[other]) if type(kind) in _COMPARISONS:
+            return _COMPARISONS[type(kind)](_value(one, level), _value(other, level))
     return _choice(node, level)
+
+
+def _number(node: ast.expr, level: Mapping[str, Any]) -> int | float:
+    """Return a number: on texts and lists the same operators format and repeat."""
+    value = _value(node, level)
+    if not isinstance(value, int | float):
+        raise _UnknownError
+    return value
 
 
 def _choice(node: ast.expr, level: Mapping[str, Any]) -> Any:  # noqa: ANN401  # of whatever type the key has

@@ -71,6 +71,26 @@ def test_what_vllm_takes(checkpoint: CheckpointFactory, tmp_path: Path, family: 
     assert _errors(folder) == []
 
 
+@pytest.mark.parametrize(
+    ("family", "values"),
+    [
+        ("llama", {"hidden_size": "%"}),
+        ("llama", {"hidden_size": "%d", "num_attention_heads": float("inf")}),
+        ("granite-hybrid", {"mamba_expand": [2], "mamba_n_heads": "8"}),
+        ("jamba", {"attn_layer_offset": None, "attn_layer_period": [2]}),
+    ],
+)
+def test_values_that_no_condition_is_worked_out_of(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, values: dict[str, object]
+) -> None:
+    """Python formats a text where a number leaves a rest, and repeats a list where one multiplies."""
+    folder = shutil.copytree(checkpoint(family), tmp_path / "own")
+    edit_config(folder, lambda config: config.update(values))
+    messages = _errors(folder)
+    assert any("takes an integer" in message for message in messages), messages
+    assert not any("loaders refuse a config where" in message for message in messages)
+
+
 def _put(config: dict[str, Any], path: str, value: object) -> None:
     *parents, key = path.split(".")
     for word in parents:
