@@ -26,6 +26,7 @@ from transformers.activations import ACT2FN
 ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+from data_table import write_tables  # noqa: E402
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
 from known_names import installed, registered_classes  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
@@ -185,10 +186,7 @@ def write(found: Mapping[str, Mapping[str, object]], sets: Mapping[str, Sequence
         "Names of activation functions that vLLM 0.32.0 takes, by architecture and key of its text model's config: made by "
         "benchmarks/learn/activations.py. A set is one of `sets`, `any` name, or the names themselves."
     )
-    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(keys)}" for name, keys in sorted(found.items()) if keys)
-    names = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in sets.items())
-    head = f' "about": {json.dumps(about)},\n "sets": {{\n{names}\n }}'
-    DATA.write_text(f'{{\n{head},\n "architectures": {{\n{rows}\n }}\n}}\n')
+    write_tables(DATA, about, sets=sets, architectures=found)
 
 
 if __name__ == "__main__":

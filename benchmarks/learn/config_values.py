@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+from data_table import write_tables  # noqa: E402
 from families import FAMILIES as MAIN_FAMILIES  # noqa: E402
 from families import MORE_FAMILIES, build  # noqa: E402
 from family_default import TEXT  # noqa: E402
@@ -245,12 +246,8 @@ def write(answers: Sequence[Json]) -> None:
         "Values that vLLM 0.32.0 refuses before it builds a model: made by benchmarks/learn/config_values.py. By architecture and "
         "key of the config, by dotted path: gone, null, zero, negative, true, false. `others` is of those that were not asked."
     )
-    common = others(answers)
-    own = {name: dict(sorted(keys.items())) for name, keys in sorted(refused(answers).items())}
-    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(keys)}" for name, keys in own.items())
-    DATA.write_text(
-        f'{{\n "about": {json.dumps(about)},\n "others": {json.dumps(common)},\n "architectures": {{\n{rows}\n }}\n}}\n'
-    )
+    own = {name: dict(sorted(keys.items())) for name, keys in refused(answers).items()}
+    write_tables(DATA, about, others=others(answers), architectures=own)
 
 
 def disagreements(answers: Sequence[Json], scratch: Path) -> Iterator[str]:

@@ -11,7 +11,6 @@ them under a value where it does not load without them, and takes them where it 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -22,6 +21,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config  # noqa: E402
+from data_table import write_tables  # noqa: E402
 from families import FAMILIES, build  # noqa: E402
 from skeleton_fit import Build, presence  # noqa: E402
 from skeletons import SWITCH, read_build  # noqa: E402
@@ -91,13 +91,7 @@ def write(found: dict[str, dict[str, list[Any]]], vllm: dict[str, dict[str, list
         "the switch and its value with which every layer has the tensor; and by architecture and switch the values under which "
         "vLLM needs these tensors, and those under which it takes them."
     )
-
-    def rows(table: dict[str, Any]) -> str:
-        return ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(table.items()) if value)
-
-    DATA.write_text(
-        f'{{\n "about": {json.dumps(about)},\n "architectures": {{\n{rows(found)}\n }},\n "vllm": {{\n{rows(vllm)}\n }}\n}}\n'
-    )
+    write_tables(DATA, about, architectures=found, vllm=vllm)
 
 
 def switches_of(name: str, scratch: Path, folders: dict[State, Path]) -> dict[str, list[Any]]:

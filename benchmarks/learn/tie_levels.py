@@ -23,6 +23,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config, edit_tensors  # noqa: E402
+from data_table import write_tables  # noqa: E402
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 
@@ -92,8 +93,7 @@ def way_of(architecture: str, answers: list[tuple[ModelConfig, bool]]) -> str | 
 def write(ways: dict[str, str]) -> None:
     """Write the data, an architecture a line."""
     about = "Which level's tie flag vLLM 0.32.0 looks at in wrappers: made by benchmarks/learn/tie_levels.py."
-    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(way)}" for name, way in ways.items())
-    DATA.write_text(f'{{\n "about": {json.dumps(about)},\n "architectures": {{\n{rows}\n }}\n}}\n')
+    write_tables(DATA, about, architectures=ways)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 ROOT: Final = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
+from data_table import write_tables  # noqa: E402
 from known_names import installed, registered_classes  # noqa: E402
 from tower_changes import ACTIVATION, DELETED, Change, changed  # noqa: E402
 from tower_values import ALL, read_answers, truth_in  # noqa: E402
@@ -164,12 +165,8 @@ def write(found: Mapping[str, Rules], types: Mapping[str, Rules]) -> None:
         "the second divides the first, the functions taken under a key, a set of activations.json or the names, what may not be "
         "null although its config class takes that, and whether the tower's model type is unread."
     )
-    rows = {"types": types, "architectures": {name: rules for name, rules in found.items() if any(rules.values())}}
-    parts = [f' "about": {json.dumps(about)}']
-    for key, entries in rows.items():
-        lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in sorted(entries.items()))
-        parts.append(f' "{key}": {{\n{lines}\n }}')
-    DATA.write_text("{\n" + ",\n".join(parts) + "\n}\n")
+    known = {name: rules for name, rules in found.items() if any(rules.values())}
+    write_tables(DATA, about, types=types, architectures=known)
 
 
 if __name__ == "__main__":

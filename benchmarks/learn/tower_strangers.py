@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 ROOT: Final = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
+from data_table import write_tables  # noqa: E402
 from dense_builder import INDEX, write_index  # noqa: E402
 from skeleton_fit import template  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
@@ -45,10 +46,8 @@ STRANGER: Final = "wonder"
 APART: Final = (("q_proj", "k_proj", "v_proj"), ("query", "key", "value"), ("gate_proj", "up_proj"))
 AS_ONE: Final = {3: ("qkv", "qkv_proj"), 2: ("gate_up_proj",)}
 SPLIT: Final = (APART[0], ("q", "k", "v"))
-UNEQUAL: Final = {
-    "Exaone4_5_ForConditionalGeneration": ("model.visual.blocks", ("attn.q.weight", "attn.k.weight", "attn.v.weight"))
-}
-"""Parts that the sweep of architectures loads and equal thirds do not show: there are fewer keys and values than queries."""
+OUTPUTS: Final = ("proj", "o_proj", "out_proj")
+"""What takes as many columns as queries have rows."""
 FUSED: Final = ("qkv", "qkv_proj")
 
 
@@ -83,8 +82,7 @@ def main() -> None:
             refuses = not truth_of(observe(one), usual[name])[0].is_good
             print(name, stack, suffixes, refuses, flush=True)
             refused, taken = found[ALL[name].architecture].setdefault(stack, ([], []))
-            seen = (stack, suffixes) == UNEQUAL.get(ALL[name].architecture)
-            (refused if refuses and not seen else taken).extend(suffixes)
+            (refused if refuses else taken).extend(suffixes)
     write(found)
 
 
@@ -147,9 +145,19 @@ def replaced(tensors: Tensors, parent: str, old: tuple[str, ...], new: tuple[str
             if not all(f"{place}.{one}.{part}" in tensors for one in old):
                 continue  # keys without a bias, beside queries with one
             whole = torch.cat([made.pop(f"{place}.{one}.{part}") for one in old])
-            for one, share in zip(new, whole.chunk(len(new)), strict=True):
+            for one, share in zip(new, shares(whole, len(new), tensors, place), strict=True):
                 made[f"{place}.{one}.{part}"] = share.clone()
     return made
+
+
+def shares(whole: torch.Tensor, count: int, tensors: Tensors, place: str) -> tuple[torch.Tensor, ...]:
+    """Cut rows into equal parts, or into queries and as many keys as values, which may be fewer."""
+    outputs = [tensors[name] for leaf in OUTPUTS if (name := f"{place}.{leaf}.weight") in tensors]
+    if count != len(APART[0]) or not outputs:
+        return whole.chunk(count)
+    queries = outputs[0].shape[1]
+    rest = (len(whole) - queries) // 2
+    return whole.split([queries, rest, rest])
 
 
 def suffix_of(name: str, stack: str) -> str:
@@ -164,8 +172,7 @@ def write(found: Mapping[str, Mapping[str, tuple[list[str], list[str]]]]) -> Non
         "benchmarks/learn/tower_strangers.py. By architecture and list of layers, what is refused and what is taken, by what "
         f"stands behind the number of a layer; `{STRANGER}` is any module that the layers do not have."
     )
-    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(stacks)}" for name, stacks in sorted(found.items()))
-    DATA.write_text(f'{{\n "about": {json.dumps(about)},\n "architectures": {{\n{rows}\n }}\n}}\n')
+    write_tables(DATA, about, architectures=found)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ the form of `optional_tensors.json`.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections import defaultdict
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 ROOT: Final = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
+from data_table import write_tables  # noqa: E402
 from skeleton_fit import template  # noqa: E402
 from tower_builds import Maker  # noqa: E402
 from tower_values import ALL, read_answers, truth_in  # noqa: E402
@@ -67,11 +67,7 @@ def write(tensors: Mapping[str, object], asked: Mapping[str, object]) -> None:
         "have the switch of each tensor by dotted path and the value that brings it, `vllm` the values of a switch under which "
         "vLLM 0.32.0 needs its tensors and those under which it takes them."
     )
-    parts = [f' "about": {json.dumps(about)}']
-    for key, entries in {"architectures": tensors, "vllm": asked}.items():
-        rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted(entries.items()))
-        parts.append(f' "{key}": {{\n{rows}\n }}')
-    DATA.write_text("{\n" + ",\n".join(parts) + "\n}\n")
+    write_tables(DATA, about, architectures=tensors, vllm=asked)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config  # noqa: E402
+from data_table import write_tables  # noqa: E402
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
@@ -97,8 +98,7 @@ def write(found: dict[str, dict[str, bool]]) -> None:
         "Whether vLLM builds dense matrices of a kind quantized where a class target reaches them: made by "
         "benchmarks/learn/unignored_layers.py."
     )
-    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(kinds)}" for name, kinds in sorted(found.items()) if kinds)
-    DATA.write_text(f'{{\n "about": {json.dumps(about)},\n "architectures": {{\n{rows}\n }}\n}}\n')
+    write_tables(DATA, about, architectures=found)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config, edit_tensors, read_safetensors  # noqa: E402
+from data_table import write_tables  # noqa: E402
 from families import FAMILIES as MAIN_FAMILIES  # noqa: E402
 from families import MORE_FAMILIES, build  # noqa: E402
 from known_names import installed, registered_classes  # noqa: E402
@@ -251,8 +252,7 @@ def write(found: dict[str, Any]) -> None:
         "tensors that come with it, by template, the values under which vLLM needs them beside the weight of their layer, those "
         "under which it takes them, and what a config means that leaves the switch out."
     )
-    rows = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(found.items()) if value)
-    DATA.write_text(f'{{\n "about": {json.dumps(about)},\n "architectures": {{\n{rows}\n }}\n}}\n')
+    write_tables(DATA, about, architectures=found)
 
 
 if __name__ == "__main__":
