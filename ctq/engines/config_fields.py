@@ -85,10 +85,7 @@ def undivided(config: ModelConfig) -> tuple[str, int, int] | None:
     fields, _ = _model(level.get("model_type"))
     if "num_attention_heads" not in fields or any(_WIDTHS.search(key) for key in (*fields, *level)):
         return None
-    numbers = [
-        stated_number(config, key) or assumed_number(config, key) for key in ("hidden_size", "num_attention_heads")
-    ]
-    hidden, heads = numbers
+    hidden, heads = known_number(config, "hidden_size"), known_number(config, "num_attention_heads")
     if not hidden or not heads or hidden % heads == 0:
         return None
     return (f"{path}.num_attention_heads" if path else "num_attention_heads"), heads, hidden
@@ -191,6 +188,12 @@ def stated_number(config: ModelConfig, key: str) -> int | None:
         if found is not None:
             return int(found)
     return None
+
+
+def known_number(config: ModelConfig, key: str) -> int | None:
+    """Return a number as a config states it, or as its model assumes it; None where it states something else or none is known."""
+    found = stated_number(config, key)
+    return assumed_number(config, key) if found is None else found
 
 
 def other_names(model_type: object, key: str) -> list[str]:

@@ -13,7 +13,14 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ctq.engines.backend import is_served_by_backend
-from ctq.engines.config_fields import assumed_number, other_names, stated_number, switch_value, takes_field
+from ctq.engines.config_fields import (
+    assumed_number,
+    known_number,
+    other_names,
+    stated_number,
+    switch_value,
+    takes_field,
+)
 from ctq.engines.data_file import read_data
 from ctq.engines.heads import causal_lm_of
 from ctq.engines.known_names import has_a_type
@@ -224,7 +231,7 @@ def _has_no_field(config: ModelConfig, key: str) -> bool:
 
 def layer_count(config: ModelConfig) -> int | None:
     """Return the number of decoder layers, of each list of them, as the config states it or as its model type assumes it."""
-    of_each = stated_number(config, _OF_EACH) or assumed_number(config, _OF_EACH)
+    of_each = known_number(config, _OF_EACH)
     if of_each is not None:
         return of_each
     stated = config.num_hidden_layers
@@ -236,7 +243,7 @@ def layer_count(config: ModelConfig) -> int | None:
 
 def counted_stacks(skeleton: Skeleton, config: ModelConfig) -> tuple[str, ...]:
     """Return the lists of layers that `layer_count` counts: the decoder's, or each of several that are as long as the others."""
-    of_each = stated_number(config, _OF_EACH) or assumed_number(config, _OF_EACH)
+    of_each = known_number(config, _OF_EACH)
     return skeleton.stacks if len(skeleton.stacks) == 1 or of_each is not None else ()
 
 

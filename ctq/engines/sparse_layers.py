@@ -1,20 +1,22 @@
-"""Which decoder layers vLLM builds with experts and which of what mixer: its classes count and list them, each in its own way.
+"""Which decoder layers vLLM builds with experts: its classes count or list them, each in its own way.
 
 Source: vLLM 0.32.0 ``model_executor/models/{deepseek_v2,glm4_moe,hy_v3,qwen2_moe,qwen3_moe,qwen3_next,ernie45_moe,afmoe,lfm2_moe,
-llama4,exaone_moe,laguna,cohere2_moe,jamba,nemotron_h}.py``; of Dots 1, which its backend builds, ``models/dots1`` of transformers.
+llama4,exaone_moe,laguna,cohere2_moe,jamba}.py``; of Dots 1, which its backend builds, ``models/dots1`` of transformers.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.config_fields import assumed_number, stated_number
+from ctq.engines.config_fields import known_number
 from ctq.engines.skeletons import layer_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ctq.checkpoint.config import ModelConfig
+
+    _Way = Callable[[ModelConfig, int], tuple[list[bool], str] | None]
 
 _UNSAID = {"moe_layer_freq": 1, "moe_layer_interval": 1, "moe_layer_start_index": 0}
 """What the classes of vLLM take where neither the config nor its class says anything."""
@@ -36,10 +38,14 @@ def _after_dense(config: ModelConfig, count: int) -> tuple[list[bool], str] | No
     return [layer >= first and layer % step == 0 for layer in range(count)], "first_k_dense_replace"
 
 
-def _after_first(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
-    """Count where the first layers are dense, and all others have experts."""
-    first = _number(config, "first_k_dense_replace")
-    return None if first is None else ([layer >= first for layer in range(count)], "first_k_dense_replace")
+def _after(key: str) -> _Way:
+    """Count where so many first layers are dense, and all others have experts."""
+
+    def way(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
+        first = _number(config, key)
+        return None if first is None else ([layer >= first for layer in range(count)], key)
+
+    return way
 
 
 def _in_periods(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
@@ -48,35 +54,6 @@ def _in_periods(config: ModelConfig, count: int) -> tuple[list[bool], str] | Non
     if not period or offset is None or (_number(config, "num_experts") or 0) <= 1:
         return None
     return [layer % period == offset for layer in range(count)], "expert_layer_offset"
-
-
-def mixers(config: ModelConfig) -> tuple[list[str | None], str] | None:
-    """Return the mixer of each layer (``attention``, ``recurrent``, ``mlp``) and the key that says so; None where none is known."""
-    _, level = config.text_levels[-1]
-    for key in _LISTS:
-        kinds = level.get(key)
-        if isinstance(kinds, list | str) and kinds:
-            return [_MIXERS.get(kind) if isinstance(kind, str) else None for kind in kinds], key
-    period, offset = _number(config, "attn_layer_period"), _number(config, "attn_layer_offset")
-    count = layer_count(config)
-    if not period or offset is None or not count:
-        return None
-    return ["attention" if layer % period == offset else "recurrent" for layer in range(count)], "attn_layer_offset"
-
-
-_LISTS = ("layer_types", "layers_block_type", "hybrid_override_pattern")
-_MIXERS = {
-    **dict.fromkeys(("attention", "full_attention", "sliding_attention", "chunked_attention", "*"), "attention"),
-    **dict.fromkeys(("linear_attention", "mamba", "conv", "recurrent", "M"), "recurrent"),
-    **dict.fromkeys(("mlp", "moe", "-", "E"), "mlp"),
-}
-"""What lists call a layer, and letters of patterns (Nemotron-H)."""
-
-
-def _after_some(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
-    """Count where some first layers are dense, and all others have experts."""
-    first = _number(config, "num_dense_layers")
-    return None if first is None else ([layer >= first for layer in range(count)], "num_dense_layers")
 
 
 def _interleaved(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
@@ -116,15 +93,14 @@ def _in_a_range(config: ModelConfig, count: int) -> tuple[list[bool], str] | Non
 def _number(config: ModelConfig, key: str) -> int | None:
     if key in config.raw and type(config.raw[key]) is not int:
         return None
-    found = stated_number(config, key)
-    found = found if found is not None else assumed_number(config, key)
+    found = known_number(config, key)
     return _UNSAID.get(key) if found is None else found
 
 
-_WAYS: dict[str, Callable[[ModelConfig, int], tuple[list[bool], str] | None]] = {
+_WAYS: dict[str, _Way] = {
     "DeepseekV2ForCausalLM": _after_dense,
     "DeepseekV3ForCausalLM": _after_dense,
-    "Dots1ForCausalLM": _after_first,
+    "Dots1ForCausalLM": _after("first_k_dense_replace"),
     "Glm4MoeForCausalLM": _after_dense,
     "Glm4MoeLiteForCausalLM": _after_dense,
     "HYV3ForCausalLM": _after_dense,
@@ -133,8 +109,8 @@ _WAYS: dict[str, Callable[[ModelConfig, int], tuple[list[bool], str] | None]] = 
     "Qwen3NextForCausalLM": _in_steps,
     "Ernie4_5_MoeForCausalLM": _in_a_range,
     "JambaForCausalLM": _in_periods,
-    "AfmoeForCausalLM": _after_some,
-    "Lfm2MoeForCausalLM": _after_some,
+    "AfmoeForCausalLM": _after("num_dense_layers"),
+    "Lfm2MoeForCausalLM": _after("num_dense_layers"),
     "Llama4ForCausalLM": _interleaved,
     "ExaoneMoeForCausalLM": _as_listed,
     "LagunaForCausalLM": _as_listed,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ctq.engines.sparse_layers import mixers, sparse_layers
+from ctq.engines.mixers import mixers
+from ctq.engines.sparse_layers import sparse_layers
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.kinds import Kind
 
