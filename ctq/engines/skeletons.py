@@ -25,7 +25,7 @@ from ctq.engines.data_file import read_data
 from ctq.engines.heads import causal_lm_of
 from ctq.engines.known_names import has_a_type
 from ctq.engines.switches import learnt_tensors
-from ctq.engines.towers import TowerList, are_known, tower_number
+from ctq.engines.towers import MOST_LAYERS, TowerList, are_known, tower_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -230,7 +230,15 @@ def _has_no_field(config: ModelConfig, key: str) -> bool:
 
 
 def layer_count(config: ModelConfig) -> int | None:
-    """Return the number of decoder layers, of each list of them, as the config states it or as its model type assumes it."""
+    """Return the number of decoder layers, of each list of them, as the config states it or as its model type assumes it.
+
+    It is never more than are looked for (`MOST_LAYERS`).
+    """
+    count = _all_layers(config)
+    return None if count is None else min(count, MOST_LAYERS)
+
+
+def _all_layers(config: ModelConfig) -> int | None:
     of_each = known_number(config, _OF_EACH)
     if of_each is not None:
         return of_each

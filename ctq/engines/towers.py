@@ -63,12 +63,16 @@ def _other_number(config: ModelConfig, path: str) -> int | None:
     return value if type(value) is int else None
 
 
+MOST_LAYERS = 10_000
+"""Layers that are looked for: a config that counts more is wrong, and the first that the files lack say so."""
+
+
 def layers_needed(layers: TowerList, config: ModelConfig) -> range | None:
     """Return the layers of a tower's list that vLLM misses where the files lack them; None where that is not known."""
     count, last = tower_number(config, layers.count) if layers.misses else None, config.raw.get(_LAST_USED, -1)
     if count is None or type(last) is not int or last >= 0:
         return None
-    return range(count + last + 1 - (config.raw.get(_LAST_DROPPED) is True))
+    return range(min(count + last + 1 - (config.raw.get(_LAST_DROPPED) is True), MOST_LAYERS))
 
 
 def is_switched_on(switch: tuple[str, bool] | None, config: ModelConfig) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from ctq.checkpoint.source import LocalFolder
 from ctq.errors import CheckpointError
 from ctq.verify.tensor_bytes import TensorBytes
 
+CheckpointFactory = Callable[..., Path]
 PRELUDE = """
 import resource, sys, threading
 from pathlib import Path
@@ -27,6 +30,9 @@ LITTLE_MEMORY = f"""{PRELUDE}
 import ctq.quantize.rows, ctq.quantize.kernels.loading, ctq.quantize.run
 now = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (now + 300_000_000,) * 2)
+main(sys.argv[1:])"""
+MEMORY_OF_AN_INSPECTION = f"""{PRELUDE}
+resource.setrlimit(resource.RLIMIT_AS, (600_000_000,) * 2)
 main(sys.argv[1:])"""
 COUNTING = f"""{PRELUDE}
 import ctq.quantize.stream as stream
@@ -89,6 +95,15 @@ def test_a_tensor_larger_than_the_memory(tmp_path: Path) -> None:
     weights = tmp_path / "out/model.safetensors"
     assert weights.stat().st_size > 1 << 28
     weights.unlink()
+
+
+@pytest.mark.parametrize("family", ["llama", "jamba", "deepseek-v3"])
+def test_a_config_that_counts_a_billion_layers(checkpoint: CheckpointFactory, tmp_path: Path, family: str) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / "own")
+    edit_config(folder, lambda config: config.update(num_hidden_layers=10**9))
+    done = ctq(MEMORY_OF_AN_INSPECTION, "inspect", str(folder))
+    assert done.returncode == 1, done.stderr
+    assert "TEN025" in done.stdout
 
 
 @pytest.mark.parametrize("workers", [1, 3])
