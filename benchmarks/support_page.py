@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from conformance_architectures_page import outcomes
 
-from ctq.engines.backend import backend_architectures
-from ctq.engines.heads import (
+from ctq.engines.vllm.backend import backend_architectures
+from ctq.engines.vllm_models.heads import (
     architectures,
     extracted,
     first_dispatching_version,

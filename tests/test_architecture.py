@@ -65,6 +65,26 @@ def test_no_file_imports_in_a_circle() -> None:
         pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
 
 
+def test_no_room_imports_in_a_circle() -> None:
+    rooms = {path.parent for path in MODULES if path.parent.parent != ROOT and path.parent.name != "render"}
+    names = {".".join(room.relative_to(ROOT.parent).parts): room for room in rooms}
+    graph = {
+        name: {
+            room
+            for path in names[name].glob("*.py")
+            for module in modules_of(path)
+            for room in names
+            if module.startswith(f"{room}.") and room != name and not name.startswith(f"{room}.")
+        }
+        for name in names
+    }
+    assert len(graph) > 10
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
+
+
 @pytest.mark.parametrize("path", [path for path in MODULES if path.relative_to(ROOT).parts[0] != "cli"], ids=str)
 def test_only_the_command_line_knows_the_terminal(path: Path) -> None:
     names = {

@@ -32,7 +32,7 @@ from known_names import installed, registered_classes  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 
 from ctq.checkpoint.config import CONFIG_NAME, ModelConfig  # noqa: E402
-from ctq.engines.known_names import activations  # noqa: E402
+from ctq.engines.vllm_models.known_names import activations  # noqa: E402
 from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import Final
 
 from known_names import installed
 
-from ctq.engines.backend import SEEN_WITH
-from ctq.engines.heads import registered_support
+from ctq.engines.vllm.backend import SEEN_WITH
+from ctq.engines.vllm_models.heads import registered_support
 
 ROOT: Final = Path(__file__).parents[2]
 SWEEP: Final = ROOT / "benchmarks" / "results" / "architectures.json"

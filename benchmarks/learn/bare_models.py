@@ -24,7 +24,7 @@ from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import Observation, observe, truth_of  # noqa: E402
 
 from ctq.checkpoint.config import CONFIG_NAME  # noqa: E402
-from ctq.engines.known_names import chosen_architecture, is_bare  # noqa: E402
+from ctq.engines.vllm_models.known_names import chosen_architecture, is_bare  # noqa: E402
 from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
 if TYPE_CHECKING:

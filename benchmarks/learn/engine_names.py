@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 
-from ctq.inspect.body import linear_class  # noqa: E402
+from ctq.inspect.facts.body import linear_class  # noqa: E402
 from ctq.verify.vllm.process import run_jobs  # noqa: E402
 
 Json: TypeAlias = dict[str, Any]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ctq.checkpoint.config import ModelConfig
-from ctq.engines.config_fields import stated_number
+from ctq.engines.configs.fields import stated_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -28,7 +28,7 @@ from variant_fields import LAYERS  # noqa: E402
 from variants import Outline, fields_of, outline_of, overrides  # noqa: E402
 
 from ctq.checkpoint.config import TIE_KEY, ModelConfig  # noqa: E402
-from ctq.engines.skeletons import dimension  # noqa: E402
+from ctq.engines.skeletons.skeletons import dimension  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,7 +28,7 @@ from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 
 from ctq.checkpoint.config import ModelConfig  # noqa: E402
-from ctq.engines.tie_levels import WAYS, decide  # noqa: E402
+from ctq.engines.vllm_models.tie_levels import WAYS, decide  # noqa: E402
 from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
 DATA: Final = ROOT / "ctq" / "engines" / "data" / "tie_levels.json"

@@ -29,10 +29,10 @@ from tower_changes import ACTIVATION, DELETED, Change, changed  # noqa: E402
 from tower_values import ALL, read_answers, truth_in  # noqa: E402
 
 from ctq.checkpoint.config import CONFIG_NAME, ModelConfig  # noqa: E402
-from ctq.engines.config_fields import mistyped  # noqa: E402
+from ctq.engines.configs.fields import mistyped  # noqa: E402
+from ctq.engines.configs.tower_fields import refused_by_tower_classes, towers_of  # noqa: E402
+from ctq.engines.configs.towers import tower_number  # noqa: E402
 from ctq.engines.data_file import read_data  # noqa: E402
-from ctq.engines.tower_fields import refused_by_tower_classes, towers_of  # noqa: E402
-from ctq.engines.towers import tower_number  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -31,7 +31,7 @@ from skeleton_fit import template  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 from tower_values import ALL, base_of, wrappers  # noqa: E402
 
-from ctq.engines.skeletons import skeleton_named  # noqa: E402
+from ctq.engines.skeletons.skeletons import skeleton_named  # noqa: E402
 from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
 if TYPE_CHECKING:

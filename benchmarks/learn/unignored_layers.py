@@ -30,8 +30,8 @@ from sweep_truth import observe, truth_of  # noqa: E402
 
 from ctq.checkpoint.checkpoint import open_checkpoint  # noqa: E402
 from ctq.checkpoint.source import LocalFolder  # noqa: E402
-from ctq.inspect.collect import collect_facts  # noqa: E402
-from ctq.inspect.forms import Form  # noqa: E402
+from ctq.inspect.facts.collect import collect_facts  # noqa: E402
+from ctq.inspect.modules.forms import Form  # noqa: E402
 from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
 DATA: Final = ROOT / "ctq" / "engines" / "data" / "unignored_layers.json"

@@ -33,8 +33,8 @@ from known_names import installed, registered_classes  # noqa: E402
 from raw_safetensors import Raw  # noqa: E402
 from sweep_truth import Truth, observe, truth_of  # noqa: E402
 
-from ctq.engines.engine_names import engine_names  # noqa: E402
-from ctq.engines.fused import fused_mapping  # noqa: E402
+from ctq.engines.vllm.fused import fused_mapping  # noqa: E402
+from ctq.engines.vllm_models.names import engine_names  # noqa: E402
 from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
 if TYPE_CHECKING:

@@ -82,7 +82,7 @@ def _codes(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def _engine(word: str) -> Any:  # noqa: ANN401  # EngineRequest, imported only here
     from ctq.cli.releases import note_newer
-    from ctq.inspect.engines import EngineRequest
+    from ctq.inspect.facts.engines import EngineRequest
 
     name, equals, version = word.partition("==")
     if equals and not version:

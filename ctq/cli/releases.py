@@ -7,7 +7,7 @@ import click
 
 def note_newer(engine: str, version: str | None) -> None:
     """Say on stderr that ``version`` is newer than every release of ``engine`` that the rules were read from."""
-    from ctq.engines.verdict import newest_version
+    from ctq.engines.verdicts.verdict import newest_version
     from ctq.engines.versions import version_key
 
     newest = newest_version(engine)

@@ -11,16 +11,16 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.dtypes import DTYPES
-from ctq.inspect.entries import State
-from ctq.inspect.forms import FLOATS
+from ctq.inspect.facts.entries import State
+from ctq.inspect.modules.forms import FLOATS
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ctq.checkpoint.config import ModelConfig
-    from ctq.inspect.entries import Entry
-    from ctq.inspect.facts import Facts
+    from ctq.inspect.facts.entries import Entry
+    from ctq.inspect.facts.facts import Facts
 
 _EXPERTS = ("n_routed_experts", "num_experts", "num_local_experts", "moe_num_experts", "num_experts_per_layer")
 _CHOSEN = (

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctq.inspect.forms import Form
-from ctq.inspect.oddities import Odd, Oddity
-from ctq.inspect.parts import stored_name
+from ctq.inspect.facts.oddities import Odd, Oddity
+from ctq.inspect.modules.forms import Form
+from ctq.inspect.modules.parts import stored_name
 from ctq.inspect.samples import find_empty
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ctq.checkpoint.checkpoint import Checkpoint
-    from ctq.inspect.entries import Entry
+    from ctq.inspect.facts.entries import Entry
 
 _FLOATS = ("BF16", "F16", "F32", "F64")
 _SCALES = ("weight_scale", "weight_global_scale", "input_scale", "weight_scale_inv", "input_global_scale")

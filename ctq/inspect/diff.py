@@ -6,16 +6,16 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ctq.inspect.fold import counted_name
-from ctq.inspect.grouping import ModuleSet
+from ctq.inspect.modules.fold import counted_name
+from ctq.inspect.modules.grouping import ModuleSet
+from ctq.inspect.modules.words import scheme_words
 from ctq.inspect.report import SCHEMA_VERSION, checkpoint_json, head_json
-from ctq.inspect.words import scheme_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ctq.inspect.entries import Entry
-    from ctq.inspect.facts import Facts
+    from ctq.inspect.facts.entries import Entry
+    from ctq.inspect.facts.facts import Facts
     from ctq.inspect.report import Report
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ctq.inspect.collect import collect_facts
 from ctq.inspect.cost import Cost, estimate_cost
-from ctq.inspect.engines import EngineRequest, with_engines
+from ctq.inspect.facts.collect import collect_facts
+from ctq.inspect.facts.engines import EngineRequest, with_engines
 from ctq.inspect.modes import unreadable_files
+from ctq.inspect.modules.words import activation_words, scheme_words
 from ctq.inspect.rules.check import Selection, find, require_known
-from ctq.inspect.words import activation_words, scheme_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.findings import Finding, Severity
-    from ctq.inspect.entries import Entry
-    from ctq.inspect.facts import Expected, Facts
-    from ctq.inspect.head import HeadFacts
+    from ctq.inspect.facts.entries import Entry
+    from ctq.inspect.facts.facts import Expected, Facts
+    from ctq.inspect.facts.head import HeadFacts
 
 SCHEMA_VERSION = 1
 

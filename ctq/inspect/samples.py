@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.inspect.oddities import Odd, Oddity
-from ctq.inspect.parts import stored_name
+from ctq.inspect.facts.oddities import Odd, Oddity
+from ctq.inspect.modules.parts import stored_name
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ctq.checkpoint.checkpoint import Checkpoint
-    from ctq.inspect.entries import Entry
+    from ctq.inspect.facts.entries import Entry
 
 _SAMPLE_BYTES = 4096
 _KINDS = (Kind.LINEAR, Kind.EMBEDDING)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.size import size
-from ctq.engines.heads import Reach, head_reach, newest_vllm
-from ctq.engines.known_names import is_bare
-from ctq.engines.transformers_layers import head_name
+from ctq.engines.verdicts.transformers_layers import head_name
+from ctq.engines.vllm_models.heads import Reach, head_reach, newest_vllm
+from ctq.engines.vllm_models.known_names import is_bare
 from ctq.errors import ExitCode, Problem
 from ctq.quantize.tasks import output_specs
 from ctq.recipe.heads import ENGINE_CLASS

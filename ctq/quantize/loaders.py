@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.transformers_layers import Layer, layers_outcome
-from ctq.engines.verdict import newest_version
+from ctq.engines.verdicts.transformers_layers import Layer, layers_outcome
+from ctq.engines.verdicts.verdict import newest_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

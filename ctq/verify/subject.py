@@ -9,14 +9,14 @@ from ctq.checkpoint.checkpoint import open_checkpoint, require_sound
 from ctq.checkpoint.faults import FaultKind
 from ctq.checkpoint.source import LocalFolder
 from ctq.errors import CheckpointError
-from ctq.inspect.collect import collect_facts
 from ctq.inspect.deep import examine
-from ctq.inspect.engines import with_engines
+from ctq.inspect.facts.collect import collect_facts
+from ctq.inspect.facts.engines import with_engines
 from ctq.verify.hidden_states import check_states
 
 if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
-    from ctq.inspect.facts import Facts
+    from ctq.inspect.facts.facts import Facts
     from ctq.verify.request import Expectation, VerifyRequest
 
 _UNREADABLE = frozenset(

@@ -13,7 +13,7 @@ import pytest
 from builders import drop_tensor, tiny_checkpoint, tiny_quantized
 
 from ctq.cli.main import run
-from ctq.engines.verdict import newest_version
+from ctq.engines.verdicts.verdict import newest_version
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import our_dispatch
 import pytest
 from match_cases import dispatch_cases, matching_cases
 
-from ctq.engines.rules import rules_for
+from ctq.engines.vllm.rules import rules_for
 
 pytestmark = pytest.mark.engine
 

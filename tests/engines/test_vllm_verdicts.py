@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from head_cases import CASES, HeadCase, facts_of
 
-from ctq.engines.verdict import head_verdict
+from ctq.engines.verdicts.verdict import head_verdict
 from ctq.verify.vllm.engine import VllmRequest, run_vllm
 from ctq.verify.vllm.facts import Outcome
 

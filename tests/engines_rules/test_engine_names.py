@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctq.engines.engine_names import EngineNames, engine_names
+from ctq.engines.vllm_models.names import EngineNames, engine_names
 
 
 @pytest.mark.parametrize(

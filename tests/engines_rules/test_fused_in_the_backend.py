@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctq.engines.fused import DEFAULT_FUSED, fused_mapping
+from ctq.engines.vllm.fused import DEFAULT_FUSED, fused_mapping
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ctq.engines.dispatch import DispatchConfig, Method
 from ctq.engines.dispatch_error import DispatchError
-from ctq.engines.layers import (
+from ctq.engines.vllm.dispatch import DispatchConfig, Method
+from ctq.engines.vllm.layers import (
     Attention,
     ColumnParallelLinear,
     FusedMoE,
@@ -17,7 +17,7 @@ from ctq.engines.layers import (
     QKVParallelLinear,
     VocabParallelEmbedding,
 )
-from ctq.engines.rules import rules_for
+from ctq.engines.vllm.rules import rules_for
 
 W8 = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel", "dynamic": False}
 GROUP_128 = {**W8, "strategy": "group", "group_size": 128}

@@ -12,7 +12,7 @@ import golden_dispatch
 import our_dispatch
 import pytest
 
-from ctq.engines.rules import KNOWN_VERSIONS, rules_for
+from ctq.engines.vllm.rules import KNOWN_VERSIONS, rules_for
 
 ANSWERS = golden_dispatch.decode(Path(__file__).with_name("golden_dispatch.json"))
 CASES = golden_dispatch.cases()

@@ -12,7 +12,7 @@ from old_build_cases import cases, make
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
-from ctq.inspect.engines import EngineRequest
+from ctq.inspect.facts.engines import EngineRequest
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 
 CheckpointFactory = Callable[..., Path]

@@ -14,12 +14,12 @@ from sglang_cases import dispatches, loads
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
 from ctq.engines.dispatch_error import DispatchError
-from ctq.engines.head_facts import HeadFacts, HeadTensor
-from ctq.engines.sglang_dispatch import sglang_scheme
-from ctq.engines.sglang_heads import first_sglang
-from ctq.engines.verdict import head_verdict, newest_version
+from ctq.engines.sglang.dispatch import sglang_scheme
+from ctq.engines.sglang.heads import first_sglang
+from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor
+from ctq.engines.verdicts.verdict import head_verdict, newest_version
 from ctq.engines.versions import version_key
-from ctq.inspect.engines import EngineRequest
+from ctq.inspect.facts.engines import EngineRequest
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 
 CheckpointFactory = Callable[..., Path]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctq.engines.transformers_layers import Layer, layers_outcome
+from ctq.engines.verdicts.transformers_layers import Layer, layers_outcome
 
 EXPERT = "model.layers.0.mlp.experts.3.gate_proj"
 

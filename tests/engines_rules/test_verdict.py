@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from head_facts_cases import COLUMNS, DENSE, HEAD, INT8, PACKED, ROWS, TIED, TOKEN, W8A8, W8A16, config
 
-from ctq.engines.head_facts import HeadFacts, HeadTensor, Stored
-from ctq.engines.limits import HEAD_LIMITS, breaking_limit, limits_of
-from ctq.engines.verdict import ENGINES, head_verdict, newest_version
+from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor, Stored
+from ctq.engines.verdicts.verdict import ENGINES, head_verdict, newest_version
+from ctq.engines.vllm_models.limits import HEAD_LIMITS, breaking_limit, limits_of
 from ctq.errors import UsageError
 
 

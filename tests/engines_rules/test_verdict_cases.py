@@ -12,7 +12,7 @@ import pytest
 from builders import all_tensors, tiny_checkpoint
 from head_cases import CASES, HeadCase, facts_of
 
-from ctq.engines.verdict import head_verdict
+from ctq.engines.verdicts.verdict import head_verdict
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from head_facts_cases import DENSE, HEAD, W8A8, config
 
-from ctq.engines.verdict import ENGINES, head_verdict
+from ctq.engines.verdicts.verdict import ENGINES, head_verdict
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ctq.engines import heads
-from ctq.engines.heads import first_dispatching_version, head_reach, head_support, known_versions, newest_vllm
+from ctq.engines.vllm_models import heads
+from ctq.engines.vllm_models.heads import (
+    first_dispatching_version,
+    head_reach,
+    head_support,
+    known_versions,
+    newest_vllm,
+)
 from ctq.errors import UsageError
 
 PATTERN = ["re:.*lm_head$"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ctq.engines.rules import FIRST_WITH_HEAD, KNOWN_VERSIONS, rules_for
 from ctq.engines.versions import at_or_below, version_key
+from ctq.engines.vllm.rules import FIRST_WITH_HEAD, KNOWN_VERSIONS, rules_for
 from ctq.errors import UsageError
 
 

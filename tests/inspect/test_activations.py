@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ctq.checkpoint.config import ModelConfig
-from ctq.engines.activations import refused_activations
+from ctq.engines.vllm_models.activations import refused_activations
 
 
 @pytest.mark.parametrize(

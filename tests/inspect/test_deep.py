@@ -11,8 +11,8 @@ from builders import edit_tensors, tiny_quantized
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
-from ctq.inspect.collect import collect_facts
 from ctq.inspect.deep import decode, examine
+from ctq.inspect.facts.collect import collect_facts
 
 if TYPE_CHECKING:
     from pathlib import Path

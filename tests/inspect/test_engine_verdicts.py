@@ -10,10 +10,10 @@ from builders import rename_tensor, tiny_quantized
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
-from ctq.engines.verdict import ENGINES, newest_version
+from ctq.engines.verdicts.verdict import ENGINES, newest_version
 from ctq.errors import UsageError
 from ctq.findings import Severity
-from ctq.inspect.engines import EngineRequest
+from ctq.inspect.facts.engines import EngineRequest
 from ctq.inspect.report import InspectOptions, Report, inspect_checkpoint
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctq.checkpoint.header import TensorInfo
-from ctq.inspect.fold import counted_name, folded_name
-from ctq.inspect.grouping import ModuleSet, group_modules
-from ctq.inspect.parts import split_odd
+from ctq.inspect.modules.fold import counted_name, folded_name
+from ctq.inspect.modules.grouping import ModuleSet, group_modules
+from ctq.inspect.modules.parts import split_odd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,8 +13,8 @@ from quantizing import quantize
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
-from ctq.engines.backend import backend_architectures
-from ctq.engines.engine_names import engine_names
+from ctq.engines.vllm.backend import backend_architectures
+from ctq.engines.vllm_models.names import engine_names
 from ctq.findings import Severity
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctq.inspect.patterns import Match, PatternList
+from ctq.inspect.modules.patterns import Match, PatternList
 from ctq.recipe.match import first_match
 
 if TYPE_CHECKING:

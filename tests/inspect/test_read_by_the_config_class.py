@@ -13,7 +13,7 @@ from builders import edit_config
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.config import ModelConfig
 from ctq.checkpoint.source import LocalFolder
-from ctq.engines.config_fields import nulled, unknown_kinds
+from ctq.engines.configs.fields import nulled, unknown_kinds
 from ctq.findings import Severity
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 

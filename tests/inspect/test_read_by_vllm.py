@@ -14,9 +14,9 @@ from builders import Raw, edit_config, edit_tensors, tiny_quantized, write_safet
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.config import ModelConfig
 from ctq.checkpoint.source import LocalFolder
-from ctq.engines.config_fields import mistyped
+from ctq.engines.configs.fields import mistyped
 from ctq.findings import Severity
-from ctq.inspect.collect import as_loaded
+from ctq.inspect.facts.collect import as_loaded
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 from ctq.verify.engine_names import EngineName
 from ctq.verify.report import Verdict

@@ -12,7 +12,7 @@ from quantizing import quantize
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
 from ctq.engines.dispatch_error import DispatchError
-from ctq.engines.transforms import check_transforms
+from ctq.engines.vllm.transforms import check_transforms
 from ctq.findings import Severity
 from ctq.inspect.report import inspect_checkpoint
 

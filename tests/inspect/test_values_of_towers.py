@@ -13,8 +13,8 @@ from builders import edit_config
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.config import ModelConfig
 from ctq.checkpoint.source import LocalFolder
-from ctq.engines.tower_rules import refused_by_towers
-from ctq.engines.towers import tower_number
+from ctq.engines.configs.towers import tower_number
+from ctq.engines.skeletons.tower_rules import refused_by_towers
 from ctq.findings import Severity
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 

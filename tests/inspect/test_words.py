@@ -9,8 +9,8 @@ from builders import tiny_quantized
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
-from ctq.inspect.forms import Form, stored_form
-from ctq.inspect.grouping import Part
+from ctq.inspect.modules.forms import Form, stored_form
+from ctq.inspect.modules.grouping import Part
 from ctq.inspect.report import inspect_checkpoint
 from ctq.recipe.schemes import QuantArgs
 
@@ -69,7 +69,7 @@ def test_forms_are_told_from_names_and_dtypes(parts: dict[str, Part], form: Form
 
 
 def test_bits_of_packed_weights_come_from_the_config() -> None:
-    from ctq.inspect.forms import describe
+    from ctq.inspect.modules.forms import describe
 
     parts = {"weight_packed": Part("I32", (8, 16)), "weight_scale": Part("BF16", (8, 1))}
     four = describe(parts, QuantArgs(num_bits=4), None)

@@ -18,7 +18,7 @@ from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
 from ctq.checkpoint.weight_slice import WeightSlice
 from ctq.errors import PlanError
-from ctq.inspect.collect import collect_facts
+from ctq.inspect.facts.collect import collect_facts
 from ctq.quantize import slices
 from ctq.quantize.slices import RowReader
 from ctq.recipe.recipe import BodyGroup, Recipe, default_body

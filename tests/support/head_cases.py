@@ -11,7 +11,7 @@ import numpy as np
 from builders import all_tensors, edit_tensors, tiny_quantized
 from raw_safetensors import from_floats
 
-from ctq.engines.head_facts import HeadFacts, HeadTensor
+from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ctq.engines.head_facts import HeadFacts, HeadTensor
+from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor
 
 ROWS, COLUMNS = 1000, 256
 HEAD = "re:.*lm_head$"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ctq.engines import layers
-from ctq.engines.dispatch import DispatchConfig
 from ctq.engines.dispatch_error import DispatchError
-from ctq.engines.vllm_matching import PartlyIgnoredError, UnmatchedLayerError, find_matched_target, should_ignore_layer
+from ctq.engines.vllm import layers
+from ctq.engines.vllm.dispatch import DispatchConfig
+from ctq.engines.vllm.matching import PartlyIgnoredError, UnmatchedLayerError, find_matched_target, should_ignore_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ctq.engines.rules import EngineRules
+    from ctq.engines.vllm.rules import EngineRules
 
 
 def match(case: dict[str, Any], rules: EngineRules) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
 from ctq.findings import Finding, Severity
-from ctq.inspect.collect import collect_facts
+from ctq.inspect.facts.collect import collect_facts
 from ctq.recipe.recipe import BodyGroup, Recipe
 from ctq.recipe.schemes import SCHEMES, variant
 from ctq.verify.numeric.proof import prove_weights

@@ -9,7 +9,7 @@ from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
 from ctq.errors import CtqError
 from ctq.findings import Severity
-from ctq.inspect.engines import EngineRequest
+from ctq.inspect.facts.engines import EngineRequest
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 
 if TYPE_CHECKING:

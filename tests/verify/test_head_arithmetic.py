@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctq.engines.engine_args import EngineArgs
-from ctq.engines.scheme_predicates import SchemeArgs
+from ctq.engines.vllm.scheme_predicates import SchemeArgs
 from ctq.verify.builtin.arithmetic import dequantize, exact_logits, kernel_logits
 
 TOKEN = EngineArgs(strategy="token", dynamic=True)

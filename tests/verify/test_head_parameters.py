@@ -7,8 +7,8 @@ import pytest
 from ctq.checkpoint.header import TensorInfo
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.engine_args import EngineArgs
-from ctq.engines.rules import rules_for
-from ctq.engines.scheme_predicates import SchemeArgs
+from ctq.engines.vllm.rules import rules_for
+from ctq.engines.vllm.scheme_predicates import SchemeArgs
 from ctq.verify.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
 from ctq.verify.builtin.placement import place
 

@@ -11,7 +11,7 @@ from builders import edit_tensors, from_floats, tiny_checkpoint, tiny_quantized
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
-from ctq.inspect.collect import collect_facts
+from ctq.inspect.facts.collect import collect_facts
 from ctq.verify.numeric.pairs import Pairs, pair_tensors
 
 if TYPE_CHECKING:

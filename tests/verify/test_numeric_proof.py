@@ -17,7 +17,7 @@ from quantizing import quantize
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
-from ctq.inspect.collect import collect_facts
+from ctq.inspect.facts.collect import collect_facts
 from ctq.verify.numeric.proof import prove_weights
 from ctq.verify.request import Limits
 
@@ -265,7 +265,7 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from ctq.checkpoint.checkpoint import open_checkpoint; from ctq.checkpoint.source import LocalFolder\n"
-        "from ctq.inspect.collect import collect_facts; from ctq.verify.numeric.proof import prove_weights\n"
+        "from ctq.inspect.facts.collect import collect_facts; from ctq.verify.numeric.proof import prove_weights\n"
         "from ctq.verify.request import Limits\n"
         f"facts = collect_facts(open_checkpoint(LocalFolder(Path({str(tmp_path / 'm')!r}))))\n"
         f"report, _ = prove_weights(facts, open_checkpoint(LocalFolder(Path({str(reference)!r}))), limits=Limits())\n"

@@ -13,7 +13,7 @@ from raw_safetensors import Raw, from_numpy
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
 from ctq.findings import Finding, Severity
-from ctq.inspect.collect import collect_facts
+from ctq.inspect.facts.collect import collect_facts
 from ctq.verify.numeric.proof import prove_weights
 from ctq.verify.request import Limits
 

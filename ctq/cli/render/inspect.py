@@ -8,18 +8,18 @@ from ctq.checkpoint.size import size
 from ctq.cli.console import safe
 from ctq.cli.render.findings import findings_view
 from ctq.cli.render.lines import BLANK, labelled, line, paragraph, table
-from ctq.inspect.entries import State
-from ctq.inspect.fold import counted_name
-from ctq.inspect.forms import Form
-from ctq.inspect.words import scheme_words
+from ctq.inspect.facts.entries import State
+from ctq.inspect.modules.fold import counted_name
+from ctq.inspect.modules.forms import Form
+from ctq.inspect.modules.words import scheme_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ctq.cli.console import Line
     from ctq.cli.render.lines import Row
-    from ctq.inspect.entries import Entry
-    from ctq.inspect.facts import Facts
+    from ctq.inspect.facts.entries import Entry
+    from ctq.inspect.facts.facts import Facts
     from ctq.inspect.report import Report
 
 _STATE_STYLES = {

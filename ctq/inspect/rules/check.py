@@ -12,7 +12,7 @@ from ctq.inspect.rules.table import RULES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ctq.inspect.facts import Facts
+    from ctq.inspect.facts.facts import Facts
     from ctq.inspect.rules.rule import Hit, Rule
 
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.inspect.fold import counted_name
+from ctq.inspect.modules.fold import counted_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ctq.findings import Severity
-    from ctq.inspect.entries import Entry
-    from ctq.inspect.facts import Facts
+    from ctq.inspect.facts.entries import Entry
+    from ctq.inspect.facts.facts import Facts
 
 HEADINGS = ("What it checks", "Why it hurts", "Example", "How to mend", "References")
 """The sections of every rule's docstring, in order."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ctq.engines.engine_args import EngineArgs
-    from ctq.engines.scheme_predicates import SchemeArgs
+    from ctq.engines.vllm.scheme_predicates import SchemeArgs
 
 INT8_BLOCK_ROWS, BLOCK_ROWS = 8192, 512
 """Rows at a time: small enough that a dequantized block stays in the processor's cache."""

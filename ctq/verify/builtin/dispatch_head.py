@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.engines.heads import Reach, head_reach
-from ctq.engines.layers import ParallelLMHead
-from ctq.engines.model_dispatch import model_dispatch
-from ctq.engines.vllm_matching import should_ignore_layer
+from ctq.engines.vllm.layers import ParallelLMHead
+from ctq.engines.vllm.matching import should_ignore_layer
+from ctq.engines.vllm_models.heads import Reach, head_reach
+from ctq.engines.vllm_models.model_dispatch import model_dispatch
 
 if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
-    from ctq.engines.dispatch import DispatchConfig, Method
-    from ctq.engines.rules import EngineRules
-    from ctq.engines.scheme_predicates import SchemeArgs
+    from ctq.engines.vllm.dispatch import DispatchConfig, Method
+    from ctq.engines.vllm.rules import EngineRules
+    from ctq.engines.vllm.scheme_predicates import SchemeArgs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.hardware import Layer, hardware_notes, kernels_for
-from ctq.engines.head_facts import Stored
-from ctq.engines.heads import newest_vllm
-from ctq.engines.rules import rules_for
-from ctq.engines.verdict_vllm import vllm_outcome
-from ctq.inspect.body import check_body
-from ctq.inspect.engines import head_facts_for_engines
-from ctq.inspect.entries import State
-from ctq.inspect.rules.identity import unknown_architecture
+from ctq.engines.verdicts.head_facts import Stored
+from ctq.engines.verdicts.vllm import vllm_outcome
+from ctq.engines.vllm.rules import rules_for
+from ctq.engines.vllm_models.heads import newest_vllm
+from ctq.inspect.facts.body import check_body
+from ctq.inspect.facts.engines import head_facts_for_engines
+from ctq.inspect.facts.entries import State
+from ctq.inspect.rules.config.identity import unknown_architecture
 from ctq.recipe.quant_config import METHOD
 from ctq.verify.builtin.dispatch_head import HeadDispatch, dispatch_config, dispatch_head
 from ctq.verify.builtin.head_loading import HeadLoading, plan_loading
@@ -25,10 +25,10 @@ from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, una
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ctq.engines.head_facts import Outcome
-    from ctq.engines.rules import EngineRules
+    from ctq.engines.verdicts.head_facts import Outcome
+    from ctq.engines.vllm.rules import EngineRules
     from ctq.findings import Finding
-    from ctq.inspect.body import BodyFault
+    from ctq.inspect.facts.body import BodyFault
     from ctq.verify.engine_names import EngineName
     from ctq.verify.subject import Subject
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.engines.config_fields import takes_field
+from ctq.engines.configs.fields import takes_field
 from ctq.engines.dispatch_error import DispatchError
-from ctq.engines.head_bias import has_head_bias
+from ctq.engines.skeletons.head_bias import has_head_bias
 from ctq.verify.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
 from ctq.verify.builtin.placement import Placements, place
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.checkpoint.config import ModelConfig
     from ctq.checkpoint.header import TensorInfo
-    from ctq.engines.rules import EngineRules
+    from ctq.engines.vllm.rules import EngineRules
     from ctq.verify.builtin.dispatch_head import HeadDispatch
 
 _DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32", "half": "F16", "float": "F32"}

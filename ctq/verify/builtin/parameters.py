@@ -14,7 +14,7 @@ from ctq.engines.dispatch_error import DispatchError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ctq.engines.scheme_predicates import SchemeArgs
+    from ctq.engines.vllm.scheme_predicates import SchemeArgs
 
 VOCAB_PADDING = 64
 """Rows of a head are padded to a multiple of this (``DEFAULT_VOCAB_PADDING_SIZE``)."""

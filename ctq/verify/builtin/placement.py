@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ctq.checkpoint.header import TensorInfo
-    from ctq.engines.rules import EngineRules
+    from ctq.engines.vllm.rules import EngineRules
     from ctq.verify.builtin.parameters import HeadGeometry, ParameterSpec
 
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16"})

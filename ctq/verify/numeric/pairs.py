@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.checkpoint.header import TensorInfo
     from ctq.checkpoint.weight_slice import WeightSlice
-    from ctq.inspect.facts import Facts
+    from ctq.inspect.facts.facts import Facts
     from ctq.recipe.heads import Head
 
 Form = Literal["int", "packed", "float8"]

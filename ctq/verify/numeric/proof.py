@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.findings import Finding
-    from ctq.inspect.facts import Facts
+    from ctq.inspect.facts.facts import Facts
     from ctq.verify.request import Limits
 
 _JOB = "comparing with the reference"

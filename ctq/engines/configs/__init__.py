@@ -1,0 +1,1 @@
+"""What config classes and engines read in a config: types, defaults, conditions, towers."""

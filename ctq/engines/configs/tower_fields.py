@@ -1,0 +1,77 @@
+"""What transformers' config classes take of a wrapper's towers, which vLLM reads their configs by, and what they assume.
+
+Types and words are checked strictly; what is missing has the class's default.
+The data is made by ``benchmarks/learn/tower_fields.py`` from transformers 5.19.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ctq.engines.configs.fields import reads_itself, wanted_types
+from ctq.engines.data_file import read_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ctq.checkpoint.config import ModelConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tower:
+    """The config of a tower: its dotted path, the model type that it is read as (None: there is none), and what it holds."""
+
+    path: str
+    model_type: str | None
+    level: Mapping[str, Any]
+
+
+def towers_of(config: ModelConfig) -> Iterator[Tower]:
+    """Yield the configs of a wrapper's towers as its class reads them; none of model types that are not known."""
+    inside = read_data("tower_fields")["inside"]
+    for path, above in config.text_levels if not reads_itself(config.model_type) else ():
+        wrapper = above.get("model_type")
+        for key, (usual, fixed) in inside.get(wrapper, {}).items() if isinstance(wrapper, str) else ():
+            level = above.get(key)
+            if isinstance(level, dict):
+                kind = usual if fixed else level.get("model_type", usual)
+                known = kind if isinstance(kind, str) else None
+                yield Tower(path=f"{path}.{key}" if path else key, model_type=known, level=level)
+
+
+def refused_by_tower_classes(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield each key of a tower, by dotted path, whose value its config class refuses, with the reason."""
+    data = read_data("tower_fields")
+    for tower in towers_of(config):
+        fields, types, *_ = data["types"].get(tower.model_type, [{}, {}])
+        for key in sorted(fields.keys() & tower.level.keys()):
+            why = wanted_types(types.get(key, data["fields"][key]), tower.level[key])
+            if why is not None:
+                yield f"{tower.path}.{key}", why
+        yield from _unknown_words(tower.path, tower.model_type, tower.level)
+    if not reads_itself(config.model_type):
+        for path, level in config.text_levels:
+            yield from _unknown_words(path, level.get("model_type"), level)
+
+
+def _unknown_words(path: str, model_type: object, level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    words = read_data("tower_fields")["words"].get(model_type, {}) if isinstance(model_type, str) else {}
+    for key in sorted(words.keys() & level.keys()):
+        if level[key] not in words[key]:
+            taken = ", ".join(map(str, words[key]))
+            yield f"{path}.{key}" if path else key, f"takes {taken}, not {level[key]!r}"
+
+
+def has_known_type(tower: Tower) -> bool:
+    """Tell a tower that is of a model type that transformers has."""
+    return tower.model_type in read_data("tower_fields")["known"]
+
+
+def tower_fields(config: ModelConfig, path: str) -> tuple[Mapping[str, Any], list[list[str]]]:
+    """Return the fields of the tower's class at a path with their defaults, and the names of those that have several."""
+    for tower in towers_of(config):
+        if tower.path == path:
+            fields, _, *names = read_data("tower_fields")["types"].get(tower.model_type, [{}, {}])
+            return fields, names[0] if names else []
+    return {}, []

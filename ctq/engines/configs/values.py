@@ -1,0 +1,63 @@
+"""Values of a config's keys that vLLM refuses before it has built a model, whatever the files hold.
+
+The data is made by ``benchmarks/learn/config_values.py`` from loads by vLLM 0.32.0: a key that is gone or null, a number that is
+zero or negative, a switch that is set or not, by architecture of a text model; of architectures that were not asked, what nearly
+all others refuse.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ctq.engines.configs.fields import other_names
+from ctq.engines.data_file import read_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ctq.checkpoint.config import ModelConfig
+
+_SAYS = {
+    "gone": "is missing, and vLLM needs it",
+    "null": "is null, which vLLM does not bear",
+    "zero": "is 0, which vLLM does not bear",
+    "negative": "is negative, which vLLM does not bear",
+    "true": "is true, which vLLM does not serve",
+    "false": "is false, which vLLM does not serve",
+}
+_ABSENT = object()
+
+
+def refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield keys of a text model's config, by dotted path, with what vLLM has against their values."""
+    if len(config.text_levels) > 1:
+        return
+    data = read_data("config_values")
+    refused = data["architectures"].get(config.architecture or "", data["others"])
+    for path, kinds in refused.items():
+        kind = _kind(_value(config, path))
+        if kind in kinds:
+            yield path, _SAYS[kind]
+
+
+def _value(config: ModelConfig, path: str) -> object:
+    """Return the value under a path or, at the top, another name of the key; what is inside nothing is not missed."""
+    *parents, key = path.split(".")
+    level: Mapping[str, Any] = config.raw
+    for word in parents:
+        inner = level.get(word)
+        if not isinstance(inner, dict):
+            return ""
+        level = inner
+    names = [key] if parents else other_names(config.model_type, key)
+    return next((level[name] for name in names if name in level), _ABSENT)
+
+
+def _kind(value: object) -> str:
+    if value is _ABSENT:
+        return "gone"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, int | float) and value <= 0:
+        return "negative" if value < 0 else "zero"
+    return ""

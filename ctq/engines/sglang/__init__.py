@@ -1,0 +1,1 @@
+"""SGLang's own dispatch and what its model classes do with a head."""

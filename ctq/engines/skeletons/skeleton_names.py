@@ -1,0 +1,64 @@
+"""Other names under which vLLM loads the tensors of a known architecture: two names that lead to one place are one tensor to it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ctq.engines.skeletons.skeletons import skeleton_named
+from ctq.engines.vllm.backend import is_served_by_backend
+from ctq.engines.vllm_models.heads import head_support
+from ctq.engines.vllm_models.names import engine_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctq.engines.skeletons.skeletons import Skeleton
+
+_HEAD_BIAS = "lm_head.bias"
+
+
+def own_name(skeleton: Skeleton, name: str) -> str:
+    """Return the name in the skeleton of a tensor, by template (`w1` for Mixtral's `gate_proj`); itself where none is."""
+    if name in skeleton.tensors:
+        return name
+    if name.endswith(_HEAD_BIAS) and is_served_by_backend(skeleton.architecture):
+        return _HEAD_BIAS  # vLLM 0.32.0 models/transformers/causal.py:75 looks at the end of the name alone
+    place = _place(skeleton, name)
+    return name if place is None else _by_place(skeleton.architecture).get(place, name)
+
+
+def has_part(skeleton: Skeleton, name: str) -> bool:
+    """Tell whether a tensor lies in a part that the engine's model has at its top, or is dropped unread."""
+    place = _place(skeleton, name)
+    return place is None or _top(place) in map(_top, _by_place(skeleton.architecture))
+
+
+def lies_in(skeleton: Skeleton, module: str, stack: str) -> bool:
+    """Tell whether a module belongs to one of the layers of a list, as the skeleton calls it."""
+    first, place = _place(skeleton, f"{stack}.0.x"), _place(skeleton, f"{module}.x")
+    return first is not None and place is not None and place.startswith(first.removesuffix("x"))
+
+
+def is_head_of_engine(skeleton: Skeleton, module: str) -> bool:
+    """Tell a module that takes the place in the engine's model where its head is."""
+    support = head_support(skeleton.architecture)
+    return support is not None and support.prefix is not None and _place(skeleton, module) == support.prefix
+
+
+def _top(place: str) -> str:
+    return place.partition(".")[0]
+
+
+@lru_cache(maxsize=16)
+def _by_place(architecture: str) -> Mapping[str, str]:
+    skeleton = skeleton_named(architecture)
+    places = {_place(skeleton, name): name for name in skeleton.tensors}
+    return {place: name for place, name in places.items() if place is not None}
+
+
+def _place(skeleton: Skeleton, name: str) -> str | None:
+    names = engine_names(skeleton.architecture, skeleton.inner)
+    if names is None:
+        return name
+    return names.module(name.replace("#", "0").removesuffix(".weight"))

@@ -1,0 +1,260 @@
+"""What the tensors of an architecture are called and how large they are, learnt from transformers' own builds of it.
+
+The data is made by ``benchmarks/learn/skeletons.py``: names with ``#`` for numbers, whether every layer has the tensor, dimensions
+as sums of products of numbers of the config, and where vLLM refuses a tensor that it does not know. Others are not known.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from math import prod
+from typing import TYPE_CHECKING
+
+from ctq.engines.configs.fields import (
+    assumed_number,
+    known_number,
+    other_names,
+    stated_number,
+    switch_value,
+    takes_field,
+)
+from ctq.engines.configs.towers import MOST_LAYERS, TowerList, are_known, tower_number
+from ctq.engines.data_file import read_data
+from ctq.engines.skeletons.switches import learnt_tensors
+from ctq.engines.vllm.backend import is_served_by_backend
+from ctq.engines.vllm_models.heads import causal_lm_of
+from ctq.engines.vllm_models.known_names import has_a_type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctq.checkpoint.config import ModelConfig
+
+_LAYER_LISTS = ("layers", "h", "blocks")
+_TOWER = re.compile(r"vis|audio|image")
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+_EXPERT = re.compile(r"(?P<block>.+)\.experts\.#\.(?P<part>gate_proj|up_proj|down_proj)\.weight")
+_OF_EACH = "num_layers_per_stack"
+"""The number of layers of each of several lists (HRM), beside which `num_hidden_layers` counts something else."""
+_KINDS = "layers_block_type"
+"""The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
+_STACKS = ("experts.gate_up_proj", "input_linear.weight")
+"""What holds the gates and ups of all experts of a block in one tensor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One tensor of a skeleton: whether all layers have it in every variant, and its dimensions (None: not known).
+
+    ``beside`` is another tensor of the same layers: where that is, this one is never missing.
+    """
+
+    always: bool
+    dimensions: tuple[str | None, ...] | None
+    beside: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skeleton:
+    """The tensors of one architecture by template; ``refuses`` are the places where vLLM refuses an unknown one.
+
+    ``inner`` is the model type of the text model inside a wrapper; ``computed`` are numbers
+    that the config works out where a file leaves them out. ``embedding`` tells whether vLLM gives the input embedding a name.
+    Of towers, ``lists`` are their lists of layers, ``numbered`` tensors of other lists with their numbers and ``sizes`` the
+    dimensions of each of those by its own name, and ``switched`` the tensors that a switch of the config brings, with its value.
+    """
+
+    architecture: str
+    tensors: Mapping[str, Slot]
+    refuses: frozenset[str]
+    inner: str | None
+    computed: frozenset[str]
+    embedding: bool | None = None
+    lists: Mapping[str, TowerList] = field(default_factory=dict)
+    numbered: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    switched: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
+    sizes: Mapping[str, tuple[str | None, ...] | None] = field(default_factory=dict)
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether a text model lies inside."""
+        return self.inner is not None
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """What stands behind the number of a layer, in any list of layers."""
+        return frozenset(name.partition(".#.")[2] for name in self.tensors if ".#." in name)
+
+    def knows(self, tensor: str) -> bool:
+        """Tell whether the architecture has a tensor of this name, in whatever form its weight is stored."""
+        module, _, part = _NUMBER.sub("#", tensor).rpartition(".")
+        name = f"{module}.weight" if part.startswith("weight") else f"{module}.{part}" if module else part
+        return name in self.tensors or module in self.tensors
+
+    def slot(self, tensor: str) -> Slot | None:
+        """Return the slot of a tensor by its template; an expert alone has that of its share of the tensor of all experts."""
+        found, expert = self.tensors.get(tensor), _EXPERT.fullmatch(tensor)
+        if found is not None or expert is None:
+            return found
+        stacks = (self.tensors.get(f"{expert['block']}.{stack}") for stack in _STACKS)
+        sizes = next((slot.dimensions for slot in stacks if slot is not None and slot.dimensions), ())
+        doubled = [size for size in sizes[1:] if size is not None and size.startswith("2*")]
+        if len(sizes) != 3 or len(doubled) != 1:  # experts, gates and ups, columns: in either order
+            return None
+        rows, columns = doubled[0].removeprefix("2*"), next(size for size in sizes[1:] if size != doubled[0])
+        return Slot(always=False, dimensions=(columns, rows) if expert["part"] == "down_proj" else (rows, columns))
+
+    @property
+    def stack(self) -> str | None:
+        """The list of the decoder's layers, where there is one alone."""
+        return self.stacks[0] if len(self.stacks) == 1 else None
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The lists of the decoder's layers: several where a model runs through each of them (HRM)."""
+        lists = {name.partition(".#.")[0] for name in self.tensors if ".#." in name}
+        return tuple(
+            sorted(path for path in lists if path.rpartition(".")[2] in _LAYER_LISTS and not _TOWER.search(path))
+        )
+
+
+def skeleton_of(config: ModelConfig) -> Skeleton | None:
+    """Return the skeleton of a model's architecture; of a wrapper only with the text model that was learnt.
+
+    vLLM's Transformers backend builds the model that the model type stands for, whatever the architecture is called.
+    """
+    all_known = read_data("skeletons")["architectures"]
+    found = all_known.get(config.architecture or "")
+    built = _built_by_type(config)
+    if built is not None:
+        places = frozenset(found["refuses"] if found is not None else ())
+        return replace(skeleton_named(built), refuses=places) if built in all_known else None
+    if found is None or (found["inner"] is not None and found["inner"] != _inner_type(config)):
+        return None
+    return skeleton_named(config.architecture or "", towers=are_known(found.get("towers", {}), config))
+
+
+def _built_by_type(config: ModelConfig) -> str | None:
+    """Return the architecture of the model type where the backend builds another one by it than the config names."""
+    built = causal_lm_of(config.model_type)
+    is_other = built is not None and built != config.architecture and has_a_type(config.architecture)
+    return built if is_other and is_served_by_backend(config.architecture) else None
+
+
+@lru_cache(maxsize=16)
+def skeleton_named(architecture: str, *, towers: bool = True) -> Skeleton:
+    """Return the skeleton of a known architecture; without what is made of its towers' configs where ``towers`` are others."""
+    found = read_data("skeletons")["architectures"][architecture]
+    lists = found.get("lists", {}) if towers else {}
+    brought = {name: Slot(always=False, dimensions=None) for name in learnt_tensors(architecture)}
+    return Skeleton(
+        architecture=architecture,
+        tensors={
+            name: Slot(always, _dimensions(sizes, towers=towers), *beside)
+            for name, (always, sizes, *beside) in found["tensors"].items()
+        }
+        | {name: slot for name, slot in brought.items() if name not in found["tensors"]},
+        refuses=frozenset(found["refuses"]),
+        inner=found["inner"],
+        computed=frozenset(found["computed"]),
+        embedding=found.get("embedding"),
+        lists={stack: TowerList(*one) for stack, one in lists.items()},
+        numbered={name: tuple(numbers) for name, numbers in found.get("numbered", {}).items()} if towers else {},
+        switched={name: tuple(switch) for name, switch in found.get("switched", {}).items()},
+        sizes={name: _dimensions(sizes, towers=towers) for name, sizes in found.get("sizes", {}).items()},
+    )
+
+
+def _dimensions(sizes: list[str | None] | None, *, towers: bool) -> tuple[str | None, ...] | None:
+    if not sizes:
+        return None
+    return tuple(size if size is None or towers or "." not in size else None for size in sizes)
+
+
+def is_wrapper(architecture: str | None) -> bool:
+    """Tell an architecture that was learnt with a text model inside."""
+    found = read_data("skeletons")["architectures"].get(architecture or "")
+    return found is not None and found["inner"] is not None
+
+
+def tower_configs(architecture: str | None) -> frozenset[str]:
+    """Return the keys of a wrapper's config under which the configs of its towers were learnt to be."""
+    return frozenset(read_data("skeletons")["architectures"].get(architecture or "", {}).get("towers", ()))
+
+
+def dimension(expression: str, config: ModelConfig, computed: frozenset[str] = frozenset()) -> int | None:
+    """Work out a sum of products of the config's numbers; None where it lacks one.
+
+    Of several (``n_inner|4*n_embd``) the first counts that it has the numbers of. ``switch?one:other`` is one where the switch is
+    set and the other where it is not, ``!switch?`` the other way round; nothing in its place where it is not known.
+    """
+    switch, asks, cases = expression.partition("?")
+    if asks:
+        state, (one, _, other) = switch_value(config, switch.removeprefix("!")), cases.partition(":")
+        chosen = one if state is not switch.startswith("!") else other
+        return None if state is None else dimension(chosen, config, computed)
+    sizes = (_sum(alternative, config, computed) for alternative in expression.split("|"))
+    return next((size for size in sizes if size is not None), None)
+
+
+def _sum(expression: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
+    total = 0
+    for term in expression.split("+"):
+        factors = [int(word) if word.isdecimal() else _number(word, config, computed) for word in term.split("*")]
+        if None in factors:
+            return None
+        total += prod(factor for factor in factors if factor is not None)
+    return total
+
+
+def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
+    if "." in key:
+        return tower_number(config, key)
+    value = stated_number(config, key)
+    if value is not None:
+        return value
+    if key == "num_key_value_heads":
+        return assumed_number(config, key) or _number("num_attention_heads", config, computed)
+    if key not in computed and not (key == "head_dim" and _has_no_field(config, key)):
+        return assumed_number(config, key)
+    hidden, heads = _number("hidden_size", config, computed), _number("num_attention_heads", config, computed)
+    return hidden // heads if hidden and heads else None
+
+
+def _has_no_field(config: ModelConfig, key: str) -> bool:
+    """Tell a key that the text model's known class does not have, so that engines work it out."""
+    kind = config.text_levels[-1][1].get("model_type")
+    return takes_field(kind, "hidden_size") and not any(takes_field(kind, name) for name in other_names(kind, key))
+
+
+def layer_count(config: ModelConfig) -> int | None:
+    """Return the number of decoder layers, of each list of them, as the config states it or as its model type assumes it.
+
+    It is never more than are looked for (`MOST_LAYERS`).
+    """
+    count = _all_layers(config)
+    return None if count is None else min(count, MOST_LAYERS)
+
+
+def _all_layers(config: ModelConfig) -> int | None:
+    of_each = known_number(config, _OF_EACH)
+    if of_each is not None:
+        return of_each
+    stated = config.num_hidden_layers
+    if stated is not None:
+        return stated
+    kinds = next((level[_KINDS] for _, level in config.text_levels if isinstance(level.get(_KINDS), list)), None)
+    return len(kinds) if kinds is not None else assumed_number(config, "num_hidden_layers")
+
+
+def counted_stacks(skeleton: Skeleton, config: ModelConfig) -> tuple[str, ...]:
+    """Return the lists of layers that `layer_count` counts: the decoder's, or each of several that are as long as the others."""
+    of_each = known_number(config, _OF_EACH)
+    return skeleton.stacks if len(skeleton.stacks) == 1 or of_each is not None else ()
+
+
+def _inner_type(config: ModelConfig) -> str | None:
+    nested = [level.get("model_type") for path, level in config.text_levels if path]
+    return next((name for name in nested if isinstance(name, str)), None)

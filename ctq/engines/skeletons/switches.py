@@ -1,0 +1,118 @@
+"""Tensors that come or go with a setting of the config (`attention_bias`), and what vLLM makes of them.
+
+Of switches the data is made by ``benchmarks/learn/optional_tensors.py``: which switch brings a tensor, from transformers' builds;
+under which of its values vLLM needs these tensors and under which it takes them, from loads by vLLM 0.32.0. Some of its classes do
+not read a switch. Others read switches that transformers' class does not have, or that bring tensors to some layers alone: those
+are learnt from vLLM by ``benchmarks/learn/vllm_switches.py``. Settings that are a number or a name were read from the source.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from ctq.engines.configs.fields import assumed, assumed_number, stated, switch_value
+from ctq.engines.configs.towers import tower_value
+from ctq.engines.data_file import read_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.checkpoint.config import ModelConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionalTensor:
+    """A tensor by template, the switch that brings it and the switch's value in a config; what that means to vLLM.
+
+    ``beside`` is the tensor of the same layer without which the layer has no place for it; "" where every layer has one.
+    """
+
+    tensor: str
+    switch: str
+    value: object
+    needed: bool
+    taken: bool
+    beside: str = ""
+
+
+def optional_tensors(config: ModelConfig) -> Iterator[OptionalTensor]:
+    """Yield the optional tensors of a model whose config says, or whose type assumes, something of their switch."""
+    known = [*_of_transformers(config), *_of_vllm(config), *_of_towers(config)]
+    if config.architecture in _DEEPSEEK:
+        known += _of_deepseek(config)
+    stated_keys = {key for _, level in config.text_levels for key in level}
+    counts = Counter(one.switch for one in known)
+    for one in known:
+        narrower = (
+            other
+            for other in known
+            if other.tensor == one.tensor and counts[other.switch] < counts[one.switch] and other.switch in stated_keys
+        )
+        # of two switches of one tensor, that of fewer wins where it is stated (vLLM 0.32.0 models/llama.py:273: `qkv_bias`)
+        yield replace(one, needed=one.needed and all(other.needed for other in narrower))
+
+
+def learnt_tensors(architecture: str) -> tuple[str, ...]:
+    """Return the tensors, by template, that switches of vLLM's own class bring."""
+    found = read_data("vllm_switches")["architectures"].get(architecture, {})
+    return tuple(dict.fromkeys(tensor for entry in found.values() for tensor in entry["tensors"]))
+
+
+def _of_towers(config: ModelConfig) -> Iterator[OptionalTensor]:
+    """Yield the tensors of towers and projectors whose switch is stated (``benchmarks/learn/tower_switches.py``)."""
+    architecture, data = config.architecture or "", read_data("tower_switches")
+    asked = data["vllm"].get(architecture, {})
+    for tensor, (switch, _) in data["architectures"].get(architecture, {}).items():
+        value = tower_value(config, switch)
+        if isinstance(value, bool):
+            needs, takes = asked[switch]
+            yield OptionalTensor(tensor=tensor, switch=switch, value=value, needed=value in needs, taken=value in takes)
+
+
+def _of_transformers(config: ModelConfig) -> Iterator[OptionalTensor]:
+    architecture, data = config.architecture or "", read_data("optional_tensors")
+    asked = data["vllm"].get(architecture, {})
+    for tensor, (switch, brings) in data["architectures"].get(architecture, {}).items():
+        value = switch_value(config, switch)
+        if value is not None:
+            needs, takes = asked.get(switch, ([brings], [True, False]))
+            yield OptionalTensor(tensor=tensor, switch=switch, value=value, needed=value in needs, taken=value in takes)
+
+
+def _of_vllm(config: ModelConfig) -> Iterator[OptionalTensor]:
+    for switch, entry in read_data("vllm_switches")["architectures"].get(config.architecture or "", {}).items():
+        value = stated(config, switch, assumed(config, switch))
+        value = entry.get("assumes") if value is None else bool(value)
+        if value is None:
+            continue
+        for tensor in entry["tensors"]:
+            yield OptionalTensor(
+                tensor=tensor,
+                switch=switch,
+                value=value,
+                needed=value in entry["needs"],
+                taken=value in entry["takes"],
+                beside=f"{tensor.removesuffix('.bias')}.weight",
+            )
+
+
+_DEEPSEEK: Final = ("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM")
+_LOW_RANK: Final = ("q_a_proj.weight", "q_a_layernorm.weight", "q_b_proj.weight")
+_CORRECTION: Final = "model.layers.#.mlp.gate.e_score_correction_bias"
+
+
+def _of_deepseek(config: ModelConfig) -> Iterator[OptionalTensor]:
+    """Yield the query of low rank, or of one piece, and the router's bias, which goes by the name of a method.
+
+    Source: vLLM 0.32.0 ``model_executor/models/deepseek_v2.py:327`` and ``:1051``.
+    """
+    rank = stated(config, "q_lora_rank", assumed_number(config, "q_lora_rank"))
+    for part in (*_LOW_RANK, "q_proj.weight"):
+        there = (rank is not None) == (part in _LOW_RANK)
+        tensor = f"model.layers.#.self_attn.{part}"
+        yield OptionalTensor(tensor=tensor, switch="q_lora_rank", value=rank, needed=there, taken=there)
+    method = stated(config, "topk_method", None)
+    taken = method == "noaux_tc"
+    yield OptionalTensor(tensor=_CORRECTION, switch="topk_method", value=method, needed=False, taken=taken)

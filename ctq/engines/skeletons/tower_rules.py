@@ -1,0 +1,63 @@
+"""What vLLM asks of the values in a tower's config beyond the sizes of tensors: numbers that divide others, and functions it has.
+
+The data is made by ``benchmarks/learn/tower_rules.py`` from loads by vLLM 0.32.0; of other architectures the rules of their towers'
+types hold, and of functions that any engine has them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ctq.engines.configs.tower_fields import has_known_type, towers_of
+from ctq.engines.configs.towers import tower_number
+from ctq.engines.data_file import read_data
+from ctq.engines.vllm_models.activations import named, takes
+from ctq.engines.vllm_models.known_names import activations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.configs.tower_fields import Tower
+
+_FUNCTION = re.compile(r"(^|_)(act|act_fn|activation|activation_function)$")
+
+
+def refused_by_towers(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield each key of a tower, by dotted path, with whose value vLLM builds no model, with the reason."""
+    above = read_data("tower_rules")["architectures"].get(config.architecture or "", {}).get("", {})
+    yield from _nulled("", config.raw, above)
+    for tower in towers_of(config):
+        rules = _rules(config, tower)
+        if not has_known_type(tower) and not rules.get("any_type"):
+            stated = tower.level.get("model_type")
+            yield f"{tower.path}.model_type", f"{stated!r} is no model type that transformers has"
+        yield from _nulled(tower.path, tower.level, rules)
+        for one, other in rules.get("divides", ()):
+            sizes = tower_number(config, f"{tower.path}.{one}"), tower_number(config, f"{tower.path}.{other}")
+            if sizes[0] is not None and sizes[1] and sizes[0] % sizes[1]:
+                yield f"{tower.path}.{other}", f"{sizes[1]} does not divide {one} = {sizes[0]}"
+        functions = rules.get("activations", {})
+        for key, value in tower.level.items():
+            if not isinstance(value, str) or not _FUNCTION.search(key):
+                continue
+            if key in functions and not takes(functions[key], value):
+                yield (
+                    f"{tower.path}.{key}",
+                    f"'{value}' is not taken by vLLM's class, which has {named(functions[key])}",
+                )
+            elif key not in functions and not rules and value.lower() not in activations():
+                yield f"{tower.path}.{key}", f"'{value}' is no activation that engines have"
+
+
+def _nulled(path: str, level: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key in rules.get("needed", ()):
+        if level.get(key, key) is None:
+            yield f"{path}.{key}" if path else key, "is null, where vLLM needs a value"
+
+
+def _rules(config: ModelConfig, tower: Tower) -> Mapping[str, Any]:
+    data = read_data("tower_rules")
+    known: Mapping[str, Any] | None = data["architectures"].get(config.architecture or "", {}).get(tower.path)
+    return known if known is not None else data["types"].get(tower.model_type, {})

@@ -1,0 +1,41 @@
+"""What a tie flag does to a head that has tensors of its own, by architecture and release of vLLM. Pure.
+
+Source: the ``tie`` column of the reference data; vLLM 0.32.0 config/model.py:1242 (``maybe_untie_word_embeddings``) and
+model_executor/models/hy_v3.py:573.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.verdicts.head_facts import Stored
+from ctq.engines.vllm_models.ties import Tie, tie_when_tied
+
+if TYPE_CHECKING:
+    from ctq.engines.verdicts.head_facts import HeadFacts
+    from ctq.engines.vllm.rules import EngineRules
+    from ctq.engines.vllm_models.heads import HeadSupport
+
+_DROPS_WHILE_TIED = frozenset({"HYV3ForCausalLM"})
+"""Architectures whose loader drops every ``lm_head.weight*`` of a tied head, whatever the release."""
+
+
+def tie_of(facts: HeadFacts, support: HeadSupport | None, rules: EngineRules) -> Tie:
+    """Return what becomes of the head, whether or not the files hold tensors of it.
+
+    A config that says nothing is taken at what the files hold.
+    """
+    known = support.tie if support else ""
+    always = "always_tied" in known
+    is_tied = always or (facts.stored is Stored.ABSENT if facts.tied_in_vllm is None else facts.tied_in_vllm)
+    if not is_tied:
+        return Tie.OWN
+    if facts.architecture in _DROPS_WHILE_TIED and facts.stored is Stored.PACKED:
+        return Tie.DROPPED
+    if rules.unties_from_weight and not always and _has_own_weight(facts):
+        return Tie.OWN
+    return tie_when_tied(known)
+
+
+def _has_own_weight(facts: HeadFacts) -> bool:
+    return "weight" in facts.tensors and f"{facts.name}.weight".endswith("lm_head.weight")

@@ -1,0 +1,183 @@
+"""What vLLM makes of a head, release by release: dispatch, then tying, then loading. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.verdicts.head_facts import Outcome, Stored
+from ctq.engines.verdicts.head_loading import Loader, load_dense, load_quantized
+from ctq.engines.verdicts.tying import tie_of
+from ctq.engines.versions import version_key
+from ctq.engines.vllm.backend import SEEN_WITH, refused_architectures
+from ctq.engines.vllm.dispatch import DispatchConfig
+from ctq.engines.vllm.layers import ParallelLMHead
+from ctq.engines.vllm.rules import FIRST_WITH_HEAD, rules_for
+from ctq.engines.vllm_models.dropped_heads import dropping_architectures
+from ctq.engines.vllm_models.heads import HEAD_CLASS, head_owner, resolved_support
+from ctq.engines.vllm_models.limits import breaking_limit
+from ctq.engines.vllm_models.model_dispatch import model_dispatch
+from ctq.engines.vllm_models.ties import Tie
+from ctq.recipe.heads import is_pooling
+
+if TYPE_CHECKING:
+    from ctq.engines.verdicts.head_facts import HeadFacts
+    from ctq.engines.vllm.dispatch import Method
+    from ctq.engines.vllm.rules import EngineRules
+    from ctq.engines.vllm.scheme_predicates import SchemeArgs
+    from ctq.engines.vllm_models.heads import HeadSupport
+
+METHOD = "compressed-tensors"
+
+
+def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
+    """Return what vLLM ``version`` makes of the head.
+
+    Raises:
+        UsageError: ``version`` is not a version number.
+
+    """
+    rules = rules_for(version)
+    if facts.method not in (None, METHOD):
+        return Outcome("unknown", f"the quantization method {facts.method} is not judged here")
+    try:
+        config = _config(facts, rules)
+    except DispatchError as error:
+        return Outcome("fails", f"vLLM refuses the quantization config ({error.kind}): {error.message}")
+    if is_pooling(facts.architecture):
+        dropped = "" if facts.is_plain else f", and drops the tensors of {facts.name} unread"
+        return Outcome("dense", f"vLLM makes a pooling model of {facts.architecture}, which has no head{dropped}")
+    if facts.architecture in refused_architectures() and version_key(version) >= version_key(SEEN_WITH):
+        return Outcome(
+            "fails", f"vLLM has no class for {facts.architecture}, and its Transformers backend cannot build it"
+        )
+    support = resolved_support(facts.architecture, facts.inner_architecture, version)
+    if not rules.lm_head_branch:
+        why = f"vLLM quantizes heads from {FIRST_WITH_HEAD} on"
+        # Model classes are known from that release on; 0.19.1, really installed, ties heads as they do there.
+        oldest = support or resolved_support(facts.architecture, facts.inner_architecture, FIRST_WITH_HEAD)
+        return _finish(facts, oldest, rules, None, why)
+    if support is None or support.quant_config in ("inner", "conditional"):
+        return _guess(
+            facts, config, f"the {facts.architecture or 'model class'} of vLLM {rules.asked} is not known well enough"
+        )
+    if support.quant_config is None:
+        return _headless(facts, rules)
+    return _dispatched(facts, support, config, rules)
+
+
+def _config(facts: HeadFacts, rules: EngineRules) -> DispatchConfig | None:
+    if facts.quantization is None or facts.method is None:
+        return None
+    return model_dispatch(facts.quantization, rules, architecture=facts.architecture, inner=facts.inner_architecture)
+
+
+def _headless(facts: HeadFacts, rules: EngineRules) -> Outcome:
+    why = f"vLLM {rules.asked} builds no head of its own for {facts.architecture} and takes the embedding"
+    if facts.is_plain:
+        return Outcome("dense", why)
+    if head_owner(facts.architecture, facts.inner_architecture, rules.asked) in dropping_architectures():
+        return Outcome("dense", f"{why}; it drops the tensors of {facts.name} unread")
+    return Outcome("fails", f"{why}, so that {facts.name} has nowhere to go")
+
+
+def _guess(facts: HeadFacts, config: DispatchConfig | None, why: str) -> Outcome:
+    """Judge a head whose name in the engine is not known: only what holds under every likely name."""
+    names = dict.fromkeys((facts.name or "lm_head", "lm_head", "language_model.lm_head", "model.lm_head"))
+    try:
+        reached = config is not None and any(config.matched(ParallelLMHead(), name) for name in names)
+    except DispatchError:
+        reached = True
+    if not reached and facts.is_plain:
+        return Outcome("dense", "the head is stored dense and no target names it")
+    return Outcome("unknown", why)
+
+
+def _dispatched(facts: HeadFacts, support: HeadSupport, config: DispatchConfig | None, rules: EngineRules) -> Outcome:
+    prefix = (support.prefix or "").replace("<idx>", "0")
+    if config is None:
+        return _finish(facts, support, rules, None, "there is no quantization config that vLLM reads")
+    if support.quant_config != "yes":
+        why = f"the {facts.architecture} of vLLM {rules.asked} does not pass the quantization config to its head"
+        return _finish(facts, support, rules, None, why)
+    layer = ParallelLMHead()
+    try:
+        method = config.get_quant_method(layer, prefix)
+        found = config.matched(layer, prefix) if method else None
+    except DispatchError as error:
+        return Outcome("fails", f"vLLM refuses the head's scheme ({error.kind}): {error.message}")
+    if method is None or method.scheme is None or found is None:
+        return _finish(facts, support, rules, None, _unmatched(config, prefix))
+    return _finish(facts, support, rules, (method, found.args), "")
+
+
+def _unmatched(config: DispatchConfig, prefix: str) -> str:
+    if not prefix:
+        return f"vLLM builds it without a name, so that only the class target {HEAD_CLASS} reaches it"
+    without_ignore = DispatchConfig(
+        schemes=config.schemes,
+        ignore=(),
+        kv_cache_scheme=None,
+        rules=config.rules,
+        fused_mapping=config.fused_mapping,
+    )
+    try:
+        ignored = without_ignore.matched(ParallelLMHead(), prefix) is not None
+    except DispatchError:
+        ignored = False
+    return f"ignore holds {prefix}" if ignored else f"no target matches {prefix}, as vLLM calls it"
+
+
+def _finish(
+    facts: HeadFacts, support: HeadSupport | None, rules: EngineRules, found: tuple[Method, SchemeArgs] | None, why: str
+) -> Outcome:
+    """Decide by tying and loading; ``found`` is the method of a quantized head, ``why`` the reason for a dense one."""
+    tie = tie_of(facts, support, rules)
+    if facts.stored is Stored.ABSENT:
+        return _without_tensors(facts, tie, found, why)
+    loader = Loader(engine="vLLM", refuses_unknown_names=True, reshapes_scalar_scales=rules.reshapes_scalar_scales)
+    if tie is Tie.UNKNOWN and not facts.is_plain:
+        return Outcome(
+            "unknown", f"what the tie flag does in the {facts.architecture} of vLLM {rules.asked} is not known"
+        )
+    if tie is Tie.ALIAS or (tie is Tie.DROPPED and found is None):
+        return Outcome(
+            "dense", "the config ties the embeddings: vLLM drops the head's tensors and takes the dense embedding"
+        )
+    if found is None:
+        return load_dense(facts, loader, why)
+    method, args = found
+    if method.kind == "embedding":
+        return Outcome(
+            "fails", f"vLLM gives the head the embedding's method ({method.scheme}), which raises at the first logits"
+        )
+    if tie is Tie.DROPPED or (tie is Tie.SHARED and "weight" in facts.tensors):
+        return Outcome(
+            "garbage",
+            f"the config ties the embeddings: vLLM drops the head's tensors, and its {method.scheme} stays unfilled",
+        )
+    return _limited(facts, load_quantized(facts, str(method.scheme), args, loader))
+
+
+def _without_tensors(facts: HeadFacts, tie: Tie, found: tuple[Method, SchemeArgs] | None, why: str) -> Outcome:
+    if (
+        tie is Tie.ALIAS
+        or (found is None and tie is not Tie.OWN)
+        or (found is None and facts.tied_in_vllm is not False)
+    ):
+        return Outcome("dense", "the head is the dense embedding, to which it is tied")
+    if found is not None:
+        return Outcome(
+            "garbage",
+            f"the target {found[0].target} gives the head {found[0].scheme}, but the files hold no tensors of it",
+        )
+    if facts.method is None:
+        return Outcome("fails", "the config says that the head is not tied, but the files hold no tensors of it")
+    return Outcome(
+        "garbage", f"the files hold no tensors of a head that is not tied, which vLLM does not notice: {why}"
+    )
+
+
+def _limited(facts: HeadFacts, outcome: Outcome) -> Outcome:
+    limit = breaking_limit(facts.architecture)
+    return Outcome("fails", limit.text) if limit and outcome.verdict == "quantized" else outcome

@@ -1,0 +1,229 @@
+"""Which architectures' heads vLLM can dispatch, and since when: reference data read from the sources of its releases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from ctq.engines.data_file import read_data
+from ctq.engines.versions import at_or_below, version_key
+from ctq.engines.vllm.backend import SEEN_WITH, backend_architectures
+from ctq.engines.vllm.matching import UnmatchedLayerError, find_matched_target
+from ctq.engines.vllm.rules import rules_for
+from ctq.engines.vllm_models.ties import Tie, tie_when_tied
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HEAD_CLASS = "ParallelLMHead"
+"""vLLM's class of a head; "linear" does not occur in it."""
+
+_BACKEND = "TransformersForCausalLM"
+_IMPOSSIBLE = {
+    None: "vLLM {version} builds no head of its own for {architecture}",
+    "no": "the {architecture} of vLLM {version} does not pass the quantization config to its head",
+    "none": "the {architecture} of vLLM {version} does not pass the quantization config to its head",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSupport:
+    """How one release of vLLM builds the head of one architecture.
+
+    ``prefix`` is the name that it passes ("" when it passes none, None when it builds no head); ``quant_config`` whether the
+    quantization config reaches it (``yes no none conditional inner``, None without a head); ``dispatch`` whether the target
+    ``re:.*lm_head$`` then dispatches it (``"inner"``: the inner text model decides); ``tie`` how it is tied to the embedding.
+    """
+
+    prefix: str | None
+    quant_config: str | None
+    dispatch: bool | str | None
+    tie: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Whether a checkpoint's targets reach the head in one release of vLLM, and why.
+
+    ``prefix`` is the name under which vLLM looks the head up, where known; ``nameless`` says that the model class passes none, so
+    that only the class target ``ParallelLMHead`` reaches it.
+    """
+
+    status: Literal["dispatched", "missed", "impossible", "unknown"]
+    reason: str
+    version: str
+    target: str | None = None
+    prefix: str | None = None
+    nameless: bool = False
+
+
+def known_versions() -> tuple[str, ...]:
+    """Return the releases of vLLM that the data covers, oldest first."""
+    return tuple(read_data("vllm_heads")["versions"])
+
+
+def newest_vllm() -> str:
+    """Return the newest release of vLLM that the data covers."""
+    return known_versions()[-1]
+
+
+def extracted() -> str:
+    """Return the month in which the data was read from vLLM's sources."""
+    return str(read_data("vllm_heads")["extracted"])
+
+
+def architectures() -> tuple[str, ...]:
+    """Return every architecture that vLLM registers in some release, sorted."""
+    return tuple(sorted(read_data("vllm_heads")["architectures"]))
+
+
+def head_support(architecture: str | None, version: str | None = None) -> HeadSupport | None:
+    """Return how vLLM ``version`` (default: the newest known) builds the head of ``architecture``.
+
+    An architecture that is not registered, but that the real vLLM was seen to load, goes through its Transformers backend; of
+    older releases than the one that was seen nothing is said. None: not known, or the release is older than all known ones.
+
+    Raises:
+        UsageError: ``version`` is not a version number.
+
+    """
+    nearest = at_or_below(version or newest_vllm(), known_versions())
+    if nearest is None:
+        return None
+    is_seen = architecture in backend_architectures() and version_key(nearest) >= version_key(SEEN_WITH)
+    return registered_support(architecture, nearest) or (registered_support(_BACKEND, nearest) if is_seen else None)
+
+
+def registered_support(architecture: str | None, version: str) -> HeadSupport | None:
+    """Return how ``version``, one of the known releases, builds the head in the class that it registers for ``architecture``."""
+    key = version_key(version)
+    rows = read_data("vllm_heads")["architectures"].get(architecture or "", ())
+    for first, last, prefix, quant_config, dispatch, tie in rows:
+        if version_key(first) <= key <= version_key(last):
+            return HeadSupport(prefix, quant_config, dispatch, tie, version)
+    return None
+
+
+def resolved_support(
+    architecture: str | None, inner: str | None = None, version: str | None = None
+) -> HeadSupport | None:
+    """Return how the head is built, in a wrapper by the text model inside: ``inner`` is its architecture or ``model_type``.
+
+    ``quant_config`` stays ``inner`` where that one is not known.
+
+    Raises:
+        UsageError: ``version`` is not a version number.
+
+    """
+    support = head_support(architecture, version)
+    if support is None or support.quant_config != "inner":
+        return support
+    return _inside(support, head_support(head_owner(architecture, inner, version), version))
+
+
+def head_owner(architecture: str | None, inner: str | None = None, version: str | None = None) -> str | None:
+    """Return the architecture whose model class builds the head: in a wrapper that of the text model inside.
+
+    Raises:
+        UsageError: ``version`` is not a version number.
+
+    """
+    support = head_support(architecture, version)
+    is_inside = support is not None and support.quant_config == "inner"
+    return causal_lm_of(inner) or inner if is_inside else architecture
+
+
+def causal_lm_of(model_type: str | None) -> str | None:
+    """Return the text architecture of a model type, as engines choose it when the nested config names none.
+
+    Source: transformers 5.19 ``MODEL_FOR_CAUSAL_LM_MAPPING_NAMES``, which vLLM's ``with_hf_config`` reads (config/vllm.py).
+    """
+    name = read_data("vllm_heads")["causal_lm_of_model_type"].get(model_type or "")
+    return str(name) if name else None
+
+
+def head_reach(
+    architecture: str | None,
+    targets: Sequence[str],
+    *,
+    inner: str | None = None,
+    version: str | None = None,
+    packed: bool = False,
+) -> Reach:
+    """Return whether ``targets`` make vLLM ``version`` (default: newest known) quantize the head of ``architecture``.
+
+    ``inner`` is the architecture of the text model inside a multimodal one, or its ``model_type``; ``packed`` says that the head's
+    codes are called ``weight_packed``: no embedding's ``weight`` takes their place in a head that is always tied.
+
+    Raises:
+        UsageError: ``version`` is not a version number, or a target an invalid regular expression.
+
+    """
+    rules = rules_for(version or newest_vllm())
+    if not rules.lm_head_branch:
+        return Reach(status="impossible", reason=f"vLLM {rules.asked} quantizes no head", version=rules.asked)
+    support = head_support(architecture, version)
+    if support is None:
+        reason = f"vLLM {rules.asked} has no model class for {architecture or 'a model without an architecture'} that is known here"
+        return Reach(status="unknown", reason=reason, version=rules.asked)
+    return _reach(support, str(architecture), targets, inner, rules.asked, packed=packed)
+
+
+def first_dispatching_version(
+    architecture: str | None, targets: Sequence[str], *, inner: str | None = None
+) -> str | None:
+    """Return the oldest known release of vLLM in which ``targets`` reach the head of ``architecture``, or None."""
+    return next(
+        (
+            version
+            for version in known_versions()
+            if head_reach(architecture, targets, inner=inner, version=version).status == "dispatched"
+        ),
+        None,
+    )
+
+
+def _reach(
+    support: HeadSupport, architecture: str, targets: Sequence[str], inner: str | None, asked: str, *, packed: bool
+) -> Reach:
+    owner = architecture
+    if support.quant_config == "inner":
+        owner = causal_lm_of(inner) or inner or "the text model inside, which the config does not name,"
+        support = _inside(support, head_support(owner, asked))
+    if support.quant_config in _IMPOSSIBLE:
+        reason = _IMPOSSIBLE[support.quant_config].format(version=asked, architecture=owner)
+        return Reach(status="impossible", reason=reason, version=asked, prefix=support.prefix)
+    if "always_tied" in support.tie and not (packed and tie_when_tied(support.tie) is Tie.SHARED):
+        reason = f"the {owner} of vLLM {asked} ties its head to the embedding whatever the config says"
+        return Reach(status="impossible", reason=reason, version=asked, prefix=support.prefix)
+    if support.quant_config != "yes":
+        reason = f"in vLLM {asked} {owner} decides whether the head of {architecture} can be quantized"
+        return Reach(status="unknown", reason=reason, version=asked, prefix=support.prefix)
+    return _match(support, architecture, targets, asked)
+
+
+def _inside(wrapper: HeadSupport, inner: HeadSupport | None) -> HeadSupport:
+    """Return how the text model builds the head, under the name that the wrapper puts before it."""
+    if inner is None or inner.quant_config == "inner":
+        return wrapper
+    if not inner.prefix:
+        return inner
+    before = (wrapper.prefix or "").removesuffix("lm_head")
+    return replace(inner, prefix=before + inner.prefix.removeprefix("."))
+
+
+def _match(support: HeadSupport, architecture: str, targets: Sequence[str], asked: str) -> Reach:
+    name = (support.prefix or "").replace("<idx>", "0")
+    try:
+        target = find_matched_target(name, HEAD_CLASS, targets, {}, rules_for(asked))
+    except UnmatchedLayerError:
+        target = None
+    built = f"as '{name}'" if name else "without a name"
+    if target:
+        reason = f"the target {target} matches the head, which {architecture} builds {built}"
+        return Reach(status="dispatched", reason=reason, version=asked, target=target, prefix=name, nameless=not name)
+    reason = f"no target matches the head, which the {architecture} of vLLM {asked} builds {built}"
+    if not name:
+        reason += f": only the class target {HEAD_CLASS} reaches it"
+    return Reach(status="missed", reason=reason, version=asked, prefix=name, nameless=not name)

@@ -1,0 +1,123 @@
+"""Names that loaders know: made by ``benchmarks/learn/known_names.py`` from transformers 5.19 and vLLM 0.32."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ctq.engines.data_file import read_data
+from ctq.engines.vllm.backend import backend_architectures
+from ctq.engines.vllm_models.heads import architectures, head_support
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BARE = "Model"
+_CHAT = "ChatModel"
+_GENERATING = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
+
+
+@lru_cache(maxsize=1)
+def model_types() -> frozenset[str]:
+    """Return the values of ``model_type``."""
+    return frozenset(read_data("known_names")["model_types"])
+
+
+@lru_cache(maxsize=1)
+def known_architectures() -> frozenset[str]:
+    """Return the architectures, those of every known release of vLLM among them."""
+    return frozenset(read_data("known_names")["architectures"]) | frozenset(architectures())
+
+
+def registered_name(architecture: str) -> str | None:
+    """Return the name under which the newest known vLLM registers an architecture; None where it has none.
+
+    A name that it does not register is looked up with each usual ending in the place of its own (`LlavaLMHeadModel` is
+    `LlavaForConditionalGeneration`), unless transformers has a class of the very name, which the backend then builds.
+    Source: vLLM 0.32.0 model_executor/models/registry.py (`_normalize_arch`), config/model.py (`_SUFFIX_TO_DEFAULTS`).
+    """
+    if _is_registered(architecture):
+        return architecture
+    ending = next((task for task in _ENDINGS if architecture.endswith(task)), None)
+    if ending is None or architecture in known_architectures():
+        return None
+    names = (architecture.replace(ending, task) for task in _ENDINGS)
+    return next((name for name in names if _is_registered(name) and name not in _BY_THE_VERY_NAME), None)
+
+
+_ENDINGS = (
+    *("ForCausalLM", "ForConditionalGeneration", "ChatModel", "LMHeadModel"),
+    *("ForTextEncoding", "EmbeddingModel", "ForSequenceClassification", "ForTokenClassification"),
+    *("ForAudioClassification", "ForImageClassification", "ForVideoClassification", "ClassificationModel"),
+    *("ForRewardModeling", "RewardModel", "Model"),
+)
+"""vLLM's endings in its order: the first four generate, the others pool."""
+_GENERATES = _ENDINGS[:4]
+_BY_THE_VERY_NAME = ("GPTNeoXForCausalLM",)
+"""Those whose head vLLM's backend finds by the class of that name alone: it is called `embed_out`."""
+
+
+def generating_name(architecture: str) -> str | None:
+    """Return the registered name of an architecture that generates by its ending, or that is registered as it stands."""
+    if _is_registered(architecture) or architecture.endswith(_GENERATES):
+        return registered_name(architecture)
+    return None
+
+
+def _is_registered(architecture: str) -> bool:
+    return head_support(architecture) is not None and architecture not in backend_architectures()
+
+
+def is_bare(architecture: str) -> bool:
+    """Tell the name of a model without its head, which no engine takes for another (`Qwen2_5_VLModel`).
+
+    A name that ends with `ChatModel` generates (vLLM 0.32.0 config/model.py:2325).
+    """
+    if not architecture.endswith(_BARE) or architecture.endswith(_CHAT) or head_support(architecture) is not None:
+        return False
+    is_base = architecture in read_data("known_names")["chosen"].values()
+    return is_base or any(name in known_architectures() for name in _whole(architecture))
+
+
+def pools_without_head(architecture: str) -> bool | None:
+    """Tell a bare model that vLLM serves to pool with, and drops the head of, from one that it refuses; None where not known."""
+    known = read_data("bare_models")
+    return architecture in known["pool"] if architecture in (*known["pool"], *known["refused"]) else None
+
+
+def resembles_a_class(architecture: str) -> bool:
+    """Tell a bare model that vLLM makes of the class that generates, as it registers that; its backend would refuse a head."""
+    return any(map(_is_registered, _whole(architecture)))
+
+
+def _whole(architecture: str) -> Iterator[str]:
+    stem = architecture.removesuffix(_BARE)
+    return (f"{stem}{task}" for task in _GENERATING)
+
+
+@lru_cache(maxsize=1)
+def activations() -> frozenset[str]:
+    """Return the names of activation functions, in lower case."""
+    return frozenset(read_data("known_names")["activations"])
+
+
+def chosen_architecture(model_type: str | None) -> str | None:
+    """Return the architecture that vLLM takes where a config names none: that of transformers' base model of the type.
+
+    Source: vLLM 0.32.0 transformers_utils/config.py:877 and model_executor/models/registry.py, where many base models are
+    registered as the class that generates.
+    """
+    name = read_data("known_names")["chosen"].get(model_type or "")
+    return str(name) if name else None
+
+
+def has_a_type(architecture: str | None) -> bool:
+    """Tell an architecture whose base model is that of some model type."""
+    stem = (architecture or "").removesuffix(_GENERATING[0])
+    return f"{stem}{_BARE}" in read_data("known_names")["chosen"].values()
+
+
+@lru_cache(maxsize=1)
+def quant_methods() -> frozenset[str]:
+    """Return the values of ``quant_method``, in lower case."""
+    return frozenset(read_data("known_names")["quant_methods"])

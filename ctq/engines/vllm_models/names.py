@@ -1,0 +1,130 @@
+"""What vLLM calls the modules of a checkpoint: the mapper of its model class, and the names that a config is asked about.
+
+A pattern is matched with the engine's names, not with those in the files: plain names with a dot are mapped as tensors are, regular
+expressions stay as they were written. The data is made by ``benchmarks/learn/engine_names.py``. Source: vLLM 0.32.0
+model_executor/models/utils.py (``WeightsMapper``) and compressed_tensors.py:129 (``apply_vllm_mapper``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ctq.engines.data_file import read_data
+from ctq.engines.vllm_models.heads import causal_lm_of, head_support
+from ctq.recipe.match import REGEX_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+_INSIDE = "language_model."
+"""Where nearly all wrappers keep their text model."""
+_PART = ".weight"
+"""A tensor's own part: mappers are made for tensors, and many of their prefixes end in a dot."""
+_KINDS: tuple[tuple[str, Callable[[str, str], bool], Callable[[str, str, str], str]], ...] = (
+    ("regex", lambda name, old: re.search(old, name) is not None, lambda name, old, new: re.sub(old, new, name)),
+    ("substr", lambda name, old: old in name, lambda name, old, new: name.replace(old, new, 1)),
+    ("prefix", str.startswith, lambda name, old, new: name.replace(old, new, 1)),
+    ("suffix", str.endswith, lambda name, old, new: name.removesuffix(old) + new),
+)
+"""The tables of a mapper in vLLM's order, when an entry of each applies, and what it does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineNames:
+    """The names of one model class: ``tables`` are those of its mapper, ``asked`` layers that a config is asked about otherwise.
+
+    ``classes`` are those of linear layers by the last word of their name, where the word does not tell.
+    ``loaded`` are the first words that its loader changes in names of tensors alone, before any mapper.
+    ``inner`` are the names of the text model inside, whose own mapper sees what stands behind ``before``. ``unasked`` are kinds of
+    layers (``attention``, ``embedding``) that this class does not ask a config about.
+    """
+
+    tables: Mapping[str, list[list[Any]]] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
+    classes: Mapping[str, str] = field(default_factory=dict)
+    loaded: tuple[tuple[str, str], ...] = ()
+    before: str = ""
+    inner: EngineNames | None = None
+    unasked: frozenset[str] = frozenset()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether modules are called as in the files."""
+        return self.inner is None and not self.loaded and not any(kind in self.tables for kind, *_ in _KINDS)
+
+    def module(self, name: str) -> str | None:
+        """Return the place in the engine's model of a module of the files; None where its tensors are dropped unread."""
+        if self.is_plain:
+            return name
+        old, new = next((pair for pair in self.loaded if name.startswith(pair[0])), ("", ""))
+        mapped = self._map(new + name.removeprefix(old) + _PART, drops=True)
+        before = next((text for text in (self.before, _INSIDE) if mapped and mapped.startswith(text)), None)
+        if mapped is None or self.inner is None or before is None:
+            return mapped.removesuffix(_PART) if mapped is not None else None
+        inside = self.inner.module(mapped.removeprefix(before).removesuffix(_PART))
+        return f"{before}{inside}" if inside is not None else None
+
+    def drops(self, name: str) -> bool:
+        """Say whether the tensors of a module of the files are dropped unread."""
+        return self.module(name) is None
+
+    def prefix(self, layer: str) -> str:
+        """Return the name under which a config is asked about a layer at this place; the number of a list is as good as another."""
+        template = _NUMBER.sub("#", layer) if self.asked else layer
+        if template not in self.asked:
+            return layer
+        numbers = iter(_NUMBER.findall(layer))
+        return re.sub("#", lambda _: next(numbers, "0"), self.asked[template])
+
+    def pattern(self, pattern: str) -> str:
+        """Return a target or an entry of `ignore` as the engine keeps it."""
+        if "." not in pattern or pattern.startswith(REGEX_PREFIX):
+            return pattern
+        return self._map(pattern, drops=False) or pattern
+
+    def _map(self, name: str, *, drops: bool) -> str | None:
+        for kind, applies, change in _KINDS:
+            for old, new in self.tables.get(kind, ()):
+                if (new is None and not drops) or not applies(name, old):
+                    continue
+                if new is None:
+                    return None
+                name = change(name, old, new)
+        return name
+
+
+def engine_names(architecture: str | None, inner: str | None = None) -> EngineNames | None:
+    """Return what vLLM calls the modules of a model; None where its class is not known.
+
+    ``inner`` is the architecture of the text model inside a multimodal one, or its ``model_type``.
+    """
+    known = _class_names(architecture or "")
+    if known is None:
+        return None
+    text = _class_names(causal_lm_of(inner) or inner) if inner is not None else None
+    if text is None:
+        return known
+    support = head_support(architecture)
+    own = (support.prefix or "").removesuffix("lm_head") if support is not None else ""
+    return replace(known, before=own or _INSIDE, inner=text)
+
+
+@lru_cache(maxsize=64)
+def _class_names(architecture: str) -> EngineNames | None:
+    data = read_data("engine_names")
+    if architecture in data["plain"]:
+        return EngineNames()
+    found = data["architectures"].get(architecture)
+    if found is None:
+        return None
+    return EngineNames(
+        tables=found,
+        asked=found.get("named", {}),
+        classes=found.get("classes", {}),
+        loaded=tuple((old, new) for old, new in found.get("loaded", ())),
+        unasked=frozenset(found.get("unasked", ())),
+    )

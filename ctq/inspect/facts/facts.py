@@ -1,0 +1,57 @@
+"""Everything that rules and views need, computed once (``ctq.inspect.facts.collect``) and frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ctq.inspect.facts.entries import State
+
+if TYPE_CHECKING:
+    from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.inspect.facts.engine_verdict import EngineVerdict
+    from ctq.inspect.facts.entries import Entry, Patterns
+    from ctq.inspect.facts.head import HeadFacts
+    from ctq.inspect.facts.oddities import Odd
+    from ctq.recipe.quant_config import QuantConfig
+
+Expected = Literal["quantized", "dense"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a checkpoint holds.
+
+    ``method`` names how it is quantized, by the config or, without one, by the tensors; None means dense. ``lacks_config`` says
+    that nothing tells how the tensors are quantized, although a config is there to tell it. ``entries`` are sets of alike modules
+    in the order of the files; ``engines`` what each engine makes of the head, ``expected`` what the user expects of it.
+    ``unreadable`` files are readable by their owner alone, ``deep`` holds what is odd about values, where they were read.
+    """
+
+    checkpoint: Checkpoint
+    quant: QuantConfig | None
+    method: str | None
+    lacks_config: bool
+    entries: tuple[Entry, ...]
+    patterns: Patterns
+    head: HeadFacts
+    engines: tuple[EngineVerdict, ...] = ()
+    expected: Expected | None = None
+    unreadable: tuple[str, ...] = ()
+    deep: tuple[Odd, ...] = ()
+
+    @property
+    def is_compressed_tensors(self) -> bool:
+        """Whether the config is one that these rules judge."""
+        return self.quant is not None and self.quant.is_compressed_tensors
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the head is what was expected of it: a tied one counts as dense, a broken or absent one as neither."""
+        allowed = {"quantized": (State.QUANTIZED,), "dense": (State.DENSE, State.TIED)}
+        return self.expected is None or self.head.state in allowed[self.expected]
+
+    @property
+    def quantized(self) -> tuple[Entry, ...]:
+        """The sets that are stored quantized."""
+        return tuple(entry for entry in self.entries if entry.stored.is_quantized)

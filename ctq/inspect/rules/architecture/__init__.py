@@ -1,0 +1,1 @@
+"""TEN: tensors against what the architecture is made of, where that is known."""

@@ -1,0 +1,96 @@
+"""TEN: experts that lie in one tensor each layer, against what engines will build."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.vllm.dispatch import DispatchConfig
+from ctq.engines.vllm.layers import FusedMoE
+from ctq.engines.vllm.rules import rules_for
+from ctq.engines.vllm_models.surplus_experts import refuses_surplus_experts
+from ctq.inspect.modules.grouping import NUMBER
+from ctq.inspect.rules.rule import Hit, listing
+from ctq.recipe.kinds import EXPERT_COUNTS, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.inspect.facts.entries import Entry
+    from ctq.inspect.facts.facts import Facts
+
+_FLOATS = frozenset({"BF16", "F16", "F32"})
+_EXPERT = f".experts.{NUMBER}."
+
+
+def fused_experts_not_ignored(facts: Facts) -> Iterator[Hit]:
+    """Report dense experts in one tensor that vLLM will build as quantized ones.
+
+    ## What it checks
+    All experts of a layer lie in one dense 3-D tensor, and the config's targets reach `experts.0.gate_proj` (the name that vLLM
+    asks for, whatever the files call it) while `ignore` does not.
+
+    ## Why it hurts
+    vLLM builds quantized experts, loads the dense values into them or nothing at all, and never loads their scales.
+
+    ## Example
+    `"targets": ["Linear"], "ignore": ["lm_head"]` beside `model.layers.0.mlp.experts.gate_up_proj` [64, 2048, 2048] in BF16.
+
+    ## How to mend
+    Add `re:.*experts.*` to `ignore`, or split the experts into one tensor each and quantize them.
+
+    ## References
+    vLLM 0.32.0 `compressed_tensors_moe/compressed_tensors_moe.py:38`.
+    """
+    if facts.quant is None or not facts.is_compressed_tensors:
+        return
+    dense = [entry for entry in facts.entries if entry.kind is Kind.FUSED_EXPERTS and _is_dense(entry)]
+    try:
+        config = DispatchConfig.from_quantization_config(facts.quant.raw, rules_for())
+        built = [entry for entry in dense if _is_built_quantized(entry, config)]
+    except DispatchError:
+        return  # the config itself, or its scheme, is another rule's finding
+    if built:
+        yield Hit(
+            where=built[0].modules.names[0],
+            message=f"{listing(built)}: stored dense in one tensor, but vLLM builds these experts quantized and never loads their "
+            "scales",
+            hint="add `re:.*experts.*` to quantization_config.ignore",
+        )
+
+
+def surplus_experts(facts: Facts) -> Iterator[Hit]:
+    """Report experts beyond the number of the config, where vLLM's class refuses them."""
+    config = facts.checkpoint.config
+    count = max(config.text_int(key) or 0 for key in EXPERT_COUNTS)
+    if not count or not refuses_surplus_experts(config.architecture):
+        return
+    for entry in facts.entries:
+        if _EXPERT in entry.modules.template and entry.kind is not Kind.DRAFT:
+            pairs = zip(entry.modules.names, entry.modules.numbers, strict=True)
+            name = next((name for name, numbers in pairs if numbers[-1] >= count), None)
+            if name is not None:
+                yield Hit(
+                    where=name,
+                    message=f"{config.architecture} has {count} experts by its config, and the files hold {name}",
+                    hint="restore the config that belongs to the weights, or leave the expert out",
+                )
+                return
+
+
+def _is_dense(entry: Entry) -> bool:
+    weights = [part for name, part in entry.modules.parts.items() if name in ("", "weight")]
+    return any(part.dtype in _FLOATS and len(part.shape) == 3 for part in weights)  # [experts, out, in]
+
+
+def _is_built_quantized(entry: Entry, config: DispatchConfig) -> bool:
+    method = config.get_quant_method(FusedMoE(projections=("gate_proj", "up_proj", "down_proj")), _experts_of(entry))
+    return method is not None and method.scheme is not None
+
+
+def _experts_of(entry: Entry) -> str:
+    """Return the name of the layer of experts in vLLM: up to `experts`, or that beside the tensor."""
+    words = entry.modules.names[0].split(".")
+    if "experts" in words:
+        return ".".join(words[: words.index("experts") + 1])
+    return ".".join([*words[:-1], "experts"])

@@ -1,0 +1,94 @@
+"""TEN: dense layers and layers of experts, as the config counts them and as they lie in the files."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ctq.engines.skeletons.mixers import mixers
+from ctq.engines.skeletons.sparse_layers import sparse_layers
+from ctq.inspect.rules.rule import Hit
+from ctq.recipe.kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.inspect.facts.facts import Facts
+
+_EXPERTS = re.compile(r"model\.layers\.#\.(mlp|feed_forward)\.experts\b.*")
+_DENSE = re.compile(r"model\.layers\.#\.(mlp|feed_forward)\.((gate_up|gate|up|down)_proj|w[123])")
+_MIXERS = {
+    "attention": re.compile(r".*\blayers\.#\.(self_attn|attn|attention|mixer)\.(q|k|v|qkv)_proj"),
+    "recurrent": re.compile(
+        r".*\blayers\.#\.(mamba|linear_attn|mixer|conv|short_conv|temporal_block)\.(conv1d|conv|dt_proj|in_proj\w*)"
+    ),
+}
+_CALLED = {"attention": "attention", "recurrent": "a state space or convolution", "mlp": "a feed-forward alone"}
+
+
+def layer_of_another_kind(facts: Facts) -> Iterator[Hit]:
+    """Report a layer that holds experts where the config makes it dense, or the other way round.
+
+    ## What it checks
+    The numbers by which a config tells dense layers from layers of experts (`first_k_dense_replace`, `decoder_sparse_step` and
+    `mlp_only_layers`, `moe_layer_start_index`), or what its class assumes for them, against the layers in the files; and of models
+    that have both, the layers of attention and those of a state space or convolution against the list that names them
+    (`layer_types`).
+
+    ## Why it hurts
+    Engines build the layers by these numbers: they stop at the tensors of the other kind, or leave the layer uninitialised.
+
+    ## Example
+    `"first_k_dense_replace": 0` beside `model.layers.0.mlp.gate_proj.weight`.
+
+    ## How to mend
+    Restore the number of the original's config.
+
+    ## References
+    vLLM 0.32.0 `model_executor/models/deepseek_v2.py:1293`, `qwen3_moe.py:390`, `ernie45_moe.py:343`.
+    """
+    known = sparse_layers(facts.checkpoint.config)
+    yield from _other_mixers(facts) if known is None else (_other_feed_forwards(facts, *known) or _other_mixers(facts))
+
+
+def _other_feed_forwards(facts: Facts, sparse: list[bool], key: str) -> list[Hit]:
+    """Report the first layer that is dense and not of experts, or the other way round."""
+    experts, dense = _layers(facts, _EXPERTS), _layers(facts, _DENSE)
+    for layer, has_experts in enumerate(sparse):
+        if layer in (dense - experts if has_experts else experts - dense):
+            found, said = ("a dense one", "experts") if has_experts else ("experts", "a dense one")
+            return [_hit(f"model.layers.{layer}", found, said, key)]
+    return []
+
+
+def _other_mixers(facts: Facts) -> list[Hit]:
+    """Report the first layer of attention where the config has one of a state space or a convolution, or the other way round."""
+    layers = {name: _layers(facts, pattern) for name, pattern in _MIXERS.items()}
+    both = layers["attention"] & layers["recurrent"]
+    own = {name: numbers - both for name, numbers in layers.items()}
+    known = mixers(facts.checkpoint.config)
+    if known is None or not all(own.values()):  # not a model of both
+        return []
+    for layer, said in enumerate(known[0]):
+        found = next((name for name, numbers in own.items() if layer in numbers), None)
+        if said and found and said != found:
+            return [_hit(f"layer {layer}", f"one of {_CALLED[found]}", _CALLED[said], known[1])]
+    return []
+
+
+def _hit(layer: str, found: str, said: str, key: str) -> Hit:
+    return Hit(
+        where=f"config.json: {key}",
+        message=f"{layer} is {found} in the files, where the config says {said} ({key})",
+        hint=f"restore {key} of the original",
+    )
+
+
+def _layers(facts: Facts, pattern: re.Pattern[str]) -> set[int]:
+    """Return the numbers of the layers that have modules of a name."""
+    return {
+        numbers[0]
+        for entry in facts.entries
+        if entry.kind is not Kind.DRAFT and pattern.fullmatch(entry.modules.template)
+        for numbers in entry.modules.numbers
+    }

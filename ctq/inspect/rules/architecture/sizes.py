@@ -1,0 +1,153 @@
+"""TEN: the sizes of weights and vectors against the numbers of the config, where the architecture is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ctq.engines.skeletons.head_bias import has_head_bias
+from ctq.engines.skeletons.skeleton_names import own_name
+from ctq.engines.skeletons.skeletons import dimension, skeleton_of
+from ctq.inspect.modules.forms import FLOATS, Form
+from ctq.inspect.modules.grouping import NUMBER
+from ctq.inspect.rules.rule import Hit, listing
+from ctq.recipe.kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.engines.skeletons.skeletons import Skeleton, Slot
+    from ctq.inspect.facts.entries import Entry
+    from ctq.inspect.facts.facts import Facts
+
+_ROWS_OR_COLUMNS = (Kind.NORM, Kind.TOWER, Kind.PROJECTOR, Kind.CONVOLUTION)
+"""Kinds of modules of which a bias is as long as one dimension of the weight: of a transposed one it is not the first."""
+_COUNTERS = ("num_batches_tracked",)
+"""Parameters that are integers in every architecture: torch's norms of batches count them."""
+_WORD = 4
+"""Columns that the last word of a packed row may hold beyond the weight's own."""
+
+
+def size_against_config(facts: Facts) -> Iterator[Hit]:
+    """Report weights whose size is not what the config says.
+
+    ## What it checks
+    The rows and columns of each weight, and the size of each vector and parameter, against the numbers of the config that the
+    architecture makes them of (`hidden_size`, `intermediate_size`, heads times `head_dim`), where those are known; and a bias of
+    the head that vLLM loads, against the vocabulary.
+
+    ## Why it hurts
+    Engines make their parameters by the config and refuse tensors of another size, or take a part of them.
+
+    ## Example
+    `"intermediate_size": 11008` beside `mlp.up_proj.weight` [14336, 4096].
+
+    ## How to mend
+    Restore the config that belongs to the weights, or the weights that belong to the config.
+
+    ## References
+    vLLM 0.32.0 `model_executor/parameter.py`; `benchmarks/learn/skeletons.py`.
+    """
+    yield from _head_bias(facts) or _against_config(facts)
+
+
+def _against_config(facts: Facts) -> Iterator[Hit]:
+    """Report the first tensor of another size than the architecture makes of the config's numbers."""
+    skeleton = skeleton_of(facts.checkpoint.config)
+    if skeleton is None:
+        return
+    for entry in facts.entries:
+        for name, shape in dense_shapes(entry):
+            slot = _slot(skeleton, own_name(skeleton, name), entry)
+            packed = entry.stored.form is Form.PACKED
+            wrong = _odd_vector(entry, name) if slot is not None else None
+            if wrong is None and slot is not None:
+                wrong = _wrong(slot, shape, facts, skeleton, packed=packed)
+            if wrong is not None:
+                yield Hit(
+                    where=entry.modules.names[0],
+                    message=f"{listing([entry])}: {wrong}",
+                    hint="restore the config that belongs to the weights, or fetch the weights again",
+                )
+                return
+
+
+def _head_bias(facts: Facts) -> list[Hit]:
+    """Report a bias of the head that is loaded and is not as long as the vocabulary, which vLLM's loader asserts."""
+    config, entry = facts.checkpoint.config, facts.head.entry
+    bias = entry.modules.parts.get("bias") if entry is not None else None
+    if entry is None or bias is None or config.vocab_size is None or not has_head_bias(config):
+        return []
+    if bias.shape == (config.vocab_size,):
+        return []
+    return [
+        Hit(
+            where=entry.modules.names[0],
+            message=f"{listing([entry])}: a bias of shape {list(bias.shape)} where the vocabulary is {config.vocab_size}",
+            hint="restore the config that belongs to the weights, or leave out the bias if the original has none",
+        )
+    ]
+
+
+def _odd_vector(entry: Entry, name: str) -> str | None:
+    """Say what of a bias or of a parameter that is no module's weight is not as it is in every architecture."""
+    if name.endswith(".bias"):
+        return _odd_bias(entry)
+    own = entry.modules.parts.get("") if entry.modules.leaf not in _COUNTERS else None
+    return (
+        f"a parameter in {own.dtype}, where floats are expected"
+        if own is not None and own.dtype not in FLOATS
+        else None
+    )
+
+
+def _slot(skeleton: Skeleton, name: str, entry: Entry) -> Slot | None:
+    """Return what is known of a tensor by its template, or by the number of a layer that has sizes of its own."""
+    slot = skeleton.slot(name)
+    if slot is None or name not in skeleton.numbered:
+        return slot
+    own = (skeleton.sizes.get(name.replace(NUMBER, str(numbers[0]), 1)) for numbers in entry.modules.numbers)
+    return replace(slot, dimensions=next((sizes for sizes in own if sizes is not None), slot.dimensions))
+
+
+def _odd_bias(entry: Entry) -> str | None:
+    """Say what of a bias is not that of a vector of floats, as long as its weight has rows, which it is in every architecture."""
+    bias = entry.modules.parts["bias"]
+    if len(bias.shape) != 1:  # a vector
+        return f"a bias of shape {list(bias.shape)}, where a vector is expected"
+    if bias.dtype not in FLOATS:
+        return f"a bias in {bias.dtype}, where floats are expected"
+    weight = entry.modules.parts.get("weight", entry.modules.parts.get("weight_packed"))
+    if weight is None or not weight.shape:
+        return None
+    if entry.kind is Kind.LINEAR and len(weight.shape) == 2 and bias.shape[0] != weight.shape[0]:
+        return f"a bias of {bias.shape[0]} beside a weight of {weight.shape[0]} rows"
+    if entry.kind in _ROWS_OR_COLUMNS and bias.shape[0] not in weight.shape:
+        return f"a bias of {bias.shape[0]} beside a weight of shape {list(weight.shape)}"
+    return None
+
+
+def dense_shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the dense shapes that the parts of a set stand for."""
+    template, stored = entry.modules.template, entry.stored
+    for part, tensor in entry.modules.parts.items():
+        if part == "weight" and stored.form in (Form.DENSE, Form.INT, Form.FLOAT, Form.PLAIN):
+            yield f"{template}.weight", tensor.shape
+        elif part == "weight_packed" and stored.form is Form.PACKED and stored.bits and len(tensor.shape) == 2:
+            yield f"{template}.weight", (tensor.shape[0], tensor.shape[1] * (32 // stored.bits))
+        elif not part.startswith("weight"):
+            yield f"{template}.{part}" if part else template, tensor.shape
+
+
+def _wrong(slot: Slot, shape: tuple[int, ...], facts: Facts, skeleton: Skeleton, *, packed: bool) -> str | None:
+    """Say what is not as the config has it: the rank, or the first dimension that differs."""
+    if slot.dimensions is None:
+        return None
+    if len(slot.dimensions) != len(shape):
+        return f"a shape of {list(shape)} where {len(slot.dimensions)} dimensions are expected"
+    for axis, (expression, found) in enumerate(zip(slot.dimensions, shape, strict=True)):
+        size = dimension(expression, facts.checkpoint.config, skeleton.computed) if expression else None
+        spare = _WORD if axis == len(shape) - 1 and packed else 1
+        if size is not None and not 0 <= found - size < spare:
+            return f"{found} where the config says {expression} = {size}"
+    return None

@@ -1,0 +1,159 @@
+"""TEN: the files against what the architecture is made of, where that is known (`ctq.engines.skeletons.skeletons`)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ctq.engines.skeletons.skeleton_names import has_part, is_head_of_engine, lies_in, own_name
+from ctq.engines.skeletons.skeletons import counted_stacks, layer_count, skeleton_of
+from ctq.engines.vllm_models.names import engine_names
+from ctq.findings import Severity
+from ctq.inspect.modules.grouping import NUMBER
+from ctq.inspect.modules.parts import CACHE_PARTS
+from ctq.inspect.rules.architecture.experts import surplus_experts
+from ctq.inspect.rules.architecture.stands_for import dense_tensors, fused_tensors, parts_of_fused
+from ctq.inspect.rules.architecture.towers import is_beyond_tower, is_strange_to_tower
+from ctq.inspect.rules.rule import Hit, listing
+from ctq.recipe.kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.engines.skeletons.skeletons import Skeleton
+    from ctq.inspect.facts.entries import Entry
+    from ctq.inspect.facts.facts import Facts
+
+_BUFFERS = re.compile(r".*(?:rotary_pos_emb\.inv_freq|rotary_emb\.(?:inv_freq|cos_cached|sin_cached)).*")
+"""Buffers that older tools saved, and that vLLM looks over (`AutoWeightsLoader`)."""
+_MASKS = re.compile(r"(?:.*\.)?(?:attn|attention)\.(?:masked_)?bias")
+"""Others, that only these model classes of vLLM 0.32.0 look over."""
+_LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
+_ELSEWHERE = (Kind.TOWER, Kind.PROJECTOR)
+"""Parts of wrappers that come in many kinds."""
+
+
+def unknown_module(facts: Facts) -> Iterator[Hit]:
+    """Report tensors that the architecture does not have.
+
+    ## What it checks
+    Every name against the tensors of the architecture, where those are known. It is an error where vLLM refuses a name that it does
+    not know in that place, in a layer of a tower too, and a warning where vLLM looks away. Experts beyond the number of the config
+    count where vLLM's class refuses them.
+
+    ## Why it hurts
+    A prefix too many or too few, a renamed module, a leftover of training: vLLM stops with *There is no module or parameter named
+    ...*, and what should have been loaded is missing. Other engines leave it out silently.
+
+    ## Example
+    `module.model.layers.0.mlp.up_proj.weight`, or `mtp.fc.weight` in a `LlamaForCausalLM`.
+
+    ## How to mend
+    Give the tensors the names of the architecture, or leave them out.
+
+    ## References
+    vLLM 0.32.0 `model_executor/models/utils.py:442`; `benchmarks/learn/skeletons.py`.
+    """
+    yield from surplus_experts(facts)
+    skeleton = skeleton_of(facts.checkpoint.config)
+    if skeleton is None:
+        return
+    strangers = [entry for entry in facts.entries if _is_stranger(entry, skeleton, facts)]
+    refused = [
+        entry
+        for entry in strangers
+        if is_strange_to_tower(entry, skeleton, facts) or _place(entry, skeleton, facts) in skeleton.refuses
+    ]
+    biased = [entry for entry in facts.entries if _has_unknown_bias(entry, skeleton, facts)]
+    if biased and not refused:
+        yield Hit(
+            where=f"{biased[0].modules.names[0]}.bias",
+            message=f"{facts.checkpoint.config.architecture} has no bias of {listing(biased)}",
+            hint="leave the biases out, or restore the architecture of the original",
+        )
+    elif found := refused or strangers:
+        yield Hit(
+            where=found[0].modules.names[0],
+            message=f"{facts.checkpoint.config.architecture} has no {listing(found)}",
+            hint="give the tensors the names of the architecture, or leave them out",
+            severity=None if refused else Severity.WARNING,
+        )
+
+
+def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    module = entry.modules.template
+    if entry.is_head and (module == "lm_head" or is_head_of_engine(skeleton, module)):
+        return False  # of the head, engines' verdicts tell
+    if _is_buffer(entry.modules.names[0], facts):
+        return False
+    if skeleton.wrapped and entry.kind in _ELSEWHERE and not entry.is_head:
+        is_refused = is_beyond_tower(entry, skeleton, facts) or is_strange_to_tower(entry, skeleton, facts)
+        return is_refused or not any(has_part(skeleton, name) for name in facts_names(entry))
+    if skeleton.wrapped and not any(has_part(skeleton, name) for name in facts_names(entry)):
+        return True
+    if entry.modules.parts.keys() <= CACHE_PARTS and _is_module(module.removesuffix(".attn"), skeleton):
+        return False
+    if _beyond(entry, skeleton, facts):
+        return True
+    names = (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts), *parts_of_fused(entry, skeleton))
+    return not any(own_name(skeleton, name) in skeleton.tensors for name in names)
+
+
+def _has_unknown_bias(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell a bias beside a weight that the architecture has, where vLLM refuses biases that it does not know."""
+    if "bias" not in skeleton.refuses or not {"bias", "weight"} <= entry.modules.parts.keys():
+        return False
+    if (skeleton.wrapped and entry.kind in _ELSEWHERE) or _is_stranger(entry, skeleton, facts):
+        return False
+    names = (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts))
+    return not any(own_name(skeleton, name) in skeleton.tensors for name in names if name.endswith(".bias"))
+
+
+def _is_module(template: str, skeleton: Skeleton) -> bool:
+    """Tell a module that other modules of the architecture lie in, as attention does."""
+    inside = f"{template.partition(f'.{NUMBER}.')[2]}." if skeleton.wrapped else f"{template}."
+    names = skeleton.suffixes if skeleton.wrapped else skeleton.tensors
+    return any(name.startswith(inside) for name in names)
+
+
+def _is_buffer(name: str, facts: Facts) -> bool:
+    is_mask = facts.checkpoint.config.architecture in _LOOK_OVER_MASKS and _MASKS.fullmatch(name) is not None
+    return is_mask or _BUFFERS.fullmatch(name) is not None
+
+
+def _beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell modules of layers that the config does not count."""
+    config = facts.checkpoint.config
+    count, stacks = layer_count(config), counted_stacks(skeleton, config)
+    if count is None or not any(lies_in(skeleton, entry.modules.template, stack) for stack in stacks):
+        return False
+    # Loaders that know draft layers behind the decoder's leave as many of them out as the config says.
+    drafts = config.text_int("num_nextn_predict_layers") or 0
+    return min(numbers[0] for numbers in entry.modules.numbers) >= count + drafts
+
+
+def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
+    """Name the place of a stranger as the data calls it; ``unread`` is one that vLLM drops before it looks at it."""
+    name, config = entry.modules.template, facts.checkpoint.config
+    names = engine_names(config.architecture, config.inner_architecture)
+    if names is not None and names.drops(entry.modules.names[0]):
+        return "unread"
+    if _beyond(entry, skeleton, facts) or is_beyond_tower(entry, skeleton, facts):
+        return "beyond"
+    if name.rpartition(".")[2] == "lm_head":
+        return "head"
+    if skeleton.wrapped and not any(has_part(skeleton, tensor) for tensor in facts_names(entry)):
+        return "module"
+    if entry.kind is Kind.DRAFT:
+        return "draft"
+    if not entry.modules.parts.keys() - {"bias"}:
+        return "bias"
+    inside = name.partition(f".{NUMBER}.")[2]
+    if inside:
+        return "inner" if "." in inside else "layer"
+    return "module" if "." in next(iter(facts_names(entry))) else "top"
+
+
+def facts_names(entry: Entry) -> list[str]:
+    """Return the tensors of the first module, as the files call them."""
+    return entry.modules.tensor_names(entry.modules.names[0])

@@ -1,0 +1,79 @@
+"""Which tensors of an architecture the modules of the files stand for, in whatever form they are stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.skeletons.skeleton_names import own_name
+from ctq.engines.vllm.fused import TAKEN_APART, fused_mapping
+from ctq.inspect.modules.grouping import NUMBER
+from ctq.recipe.experts import fused_names
+
+if TYPE_CHECKING:
+    from ctq.engines.skeletons.skeletons import Skeleton
+    from ctq.inspect.facts.entries import Entry
+    from ctq.inspect.facts.facts import Facts
+
+_WEIGHTS = frozenset({"weight", "weight_packed", "qweight", "weight_scale", "blocks"})
+
+
+def layers_by_tensor(facts: Facts, skeleton: Skeleton) -> dict[str, frozenset[int]]:
+    """Return the layers that have each tensor, by template; a set with no number in it where there are no layers."""
+    found: dict[str, set[int]] = {}
+    for entry in facts.entries:
+        numbers = {number[0] for number in entry.modules.numbers if number}
+        for name in (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts)):
+            if (own := own_name(skeleton, name)) in skeleton.tensors:
+                found.setdefault(own, set()).update(numbers)
+    for whole, parts in _taken_apart(skeleton).items():
+        present = [_numbers(facts, part) for part in parts]
+        found.setdefault(whole, set()).update(frozenset.intersection(*present))
+    found = {name: numbers for name, numbers in found.items() if numbers or NUMBER not in name}
+    return {name: frozenset(numbers) for name, numbers in found.items()}
+
+
+def _numbers(facts: Facts, tensor: str) -> frozenset[int]:
+    """Return the layers that have a tensor which is part of a fused one."""
+    return frozenset(
+        number[0]
+        for entry in facts.entries
+        if tensor in dense_tensors(entry)
+        for number in entry.modules.numbers
+        if number
+    )
+
+
+def _taken_apart(skeleton: Skeleton) -> dict[str, list[str]]:
+    """Return the fused weights of an architecture that vLLM loads from their parts too, with the names of those."""
+    known = TAKEN_APART.get(skeleton.architecture, {})
+    return {
+        name: [f"{parent}.{part}.weight" for part in known[leaf]]
+        for name in skeleton.tensors
+        for parent, _, leaf in [name.removesuffix(".weight").rpartition(".")]
+        if leaf in known and name.endswith(".weight")
+    }
+
+
+def parts_of_fused(entry: Entry, skeleton: Skeleton) -> list[str]:
+    """Name the fused tensor of the skeleton that a module is a part of, where vLLM loads it from its parts."""
+    weight = f"{entry.modules.template}.weight"
+    return [whole for whole, parts in _taken_apart(skeleton).items() if weight in parts]
+
+
+def dense_tensors(entry: Entry) -> list[str]:
+    """Name the tensors that a dense checkpoint would have for these modules."""
+    template, parts = entry.modules.template, entry.modules.parts
+    dense = [f"{template}.{part}" if part else template for part in parts if part not in _WEIGHTS]
+    dense += [f"{template}_{part}" for part in parts if part and template.rpartition(".")[0].endswith("experts")]
+    return [f"{template}.weight", template, *dense] if _WEIGHTS & parts.keys() else dense
+
+
+def fused_tensors(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
+    """Name the tensors that a module stands for which is stored as engines fuse it, or an expert apart from its tensor of all."""
+    parent, _, leaf = entry.modules.template.rpartition(".")
+    fused = fused_mapping(facts.checkpoint.config.architecture)
+    parts = fused.get(leaf, ())
+    if any(set(parts) < set(more) and f"{parent}.{more[0]}.weight" in skeleton.tensors for more in fused.values()):
+        parts = ()  # the engine fuses them with others
+    ends = ["weight", *(["bias"] if "bias" in entry.modules.parts else [])]
+    return [*(f"{parent}.{part}.{end}" for part in parts for end in ends), *fused_names(entry.modules.template)]

@@ -1,0 +1,92 @@
+"""What the files lack or have too many of beside a wrapper's text model, where its towers are the ones that were learnt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.configs.towers import is_switched_on, layers_needed, tower_number
+from ctq.engines.skeletons.skeleton_names import lies_in, own_name
+from ctq.engines.skeletons.tower_strangers import strangers_of
+from ctq.inspect.modules.grouping import NUMBER
+from ctq.inspect.rules.architecture.stands_for import dense_tensors, fused_tensors
+from ctq.recipe.kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.skeletons.skeletons import Skeleton
+    from ctq.inspect.facts.entries import Entry
+    from ctq.inspect.facts.facts import Facts
+
+_PARTS = (Kind.TOWER, Kind.PROJECTOR)
+
+
+def lacking(
+    facts: Facts, skeleton: Skeleton, present: Mapping[str, frozenset[int]], names: Mapping[str, bool | None]
+) -> Iterator[str]:
+    """Yield what the files lack of tensors that every build has; nothing where they call parts of a tower otherwise.
+
+    ``names`` tells of tensors that come with a switch whether vLLM needs them under its value, of others nothing.
+    """
+    if not (skeleton.lists or skeleton.numbered) or _has_others(facts, skeleton):
+        return
+    config = facts.checkpoint.config
+    for name, needed in names.items():
+        usual = skeleton.tensors[name].always and is_switched_on(skeleton.switched.get(name), config)
+        if not (usual if needed is None else needed):
+            continue
+        if NUMBER not in name and name not in present:
+            yield name
+        found = present.get(name, frozenset())
+        yield from (
+            name.replace(NUMBER, str(layer), 1)
+            for layer in _needed(skeleton, name, config, present)
+            if layer not in found
+        )
+
+
+def _has_others(facts: Facts, skeleton: Skeleton) -> bool:
+    known = (
+        any(
+            own_name(skeleton, name) in skeleton.tensors
+            for name in (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts))
+        )
+        for entry in facts.entries
+        if entry.kind in _PARTS
+    )
+    return not all(known)
+
+
+def _needed(skeleton: Skeleton, name: str, config: ModelConfig, present: Mapping[str, frozenset[int]]) -> Iterable[int]:
+    """Return the numbers under which a tensor of a list is needed: those of all layers, of what is there, or always the same."""
+    stack = name.partition(f".{NUMBER}")[0]
+    if stack not in skeleton.lists:
+        return skeleton.numbered.get(name, ())
+    beside = (found for other, found in present.items() if other.startswith(f"{stack}.{NUMBER}"))
+    layers = layers_needed(skeleton.lists[stack], config)
+    return sorted(frozenset[int]().union(*beside)) if layers is None else layers
+
+
+def is_beyond_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell modules of layers that a tower's config does not count, where vLLM refuses those."""
+    for stack, one in skeleton.lists.items():
+        if one.refuses and lies_in(skeleton, entry.modules.template, stack):
+            count = tower_number(facts.checkpoint.config, one.count)
+            return count is not None and max(numbers[0] for numbers in entry.modules.numbers) >= count
+    return False
+
+
+def is_strange_to_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell modules in the layers of a tower that vLLM refuses there, a bias that it does not know among them."""
+    names = dense_tensors(entry)
+    for stack, strangers in strangers_of(skeleton.architecture).items():
+        if stack not in skeleton.lists or not lies_in(skeleton, entry.modules.template, stack):
+            continue
+        inside = {name.partition(f".{NUMBER}.")[2] for name in names}
+        if inside & strangers.refused:
+            return True
+        known = (*names, *fused_tensors(entry, skeleton, facts))
+        is_known = inside & strangers.taken or any(own_name(skeleton, name) in skeleton.tensors for name in known)
+        return strangers.refuses_any and not is_known
+    return False

@@ -1,0 +1,1 @@
+"""CFG: the quantization config, and what the config says of the model."""

@@ -1,0 +1,178 @@
+"""Rules of what a config says the model is: the names by which loaders choose their code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.vllm.backend import backend_architectures
+from ctq.engines.vllm_models.known_names import (
+    is_bare,
+    known_architectures,
+    model_types,
+    pools_without_head,
+    quant_methods,
+    registered_name,
+    resembles_a_class,
+)
+from ctq.findings import Severity
+from ctq.inspect.facts.entries import State
+from ctq.inspect.modules.forms import COMPRESSED
+from ctq.inspect.rules.rule import Hit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.inspect.facts.facts import Facts
+
+
+def unknown_model_type(facts: Facts) -> Iterator[Hit]:
+    """Report a `model_type` that no loader knows beside an architecture that is known.
+
+    ## What it checks
+    `model_type` against those of transformers 5.19 and vLLM 0.32, where the architecture is one of theirs and no `auto_map` brings
+    code of its own.
+
+    ## Why it hurts
+    Engines read `config.json` by its model type before anything else: vLLM and transformers both refuse it.
+
+    ## Example
+    `"architectures": ["LlamaForCausalLM"]` beside `"model_type": "my_llama"`.
+
+    ## How to mend
+    Give the model type that belongs to the architecture.
+
+    ## References
+    transformers 5.19 `configuration_auto.py`; vLLM 0.32.0 `transformers_utils/config.py`.
+    """
+    config = facts.checkpoint.config
+    name = config.model_type
+    if name is None or "auto_map" in config.raw or config.architecture not in known_architectures():
+        return
+    if name not in model_types():
+        yield Hit(
+            where="config.json: model_type",
+            message=f"no loader knows the model_type {name!r}, although {config.architecture} is known",
+            hint="give the model type that belongs to the architecture",
+        )
+
+
+def unknown_architecture(facts: Facts) -> Iterator[Hit]:
+    """Report an architecture that no loader knows beside a `model_type` that is known.
+
+    ## What it checks
+    All of `architectures` against the classes of transformers 5.19 and every known release of vLLM, where the model type is
+    one of theirs and no `auto_map` brings code of its own. A model of a new type is not judged. Behind an unknown name, one that
+    vLLM does not register does not count. An unknown name whose ending vLLM corrects (`LlavaLMHeadModel` to
+    `LlavaForConditionalGeneration`) is the corrected one.
+
+    ## Why it hurts
+    vLLM chooses its model class by this name and refuses one that neither it nor transformers has.
+
+    ## Example
+    `"architectures": ["MyLlamaForCausalLM"]` beside `"model_type": "llama"`.
+
+    ## How to mend
+    Give the architecture of the model that was quantized.
+
+    ## References
+    vLLM 0.32.0 `model_executor/models/registry.py` (`_raise_for_unsupported`).
+    """
+    config = facts.checkpoint.config
+    name, listed = config.architecture, config.raw.get("architectures")
+    others = [other for other in listed if isinstance(other, str)] if isinstance(listed, list) else []
+    if (
+        name is None
+        or "auto_map" in config.raw
+        or config.model_type not in model_types()
+        or name in known_architectures()
+        or registered_name(name) is not None
+        or not (known_architectures() - backend_architectures()).isdisjoint(others)
+    ):
+        return
+    yield Hit(
+        where="config.json: architectures",
+        message=f"no loader knows the architecture {name!r}, although the model_type {config.model_type!r} is known",
+        hint="give the architecture of the model that was quantized; leave this rule out if an engine of yours has it",
+    )
+
+
+def unknown_quant_method(facts: Facts) -> Iterator[Hit]:
+    """Report a `quant_method` that no loader knows.
+
+    ## What it checks
+    `quantization_config.quant_method` against the methods of transformers 5.19 and vLLM 0.32, in any case of letters, where tensors
+    are stored as compressed-tensors has them.
+
+    ## Why it hurts
+    vLLM stops with *Unknown quantization method*; transformers warns, and loads the codes as if they were weights.
+
+    ## Example
+    `"quant_method": "compressed-tensor"`.
+
+    ## How to mend
+    Give the method of the tool that wrote the tensors: `compressed-tensors`.
+
+    ## References
+    vLLM 0.32.0 `config/model.py` (`_verify_quantization`); transformers `quantizers/auto.py`.
+    """
+    method = facts.quant.method if facts.quant is not None else None
+    stored = any(entry.stored.form in COMPRESSED for entry in facts.entries)
+    if method and stored and method.lower() not in quant_methods():
+        yield Hit(
+            where="config.json: quantization_config.quant_method",
+            message=f"no loader knows the quant_method {method!r}",
+            hint="give the method of the tool that wrote the tensors, such as compressed-tensors",
+        )
+
+
+def head_of_another_task(facts: Facts) -> Iterator[Hit]:
+    """Report a language model's checkpoint whose architecture is a classifier's, or the model's without its head.
+
+    ## What it checks
+    `architectures` names a classifier (`...ForSequenceClassification`, `...ForTokenClassification`) and the files hold a head
+    `lm_head` and no `score` or `classifier`; or it names the bare
+    model (`Qwen2_5_VLModel`), or nothing where the model type stands for one, and vLLM does not generate with it: a warning where
+    the head is dense and vLLM was seen to serve the rest for pooling.
+
+    ## Why it hurts
+    vLLM makes a pooling model of it, whose classifier is never loaded and answers from uninitialised memory, and which has no
+    place for the head.
+
+    ## Example
+    `"architectures": ["LlamaForSequenceClassification"]` beside `lm_head.weight`.
+
+    ## How to mend
+    Give the architecture of the language model, `...ForCausalLM`.
+
+    ## References
+    vLLM 0.32.0 `model_executor/models/adapters.py` (`as_seq_cls_model`); `benchmarks/learn/bare_models.py`.
+    """
+    name = facts.checkpoint.config.architecture or ""
+    if facts.head.entry is None:
+        return
+    if is_bare(name):
+        yield Hit(
+            where="config.json: architectures",
+            message=f"{name} is the model without a head, and the files hold {facts.head.name}",
+            hint="give the architecture of the language model",
+            severity=Severity.WARNING if _only_pools(facts) else None,
+        )
+    elif name.endswith(_CLASSIFIERS) and not any(entry.modules.leaf in _CLASSIFIER_HEADS for entry in facts.entries):
+        yield Hit(
+            where="config.json: architectures",
+            message=f"{name} is a classifier, and the files hold the language model's head {facts.head.name} and no classifier",
+            hint="give the architecture of the language model",
+        )
+
+
+def _only_pools(facts: Facts) -> bool:
+    """Tell a model with a dense head, of which vLLM serves all the rest, to pool with; its backend refuses the head."""
+    config = facts.checkpoint.config
+    name, is_wrapper = config.architecture or "", len(config.text_levels) > 1
+    known = pools_without_head(name)
+    served = known if known is not None else not is_wrapper and resembles_a_class(name)
+    return served and facts.head.state in (State.DENSE, State.TIED)
+
+
+_CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
+_CLASSIFIER_HEADS = frozenset({"score", "classifier", "classification_head", "dense"})

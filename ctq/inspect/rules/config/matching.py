@@ -1,0 +1,278 @@
+"""CFG: targets and ignore entries that reach nothing, or that engines read in different ways."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from ctq.findings import Severity
+from ctq.inspect.facts.entries import KNOWN_CLASSES, State
+from ctq.inspect.modules.fold import counted_name
+from ctq.inspect.rules.rule import Hit
+from ctq.recipe.fused import FUSED_INTO, FUSED_PARTS
+from ctq.recipe.kinds import Kind
+from ctq.recipe.match import REGEX_PREFIX, matches_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ctq.inspect.facts.entries import Entry
+    from ctq.inspect.facts.facts import Facts
+    from ctq.inspect.modules.patterns import PatternList
+
+_CONFIG = "config.json: quantization_config"
+
+
+def unmatched_target(facts: Facts) -> Iterator[Hit]:
+    """Report a target that reaches no module.
+
+    ## What it checks
+    A target that is a name or a `re:` pattern matches no module of the files, nor a tied head. Names of classes are left alone:
+    headers cannot show them.
+
+    ## Why it hurts
+    Nothing is quantized by it, silently; engines do not warn.
+
+    ## Example
+    `"targets": ["model.layers.0.mlp.down_prj"]`, or a regular expression without its `re:`.
+
+    ## How to mend
+    Correct the pattern, or remove it. Names are compared whole: write `re:.*NAME$` for a part.
+
+    ## References
+    compressed-tensors PR #866.
+    """
+    unused = [pattern for pattern in _unused(facts.patterns.targets, facts) if not _may_be_class(pattern)]
+    if unused:
+        yield Hit(
+            where=f"{_CONFIG}.config_groups",
+            message=f"target {_quoted(unused)} {_matches_nothing(unused)}",
+            hint="correct or remove it; names are compared whole, `re:.*NAME$` matches their end",
+        )
+
+
+def unmatched_ignore(facts: Facts) -> Iterator[Hit]:
+    """Report an `ignore` entry that excludes nothing.
+
+    ## What it checks
+    An entry of `ignore` that is a name or a `re:` pattern matches no module of the files, nor a tied head.
+
+    ## Why it hurts
+    What it was meant to keep dense is expected to be quantized. An entry that differs from a module's name only in what stands
+    before it is a note: tools and engines name the wrappers of multimodal models differently.
+
+    ## Example
+    `"ignore": ["lm_head"]` in a model whose head is `language_model.lm_head`; `".*mlp.gate"` without `re:`.
+
+    ## How to mend
+    Correct the entry, or remove it.
+
+    ## References
+    llm-compressor issue #1428, PR #2803; compressed-tensors PR #866.
+    """
+    unused = [
+        pattern
+        for pattern in _unused(facts.patterns.ignore, facts)
+        if not _may_be_class(pattern) or pattern == "lm_head"
+    ]
+    tails = _tails(facts) if unused else {}
+    near = [pattern for pattern in unused if _tail(pattern) in tails]
+    far = [pattern for pattern in unused if _tail(pattern) not in tails]
+    hint = "correct or remove it; names are compared whole, `re:.*NAME$` matches their end"
+    if far:
+        message = f"ignore {_quoted(far)} {_matches_nothing(far)}"
+        yield Hit(where=f"{_CONFIG}.ignore", message=message, hint=hint)
+    if near:
+        message = f"ignore {_quoted(near)} {_matches_nothing(near)} (the files have `{tails[_tail(near[0])]}`)"
+        yield Hit(where=f"{_CONFIG}.ignore", message=message, hint=hint, severity=Severity.NOTE)
+
+
+_MOST_NAMED = 3
+
+
+def _quoted(patterns: Sequence[str]) -> str:
+    more = f" and {len(patterns) - _MOST_NAMED} more" if len(patterns) > _MOST_NAMED else ""
+    return ", ".join(f"`{pattern}`" for pattern in patterns[:_MOST_NAMED]) + more
+
+
+def _matches_nothing(patterns: Sequence[str]) -> str:
+    looks_regular = any(not _is_regex(pattern) and any(mark in pattern for mark in "*\\$^[") for pattern in patterns)
+    words = "match no module" if len(patterns) > 1 else "matches no module"
+    return f"{words}: it looks like a regular expression without `re:`" if looks_regular else words
+
+
+def _is_regex(pattern: str) -> bool:
+    return pattern.startswith(REGEX_PREFIX)
+
+
+def _unused(patterns: PatternList, facts: Facts) -> list[str]:
+    """Return patterns that match no module; modules that only hold others count, since tools list them too."""
+    used = patterns.used | KNOWN_CLASSES
+    unused = [
+        pattern
+        for pattern in patterns.patterns
+        if pattern not in used and pattern not in patterns.invalid and not _names_head_for_engines(pattern, facts)
+    ]
+    if not unused:
+        return []
+    containers = _containers(facts)
+    return [pattern for pattern in unused if not _matches_container(pattern, containers)]
+
+
+def _names_head_for_engines(pattern: str, facts: Facts) -> bool:
+    """Tell whether a pattern reaches the head under the name that engines give it, whatever it is called in the files."""
+    return facts.head.name is not None and _is_regex(pattern) and matches_name("lm_head", pattern)
+
+
+def _containers(facts: Facts) -> dict[str, bool]:
+    """Return every module that only holds others (``model.layers.0.mlp``), and whether regular expressions are tried on it.
+
+    So do the layers that engines fuse, under their own names (``model.layers.0.self_attn.qkv_proj``). Expressions are tried on the
+    first and the last of alike modules: a pattern that names only one in between is not looked for.
+    """
+    containers: dict[str, bool] = {}
+    for entry in facts.entries:
+        for name in entry.modules.names:
+            tried = name in (entry.modules.names[0], entry.modules.names[-1])
+            parent, _, leaf = name.rpartition(".")
+            if leaf in FUSED_INTO:
+                layer = f"{parent}.{FUSED_INTO[leaf]}"
+                containers[layer] = tried or containers.get(layer, False)
+            while parent and (parent not in containers or (tried and not containers[parent])):
+                containers[parent] = tried
+                parent = parent.rpartition(".")[0]
+    return containers
+
+
+def _matches_container(pattern: str, containers: dict[str, bool]) -> bool:
+    if not _is_regex(pattern):
+        return pattern in containers
+    return any(tried and matches_name(container, pattern) for container, tried in containers.items())
+
+
+def _may_be_class(pattern: str) -> bool:
+    """Tell whether a target may be the name of a class that headers cannot show: capitalised, without dots."""
+    return pattern.isidentifier() and not pattern.islower()
+
+
+def _tails(facts: Facts) -> dict[str | None, str]:
+    """Return a module for each last three words of a name: tools and engines differ in what they put before those."""
+    return {tail: name for entry in facts.entries for name in entry.modules.names if (tail := _tail(name))}
+
+
+def _tail(name: str) -> str | None:
+    words = name.rsplit(".", _MOST_NAMED)
+    return ".".join(words[-3:]) if len(words) >= 3 and not _is_regex(name) else None  # words that no wrapper changes
+
+
+def ambiguous_targets(facts: Facts) -> Iterator[Hit]:
+    """Report a module that targets of different groups reach in a way that engines decide differently.
+
+    ## What it checks
+    Two regular expressions of groups with different schemes match the same module.
+
+    ## Why it hurts
+    compressed-tensors takes the first by the alphabet, vLLM the first in the config: with the loser's scheme the tensors do not
+    fit.
+
+    ## Example
+    `re:.*proj$` (W4A16) in one group and `re:.*down_proj$` (W8A8) in another.
+
+    ## How to mend
+    Narrow one of the two patterns.
+
+    ## References
+    compressed-tensors 0.17.0 `match_targets`; vLLM 0.32.0 `find_matched_target`.
+    """
+    quant = facts.quant
+    if quant is None or not quant.is_compressed_tensors or len(quant.groups) < 2:  # one group cannot disagree
+        return
+    regexes = [(group, target) for group in quant.groups for target in group.targets if target.startswith(REGEX_PREFIX)]
+    for entry in facts.entries:
+        if entry.group is None or not entry.match.declared or not (entry.match.target or "").startswith(REGEX_PREFIX):
+            continue
+        name = entry.modules.names[0]
+        for group, target in regexes:
+            if target in facts.patterns.targets.invalid or not matches_name(name, target):
+                continue
+            if (group.weights, group.activations) != (entry.group.weights, entry.group.activations):
+                yield Hit(
+                    where=name,
+                    message=f"`{entry.match.target}` and `{target}` both reach {counted_name(entry.modules)}, with different "
+                    "schemes: engines do not agree on which counts",
+                    hint="narrow one of the two targets",
+                )
+                return
+            break  # the first in the config, which is vLLM's choice
+
+
+def fused_parts_differ(facts: Facts) -> Iterator[Hit]:
+    """Report parts of one fused layer that do not share a scheme.
+
+    ## What it checks
+    q, k and v, gate and up, or the experts of one layer: some quantized and some dense, or with different schemes.
+
+    ## Why it hurts
+    Engines load them into one parameter. vLLM raises *Found different quantization schemes for the shards*, or takes the first
+    part's scheme for all.
+
+    ## Example
+    `"ignore": ["model.layers.0.self_attn.q_proj"]` with k and v quantized.
+
+    ## How to mend
+    Quantize or ignore all parts of a fused layer together.
+
+    ## References
+    vLLM 0.32.0 `compressed_tensors/utils.py:65`.
+    """
+    healthy = [entry for entry in facts.entries if entry.diagnosis is None and not entry.is_head]
+    for parent, leaves, parts in _fusions(healthy):
+        kinds = {_scheme(entry) for entry in parts}
+        if len(kinds) > 1 and facts.is_compressed_tensors:
+            words = ", ".join(dict.fromkeys(f"{entry.modules.leaf} {_words(entry)}" for entry in parts))
+            yield Hit(
+                where=parent,
+                message=f"engines fuse {' and '.join(leaves)} of {parent}, but they differ: {words}",
+                hint="quantize or ignore all parts of a fused layer together",
+            )
+            return
+
+
+_SURE_FUSIONS = FUSED_PARTS[:2]
+"""Parts that vLLM fuses in nearly every model that has them: q, k, v and gate, up."""
+
+
+def _fusions(entries: Sequence[Entry]) -> Iterator[tuple[str, tuple[str, ...], list[Entry]]]:
+    """Yield each parent whose fused parts lie in more than one kind of entry, once for each kind of parent."""
+    by_parent: dict[tuple[str, tuple[str, ...]], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.kind is not Kind.LINEAR:
+            continue
+        for leaves in _SURE_FUSIONS:
+            if entry.modules.leaf in leaves:
+                by_parent[entry.modules.template.rpartition(".")[0], leaves].append(entry)
+    for (_, leaves), parts in by_parent.items():
+        if len({_scheme(entry) for entry in parts}) < 2:  # all alike, whatever the layer
+            continue
+        yield from _differing(leaves, parts)
+
+
+def _differing(leaves: tuple[str, ...], parts: Sequence[Entry]) -> Iterator[tuple[str, tuple[str, ...], list[Entry]]]:
+    owners: dict[str, list[Entry]] = defaultdict(list)
+    for entry in parts:
+        for name in entry.modules.names:
+            owners[name.rpartition(".")[0]].append(entry)
+    for parent, members in owners.items():
+        if len({_scheme(entry) for entry in members}) > 1:
+            yield parent, leaves, members
+
+
+def _scheme(entry: Entry) -> object:
+    args = entry.group.weights if entry.group is not None and entry.match.declared else None
+    activations = entry.group.activations if entry.group is not None and entry.match.declared else None
+    return entry.state is State.QUANTIZED, args, activations
+
+
+def _words(entry: Entry) -> str:
+    args = entry.group.weights if entry.group is not None and entry.state is State.QUANTIZED else None
+    return f"{args.type}{args.num_bits}" if args is not None else "dense"

@@ -1,0 +1,159 @@
+"""CFG: what the config says of the model, value by value, as the classes read it that vLLM and transformers share."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ctq.engines.configs.checks import broken_checks
+from ctq.engines.configs.fields import (
+    emptied,
+    is_text_type,
+    mistyped,
+    needs_text_config,
+    nulled,
+    takes_field,
+    undivided,
+    unknown_kinds,
+    unread_text,
+)
+from ctq.engines.configs.tower_fields import refused_by_tower_classes
+from ctq.engines.configs.values import refused_values
+from ctq.engines.skeletons.skeletons import is_wrapper, tower_configs
+from ctq.engines.skeletons.tower_rules import refused_by_towers
+from ctq.engines.torch_names import TORCH_DTYPES
+from ctq.engines.vllm_models.activations import refused_activations
+from ctq.engines.vllm_models.heads import head_support
+from ctq.engines.vllm_models.known_names import pools_without_head
+from ctq.findings import Severity
+from ctq.inspect.rules.config.rotary import refused_ropes
+from ctq.inspect.rules.rule import Hit
+from ctq.recipe.kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.checkpoint.config import ModelConfig
+    from ctq.inspect.facts.facts import Facts
+
+_MOST_NAMED = 3
+_LISTS_OF_LAYERS = ("layer_types", "mlp_layer_types")
+_DTYPE_KEYS = ("dtype", "torch_dtype")
+
+
+def refused_model_config(facts: Facts) -> Iterator[Hit]:
+    """Report values of the model's config that loaders refuse.
+
+    ## What it checks
+    The type of each usual key against the config class of its model type (a boolean for `tie_word_embeddings`, an integer for
+    `vocab_size`, never a text), `layer_types` holds kinds of layers that exist, `architectures` is a list of texts, `dtype` is a
+    dtype of torch, `hidden_act` a function that vLLM's class of the architecture takes (some take `silu` alone), the same of the
+    configs of a wrapper's towers, whose number of heads divides their width; a kind of rotary
+    embedding has the settings that it needs; there is a `model_type`, and it is a wrapper's where a text model's config lies
+    inside. Where there is no architecture, vLLM takes the class of transformers' base model: a warning, and an error where the
+    model type stands for none.
+
+    ## Why it hurts
+    transformers 5 checks types strictly while it reads the config, for itself and for vLLM; the checkpoint does not load.
+
+    ## Example
+    `"tie_word_embeddings": null`, `"vocab_size": "32000"`, `"dtype": "bf16"`.
+
+    ## How to mend
+    Restore the value of the original.
+
+    ## References
+    transformers 5.19 `configuration_utils.py`; vLLM 0.32.0 `transformers_utils/config.py`; `benchmarks/learn/config_fields.py`.
+    """
+    config = facts.checkpoint.config
+    refused = [*_refused(config), *_lost_tower(facts)] if config.raw else []
+    if refused:
+        keys = [key for key, _ in refused[:_MOST_NAMED]]
+        yield Hit(
+            where=f"config.json: {keys[0]}",
+            message="loaders refuse the config: " + "; ".join(f"{key} {why}" for key, why in refused[:_MOST_NAMED]),
+            hint=f"restore {', '.join(keys)} of the original",
+        )
+    elif config.raw and config.names_no_architecture and "auto_map" not in config.raw:
+        taken = config.architecture or "nothing"
+        yield Hit(
+            where="config.json: architectures",
+            message=f"no architectures: vLLM takes {taken} by the model type, other loaders may not",
+            hint="restore architectures of the original",
+            severity=None if config.architecture is None else Severity.WARNING,
+        )
+
+
+def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    if "auto_map" in config.raw:  # code of its own reads it
+        return
+    raw = config.raw
+    names = raw.get("architectures")
+    if names is not None and not isinstance(names, list):
+        yield "architectures", "is no list"
+        return
+    if not all(isinstance(name, str) for name in names or ()):
+        yield "architectures", "holds what is no text"
+        return
+    if config.names_no_architecture and len(config.text_levels) > 1 and not _is_taken(config.architecture):
+        yield "architectures", "is missing: the model type alone names no class that vLLM takes"
+    if is_wrapper(config.architecture) and len(config.text_levels) == 1 and _lacks_text(config):
+        yield "text_config", "is missing: loaders take the sizes that its class assumes"
+    if is_wrapper(config.architecture) and is_text_type(config.model_type):
+        yield "model_type", f"'{config.model_type}' is a text model's, where the architecture is {config.architecture}"
+    if (inside := unread_text(config)) is not None:
+        yield inside, f"is no part of a model of type {config.model_type}, whose class leaves it unread"
+    if not config.names_no_architecture and raw.get("model_type") is None:
+        yield "model_type", "is missing"
+    yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
+    yield from ((key, "is null, where a number is needed") for key in nulled(config))
+    yield from ((key, "is 0") for key in emptied(config))
+    if (heads := undivided(config)) is not None:
+        yield heads[0], f"of {heads[1]} does not divide the hidden size of {heads[2]}"
+    yield from ((key, f"'{kind}' is no kind of layer") for key, kind in dict(unknown_kinds(config)).items())
+    yield from refused_activations(config)
+    yield from refused_values(config)
+    yield from broken_checks(config)
+    yield from refused_by_tower_classes(config)
+    yield from refused_by_towers(config)
+    yield from _names(config)
+
+
+def _is_taken(architecture: str | None) -> bool:
+    return head_support(architecture) is not None or bool(architecture and pools_without_head(architecture))
+
+
+def _lacks_text(config: ModelConfig) -> bool:
+    return config.hidden_size is None or needs_text_config(config.model_type)
+
+
+def _lost_tower(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Yield the config of a tower that a wrapper lacks: loaders take the sizes that its class assumes."""
+    config = facts.checkpoint.config
+    if "auto_map" in config.raw or not is_wrapper(config.architecture):
+        return
+    has_tower = any(entry.kind is Kind.TOWER for entry in facts.entries)
+    known = tower_configs(config.architecture)
+    inside = (entry for _, level in config.text_levels for entry in level.items())  # thinker_config holds both
+    if has_tower and not any(isinstance(value, dict) and (key in known or _TOWER.search(key)) for key, value in inside):
+        yield "the config of the tower", "is missing beside its tensors"
+
+
+_TOWER = re.compile(r"vis|audio|image")
+
+
+def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield names of dtypes and of rotary embeddings that do not exist, and lists of layers of another length."""
+    for path, level in config.text_levels:
+        where = f"{path}." if path else ""
+        for key in _DTYPE_KEYS:
+            value = level.get(key)
+            if isinstance(value, str) and value not in TORCH_DTYPES:
+                yield f"{where}{key}", f"'{value}' is no dtype of torch"
+        layers = level.get("num_hidden_layers")
+        is_checked = takes_field(level.get("model_type"), _LISTS_OF_LAYERS[0])
+        for key in _LISTS_OF_LAYERS if is_checked else _LISTS_OF_LAYERS[:1]:
+            kinds = level.get(key)
+            if isinstance(layers, int) and isinstance(kinds, list) and len(kinds) != layers:
+                yield f"{where}{key}", f"names {len(kinds)} layers, not {layers}"
+        yield from refused_ropes(level, where)

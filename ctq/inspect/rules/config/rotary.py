@@ -1,0 +1,101 @@
+"""What loaders refuse of a config's rotary settings, level by level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ctq.engines.configs.fields import takes_field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_ROPE_KEYS = ("rope_scaling", "rope_parameters")
+_ROPE_TYPES = frozenset(
+    (
+        *("default", "linear", "dynamic", "yarn", "longrope", "llama3", "proportional", "ntk", "su", "mrope"),
+        *("bailing_mrope", "mllama4", "deepseek_yarn", "deepseek_llama_scaling", "openpangu", "telechat3-yarn"),
+    )
+)
+"""Kinds of rotary embeddings (vLLM 0.32.0 ``layers/rotary_embedding``, transformers 5.19 ``modeling_rope_utils``)."""
+_ROPE_NEEDS = {
+    "linear": ("factor",),
+    "dynamic": ("factor",),
+    "yarn": ("factor",),
+    "longrope": ("short_factor", "long_factor"),
+    "llama3": ("factor", "low_freq_factor", "high_freq_factor"),
+}
+"""Settings without which transformers 5.19 refuses a kind; the original length it fills in (``modeling_rope_utils``)."""
+_OWN_KINDS = {
+    "phi3": ("default", "longrope", "su", "yarn"),
+    "phi4_multimodal": ("default", "longrope", "su", "yarn"),
+}
+"""Kinds that a class takes which checks them itself, where it takes few."""
+_NUMBERS = ("rope_theta", "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
+_FACTORS = ("short_factor", "long_factor")
+
+
+def refused_ropes(level: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
+    """Yield the keys of one level, below the path ``where``, with what loaders have against their values."""
+    for key in _ROPE_KEYS:
+        for kind in _unknown_ropes(level.get(key)):
+            yield f"{where}{key}", f"'{kind}' is no kind of rotary embedding"
+    if not takes_field(level.get("model_type"), "rope_parameters"):
+        return
+    key = next((key for key in _ROPE_KEYS if level.get(key)), "")
+    settings = level.get(key)
+    if isinstance(settings, dict):
+        yield from ((f"{where}{key}", lack) for lack in _incomplete_ropes(settings))
+        yield from ((f"{where}{key}", wrong) for wrong in _odd_values(settings, level))
+    elif key == "rope_scaling":  # no field of the class, which checks the type of the other
+        yield f"{where}{key}", "takes an object or null"
+    elif isinstance(level.get("rope_theta"), str):
+        yield f"{where}rope_theta", "takes a number, not a text"
+
+
+def _odd_values(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Iterator[str]:
+    """Yield texts for numbers, kinds that the class does not take, and factors that are not as many as a head has frequencies."""
+    yield from (f"has a text for {key}, not a number" for key in _NUMBERS if isinstance(settings.get(key), str))
+    kind, width = settings.get("rope_type", settings.get("type", "default")), _head_dim(level)
+    if kind in _ROPE_TYPES and kind not in _OWN_KINDS.get(str(level.get("model_type")), (kind,)):
+        yield f"is of the kind '{kind}', which a model of type {level.get('model_type')} does not take"
+    if kind != "longrope" or width is None:
+        return
+    share = settings.get("partial_rotary_factor", level.get("partial_rotary_factor"))
+    if share is None and takes_field(level.get("model_type"), "partial_rotary_factor"):
+        return  # what the class assumes is not known
+    lengths = {1, width // 2, int(width * share) // 2 if isinstance(share, int | float) else 1}
+    for key in _FACTORS:
+        factors = settings.get(key)
+        if isinstance(factors, list) and len(factors) not in lengths:
+            yield f"has {len(factors)} values of {key}, where a head of {width} has {max(lengths)} frequencies at most"
+
+
+def _head_dim(level: Mapping[str, Any]) -> int | None:
+    """Return how wide a head is; None where it is not known, or rotated in part by other numbers (MLA)."""
+    hidden, heads, stated = (level.get(key) for key in ("hidden_size", "num_attention_heads", "head_dim"))
+    if "qk_rope_head_dim" in level:
+        return None
+    if isinstance(stated, int):
+        return stated
+    return hidden // heads if isinstance(hidden, int) and isinstance(heads, int) and heads else None
+
+
+def _incomplete_ropes(value: object) -> Iterator[str]:
+    """Yield what a kind of rotary embedding needs and its settings lack; each kind of layer may have settings of its own."""
+    if isinstance(value, dict):
+        kind = value.get("rope_type", value.get("type"))
+        for key in _ROPE_NEEDS.get(kind, ()) if isinstance(kind, str) else ():
+            if key not in value:
+                yield f"of the kind '{kind}' lacks {key}"
+        for inner in value.values():
+            yield from _incomplete_ropes(inner)
+
+
+def _unknown_ropes(value: object) -> Iterator[str]:
+    """Yield kinds of rotary embeddings that engines do not have; each kind of layer may have settings of its own."""
+    if isinstance(value, dict):
+        kind = value.get("rope_type", value.get("type"))
+        if isinstance(kind, str) and kind not in _ROPE_TYPES:
+            yield kind
+        for inner in value.values():
+            yield from _unknown_ropes(inner)

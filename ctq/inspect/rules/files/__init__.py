@@ -1,0 +1,1 @@
+"""FIL: the files of a checkpoint, and what lies beside them."""

@@ -1,0 +1,1 @@
+"""HED: the head and the embedding, stored, declared and served."""

@@ -1,0 +1,156 @@
+"""Finding what is not there: layers, experts and modules that their neighbours say should exist."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+from ctq.inspect.facts.defects import BODY_LINEARS
+from ctq.inspect.modules.grouping import NUMBER
+from ctq.recipe.kinds import EXPERT_COUNTS, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ctq.inspect.facts.facts import Facts
+    from ctq.inspect.modules.grouping import ModuleSet
+
+_LAYER_LISTS = ("layers", "h", "blocks")
+_KINDS = "layers_block_type"
+"""The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
+_ENCODERS = frozenset({"encoder", "decoder"})
+
+
+def missing_layers(facts: Facts) -> Iterator[str]:
+    """Yield decoder layers that ``num_hidden_layers`` or a list of all layers promises and no module belongs to.
+
+    Where half of them are missing the number means something else.
+    """
+    config = facts.checkpoint.config
+    count = config.num_hidden_layers or next(
+        (len(level[_KINDS]) for _, level in config.text_levels if _is_listed(level)), None
+    )
+    stacks = _stacks(facts)
+    if count is None or len(stacks) != 1:
+        return
+    [(stack, present)] = stacks.items()
+    if len(present) * 2 > count:
+        yield from (f"{stack}.{number}" for number in range(count) if number not in present)
+
+
+def _is_listed(level: Mapping[str, Any]) -> bool:
+    return isinstance(level.get(_KINDS), list)
+
+
+def _stacks(facts: Facts) -> dict[str, set[int]]:
+    """Return the numbers of the layers that are there, by the name of their list."""
+    stacks: dict[str, set[int]] = defaultdict(set)
+    for entry in facts.entries:
+        before, found, _ = entry.modules.template.partition(f".{NUMBER}.")
+        words = before.split(".")
+        if (
+            not found
+            or not entry.modules.depth
+            or words[-1] not in _LAYER_LISTS
+            or entry.kind in (Kind.TOWER, Kind.DRAFT, Kind.PROJECTOR)
+        ):
+            continue
+        if not _ENCODERS & set(words):
+            stacks[before].update(numbers[0] for numbers in entry.modules.numbers)
+    return stacks
+
+
+def missing_experts(facts: Facts) -> Iterator[str]:
+    """Yield parts of experts that other parts of the same expert or its neighbours show to be missing.
+
+    Layers may have fewer experts than others: a gap counts, an early end does not, unless one layer alone has it. Experts beyond
+    the number of the config have a rule of their own.
+    """
+    config = facts.checkpoint.config
+    promised = max(config.text_int(key) or 0 for key in EXPERT_COUNTS)
+    by_template = {name: sets for name, sets in _by_template(facts, numbers=2).items() if ".experts." in name}
+    ends = _last_experts(by_template)
+    for template, sets in by_template.items():
+        last_of = ends[_owner(template)]
+        most = max(last_of.values())
+        if _is_complete(sets, most):
+            continue
+        experts = _experts(sets)
+        all_but_one = sum(last == most for last in last_of.values()) >= len(last_of) - 1
+        for layer, present in sorted(experts.items()):
+            last = most if all_but_one else last_of[layer]
+            numbered = template.replace(NUMBER, str(layer), 1)
+            end = min(last + 1, promised or last + 1)
+            missing = (expert for expert in range(end) if expert not in present)
+            yield from (numbered.replace(NUMBER, str(expert), 1) for expert in missing)
+
+
+def _owner(template: str) -> str:
+    return template.partition(".experts.")[0]
+
+
+def _last_experts(by_template: Mapping[str, list[ModuleSet]]) -> dict[str, dict[int, int]]:
+    """Return the last expert that any part of each layer's experts has, by what the experts lie in."""
+    ends: dict[str, dict[int, int]] = defaultdict(dict)
+    for template, sets in by_template.items():
+        found = ends[_owner(template)]
+        for layer, present in _experts(sets).items():
+            found[layer] = max(found.get(layer, 0), *present)
+    return ends
+
+
+def _experts(sets: list[ModuleSet]) -> dict[int, set[int]]:
+    """Return the experts that each layer has."""
+    experts: dict[int, set[int]] = defaultdict(set)
+    for modules in sets:
+        for layer, expert in modules.numbers:
+            experts[layer].add(expert)
+    return experts
+
+
+def _is_complete(sets: list[ModuleSet], most: int) -> bool:
+    layers, experts = map(set, zip(*(numbers for modules in sets for numbers in modules.numbers), strict=True))
+    counted_from_zero = len(experts) == most + 1
+    return counted_from_zero and len(layers) * len(experts) == sum(modules.count for modules in sets)
+
+
+def missing_modules(facts: Facts) -> Iterator[str]:
+    """Yield modules that one layer alone lacks, as a well-known linear layer or in the middle of the model."""
+    by_layer, templates = _by_layer(facts)
+    alike = Counter(frozenset(present) for present in by_layer.values())
+    for layer, present in sorted(by_layer.items()):
+        if alike[frozenset(present)] > 1:  # a kind of layer of its own, not damage
+            continue
+        for full in alike:
+            lacking = full - present
+            if present < full and len(lacking) == 1:
+                template = next(iter(lacking))
+                if _is_sure(template, templates[template], layer[1], len(by_layer)):
+                    yield template.replace(NUMBER, str(layer[1]), 1)
+                break
+
+
+def _by_layer(facts: Facts) -> tuple[dict[tuple[str, int], set[str]], Counter[str]]:
+    """Return which templates each layer has, and in how many layers each template occurs."""
+    by_layer: dict[tuple[str, int], set[str]] = defaultdict(set)
+    templates: Counter[str] = Counter()
+    for template, sets in _by_template(facts, numbers=1).items():
+        stack = template.partition(f".{NUMBER}.")[0]
+        for modules in sets:
+            for numbers in modules.numbers:
+                by_layer[stack, numbers[0]].add(template)
+        templates[template] = sum(modules.count for modules in sets)
+    return by_layer, templates
+
+
+def _is_sure(template: str, count: int, layer: int, layers: int) -> bool:
+    """Trust a gap in a well-known linear layer, or in the middle of the model where all other layers have the module."""
+    return template.rpartition(".")[2] in BODY_LINEARS or (count == layers - 1 and 0 < layer < layers - 1)
+
+
+def _by_template(facts: Facts, *, numbers: int) -> dict[str, list[ModuleSet]]:
+    sets: dict[str, list[ModuleSet]] = defaultdict(list)
+    for entry in facts.entries:
+        if entry.modules.depth == numbers and entry.kind not in (Kind.DRAFT,):
+            sets[entry.modules.template].append(entry.modules)
+    return sets
