@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ctq.errors import CheckpointError
@@ -137,7 +138,9 @@ def _walk(folder: str, prefix: str, depth: int) -> Iterator[tuple[str, int]]:
             if stat.S_ISREG(found.st_mode):
                 yield f"{prefix}{entry.name}", found.st_size
             elif _is_entered(entry, depth):
-                yield from _walk(entry.path, f"{prefix}{entry.name}/", depth + 1)
+                # One that may not be entered (`lost+found` of a volume) holds nothing of the model, or what it holds is missed.
+                with suppress(PermissionError, FileNotFoundError):
+                    yield from _walk(entry.path, f"{prefix}{entry.name}/", depth + 1)
 
 
 def _is_entered(entry: os.DirEntry[str], depth: int) -> bool:

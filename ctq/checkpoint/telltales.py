@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctq.checkpoint.config import CONFIG_NAME
+from ctq.checkpoint.weights import require_weights
 from ctq.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -44,3 +45,16 @@ def without_config(source: Source) -> CheckpointError:
     if source.is_file:
         return CheckpointError(f"a file by itself, no {CONFIG_NAME}", hint="give the folder that it lies in")
     return CheckpointError(f"no {CONFIG_NAME}", hint=f"copy the model's {CONFIG_NAME} beside the weights")
+
+
+def require_folder(source: Source) -> None:
+    """Refuse a single file where a whole checkpoint is wanted.
+
+    Raises:
+        CheckpointError: it says what the file is, and what to give instead.
+
+    """
+    if source.is_file:
+        require_weights(source)
+        missing = without_config(source)
+        raise CheckpointError(f"{source.label}: {missing.message}", hint=missing.hint)

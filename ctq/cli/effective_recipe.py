@@ -26,24 +26,26 @@ def effective_recipe(options: Mapping[str, Any]) -> Recipe:
         from ctq.recipe.recipe_file import read_recipe
 
         recipe = read_recipe(options["recipe_file"])
-    if options["lm_head_scheme"] and options["lm_head"] is False:
+    asked = _asked(options)
+    if options["lm_head_scheme"] and asked is False:
         raise UsageError("--lm-head-scheme with an excluded head", hint="give --include-lm-head, or drop the scheme")
     recipe = replace(
         recipe,
         body=_body(recipe, options),
         ignore=recipe.ignore + options["ignore"],
-        lm_head=_decision(recipe, options),
+        lm_head=asked if asked is not None else True if options["lm_head_scheme"] else recipe.lm_head,
         lm_head_scheme=scheme_named(options["lm_head_scheme"]) if options["lm_head_scheme"] else recipe.lm_head_scheme,
         observer=options["observer"] or recipe.observer,
-        origin="flags" if options["lm_head"] is not None else recipe.origin,
+        origin="flags" if asked is not None else recipe.origin,
     )
     return _vary(recipe, options)
 
 
-def _decision(recipe: Recipe, options: Mapping[str, Any]) -> bool | None:
-    if options["lm_head"] is not None:
-        return bool(options["lm_head"])
-    return True if options["lm_head_scheme"] else recipe.lm_head
+def _asked(options: Mapping[str, Any]) -> bool | None:
+    """Return what the flags decide on the head; both at once are a mistake of a script, whichever stands last."""
+    if options["head_in"] and options["head_out"]:
+        raise UsageError("--include-lm-head and --exclude-lm-head at once", hint="give one of them")
+    return True if options["head_in"] else False if options["head_out"] else None
 
 
 def _body(recipe: Recipe, options: Mapping[str, Any]) -> tuple[BodyGroup, ...]:

@@ -29,9 +29,8 @@ _SCHEME = "|".join(SCHEMES)
     "-o", "--output", type=click.Path(path_type=Path), help="Output folder. [default: ./NAME-SCHEME[-lm_head]]"
 )
 @click.option("--revision", help="Branch, tag or commit of a hub id.")
-@click.option(
-    "--include-lm-head/--exclude-lm-head", "lm_head", default=None, help="Quantize the head, or leave it dense."
-)
+@click.option("--include-lm-head", "head_in", is_flag=True, help="Quantize the head.")
+@click.option("--exclude-lm-head", "head_out", is_flag=True, help="Leave the head dense, and say so in the config.")
 @click.option("--scheme", metavar=_SCHEME, help=f"How linear layers are stored. [default: {DEFAULT_SCHEME}]")
 @click.option("--lm-head-scheme", metavar=_SCHEME, help="Another scheme for the head.")
 @click.option("--strategy", type=click.Choice(["channel", "group"]), help="One scale per row, or per group of columns.")

@@ -105,9 +105,12 @@ def _request(checkpoint: str, options: dict[str, Any], *, quiet: bool) -> Verify
 
 def _folder(model: str, revision: str | None, *, quiet: bool) -> Path:
     from ctq.checkpoint.hub import obtain
+    from ctq.checkpoint.telltales import require_folder
     from ctq.quantize.side_files import side_files
 
-    return obtain(model, side_files, revision=revision, show_progress=not quiet).folder.path
+    folder = obtain(model, side_files, revision=revision, show_progress=not quiet).folder
+    require_folder(folder)
+    return folder.path
 
 
 def _token_ids(text: str | None) -> tuple[int, ...]:

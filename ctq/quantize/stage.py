@@ -56,7 +56,8 @@ def open_stage(out: Path, source: Path | None, *, force: bool, resume: bool) -> 
     stage = settle(out)
     out = stage.out
     if out.exists() and not _is_free(out, stage) and not force:
-        raise OutputError(f"{out}: already exists", hint="choose another --output, or replace it with --force")
+        replaceable = ", or replace it with --force" if _is_replaceable(out, stage) else ""
+        raise OutputError(f"{out}: already exists", hint=f"choose another --output{replaceable}")
     if out.exists() and not _is_replaceable(out, stage):
         raise OutputError(
             f"{out}: not a model's folder, so --force does not replace it", hint="choose another --output"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ _CLASSES: dict[Kind, tuple[str, ...]] = {
     Kind.TRANSPOSED: ("Conv1D",),
 }
 """Class names that headers can tell; compressed-tensors' class targets match these."""
+_NEVER = (Kind.EMBEDDING, Kind.NORM, Kind.PARAMETER)
+_SHOWN_REASONS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +79,24 @@ def decide(checkpoint: Checkpoint, recipe: Recipe) -> Decisions:
         *size_problems(_wanted(modules, head, head_scheme, checkpoint.tensors), checkpoint.config, head),
     ]
     if not problems and head_scheme is None and not any(decision.scheme for decision in modules):
-        problems.append(Problem(message="nothing to quantize: no linear layer is targeted", exit_code=ExitCode.USAGE))
+        problems.append(_nothing(modules))
     return Decisions(
         modules=modules,
         head=head,
         head_scheme=head_scheme,
         head_reason=_head_reason(recipe, head),
         problems=tuple(problems),
+    )
+
+
+def _nothing(modules: Sequence[Decision]) -> Problem:
+    """Say that nothing is left to quantize, and why the largest kinds of matrices are not."""
+    reasons = Counter(decision.reason for decision in modules if decision.reason and decision.kind not in _NEVER)
+    left = "; ".join(f"{count} ({reason})" for reason, count in reasons.most_common(_SHOWN_REASONS))
+    return Problem(
+        message="nothing to quantize: no linear layer is targeted",
+        hint=f"left dense: {left}" if left else None,
+        exit_code=ExitCode.USAGE,
     )
 
 
@@ -260,8 +274,9 @@ def _head_problems(recipe: Recipe, head: Head | None, checkpoint: Checkpoint) ->
     if not recipe.lm_head:
         return
     if head is None:
+        architecture = checkpoint.config.architecture or "its config names no architecture"
         yield Problem(
-            message=f"{checkpoint.label}: the head is asked for, but the model has none ({checkpoint.config.architecture})",
+            message=f"{checkpoint.label}: the head is asked for, but the model has none ({architecture})",
             hint="quantize without --include-lm-head",
             exit_code=ExitCode.NOT_GOOD,
         )

@@ -154,6 +154,18 @@ def test_weights_that_may_not_be_read(unprivileged: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o111, 0o444])
+def test_a_folder_inside_that_may_not_be_entered_is_passed_over(unprivileged: Path, mode: int) -> None:
+    lost = unprivileged / "lost+found"
+    lost.mkdir()
+    (lost / "#12.json").touch()
+    lost.chmod(mode)
+    try:
+        assert list(LocalFolder(unprivileged).files) == ["config.json", SINGLE]
+    finally:
+        lost.chmod(0o755)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o111, 0o444])
 def test_folders_that_may_not_be_listed_or_entered(unprivileged: Path, mode: int) -> None:
     unprivileged.chmod(mode)
     with pytest.raises(CheckpointError, match="Permission denied"):

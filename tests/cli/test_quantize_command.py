@@ -127,6 +127,8 @@ def test_flags_override_the_recipe(llama: Path, capsys: pytest.CaptureFixture[st
         (["llama", "--scheme", "W8A16", "--group-size", "48"], 2, "group size 48 has no 8-bit kernel"),
         (["llama", "--asymmetric"], 2, "W8A8 is symmetric"),
         (["llama", "--exclude-lm-head", "--lm-head-scheme", "W8A16"], 2, "--lm-head-scheme with an excluded head"),
+        (["llama", "--include-lm-head", "--exclude-lm-head"], 2, "--include-lm-head and --exclude-lm-head at once"),
+        (["llama", "--exclude-lm-head", "--include-lm-head"], 2, "--include-lm-head and --exclude-lm-head at once"),
         (["llama", "--max-shard-size", "5 parsecs"], 2, "is not a size"),
         (["llama", "--workers", "0"], 2, "Invalid value for '--workers'"),
         (["llama", "-o", "llama", "--force"], 3, "is the source"),
@@ -241,3 +243,10 @@ def test_a_full_disk_under_the_output_is_said(llama: Path) -> None:
     assert done.returncode == 3
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_command_is_told_from_one_that_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["quantise", "llama"]) == 2
+    assert "No such command 'quantise'. Did you mean 'quantize'?" in capsys.readouterr().err
+    assert run(["help"]) == 2
+    assert "There are: quantize, inspect, verify, rules." in capsys.readouterr().err

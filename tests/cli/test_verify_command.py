@@ -247,3 +247,21 @@ def test_the_command_starts_without_heavy_imports() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"torch", "transformers", "compressed_tensors", "numba", "numpy"} & set(done.stderr.split())
     assert "Prove that the head of CHECKPOINT" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("config.json", "not a safetensors file"),
+        ("model.safetensors", "a file by itself, no config.json"),
+    ],
+)
+@pytest.mark.parametrize("role", ["checkpoint", "reference"])
+def test_a_file_is_not_taken_for_the_folder_that_it_lies_in(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, file: str, words: str, role: str
+) -> None:
+    tiny_checkpoint(tmp_path / "dense", shards=1)
+    assert code(*[f"dense/{file}"] if role == "checkpoint" else ["dense", "--reference", f"dense/{file}"]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"dense/{file}: {words}" in captured.err

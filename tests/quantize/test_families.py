@@ -160,8 +160,9 @@ def test_gpt2_has_no_linear_layers_but_a_head(checkpoint: CheckpointFactory, tmp
     quantize(checkpoint("gpt2"), tmp_path / "out")
     config = json.loads((tmp_path / "out/config.json").read_text())["quantization_config"]
     assert [group["targets"] for group in config["config_groups"].values()] == [["re:.*lm_head$"]]
-    with pytest.raises(PlanError, match="nothing to quantize"):
+    with pytest.raises(PlanError, match="nothing to quantize") as refusal:
         plan_of(checkpoint("gpt2"), Recipe(lm_head=False))
+    assert "(transposed Conv1D weight [in, out])" in str(refusal.value.problems[0].hint)
 
 
 @pytest.mark.filterwarnings("ignore")

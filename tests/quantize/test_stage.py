@@ -133,8 +133,9 @@ def test_force_does_not_replace_what_is_no_model(tmp_path: Path) -> None:
     (out / "letters.txt").write_text("dear")
     with pytest.raises(OutputError, match="not a model's folder"):
         open_stage(out, None, force=True, resume=False)
-    with pytest.raises(OutputError, match="already exists"):
+    with pytest.raises(OutputError, match="already exists") as refusal:
         open_stage(out, None, force=False, resume=False)
+    assert "--force" not in str(refusal.value.hint), "no advice that would be refused"
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="not a model's folder"):
         open_stage(tmp_path / "file", None, force=True, resume=False)
