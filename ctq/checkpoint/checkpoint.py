@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import CONFIG_NAME, ModelConfig, parse_config
 from ctq.checkpoint.faults import HARMLESS, Fault, FaultKind
 from ctq.checkpoint.header import Header, TensorInfo
 from ctq.checkpoint.index import INDEX_NAME, parse_index
+from ctq.checkpoint.pooling import is_pooled
 from ctq.checkpoint.strict_json import quoted
 from ctq.checkpoint.telltales import without_config
 from ctq.checkpoint.weights import PICKLE_SUFFIXES, WEIGHTS_SUFFIX, read_headers, require_weights, weight_files
@@ -30,6 +31,8 @@ _LARGEST_CONFIG = 32_000_000
 _LARGEST_INDEX = 100_000_000
 """Bytes; ten times what the largest models have. Parsing takes a multiple of it in memory."""
 _SHOWN_FAULTS = 20
+_INSIDE = "model."
+"""Where models that generate keep the model that pools; vLLM looks there too (0.32.0 model_executor/models/adapters.py:189)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ def open_checkpoint(source: Source) -> Checkpoint:
         if index is not None:
             _check_index(index, headers, shard_of, faults)
         faults += _strangers(source)
+        if is_pooled(source):
+            config = replace(config, pools=True, relative=not any(name.startswith(_INSIDE) for name in tensors))
         return Checkpoint(source, config, headers, tensors, shard_of, index, tuple(faults))
 
 

@@ -36,11 +36,15 @@ TEXT_CONFIG_KEYS = (
 class ModelConfig:
     """A model's configuration; ``raw`` is the JSON object as it stands in the file.
 
-    ``chosen`` is the architecture that loaders take where the file names none, or one that nobody knows first.
+    ``chosen`` is the architecture that loaders take where the file names none, or one that nobody knows first. ``pools`` says that
+    a file beside it makes an embedding model of it, and ``relative`` that its tensors are then called as inside the model that
+    generates (``layers.0`` for ``model.layers.0``).
     """
 
     raw: Mapping[str, Any]
     chosen: str | None = None
+    pools: bool = False
+    relative: bool = False
 
     @property
     def names_no_architecture(self) -> bool:

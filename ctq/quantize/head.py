@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.pooling import MODULES_NAME
 from ctq.checkpoint.size import size
 from ctq.engines.verdicts.transformers_layers import head_name
 from ctq.engines.vllm_models.heads import Reach, head_reach, newest_vllm
@@ -76,6 +77,9 @@ def _targets(source: Checkpoint, head: Head, *, packed: bool) -> tuple[tuple[str
     config = source.config
     if is_bare(config.architecture or ""):
         reason = f"{config.architecture} is the model without a head"
+        return head.targets, Reach(status="impossible", reason=reason, version=newest_vllm())
+    if config.pools:
+        reason = f"vLLM {newest_vllm()} makes an embedding model of it, as {MODULES_NAME} asks, and drops its head"
         return head.targets, Reach(status="impossible", reason=reason, version=newest_vllm())
     reach = head_reach(config.architecture, head.targets, inner=config.inner_architecture, packed=packed)
     if reach.status == "dispatched" or not reach.nameless:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import CONFIG_NAME
+from ctq.checkpoint.pooling import module_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +22,13 @@ _SKIPPED_FOLDERS = frozenset({"original", "onnx", "runs", "logs", "checkpoints"}
 
 
 def side_files(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names to copy; code, pickles, other weights and what is written anew are left behind."""
-    return tuple(name for name in names if _is_side_file(PurePosixPath(name)))
+    """Return the names to copy; code, pickles, other weights and what is written anew are left behind.
+
+    The modules of a sentence-transformers model come with it, small layers with weights of their own among them.
+    """
+    names = tuple(names)
+    modules = frozenset(module_files(names))
+    return tuple(name for name in names if name in modules or _is_side_file(PurePosixPath(name)))
 
 
 def _is_side_file(path: PurePosixPath) -> bool:

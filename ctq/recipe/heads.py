@@ -157,6 +157,13 @@ def is_pooling(architecture: str | None) -> bool:
     return (architecture or "").endswith(_POOLING)
 
 
+def has_no_head(architecture: str | None) -> bool:
+    """Tell an architecture whose class in transformers has no head: one that pools, or the bare model (`Qwen3Model`)."""
+    name = architecture or ""
+    is_bare = name.endswith("Model") and not name.endswith("ChatModel") and not _GENERATION.search(name)
+    return is_bare or is_pooling(name)
+
+
 def _is_tied(config: ModelConfig) -> bool:
     if is_pooling(config.architecture):
         return False

@@ -11,6 +11,8 @@ import numpy as np
 from builders import all_tensors, edit_tensors, tiny_quantized
 from raw_safetensors import from_floats
 
+from ctq.checkpoint.pooling import is_pooled
+from ctq.checkpoint.source import LocalFolder
 from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor
 
 if TYPE_CHECKING:
@@ -49,6 +51,14 @@ def spread_scales(tensors: dict[str, Raw]) -> None:
     for name in [name for name in tensors if name.endswith("weight_scale")]:
         columns = tensors[name.removesuffix("_scale")].shape[1]
         tensors[name] = from_floats(np.repeat(tensors[name].floats, columns // 32, axis=1), "BF16")
+
+
+def pooled(folder: Path) -> None:
+    """Make an embedding model of it, as sentence-transformers does."""
+    modules = [{"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling/config.json").write_text(json.dumps({"pooling_mode_lasttoken": True}))
 
 
 GROUPED = breaks.steps(
@@ -130,6 +140,8 @@ CASES = (
     HeadCase(
         "weight-only int8", "w8a16", "quantized", breaks.format_everywhere("int-quantized"), "fails", "fails", "fails"
     ),
+    HeadCase("int8 in an embedding model", "w8a8", "quantized", pooled, "dense", "quantized", "quantized"),
+    HeadCase("dense in an embedding model", "w8a8", "dense", pooled, "dense", "dense", "dense"),
     HeadCase("int8 by group", "w8a8", "quantized", GROUPED, "fails", "quantized", "fails"),
 )
 
@@ -151,4 +163,5 @@ def facts_of(folder: Path) -> HeadFacts:
         tie_flags={"": config["tie_word_embeddings"]} if "tie_word_embeddings" in config else {},
         vocab_size=config["vocab_size"],
         hidden_size=config["hidden_size"],
+        pools=is_pooled(LocalFolder(folder)),
     )

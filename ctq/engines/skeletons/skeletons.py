@@ -133,7 +133,15 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
         return replace(skeleton_named(built), refuses=places) if built in all_known else None
     if found is None or (found["inner"] is not None and found["inner"] != _inner_type(config)):
         return None
-    return skeleton_named(config.architecture or "", towers=are_known(found.get("towers", {}), config))
+    skeleton = skeleton_named(config.architecture or "", towers=are_known(found.get("towers", {}), config))
+    if not config.relative:
+        return skeleton
+    return None if skeleton.wrapped else _relative(skeleton)
+
+
+def _relative(skeleton: Skeleton) -> Skeleton:
+    """Return the skeleton with its tensors called as inside of the model."""
+    return replace(skeleton, tensors={name.removeprefix("model."): slot for name, slot in skeleton.tensors.items()})
 
 
 def _built_by_type(config: ModelConfig) -> str | None:

@@ -57,7 +57,8 @@ class HeadFacts:
     ``quantization`` the ``quantization_config`` as it stands. ``name`` is the head's module name in the files (None when they hold
     none) and ``tensors`` its tensors by their last name: ``weight``, ``weight_packed``, ``weight_scale``, ... ``tie_flags`` are
     those of each config level that states one, by dotted path, ``""`` for the top level; ``vllm_ties`` is what vLLM makes of them,
-    where it is known to look at them in its own way. Sizes are in rows and columns.
+    where it is known to look at them in its own way. ``pools`` says that vLLM makes an embedding model of it because a file beside
+    the config says so. Sizes are in rows and columns.
     """
 
     architecture: str | None
@@ -67,6 +68,7 @@ class HeadFacts:
     tensors: Mapping[str, HeadTensor] = field(default_factory=dict)
     tie_flags: Mapping[str, bool] = field(default_factory=dict)
     vllm_ties: bool | None = None
+    pools: bool = False
     vocab_size: int | None = None
     hidden_size: int | None = None
 

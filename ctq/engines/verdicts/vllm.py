@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.pooling import MODULES_NAME
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.verdicts.head_facts import Outcome, Stored
 from ctq.engines.verdicts.head_loading import Loader, load_dense, load_quantized
@@ -18,7 +19,7 @@ from ctq.engines.vllm_models.heads import HEAD_CLASS, head_owner, resolved_suppo
 from ctq.engines.vllm_models.limits import breaking_limit
 from ctq.engines.vllm_models.model_dispatch import model_dispatch
 from ctq.engines.vllm_models.ties import Tie
-from ctq.recipe.heads import is_pooling
+from ctq.recipe.heads import has_no_head, is_pooling
 
 if TYPE_CHECKING:
     from ctq.engines.verdicts.head_facts import HeadFacts
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     from ctq.engines.vllm_models.heads import HeadSupport
 
 METHOD = "compressed-tensors"
+_UNTIED = "the config says that the head is not tied, but the files hold no tensors of it"
+_GENERATES = (
+    "vLLM takes {} for a model that generates, and the files hold no head; beside the modules.json of sentence-transformers, or "
+    "with --runner pooling, it makes an embedding model of it"
+)
 
 
 def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
@@ -44,13 +50,12 @@ def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
         config = _config(facts, rules)
     except DispatchError as error:
         return Outcome("fails", f"vLLM refuses the quantization config ({error.kind}): {error.message}")
-    if is_pooling(facts.architecture):
-        dropped = "" if facts.is_plain else f", and drops the tensors of {facts.name} unread"
-        return Outcome("dense", f"vLLM makes a pooling model of {facts.architecture}, which has no head{dropped}")
     if facts.architecture in refused_architectures() and version_key(version) >= version_key(SEEN_WITH):
         return Outcome(
             "fails", f"vLLM has no class for {facts.architecture}, and its Transformers backend cannot build it"
         )
+    if facts.pools or is_pooling(facts.architecture):
+        return _pooled(facts)
     support = resolved_support(facts.architecture, facts.inner_architecture, version)
     if not rules.lm_head_branch:
         why = f"vLLM quantizes heads from {FIRST_WITH_HEAD} on"
@@ -64,6 +69,12 @@ def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
     if support.quant_config is None:
         return _headless(facts, rules)
     return _dispatched(facts, support, config, rules)
+
+
+def _pooled(facts: HeadFacts) -> Outcome:
+    kind = "a pooling model" if is_pooling(facts.architecture) else f"an embedding model, as {MODULES_NAME} asks,"
+    dropped = "" if facts.is_plain else f", and drops the tensors of {facts.name} unread"
+    return Outcome("dense", f"vLLM makes {kind} of {facts.architecture}, which has no head{dropped}")
 
 
 def _config(facts: HeadFacts, rules: EngineRules) -> DispatchConfig | None:
@@ -89,7 +100,8 @@ def _guess(facts: HeadFacts, config: DispatchConfig | None, why: str) -> Outcome
     except DispatchError:
         reached = True
     if not reached and facts.is_plain:
-        return Outcome("dense", "the head is stored dense and no target names it")
+        stored = "no head is stored" if facts.stored is Stored.ABSENT else "the head is stored dense"
+        return Outcome("dense", f"{stored} and no target names one")
     return Outcome("unknown", why)
 
 
@@ -172,7 +184,9 @@ def _without_tensors(facts: HeadFacts, tie: Tie, found: tuple[Method, SchemeArgs
             f"the target {found[0].target} gives the head {found[0].scheme}, but the files hold no tensors of it",
         )
     if facts.method is None:
-        return Outcome("fails", "the config says that the head is not tied, but the files hold no tensors of it")
+        return Outcome(
+            "fails", _UNTIED if not has_no_head(facts.architecture) else _GENERATES.format(facts.architecture)
+        )
     return Outcome(
         "garbage", f"the files hold no tensors of a head that is not tied, which vLLM does not notice: {why}"
     )

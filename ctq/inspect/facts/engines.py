@@ -94,6 +94,7 @@ def head_facts_for_engines(facts: Facts) -> HeadFacts:
         tensors={part: HeadTensor(tensor.dtype, tensor.shape) for part, tensor in parts.items()},
         tie_flags=tie_flags(config),
         vllm_ties=tied_in_vllm(config),
+        pools=config.pools,
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
     )

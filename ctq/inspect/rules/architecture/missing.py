@@ -196,6 +196,8 @@ def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
     """Tell a model without a head of its own that says it is not tied, or whose class in vLLM never ties."""
     if _HEAD not in skeleton.tensors or facts.head.entry is not None or skeleton.wrapped:
         return False
+    if facts.checkpoint.config.pools:
+        return False
     flags = facts.checkpoint.config.tie_flags
     support = head_support(facts.checkpoint.config.architecture)
     if support is not None and any(way in (support.tie or "") for way in _EMBEDDING_ALWAYS):

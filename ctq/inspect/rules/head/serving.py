@@ -8,7 +8,7 @@ from ctq.engines.vllm_models.limits import limits_of
 from ctq.findings import Severity
 from ctq.inspect.facts.entries import KNOWN_CLASSES, State
 from ctq.inspect.rules.rule import Hit
-from ctq.recipe.heads import HEAD_PATTERN
+from ctq.recipe.heads import HEAD_PATTERN, has_no_head
 from ctq.recipe.match import REGEX_PREFIX
 
 if TYPE_CHECKING:
@@ -101,15 +101,20 @@ def head_not_served(facts: Facts) -> Iterator[Hit]:
     if refusals:
         first = refusals[0]
         others = f"; {_who(refusals[1:])} too" if refusals[1:] else ""
-        is_quantized = facts.head.state is State.QUANTIZED
         yield Hit(
             where=facts.head.name or "lm_head",
             message=f"{_who([first])} {_DOES[first.verdict]} this head: {first.reason}" + others,
-            hint="quantize again with --exclude-lm-head, or serve with a release that dispatches it"
-            if is_quantized
-            else "fetch the checkpoint again, or correct tie_word_embeddings",
+            hint=_remedy(facts),
             severity=None if first.decides else Severity.WARNING,
         )
+
+
+def _remedy(facts: Facts) -> str:
+    if facts.head.state is State.QUANTIZED:
+        return "quantize again with --exclude-lm-head, or serve with a release that dispatches it"
+    if has_no_head(facts.checkpoint.config.architecture):
+        return "give it the architecture that generates and its head, or the modules.json of an embedding model"
+    return "fetch the checkpoint again, or correct tie_word_embeddings"
 
 
 def _who(verdicts: list[EngineVerdict]) -> str:
