@@ -3,6 +3,7 @@
     python benchmarks/conformance.py architectures --vllm-python ENV/bin/python --work /data/architectures
     python benchmarks/conformance.py faults --vllm-python ENV/bin/python --work /data/faults
     python benchmarks/conformance.py loaders --work /data/loaders
+    python benchmarks/conformance.py field --vllm-python ENV/bin/python --work /data/field --seed 1
 
 Answers are kept in the folder of work as JSON lines, so that a run that was killed goes on where it was.
 """
@@ -17,9 +18,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 import conformance_architectures
 import conformance_faults
+import conformance_field
 import conformance_loaders
 
-PARTS = {"architectures": conformance_architectures, "faults": conformance_faults, "loaders": conformance_loaders}
+PARTS = {
+    "architectures": conformance_architectures,
+    "faults": conformance_faults,
+    "loaders": conformance_loaders,
+    "field": conformance_field,
+}
 """Each part has a docstring, ``add_options`` and ``main``, which returns the number of disagreements."""
 
 
