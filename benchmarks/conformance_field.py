@@ -7,6 +7,7 @@ does is drawn by ``--seed``; so are the checkpoints that it is tried on. The eng
 from __future__ import annotations
 
 import json
+import multiprocessing
 import shutil
 import time
 from collections import Counter
@@ -101,6 +102,7 @@ class Field:
         self._truths, self._claims = Store(options.work / "truths.jsonl"), Store(options.work / "claims.jsonl")
         self._code = stamp_of(CODE, "*.py", "*.json")
         self._healthy: dict[Case, Observation] = {}
+        self._pool = ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn"))
 
     def bases(self) -> list[tuple[Case, Path]]:
         """Return the healthy checkpoints that the engine serves, some of each family."""
@@ -177,9 +179,9 @@ class Field:
         new = [case for case in folders if known[case] is None]
         start = time.monotonic()
         if new:
-            with ProcessPoolExecutor(self._options.workers) as pool:
-                for case, claims in zip(new, pool.map(claims_of, [folders[case] for case in new]), strict=True):
-                    known[case] = asdict(claims)
-                    self._claims.put(case.name, f"{stamps[case]}-{self._code}", known[case] or {})
+            said = self._pool.map(claims_of, [folders[case] for case in new])
+            for case, claims in zip(new, said, strict=True):
+                known[case] = asdict(claims)
+                self._claims.put(case.name, f"{stamps[case]}-{self._code}", known[case] or {})
             print(f"judged {len(new)} in {time.monotonic() - start:.0f} s", flush=True)
         return {case: read_claims(answer or {}) for case, answer in known.items()}
