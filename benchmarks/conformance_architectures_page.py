@@ -5,6 +5,7 @@ python benchmarks/conformance_architectures_page.py > docs/architectures.md
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -119,4 +120,5 @@ def _disagreements(rows: Iterable[Row]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print(page(), end="")

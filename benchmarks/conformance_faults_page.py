@@ -5,6 +5,7 @@ python benchmarks/conformance_faults_page.py > docs/faults.md
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -122,4 +123,5 @@ def _disagreements(outcomes: Outcomes) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print(page(read_outcomes()), end="")

@@ -5,6 +5,7 @@ python benchmarks/page.py
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from pathlib import Path
@@ -74,4 +75,5 @@ def render(name: str, records: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

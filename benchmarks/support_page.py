@@ -7,6 +7,7 @@ Computed from the package's own reference data with the targets that `ctq quanti
 
 from __future__ import annotations
 
+import argparse
 from functools import lru_cache
 
 from conformance_architectures_page import outcomes
@@ -76,4 +77,5 @@ def _outcomes() -> dict[str, dict[str, str]]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print(page(), end="")

@@ -10,7 +10,6 @@ that vLLM registers as the same class. Answers are kept in DIR, so a run that wa
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -29,6 +28,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from data_table import write_tables  # noqa: E402
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
 from known_names import installed, registered_classes  # noqa: E402
+from options import script  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 
 from ctq.checkpoint.config import CONFIG_NAME, ModelConfig  # noqa: E402
@@ -50,11 +50,8 @@ Answers = dict[str, dict[str, dict[str, bool]]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    options = parser.parse_args()
-    python, store = options.vllm_python.absolute(), options.work / "activations.jsonl"
+    options = script(__doc__, "vllm_python", "work").parse_args()
+    python, store = options.vllm_python, options.work / "activations.jsonl"
     store.parent.mkdir(parents=True, exist_ok=True)
     answers = read_answers(store)
     missing = [name for name in ALL if name not in answers]

@@ -9,13 +9,13 @@ result is `ctq/engines/data/backend_architectures.json`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from pathlib import Path
 from typing import Final
 
 from known_names import installed
+from options import script
 
 from ctq.engines.vllm.backend import SEEN_WITH
 from ctq.engines.vllm_models.heads import registered_support
@@ -30,9 +30,7 @@ REFUSED: Final = re.compile(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    registry = installed(parser.parse_args().vllm_python.absolute(), "model_executor/models/registry.py")
+    registry = installed(script(__doc__, "vllm_python").parse_args().vllm_python, "model_executor/models/registry.py")
     rows = json.loads(SWEEP.read_text())
     loaded = {row["architecture"] for row in rows if row["dense"] in ("dense", "quantized")}
     about = (

@@ -8,7 +8,6 @@ drops the head unread, or refuses it. The result is `ctq/engines/data/bare_model
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -20,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from builders import edit_config  # noqa: E402
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
+from options import script  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import Observation, observe, truth_of  # noqa: E402
 
@@ -34,9 +34,7 @@ DATA: Final = ROOT / "ctq" / "engines" / "data" / "bare_models.json"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    python = parser.parse_args().vllm_python.absolute()
+    python = script(__doc__, "vllm_python").parse_args().vllm_python
     with tempfile.TemporaryDirectory() as scratch:
         cases = [pair for name in (*FAMILIES, *MORE_FAMILIES) for pair in nameless(name, Path(scratch) / name)]
         results = run_vllm([VllmRequest(checkpoint=folder) for _, folder in cases], python=python, timeout_s=180)

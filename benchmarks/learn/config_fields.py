@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from options import script
 from transformers.configuration_utils import (
     _LEGACY_LAYER_TYPE_REMAP,
     ALLOWED_ATTN_LAYER_TYPES,
@@ -53,6 +54,7 @@ TASKS: Final = ("CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MULTIMODAL_LM", "SEQ_TO_SEQ_
 
 
 def main() -> None:
+    script(__doc__).parse_args()
     classes = {name: CONFIG_MAPPING[name] for name in sorted(generating())}
     kinds = {name: {key: kind for key, kind in kinds_of(cls).items() if kind} for name, cls in classes.items()}
     counts = Counter(key for found in kinds.values() for key in found)

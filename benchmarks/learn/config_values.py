@@ -1,6 +1,6 @@
 """Learn which values of a config's keys vLLM refuses whatever else the config says: none, null, zero, a negative number, a switch.
 
-    python benchmarks/learn/config_values.py --vllm-python ENV/bin/python --answers FILE [FAMILY ...]
+    python benchmarks/learn/config_values.py --vllm-python ENV/bin/python --answers FILE [--families NAME ...]
 
 Every key of the config of each text family of `tests/support/families.py` that vLLM's sources name is left out, nulled, set to
 zero, doubled, made negative, turned or misspelt, one at a time, and vLLM 0.32.0 loads the result. Where it stops before it has
@@ -11,7 +11,6 @@ downloaded.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import os
@@ -30,6 +29,7 @@ from data_table import write_tables  # noqa: E402
 from families import FAMILIES as MAIN_FAMILIES  # noqa: E402
 from families import MORE_FAMILIES, build  # noqa: E402
 from family_default import TEXT  # noqa: E402
+from options import script  # noqa: E402
 from sweep_claims import inspected  # noqa: E402
 from sweep_truth import Observation, observe, read_observation, truth_of  # noqa: E402
 
@@ -64,17 +64,15 @@ KINDS: Final = {"=0": "zero", "neg": "negative", "null": "null", GONE: "gone"}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
+    parser = script(__doc__, "vllm_python", "families")
     parser.add_argument("--answers", type=Path, required=True)
     parser.add_argument("--disagreements", action="store_true")
-    parser.add_argument("families", nargs="*")
     options = parser.parse_args()
     known = {row["family"] for row in read_answers(options.answers)}
     names = [name for name in options.families or text_families() if name not in known]
     for start in range(0, len(names), PART):
         with tempfile.TemporaryDirectory() as scratch:
-            ask(names[start : start + PART], Path(scratch), options.vllm_python.absolute(), options.answers)
+            ask(names[start : start + PART], Path(scratch), options.vllm_python, options.answers)
     answers = read_answers(options.answers)
     write(answers)
     if options.disagreements:

@@ -8,7 +8,6 @@ result is `ctq/engines/data/dropped_heads.json`. Nothing is downloaded, and no e
 
 from __future__ import annotations
 
-import argparse
 import ast
 import json
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from known_names import installed
+from options import script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +30,7 @@ LOADERS: Final = ("hf_to_vllm_mapper", "load_weights")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    python = parser.parse_args().vllm_python.absolute()
+    python = script(__doc__, "vllm_python").parse_args().vllm_python
     registered = ENTRY.findall(installed(python, "model_executor/models/registry.py"))
     found = sorted({name for name, module, owner in registered if drops(python, absolute(module, MODELS), owner)})
     about = "Architectures of vLLM 0.32.0 that drop a head's tensors unread: made by benchmarks/learn/dropped_heads.py."

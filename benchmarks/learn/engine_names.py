@@ -9,7 +9,6 @@ another name than their place in the model. The result is `ctq/engines/data/engi
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -22,6 +21,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
+from options import script  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 
 from ctq.inspect.facts.body import linear_class  # noqa: E402
@@ -39,14 +39,12 @@ LOADED: Final = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    options = parser.parse_args()
+    options = script(__doc__, "vllm_python").parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         made = {name: quantized(name, Path(scratch)) for name in (*FAMILIES, *MORE_FAMILIES)}
         folders = [folder for folder in made.values() if folder]
         jobs: list[Json] = [{"task": "prefixes", "checkpoint": str(folder)} for folder in folders]
-        python = options.vllm_python.absolute()
+        python = options.vllm_python
         _, (mappers, *built) = run_jobs([{"task": "mappers"}, *jobs], python=python, timeout_s=TIMEOUT_S)
     found, failed = mappers["answers"]
     for name, why in failed.items():

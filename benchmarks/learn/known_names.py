@@ -7,12 +7,12 @@ The result is `ctq/engines/data/known_names.json`. Nothing is downloaded, and no
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from pathlib import Path
 from typing import Final
 
+from options import script
 from transformers.activations import ACT2FN
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
@@ -24,9 +24,7 @@ KNOWN_NAMES: Final = Path(__file__).parents[2] / "ctq" / "engines" / "data" / "k
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    write(parser.parse_args().vllm_python.absolute())
+    write(script(__doc__, "vllm_python").parse_args().vllm_python)
 
 
 def write(python: Path) -> None:

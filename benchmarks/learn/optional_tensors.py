@@ -10,7 +10,6 @@ them under a value where it does not load without them, and takes them where it 
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import tempfile
@@ -23,6 +22,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from builders import edit_config  # noqa: E402
 from data_table import write_tables  # noqa: E402
 from families import FAMILIES, build  # noqa: E402
+from options import script  # noqa: E402
 from skeleton_fit import Build, presence  # noqa: E402
 from skeletons import SWITCH, read_build  # noqa: E402
 from sweep_truth import Truth, observe, truth_of  # noqa: E402
@@ -41,9 +41,7 @@ State = tuple[str, str, bool, bool]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    options = parser.parse_args()
+    options = script(__doc__, "vllm_python").parse_args()
     found: dict[str, dict[str, list[Any]]] = {}
     folders: dict[State, Path] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -55,7 +53,7 @@ def main() -> None:
             }
             print(name, learnt, flush=True)
         requests = [VllmRequest(checkpoint=folder) for folder in folders.values()]
-        results = run_vllm(requests, python=options.vllm_python.absolute(), timeout_s=180)
+        results = run_vllm(requests, python=options.vllm_python, timeout_s=180)
     seen = zip(folders, results, strict=True)
     write(found, vllm_of({state: truth_of(observe(result)) for state, result in seen}))
 

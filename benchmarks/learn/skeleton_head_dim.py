@@ -9,7 +9,6 @@ there than `hidden_size` is `num_attention_heads*head_dim`, if the real vLLM loa
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -20,6 +19,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import FAMILIES, build  # noqa: E402
+from options import script  # noqa: E402
 from skeleton_fit import template  # noqa: E402
 from skeletons import DATA, read_build, write  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
@@ -35,9 +35,7 @@ WIDTH: Final = "num_attention_heads*head_dim"
 
 def main() -> None:
     """Learn from one family of each architecture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    python = parser.parse_args().vllm_python
+    python = script(__doc__, "vllm_python").parse_args().vllm_python
     known: Json = json.loads(DATA.read_text())["architectures"]
     for name, family in FAMILIES.items():
         entry = known.get(family.architecture)

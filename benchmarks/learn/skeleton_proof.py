@@ -9,7 +9,6 @@ learns it anew. The result goes into `ctq/engines/data/skeletons.json`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -21,6 +20,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import build  # noqa: E402
 from learnt_sizes import Odd, changed, odd_sizes  # noqa: E402
+from options import script  # noqa: E402
 from skeleton_sizes import NO_SIZE  # noqa: E402
 from skeleton_switches import in_text  # noqa: E402
 from skeletons import DATA, FAMILIES, SWITCH, write  # noqa: E402
@@ -40,15 +40,12 @@ Changes: TypeAlias = tuple[tuple[str, Any], ...]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    parser.add_argument("--families", nargs="*", help="only these")
-    options = parser.parse_args()
+    options = script(__doc__, "vllm_python", "families").parse_args()
     known: Json = json.loads(DATA.read_text())["architectures"]
     for name, family in FAMILIES.items():
         if family.architecture not in known or (options.families and name not in options.families):
             continue
-        for odd, changes in served(name, doubts(family), options.vllm_python.absolute()).items():
+        for odd, changes in served(name, doubts(family), options.vllm_python).items():
             known[family.architecture]["tensors"][odd.tensor][1][odd.axis] = None
             print(family.architecture, odd.tensor, odd.axis, odd.expression, changes, sep="; ", flush=True)
     write(known)

@@ -9,7 +9,6 @@ real vLLM loads every such change. The result goes into `ctq/engines/data/skelet
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import re
@@ -23,6 +22,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import build  # noqa: E402
+from options import script  # noqa: E402
 from skeleton_fit import Axis, Terms, moved, template, value, written  # noqa: E402
 from skeleton_switches import in_text, made, samples  # noqa: E402
 from skeletons import DATA, FAMILIES, read_build, write  # noqa: E402
@@ -58,15 +58,12 @@ class Change:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    parser.add_argument("--families", nargs="*", help="only these")
-    options = parser.parse_args()
+    options = script(__doc__, "vllm_python", "families").parse_args()
     known: Json = json.loads(DATA.read_text())["architectures"]
     for name, family in FAMILIES.items():
         entry = known.get(family.architecture)
         axes = set() if entry is None or (options.families and name not in options.families) else unknown(entry, family)
-        for (key, axis), expression in (learn(name, axes, options.vllm_python.absolute()) if axes else {}).items():
+        for (key, axis), expression in (learn(name, axes, options.vllm_python) if axes else {}).items():
             slot = entry["tensors"][key]
             slot[1] = slot[1] or [None] * (1 + max(other for tensor, other in axes if tensor == key))
             slot[1][axis] = expression

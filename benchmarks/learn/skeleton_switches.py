@@ -9,7 +9,6 @@ not serve are left open. The result goes into `ctq/engines/data/skeletons.json`,
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import sys
@@ -22,6 +21,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import build  # noqa: E402
+from options import script  # noqa: E402
 from skeleton_fit import Axis, Build, build_from, dimension, moved, template, text_level  # noqa: E402
 from skeletons import DATA, FAMILIES, OTHER_VALUES, write  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
@@ -44,11 +44,8 @@ MOST: Final = 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    parser.add_argument("--families", nargs="*", help="only these")
-    options = parser.parse_args()
-    python = options.vllm_python.absolute()
+    options = script(__doc__, "vllm_python", "families").parse_args()
+    python = options.vllm_python
     known: Json = json.loads(DATA.read_text())["architectures"]
     for name, family in FAMILIES.items():
         if options.families and name not in options.families:

@@ -10,7 +10,6 @@ does not take as transformers does is left open. The result goes into `ctq/engin
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+from options import script  # noqa: E402
 from skeleton_fit import Axis, Terms, moved, template, written  # noqa: E402
 from skeletons import DATA, FAMILIES, SWITCH, write  # noqa: E402
 from tower_builds import Maker, Variant, fit  # noqa: E402
@@ -55,17 +55,14 @@ class Study:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    parser.add_argument("--families", nargs="*", help="only these")
-    options = parser.parse_args()
+    options = script(__doc__, "vllm_python", "families").parse_args()
     known: Json = json.loads(DATA.read_text())["architectures"]
     firsts = {family.architecture: name for name, family in reversed(FAMILIES.items()) if family.text}
     chosen = [name for architecture, name in firsts.items() if architecture in known]
     chosen = [name for name in chosen if not options.families or name in options.families]
     for start in range(0, len(chosen), PART):
         with tempfile.TemporaryDirectory() as scratch:
-            for line in learn(chosen[start : start + PART], known, Path(scratch), options.vllm_python.absolute()):
+            for line in learn(chosen[start : start + PART], known, Path(scratch), options.vllm_python):
                 print(line, flush=True)
         write(known)
 

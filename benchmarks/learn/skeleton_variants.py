@@ -1,6 +1,6 @@
 """Mend the skeletons of architectures by what variants of the families' configs are made of.
 
-    python benchmarks/learn/skeleton_variants.py
+    python benchmarks/learn/skeleton_variants.py [--families NAME ...]
 
 Each field of `tests/support/variant_fields.py` is changed alone. What then has other names is built by transformers itself: its new
 tensors are optional, and what it lacks is no longer expected of every layer. Where a variant contradicts a dimension, the field
@@ -22,6 +22,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import build  # noqa: E402
+from options import script  # noqa: E402
 from skeleton_fit import Build, presence, template  # noqa: E402
 from skeletons import DATA, FAMILIES, SWITCH, read_build, write  # noqa: E402
 from variant_fields import LAYERS  # noqa: E402
@@ -50,9 +51,10 @@ class Learnt:
 
 
 def main() -> None:
+    options = script(__doc__, "families").parse_args()
     known: Json = json.loads(DATA.read_text())["architectures"]
     groups: dict[str, list[str]] = defaultdict(list)
-    for name in sys.argv[1:] or FAMILIES:
+    for name in options.families or FAMILIES:
         groups[FAMILIES[name].architecture].append(name)
     for architecture, names in groups.items():
         if architecture in known:

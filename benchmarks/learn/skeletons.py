@@ -10,7 +10,6 @@ the real vLLM loads each family with one tensor too many, in several places, and
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -25,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from builders import edit_config  # noqa: E402
 from families import FAMILIES as MAIN_FAMILIES  # noqa: E402
 from families import LEARNT_ONLY, MORE_FAMILIES, _plain, build  # noqa: E402
+from options import script  # noqa: E402
 from raw_safetensors import Raw, read_file, read_safetensors, write_safetensors  # noqa: E402
 from skeleton_fit import Build, build_from, fit, text_level  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
@@ -162,15 +162,12 @@ def targeted_embedding(base: Path, out: Path) -> list[Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    parser.add_argument("--families", help="only these, separated by commas; the rest of the data stays")
-    options = parser.parse_args()
-    names = options.families.split(",") if options.families else list(FAMILIES)
+    options = script(__doc__, "vllm_python", "families").parse_args()
+    names = options.families or list(FAMILIES)
     known: Json = json.loads(DATA.read_text())["architectures"] if options.families and DATA.exists() else {}
     for part in parts(names):
         with tempfile.TemporaryDirectory() as scratch:
-            known |= learn(part, Path(scratch), options.vllm_python.absolute())
+            known |= learn(part, Path(scratch), options.vllm_python)
         write(known)
 
 

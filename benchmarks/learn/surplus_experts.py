@@ -9,7 +9,6 @@ same class. Nothing is downloaded.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -23,6 +22,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from builders import edit_tensors  # noqa: E402
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
 from known_names import installed, registered_classes  # noqa: E402
+from options import script  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 
@@ -37,9 +37,7 @@ EXPERT: Final = re.compile(r"(?P<before>.*\.experts\.)(?P<number>\d+)(?P<part>\.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    python = parser.parse_args().vllm_python.absolute()
+    python = script(__doc__, "vllm_python").parse_args().vllm_python
     with tempfile.TemporaryDirectory() as scratch:
         cases = [(name, *pair) for name in ALL for pair in enlarged(name, Path(scratch) / name)]
         results = iter(run_vllm([VllmRequest(checkpoint=at) for *_, at in cases], python=python, timeout_s=180))

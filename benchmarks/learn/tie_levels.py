@@ -9,7 +9,6 @@ where the real vLLM loads it all the same, it ties the head. The way of deciding
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -25,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from builders import edit_config, edit_tensors  # noqa: E402
 from data_table import write_tables  # noqa: E402
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
+from options import script  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 
 from ctq.checkpoint.config import ModelConfig  # noqa: E402
@@ -38,14 +38,12 @@ KEY: Final = "tie_word_embeddings"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    options = parser.parse_args()
+    options = script(__doc__, "vllm_python").parse_args()
     seen: dict[str, list[tuple[ModelConfig, bool]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
         made = [pair for name in ALL if ALL[name].text for pair in headless(name, Path(scratch) / name)]
         requests = [VllmRequest(checkpoint=folder) for _, folder in made]
-        results = run_vllm(requests, python=options.vllm_python.absolute(), timeout_s=180)
+        results = run_vllm(requests, python=options.vllm_python, timeout_s=180)
         for (name, folder), result in zip(made, results, strict=True):
             config = ModelConfig(json.loads((folder / "config.json").read_text()))
             seen[ALL[name].architecture].append((config, truth_of(observe(result))[0].is_good))

@@ -19,6 +19,7 @@ from typing import Any, Final
 import torch
 import transformers
 from config_fields import entry, generating, kinds_of, parts_of
+from options import script
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS
@@ -33,6 +34,7 @@ UNREAD: Final = re.compile(
 
 
 def main() -> None:
+    script(__doc__).parse_args()
     wrappers = {name: cls for name in sorted(generating()) if inside_of(cls := CONFIG_MAPPING[name])}
     inside = {
         name: {key: own for key in inside_of(cls) if (own := usual(cls, key)) is not None}

@@ -11,7 +11,6 @@ that were not asked about. The result is `ctq/engines/data/tower_rules.json`.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import re
@@ -25,6 +24,7 @@ sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
 from data_table import write_tables  # noqa: E402
 from known_names import installed, registered_classes  # noqa: E402
+from options import script  # noqa: E402
 from tower_changes import ACTIVATION, DELETED, Change, changed  # noqa: E402
 from tower_values import ALL, read_answers, truth_in  # noqa: E402
 
@@ -44,10 +44,7 @@ DIVIDES: Final = re.compile(r"divisible|multiple|%")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    options = parser.parse_args()
+    options = script(__doc__, "vllm_python", "work").parse_args()
     rows: dict[str, list[Json]] = defaultdict(list)
     for row in read_answers(options.work / "answers.jsonl"):
         rows[row["family"]].append(row)
@@ -59,7 +56,7 @@ def main() -> None:
         found[ALL[name].architecture] = rules
         for tower in towers_of(ModelConfig(config)):
             types[tower.model_type or ""].append(rules.get(tower.path, {}))
-    classes = registered_classes(installed(options.vllm_python.absolute(), "model_executor/models/registry.py"))
+    classes = registered_classes(installed(options.vllm_python, "model_executor/models/registry.py"))
     by_class = {classes[name]: rules for name, rules in found.items() if name in classes}
     aliases = {name: by_class[kind] for name, kind in classes.items() if kind in by_class}
     write({**aliases, **found}, {kind: rules for kind, several in types.items() if (rules := common(several))})

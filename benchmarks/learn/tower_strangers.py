@@ -9,7 +9,6 @@ are one. What the real vLLM refuses goes into `ctq/engines/data/tower_strangers.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -27,6 +26,7 @@ sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
 from data_table import write_tables  # noqa: E402
 from dense_builder import INDEX, write_index  # noqa: E402
+from options import script  # noqa: E402
 from skeleton_fit import template  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 from tower_values import ALL, base_of, wrappers  # noqa: E402
@@ -52,10 +52,7 @@ FUSED: Final = ("qkv", "qkv_proj")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    options = parser.parse_args()
+    options = script(__doc__, "vllm_python", "work").parse_args()
     known = json.loads(SKELETONS.read_text())["architectures"]
     found: Found = defaultdict(dict)
     cases: list[tuple[str, str, tuple[str, ...], Path]] = []
@@ -73,7 +70,7 @@ def main() -> None:
                     )
         results = run_vllm(
             [VllmRequest(checkpoint=folder) for *_, folder in cases],
-            python=options.vllm_python.absolute(),
+            python=options.vllm_python,
             timeout_s=180,
         )
     usual = {name: observe(one) for (name, stack, *_), one in zip(cases, results, strict=True) if not stack}

@@ -10,7 +10,6 @@ the form of `optional_tensors.json`.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections import defaultdict
@@ -21,6 +20,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
 from data_table import write_tables  # noqa: E402
+from options import script  # noqa: E402
 from skeleton_fit import template  # noqa: E402
 from tower_builds import Maker  # noqa: E402
 from tower_values import ALL, read_answers, truth_in  # noqa: E402
@@ -34,9 +34,7 @@ DATA: Final = ROOT / "ctq" / "engines" / "data" / "tower_switches.json"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    options = parser.parse_args()
+    options = script(__doc__, "work").parse_args()
     turned: dict[str, dict[str, bool]] = defaultdict(dict)
     for row in read_answers(options.work / "answers.jsonl"):
         path, value = row["path"], row["value"]

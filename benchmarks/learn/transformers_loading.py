@@ -22,6 +22,7 @@ ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from families import FAMILIES, _plain  # noqa: E402
+from options import script  # noqa: E402
 from shrink import shrunk  # noqa: E402
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def _initialises_without(model: PreTrainedModel, linears: Mapping[str, torch.nn.
 
 def main() -> None:
     """Learn it of every class and store it."""
+    script(__doc__).parse_args()
     import transformers
 
     experts: dict[str, str] = {}

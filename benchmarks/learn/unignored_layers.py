@@ -9,7 +9,6 @@ dense layer that only a class target reaches is served. Nothing is downloaded.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -25,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from builders import edit_config  # noqa: E402
 from data_table import write_tables  # noqa: E402
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
+from options import script  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
 
@@ -40,10 +40,7 @@ ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    parser.add_argument("--families", nargs="*", help="only these, the others as they are known")
-    options = parser.parse_args()
+    options = script(__doc__, "vllm_python", "families").parse_args()
     known = json.loads(DATA.read_text())["architectures"] if options.families else {}
     found: dict[str, dict[str, bool]] = defaultdict(dict, known)
     with tempfile.TemporaryDirectory() as scratch:
@@ -53,7 +50,7 @@ def main() -> None:
             for kind, folder in variants(name, Path(scratch))
         ]
         requests = [VllmRequest(checkpoint=folder) for *_, folder in jobs]
-        results = run_vllm(requests, python=options.vllm_python.absolute(), timeout_s=180)
+        results = run_vllm(requests, python=options.vllm_python, timeout_s=180)
     seen = {(name, kind): observe(result) for (name, kind, _), result in zip(jobs, results, strict=True)}
     for (name, kind), observation in seen.items():
         control = seen[name, NONE]

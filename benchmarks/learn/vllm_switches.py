@@ -1,6 +1,6 @@
 """Learn which switches of a config vLLM's own classes read, and which tensors they then need and take.
 
-    python benchmarks/learn/vllm_switches.py --vllm-python ENV/bin/python [FAMILY ...]
+    python benchmarks/learn/vllm_switches.py --vllm-python ENV/bin/python [--families NAME ...]
 
 transformers' config class of a model may not know a switch that vLLM's class reads (`attention_bias` of Mistral), and hybrid models
 have the tensors of a switch in some layers only (`mamba_conv_bias`): `optional_tensors.py` learns neither. Here the words that a
@@ -12,7 +12,6 @@ The result is `ctq/engines/data/vllm_switches.json`; with families only theirs a
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -30,6 +29,7 @@ from data_table import write_tables  # noqa: E402
 from families import FAMILIES as MAIN_FAMILIES  # noqa: E402
 from families import MORE_FAMILIES, build  # noqa: E402
 from known_names import installed, registered_classes  # noqa: E402
+from options import script  # noqa: E402
 from raw_safetensors import Raw  # noqa: E402
 from sweep_truth import Truth, observe, truth_of  # noqa: E402
 
@@ -73,12 +73,9 @@ class Turn:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm-python", type=Path, required=True)
-    parser.add_argument("families", nargs="*")
-    options = parser.parse_args()
+    options = script(__doc__, "vllm_python", "families").parse_args()
     python, names = (
-        options.vllm_python.absolute(),
+        options.vllm_python,
         options.families or [n for n, row in FAMILIES.items() if not (row.text or row.multimodal)],
     )
     found: dict[str, Any] = json.loads(DATA.read_text())["architectures"] if DATA.exists() else {}

@@ -1,0 +1,35 @@
+"""Scripts in `benchmarks/`: asked for `--help`, each says what it does, and does nothing."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted(
+    path
+    for path in (ROOT / "benchmarks").rglob("*.py")
+    if any(
+        isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in ast.parse(path.read_text()).body
+    )
+)
+PARSERS = ("argparse.ArgumentParser(", "script(__doc__")
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_script_reads_its_command_line(path: Path) -> None:
+    text = path.read_text()
+    assert any(parser in text for parser in PARSERS), "without a parser `--help` runs it"
+    assert path.name in (ast.get_docstring(ast.parse(text)) or ""), "its first lines say how it is called"
+
+
+@pytest.mark.parametrize("name", ["learn/backend_architectures.py", "support_page.py"])
+def test_help_ends_before_the_work(name: str) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / name), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"COLUMNS": "120"})
+    assert done.stdout.startswith("usage:")
+    assert Path(name).name in done.stdout
