@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+COMMON_FUSED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
+)
+"""Fused layers to their parts, as vLLM and SGLang call them both."""
 FUSED_PARTS: tuple[tuple[str, ...], ...] = (
-    ("q_proj", "k_proj", "v_proj"),
-    ("gate_proj", "up_proj"),
+    *COMMON_FUSED.values(),
     ("w1", "w3"),
     ("q_a_proj", "kv_a_proj_with_mqa"),
     ("query", "key", "value"),
@@ -23,11 +26,7 @@ FUSED_PARTS: tuple[tuple[str, ...], ...] = (
 """Last names of modules that vLLM loads into one parameter (its models' ``packed_modules_mapping``)."""
 
 FUSED_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "qkv_proj": ("q_proj", "k_proj", "v_proj"),
-        "gate_up_proj": ("gate_proj", "up_proj"),
-        "fused_qkv_a_proj_with_mqa": ("q_a_proj", "kv_a_proj_with_mqa"),
-    }
+    {**COMMON_FUSED, "fused_qkv_a_proj_with_mqa": ("q_a_proj", "kv_a_proj_with_mqa")}
 )
 """What SGLang 0.5.23 calls fused layers. Many of its classes (Llama, Qwen3) do not tell its quantization config of the parts, so
 that such a layer must be ignored under this name too."""

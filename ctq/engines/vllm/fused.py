@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm.backend import is_served_by_backend
+from ctq.recipe.fused import COMMON_FUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 DEFAULT_FUSED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "qkv_proj": ("q_proj", "k_proj", "v_proj"),
-        "gate_up_proj": ("gate_proj", "up_proj"),
+        **COMMON_FUSED,
         "fused_qkv_a_proj": ("q_a_proj", "kv_a_proj_with_mqa"),
         "in_proj_qkvz": ("in_proj_qkv", "in_proj_z"),
         "in_proj_ba": ("in_proj_b", "in_proj_a"),
