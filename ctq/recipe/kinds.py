@@ -195,7 +195,7 @@ class Classifier:
         part = self._stack.outsider(module) if self._stack else None
         if part is None:
             return None
-        pattern = _TOWER_IGNORE.format(hit=re.escape(part.rpartition(".")[2]))
+        pattern = _filled(_TOWER_IGNORE, re.escape(part.rpartition(".")[2]))
         return Classified(Kind.TOWER, f"outside of the language model: `{part}` is kept as trained", pattern)
 
     def _embedding(self, module: str, tensor: TensorInfo) -> Classified | None:
@@ -285,7 +285,13 @@ def _first_rule(words: tuple[str, ...]) -> Classified | None:
 def _ignore_of(rule: _NameRule, hit: str) -> str | None:
     if not rule.ignored:
         return None
-    return (rule.ignore or (r"re:.*\.{hit}$" if rule.leaf else r"re:(.*\.)?{hit}(\..*)?$")).format(hit=hit)
+    return _filled(rule.ignore or (r"re:.*\.{hit}$" if rule.leaf else r"re:(.*\.)?{hit}(\..*)?$"), hit)
+
+
+def _filled(pattern: str, hit: str) -> str:
+    """Put a name into a pattern, unless it stands among the alternatives there already."""
+    others = pattern.partition("{hit}|")[2].partition(")")[0].split("|")
+    return pattern.replace("{hit}|", "") if hit in others else pattern.replace("{hit}", hit)
 
 
 _COMPILED: tuple[tuple[_NameRule, re.Pattern[str]], ...] = tuple(

@@ -140,3 +140,15 @@ def test_projectors_are_ignored_under_the_names_that_engines_give_them() -> None
     for module in ("model.mm_projector.0", "multi_modal_projector.linear_1", "model.projector"):
         assert re.match(found.ignore.removeprefix("re:"), module)
     assert not re.match(found.ignore.removeprefix("re:"), "model.layers.0.mlp.up_proj")
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["model.visual.blocks.0.attn.qkv", "model.layers.0.mlp.router", "multi_modal_projector", "model.mm_projector.0"],
+)
+def test_an_ignore_pattern_names_nothing_twice(module: str) -> None:
+    found = Classifier(CONFIG).classify(TensorInfo(f"{module}.weight", "BF16", (8, 128), 0, 0))
+    assert found.ignore is not None
+    assert re.match(found.ignore.removeprefix("re:"), module)
+    names = re.findall(r"\w+", found.ignore)
+    assert len(names) == len(set(names))
