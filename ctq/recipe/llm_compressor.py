@@ -61,12 +61,7 @@ def _recipe(fields: Mapping[str, Any], origin: str) -> Recipe:
     if groups is not None:
         body = tuple(_group(name, group) for name, group in _objects(groups, "config_groups"))
     else:
-        scheme = fields.get("scheme")
-        if not isinstance(scheme, str):
-            raise UsageError("scheme: a preset name is expected, such as W8A8")
-        body = (
-            BodyGroup(targets=tuple(_strings(fields.get("targets", ["Linear"]), "targets")), scheme=_preset(scheme)),
-        )
+        body = tuple(_presets(fields))
     head_ignored = any(matches_name("lm_head", pattern) for pattern in ignore)
     reached = any(target == "Linear" or matches_name("lm_head", target) for group in body for target in group.targets)
     return Recipe(
@@ -76,6 +71,17 @@ def _recipe(fields: Mapping[str, Any], origin: str) -> Recipe:
         observer=_observer(fields, groups),
         origin=origin,
     )
+
+
+def _presets(fields: Mapping[str, Any]) -> Iterator[BodyGroup]:
+    """Yield the group of a preset with the modifier's targets, or of each preset with its own (``{W8A8: [Linear]}``)."""
+    scheme = fields.get("scheme")
+    if isinstance(scheme, str):
+        scheme = {scheme: fields.get("targets", ["Linear"])}
+    if not isinstance(scheme, dict) or not scheme:
+        raise UsageError("scheme: a preset's name is expected, such as W8A8, or names with their targets")
+    for name, targets in scheme.items():
+        yield BodyGroup(targets=tuple(_strings(targets, f"scheme.{name}")), scheme=_preset(str(name)))
 
 
 def _group(name: str, group: Mapping[str, Any]) -> BodyGroup:

@@ -90,6 +90,8 @@ observer: mse
             "quant_modifiers:\n  SmoothQuantModifier: {}\n  QuantizationModifier: {scheme: W8A8}\n",
             "SmoothQuantModifier needs",
         ),
+        ("QuantizationModifier: {scheme: {}}\n", "a preset's name is expected"),
+        ("QuantizationModifier: {scheme: {W8A8: 3}}\n", "scheme.W8A8: a list of strings is expected"),
         ("QuantizationModifier: {scheme: FP8_DYNAMIC, targets: [Linear]}\n", "scheme FP8_DYNAMIC is not written"),
     ],
 )
@@ -133,6 +135,17 @@ quant_stage:
     assert [group.scheme.name for group in recipe.body] == ["W8A16", "W8A8"]
     assert recipe.body[0].scheme.weights.group_size == 64
     assert recipe.observer == "mse"
+
+
+def test_llm_compressor_presets_with_their_own_targets(tmp_path: Path) -> None:
+    recipe = read(
+        tmp_path, "QuantizationModifier: {scheme: {W8A16: ['re:.*mlp.*'], W8A8: Linear}, ignore: [lm_head]}\n"
+    )
+    assert [(group.scheme.name, group.targets) for group in recipe.body] == [
+        ("W8A16", ("re:.*mlp.*",)),
+        ("W8A8", ("Linear",)),
+    ]
+    assert recipe.lm_head is False
 
 
 def test_static_activations_need_calibration(tmp_path: Path) -> None:
