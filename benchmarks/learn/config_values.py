@@ -32,6 +32,7 @@ from family_default import TEXT  # noqa: E402
 from options import script  # noqa: E402
 from sweep_claims import inspected  # noqa: E402
 from sweep_truth import Observation, observe, read_observation, truth_of  # noqa: E402
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING  # noqa: E402
 
 from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
@@ -56,10 +57,17 @@ TRIFLES: Final = re.compile(
 """Keys that say nothing of the model as it is served, or that have rules of their own."""
 STANDS_FOR: Final = ("rope_parameters", "rope_scaling", "rope_theta", "tie_word_embeddings")
 """Keys without which older configs say the same in another place."""
+ASSUMED: Final = (["rope_theta"], ["rope_type"])
+"""Keys of rotary settings that are filled in."""
+UNNAMED: Final = "rope_type"
+"""What is missed by a rule of its own in the settings of a kind of layers."""
 OF_THE_MACHINE: Final = re.compile(r"CUDA|ROCm|XPU|cutlass|triton|kernel", re.IGNORECASE)
 WITHOUT: Final = re.compile(r"NoneType|has no attribute|KeyError|is not None|required|takes \d+ positional")
 """What is said of a key that is not there, whatever the other keys say."""
 LACKS: Final = re.compile(r"Config' object has no attribute '(\w+)'")
+TOO_SHORT: Final = re.compile(r"index out of range|not enough values to unpack")
+LAYERS: Final = "num_hidden_layers"
+MORE: Final = 5
 KINDS: Final = {"=0": "zero", "neg": "negative", "null": "null", GONE: "gone"}
 
 
@@ -222,13 +230,34 @@ def others(answers: Iterable[Json]) -> dict[str, list[str]]:
     return common
 
 
+def lists(answers: Iterable[Json]) -> dict[str, dict[str, int | str]]:
+    """Return how long each list must be that an architecture's class reads beyond its end: a number, or one for each layer."""
+    found: dict[str, dict[str, int | str]] = defaultdict(dict)
+    for row in answers:
+        seen, [*parents, key] = _observed(row), row["path"] or [""]
+        if row["what"] == "short" and not parents and seen.stage == "build" and TOO_SHORT.search(seen.message):
+            length = len(row["config"][key]) + 1
+            found[FAMILIES[row["family"]].architecture][key] = length if _is_constant(row["config"], key) else LAYERS
+    return found
+
+
+def _is_constant(config: Json, key: str) -> bool:
+    """Tell a list that is as long in a model of more layers, by transformers' own class."""
+    made = CONFIG_MAPPING[config["model_type"]](num_hidden_layers=config[LAYERS] + MORE)
+    usual = getattr(made, key, None)
+    return usual is not None and len(usual) != made.num_hidden_layers
+
+
 def _observed(row: Json) -> Observation:
     return read_observation(row["obs"])
 
 
 def _kind(row: Json) -> str:
     """Return the kind of the value that a row gives its key; "" for those that say nothing of other configs."""
-    if not row["path"] or (row["path"][0] in STANDS_FOR and (row["what"] == GONE or len(row["path"]) == 1)):
+    path, what = row["path"], row["what"]
+    if not path or (
+        path[0] in STANDS_FOR and (len(path) == 1 or (what == GONE and (path[1:] in ASSUMED or path[-1] == UNNAMED)))
+    ):
         return ""
     if row["what"] == "flip":
         level = row["config"]
@@ -242,10 +271,11 @@ def write(answers: Sequence[Json]) -> None:
     """Write the data, a line to an architecture."""
     about = (
         "Values that vLLM 0.32.0 refuses before it builds a model: made by benchmarks/learn/config_values.py. By architecture and "
-        "key of the config, by dotted path: gone, null, zero, negative, true, false. `others` is of those that were not asked."
+        "key of the config, by dotted path: gone, null, zero, negative, true, false. `others` is of those that were not asked. "
+        "`lists` are keys of lists that must not be shorter than a number, or than another key says."
     )
     own = {name: dict(sorted(keys.items())) for name, keys in refused(answers).items()}
-    write_tables(DATA, about, others=others(answers), architectures=own)
+    write_tables(DATA, about, others=others(answers), lists=lists(answers), architectures=own)
 
 
 def disagreements(answers: Sequence[Json], scratch: Path) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ctq.checkpoint.config import ModelConfig
 from ctq.engines.configs.fields import stated_number
+from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,6 +55,9 @@ def build_from(config: Json, shapes: dict[str, tuple[int, ...]]) -> Build:
     hidden, heads = (next((numbers[key] for key in keys if numbers.get(key)), 0) for keys in (WIDTH, HEADS_OF_IT))
     if hidden and heads:  # what attention divides the width into
         numbers["head_dim"] = stated_number(ModelConfig(config), "head_dim") or hidden // heads
+    rounded = adjusted_feed_forward(config.get)
+    if rounded is not None:
+        numbers[FEED_FORWARD] = rounded
     switches = {key: value for key, value in config.items() if type(value) is bool}
     return Build(shapes, numbers, switches)
 

@@ -152,3 +152,71 @@ def test_layers_are_counted_by_the_list_of_their_kinds(tmp_path: Path) -> None:
 
     edit_tensors(dense, repeat)
     assert errors(dense) == {"TEN024"}
+
+
+TWO_KINDS: dict[str, Any] = {
+    "full_attention": {"rope_type": "default", "rope_theta": 1e6},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+}
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "codes"),
+    [
+        ("qwen3", {"rope_parameters": {"rope_type": "yarn", "type": "linear", "rope_theta": 1e4, "factor": 2.0}}, {"CFG022"}),
+        ("qwen3", {"rope_parameters": {"rope_type": "longrope", "type": "su", "rope_theta": 1e4,
+                                       "short_factor": [1.0] * 16, "long_factor": [1.0] * 16}}, set()),
+        ("gemma3", {"rope_parameters": {**TWO_KINDS, "full_attention": {"rope_theta": 1e6}}}, {"CFG022"}),
+        ("gemma3", {"rope_parameters": {**TWO_KINDS, "sliding_attention": {"rope_theta": 1e4}}}, set()),
+        ("mellum", {"rope_parameters": {"sliding_attention": TWO_KINDS["sliding_attention"]}}, {"CFG022"}),
+        ("gptj", {"rotary_dim": 64}, {"CFG022"}),
+        ("gptj", {"rotary_dim": 32}, set()),
+        ("gpt2", {"n_head": 12}, {"CFG022"}),
+        ("falcon-h1", {"ssm_multipliers": [1.0] * 4}, {"CFG022"}),
+        ("falcon-h1", {"ssm_multipliers": [1.0] * 5}, set()),
+        ("llama4-text", {"no_rope_layers": [1]}, {"CFG022"}),
+    ],
+)  # fmt: skip
+def test_rotary_settings_and_lists_that_vllm_reads_beyond_their_end(
+    family: str, settings: dict[str, Any], codes: set[str], tmp_path: Path
+) -> None:
+    dense = build(family, tmp_path / "dense")
+    edit_config(dense, lambda config: config.update(settings))
+    assert errors(dense) == codes
+
+
+@pytest.mark.parametrize(
+    ("family", "key", "codes"),
+    [
+        ("qwen3-next", "layer_types", {"TEN033"}),
+        ("granite-hybrid", "layer_types", {"TEN033"}),
+        ("lfm2", "layer_types", {"TEN033"}),
+        ("zamba2", "layers_block_type", {"CFG022"}),
+        ("olmo3", "layer_types", set()),
+    ],
+)
+def test_layers_that_are_not_listed_are_those_of_the_class(
+    family: str, key: str, codes: set[str], tmp_path: Path
+) -> None:
+    dense = build(family, tmp_path / "dense")
+    edit_config(dense, lambda config: config.pop(key))
+    assert errors(dense) == codes
+
+
+def test_a_stated_interval_is_not_the_one_of_the_class(tmp_path: Path) -> None:
+    dense = build("qwen3-next", tmp_path / "dense")
+
+    def every_second(config: dict[str, Any]) -> None:
+        del config["layer_types"]
+        config["full_attention_interval"] = 2
+
+    edit_config(dense, every_second)
+    assert errors(dense) == set()
+
+
+def test_a_feed_forward_is_as_wide_as_its_class_rounds_it(tmp_path: Path) -> None:
+    dense = build("lfm2", tmp_path / "dense")
+    edit_config(dense, lambda config: config.update(intermediate_size=300))
+    assert errors(dense) == set()
+    edit_config(dense, lambda config: config.update(intermediate_size=512))
+    assert errors(dense) == {"TEN026"}

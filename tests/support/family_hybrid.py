@@ -14,8 +14,8 @@ DELTA: Final[Config] = {
     "layer_types": ["linear_attention", "full_attention"],
 }  # fmt: skip
 LFM2: Final[Config] = {
-    "layer_types": ["conv", "full_attention"], "conv_dim": 128, "conv_dim_out": 128, "block_dim": 128, "block_ff_dim": 256,
-    "block_multiple_of": 128, "block_ffn_dim_multiplier": 1.0, "block_auto_adjust_ff_dim": False,
+    "layer_types": ["conv", "full_attention"], "conv_dim": 128, "conv_dim_out": 128, "block_dim": 128,
+    "block_multiple_of": 128, "block_ffn_dim_multiplier": 1.0, "block_auto_adjust_ff_dim": True,
 }  # fmt: skip
 EXPERTS: Final[Config] = {
     "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 128, "shared_expert_intermediate_size": 128,

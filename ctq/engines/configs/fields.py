@@ -83,12 +83,24 @@ def undivided(config: ModelConfig) -> tuple[str, int, int] | None:
     """
     path, level = config.text_levels[-1]
     fields, _ = _model(level.get("model_type"))
-    if "num_attention_heads" not in fields or any(_WIDTHS.search(key) for key in (*fields, *level)):
+    names = other_names(level.get("model_type"), "num_attention_heads")
+    key = next((name for name in names if name in level), names[-1])
+    if not fields.keys() & set(names) or any(_WIDTHS.search(key) for key in (*fields, *level)):
         return None
     hidden, heads = known_number(config, "hidden_size"), known_number(config, "num_attention_heads")
     if not hidden or not heads or hidden % heads == 0:
         return None
-    return (f"{path}.num_attention_heads" if path else "num_attention_heads"), heads, hidden
+    return (f"{path}.{key}" if path else key), heads, hidden
+
+
+def rotated_too_far(config: ModelConfig) -> tuple[int, int] | None:
+    """Return how much of a head is rotated and how wide a head is, in elements, where that is less.
+
+    Source: vLLM 0.32.0 ``model_executor/layers/rotary_embedding/__init__.py:70``.
+    """
+    rotated, hidden, heads = (known_number(config, key) for key in ("rotary_dim", "hidden_size", "num_attention_heads"))
+    width = known_number(config, "head_dim") or (hidden // heads if hidden and heads else None)
+    return (rotated, width) if rotated and width and rotated > width else None
 
 
 _NEVER_ZERO = ("hidden_size", "num_hidden_layers", "vocab_size")
@@ -114,6 +126,12 @@ def unknown_kinds(config: ModelConfig) -> Iterator[tuple[str, str]]:
 
 
 _KINDS = ("layer_types", "mlp_layer_types")
+
+
+def checked_lists(model_type: object) -> tuple[str, ...]:
+    """Return the lists of layers of which transformers checks that they are as long as there are layers, by model type."""
+    lists = tuple(key for key in (*_KINDS, "layers_block_type") if takes_field(model_type, key))
+    return lists if lists != _KINDS[1:] and model_type not in read_data("config_fields")["kinds"]["others"] else ()
 
 
 def unread_text(config: ModelConfig) -> str | None:

@@ -1,15 +1,15 @@
 """Values of a config's keys that vLLM refuses before it has built a model, whatever the files hold.
 
 The data is made by ``benchmarks/learn/config_values.py`` from loads by vLLM 0.32.0: a key that is gone or null, a number that is
-zero or negative, a switch that is set or not, by architecture of a text model; of architectures that were not asked, what nearly
-all others refuse.
+zero or negative, a switch that is set or not, a list that is too short, by architecture of a text model; of architectures that were
+not asked, what nearly all others refuse.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ctq.engines.configs.fields import other_names
+from ctq.engines.configs.fields import known_number, other_names
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _SAYS = {
     "true": "is true, which vLLM does not serve",
     "false": "is false, which vLLM does not serve",
 }
+_OTHER_NAMES = {"rope_type": ["rope_type", "type"]}
+"""Names in settings inside, the one that wins first."""
 _ABSENT = object()
 
 
@@ -38,6 +40,10 @@ def refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
         kind = _kind(_value(config, path))
         if kind in kinds:
             yield path, _SAYS[kind]
+    for key, length in data["lists"].get(config.architecture or "", {}).items():
+        value, needed = config.raw.get(key), length if isinstance(length, int) else known_number(config, length)
+        if isinstance(value, list) and needed is not None and len(value) < needed:
+            yield key, f"has {len(value)} values, where vLLM reads {needed}"
 
 
 def _value(config: ModelConfig, path: str) -> object:
@@ -49,7 +55,7 @@ def _value(config: ModelConfig, path: str) -> object:
         if not isinstance(inner, dict):
             return ""
         level = inner
-    names = [key] if parents else other_names(config.model_type, key)
+    names = _OTHER_NAMES.get(key, [key]) if parents else other_names(config.model_type, key)
     return next((level[name] for name in names if name in level), _ABSENT)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.configs.fields import known_number
+from ctq.engines.configs.layer_lists import assumed_layers
 from ctq.engines.skeletons.skeletons import layer_count
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ _MIXERS = {
 def mixers(config: ModelConfig) -> tuple[list[str | None], str] | None:
     """Return the mixer of each layer (``attention``, ``recurrent``, ``mlp``) and the key that says so; None where none is known."""
     _, level = config.text_levels[-1]
+    count = layer_count(config)
     for key in _LISTS:
         kinds = level.get(key)
+        if kinds is None and count:
+            kinds = assumed_layers(level, key, count)
         if isinstance(kinds, list | str) and kinds:
             return [_MIXERS.get(kind) if isinstance(kind, str) else None for kind in kinds], key
     period, offset = known_number(config, "attn_layer_period"), known_number(config, "attn_layer_offset")
-    count = layer_count(config)
     if not period or offset is None or not count:
         return None
     return ["attention" if layer % period == offset else "recurrent" for layer in range(count)], "attn_layer_offset"

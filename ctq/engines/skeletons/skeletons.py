@@ -13,15 +13,18 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ctq.engines.configs.fields import (
+    assumed,
     assumed_number,
     known_number,
     other_names,
+    stated,
     stated_number,
     switch_value,
     takes_field,
 )
 from ctq.engines.configs.towers import MOST_LAYERS, TowerList, are_known, tower_number
 from ctq.engines.data_file import read_data
+from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
 from ctq.engines.skeletons.switches import learnt_tensors
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.heads import causal_lm_of
@@ -220,6 +223,8 @@ def _sum(expression: str, config: ModelConfig, computed: frozenset[str]) -> int 
 def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
     if "." in key:
         return tower_number(config, key)
+    if key == FEED_FORWARD:
+        return adjusted_feed_forward(lambda name: stated(config, name, assumed(config, name)))
     value = stated_number(config, key)
     if value is not None:
         return value

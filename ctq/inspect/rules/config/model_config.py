@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.configs.checks import broken_checks
 from ctq.engines.configs.fields import (
+    assumed_by,
+    checked_lists,
     emptied,
     is_text_type,
     mistyped,
     needs_text_config,
     nulled,
-    takes_field,
+    rotated_too_far,
     undivided,
     unknown_kinds,
     unread_text,
 )
+from ctq.engines.configs.layer_lists import assumed_layers
 from ctq.engines.configs.tower_fields import refused_by_tower_classes
 from ctq.engines.configs.values import refused_values
 from ctq.engines.skeletons.skeletons import is_wrapper, tower_configs
@@ -31,13 +34,14 @@ from ctq.inspect.rules.rule import Hit
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from ctq.checkpoint.config import ModelConfig
     from ctq.inspect.facts.facts import Facts
 
 _MOST_NAMED = 3
-_LISTS_OF_LAYERS = ("layer_types", "mlp_layer_types")
+_LIST_OF_LAYERS = "layer_types"
 _DTYPE_KEYS = ("dtype", "torch_dtype")
 
 
@@ -108,8 +112,7 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
     yield from ((key, "is null, where a number is needed") for key in nulled(config))
     yield from ((key, "is 0") for key in emptied(config))
-    if (heads := undivided(config)) is not None:
-        yield heads[0], f"of {heads[1]} does not divide the hidden size of {heads[2]}"
+    yield from _odd_heads(config)
     yield from ((key, f"'{kind}' is no kind of layer") for key, kind in dict(unknown_kinds(config)).items())
     yield from refused_activations(config)
     yield from refused_values(config)
@@ -117,6 +120,14 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
     yield from refused_by_tower_classes(config)
     yield from refused_by_towers(config)
     yield from _names(config)
+
+
+def _odd_heads(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield a number of heads that does not divide the width, and a part of a head that is wider than the head."""
+    if (heads := undivided(config)) is not None:
+        yield heads[0], f"of {heads[1]} does not divide the hidden size of {heads[2]}"
+    if (turned := rotated_too_far(config)) is not None:
+        yield "rotary_dim", f"of {turned[0]} is wider than a head of {turned[1]}"
 
 
 def _is_taken(architecture: str | None) -> bool:
@@ -150,10 +161,21 @@ def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
             value = level.get(key)
             if isinstance(value, str) and value not in TORCH_DTYPES:
                 yield f"{where}{key}", f"'{value}' is no dtype of torch"
-        layers = level.get("num_hidden_layers")
-        is_checked = takes_field(level.get("model_type"), _LISTS_OF_LAYERS[0])
-        for key in _LISTS_OF_LAYERS if is_checked else _LISTS_OF_LAYERS[:1]:
-            kinds = level.get(key)
-            if isinstance(layers, int) and isinstance(kinds, list) and len(kinds) != layers:
-                yield f"{where}{key}", f"names {len(kinds)} layers, not {layers}"
+        yield from ((f"{where}{key}", why) for key, why in _other_lengths(level))
         yield from refused_ropes(level, where)
+
+
+def _other_lengths(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield lists of layers that are not as long as there are layers, those that the class assumes among them."""
+    kind = level.get("model_type")
+    layers = level.get("num_hidden_layers", assumed_by(kind, "num_hidden_layers"))
+    if not isinstance(layers, int):
+        return
+    for key in dict.fromkeys((_LIST_OF_LAYERS, *checked_lists(kind))):
+        stated = level.get(key)
+        kinds = stated if stated is not None else assumed_layers(level, key, layers)
+        if isinstance(kinds, list) and len(kinds) != layers:
+            yield (
+                key,
+                f"names {len(kinds)} layers, not {layers}" if stated is not None else f"is missing for {layers} layers",
+            )

@@ -31,6 +31,10 @@ _OWN_KINDS = {
 }
 """Kinds that a class takes which checks them itself, where it takes few."""
 _NUMBERS = ("rope_theta", "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
+_NAMES = frozenset({"rope_type", "type"})
+_SAME = {("longrope", "su"), ("default", "mrope")}
+_TOY_WIDTH = 4
+"""The widest head of which transformers 5.19 takes an odd one (``modeling_rope_utils.validate_rope``)."""
 _FACTORS = ("short_factor", "long_factor")
 
 
@@ -45,11 +49,35 @@ def refused_ropes(level: Mapping[str, Any], where: str) -> Iterator[tuple[str, s
     settings = level.get(key)
     if isinstance(settings, dict):
         yield from ((f"{where}{key}", lack) for lack in _incomplete_ropes(settings))
+        yield from ((f"{where}{key}", lack) for lack in _unnamed_ropes(settings, level))
         yield from ((f"{where}{key}", wrong) for wrong in _odd_values(settings, level))
     elif key == "rope_scaling":  # no field of the class, which checks the type of the other
         yield f"{where}{key}", "takes an object or null"
     elif isinstance(level.get("rope_theta"), str):
         yield f"{where}rope_theta", "takes a number, not a text"
+    width = level.get("head_dim")
+    if isinstance(width, int) and width > _TOY_WIDTH and width % 2 and key and not _is_partial(settings, level):
+        yield f"{where}head_dim", f"of {width} is odd, which no rotary embedding takes"
+
+
+def _is_partial(settings: object, level: Mapping[str, Any]) -> bool:
+    """Tell settings that may rotate a part of a head: those that name a share, or whose class has one."""
+    return "rotary" in str(settings) or any("rotary" in name for name in level) or _takes_share(level)
+
+
+def _takes_share(level: Mapping[str, Any]) -> bool:
+    return takes_field(level.get("model_type"), "partial_rotary_factor")
+
+
+def _unnamed_ropes(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Iterator[str]:
+    """Yield kinds of layers whose settings do not name their kind and are not filled in, as no layer is of that kind.
+
+    Source: vLLM 0.32.0 ``config/model.py:2590``, which reads the kind of each; transformers 5.19 fills in those of `layer_types`.
+    """
+    layers = level.get("layer_types")
+    for kind, inner in settings.items():
+        if isinstance(inner, dict) and isinstance(layers, list) and kind not in layers and not _NAMES & inner.keys():
+            yield f"lacks rope_type of {kind}, which no layer is"
 
 
 def _odd_values(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Iterator[str]:
@@ -61,7 +89,7 @@ def _odd_values(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Iterat
     if kind != "longrope" or width is None:
         return
     share = settings.get("partial_rotary_factor", level.get("partial_rotary_factor"))
-    if share is None and takes_field(level.get("model_type"), "partial_rotary_factor"):
+    if share is None and _takes_share(level):
         return  # what the class assumes is not known
     lengths = {1, width // 2, int(width * share) // 2 if isinstance(share, int | float) else 1}
     for key in _FACTORS:
@@ -81,8 +109,14 @@ def _head_dim(level: Mapping[str, Any]) -> int | None:
 
 
 def _incomplete_ropes(value: object) -> Iterator[str]:
-    """Yield what a kind of rotary embedding needs and its settings lack; each kind of layer may have settings of its own."""
+    """Yield what a kind of rotary embedding needs and its settings lack; each kind of layer may have settings of its own.
+
+    Of two names of its kind that differ vLLM 0.32.0 takes none (``transformers_utils/config.py:570``).
+    """
     if isinstance(value, dict):
+        names = (value.get("rope_type"), value.get("type"))
+        if value.keys() >= _NAMES and names[0] != names[1] and names not in _SAME:
+            yield f"names two kinds, rope_type '{names[0]}' and type '{names[1]}'"
         kind = value.get("rope_type", value.get("type"))
         for key in _ROPE_NEEDS.get(kind, ()) if isinstance(kind, str) else ():
             if key not in value:

@@ -1,0 +1,104 @@
+"""Learn which kind of layer transformers' config classes assume for each layer, where a config does not list them.
+
+    python benchmarks/learn/config_layers.py
+
+Every config class of a model that generates text is made with different numbers of layers and nothing else: what its list of layers
+begins with and what repeats in it is `ctq/engines/data/config_layers.json`, with the keys that change it. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import inspect
+import textwrap
+import warnings
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from config_fields import generating
+from data_table import write_tables
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+DATA: Final = Path(__file__).parents[2] / "ctq" / "engines" / "data" / "config_layers.json"
+KEYS: Final = ("layer_types", "layers_block_type", "mlp_layer_types")
+COUNT: Final = "num_hidden_layers"
+FEW: Final = (4, 5, 11)
+MANY: Final = 96
+LONGEST: Final = 12
+"""Layers of which a pattern is made at most."""
+Kinds: TypeAlias = list[str]
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    warnings.filterwarnings("ignore")
+    found = {name: layers_of(CONFIG_MAPPING[name]) for name in sorted(generating())}
+    about = (
+        "Which kinds of layers transformers' config classes assume: made by benchmarks/learn/config_layers.py. By model type and "
+        "list: what it begins with, what repeats after that until there is one for each layer (nothing: the list is as long as it "
+        "is), and keys whose other values change it."
+    )
+    write_tables(DATA, about, models=found)
+
+
+def layers_of(cls: type) -> dict[str, list[list[str]]]:
+    """Return for each list of a class what it begins with, what repeats, and the keys that change it."""
+    found: dict[str, list[list[str]]] = {}
+    for key in KEYS:
+        usual = made(cls, key)
+        if key not in {field.name for field in fields(cls)} or not usual:
+            continue
+        many = made(cls, key, {COUNT: MANY})
+        first, then = pattern(many) if many and len(many) == MANY else (usual, [])
+        if len(first) == MANY or (then and any(made(cls, key, {COUNT: count}) != many[:count] for count in FEW)):
+            continue
+        found[key] = [first, then, changing(cls, key, usual)]
+    return found
+
+
+def made(cls: type, key: str, over: dict[str, Any] | None = None) -> Kinds:
+    """Return a list of a class made with some keys changed; empty where it does not take them."""
+    with contextlib.suppress(Exception):  # whatever a class says against the values
+        value = getattr(cls(**(over or {})), key, None)
+        if isinstance(value, list) and all(isinstance(kind, str) for kind in value):
+            return value
+    return []
+
+
+def pattern(kinds: Kinds) -> tuple[Kinds, Kinds]:
+    """Return what a list begins with and what repeats to its end: the shortest of both."""
+    for start in range(LONGEST):
+        for period in range(1, LONGEST):
+            if all(kinds[layer] == kinds[layer + period] for layer in range(start, len(kinds) - period)):
+                return kinds[:start], kinds[start : start + period]
+    return kinds, []
+
+
+def changing(cls: type, key: str, usual: Kinds) -> list[str]:
+    """Return the keys that a class reads, fields of it or not, whose other values change a list."""
+    usual_of = vars(cls())
+    found = []
+    for name in sorted({*(field.name for field in fields(cls)), *words_of(cls)} - {*KEYS, COUNT}):
+        value = usual_of.get(name)
+        others: list[object] = (
+            [not value] if isinstance(value, bool) else [value + 1, 1] if isinstance(value, int) else []
+        )
+        if value is None or isinstance(value, list):
+            others = [[0], [1], 2, 3]
+        if any((other := made(cls, key, {name: new})) and other != usual for new in others):
+            found.append(name)
+    return found
+
+
+def words_of(cls: type) -> set[str]:
+    """Return what the source of a class writes in quotes that could be a key."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {text for text in texts if text.isidentifier()}
+
+
+if __name__ == "__main__":
+    main()
