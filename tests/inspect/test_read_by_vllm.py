@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import Raw, edit_config, edit_tensors, tiny_quantized, write_safetensors
+from builders import Raw, edit_config, edit_tensors, tiny_checkpoint, tiny_quantized, write_safetensors
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.config import ModelConfig
@@ -45,12 +45,32 @@ def verified(folder: Path) -> Verdict:
     ],
     ids=["another name", "another shape", "a copy", "beside an index"],
 )
+@pytest.mark.parametrize("make", [tiny_quantized, tiny_checkpoint], ids=["quantized", "dense"])
 def test_a_stray_file_is_loaded_where_there_is_no_index(
-    name: str, shape: tuple[int, ...], shards: int, codes: list[str], tmp_path: Path
+    name: str, shape: tuple[int, ...], shards: int, codes: list[str], make: Callable[..., Path], tmp_path: Path
 ) -> None:
-    tiny_quantized(tmp_path / "q", shards=shards)
+    make(tmp_path / "q", shards=shards)
     write_safetensors(tmp_path / "q" / "zz.safetensors", {name: Raw("BF16", shape, bytes(2 * shape[0]))})
     assert errors(tmp_path / "q") == codes
+
+
+@pytest.mark.parametrize(("dtype", "codes"), [("F32", []), ("I8", ["FIL007"])])
+def test_a_stray_copy_as_other_floats_is_converted(dtype: str, codes: list[str], tmp_path: Path) -> None:
+    tiny_checkpoint(tmp_path / "m", shards=1)
+    raw = Raw(dtype, (128,), bytes(128 * (4 if dtype == "F32" else 1)))
+    write_safetensors(tmp_path / "m" / "zz.safetensors", {NORM: raw})
+    assert errors(tmp_path / "m") == codes
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [(NORM, ["FIL007"]), ("tok_embeddings.weight", [])],
+    ids=["a part of the model", "Mistral's own names"],
+)
+def test_consolidated_files_are_loaded_alone(name: str, codes: list[str], tmp_path: Path) -> None:
+    tiny_checkpoint(tmp_path / "m")
+    write_safetensors(tmp_path / "m" / "consolidated.safetensors", {name: Raw("BF16", (128,), bytes(256))})
+    assert errors(tmp_path / "m") == codes
 
 
 def test_of_a_target_that_comes_again_the_last_group_counts(tmp_path: Path) -> None:

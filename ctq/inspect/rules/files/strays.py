@@ -9,7 +9,9 @@ from ctq.checkpoint.header import Header
 from ctq.checkpoint.index import INDEX_NAME
 from ctq.checkpoint.weights import is_hidden, read_headers
 from ctq.engines.configs.fields import tie_flags
+from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.findings import Severity
+from ctq.inspect.modules.forms import FLOATS
 from ctq.inspect.rules.files.shards import faults_of
 from ctq.inspect.rules.rule import Hit
 
@@ -23,21 +25,24 @@ if TYPE_CHECKING:
 
 _CONSOLIDATED = "consolidated"
 _CONSOLIDATED_INDEX = "consolidated.safetensors.index.json"
+_MISTRAL_EMBEDDING = "tok_embeddings.weight"
+"""What Mistral's own names have, which vLLM's class of theirs translates."""
 
 
 def shard_unlisted(facts: Facts) -> Iterator[Hit]:
     """Report safetensors files that are not part of the checkpoint.
 
     ## What it checks
-    Safetensors files beside the weights that the index does not name. A `consolidated` file, as Mistral ships it, is a note beside
-    a dense model, and an error beside a quantized one; a warning where such files hold every tensor of the quantized model. Where
-    there is no index, it is an error beside a quantized model if the files hold other tensors than the model, or the same ones in
-    another form.
+    Safetensors files beside the weights that the index does not name. A `consolidated` file is a note beside a dense model if it is
+    Mistral's own or such files hold the whole model, a warning if they hold the whole of a quantized one, and an error otherwise.
+    Where there is no index, it is an error if the files hold tensors that vLLM refuses to load into the model, or the same ones as
+    the model in another form; other floats are a warning.
 
     ## Why it hurts
     Tools that load every file take old tensors for new ones, and others refuse the folder. Without an index vLLM loads every
     safetensors file of the folder, and stops at a name that the model does not have. Where a file is called
     `consolidated*.safetensors`, vLLM loads such files and nothing else: of a quantized model it then loads what is not quantized.
+    Of two tensors with one name the one in the later file counts.
 
     ## Example
     `model.safetensors` of a former run beside its successor's shards.
@@ -58,22 +63,29 @@ def shard_unlisted(facts: Facts) -> Iterator[Hit]:
 def _judged(facts: Facts, fault: Fault, consolidated: list[str]) -> tuple[str, Severity | None]:
     """Return what there is to say of a file, and how grave it is: None is an error."""
     file = fault.file
-    if not facts.quantized:
-        return fault.message, Severity.NOTE if file in consolidated else Severity.WARNING
     if file in consolidated:
-        whole = _hold_all(facts.checkpoint, consolidated)
-        return f"{file}: vLLM loads this file instead of the quantized ones", Severity.WARNING if whole else None
-    if (
-        not consolidated
-        and (not is_hidden(file) or any(tie_flags(facts.checkpoint.config).values()))
-        and _is_loaded_too(facts.checkpoint, file)
-    ):
+        return _judged_instead(facts, fault, consolidated)
+    seen = not is_hidden(file) or (bool(facts.quantized) and any(tie_flags(facts.checkpoint.config).values()))
+    if not consolidated and seen and _is_loaded_too(facts, file):
         return f"{file}: without an index vLLM reads it too, and it is not of the model", None
     return fault.message, Severity.WARNING
 
 
-def _is_loaded_too(checkpoint: Checkpoint, file: str) -> bool:
-    """Say whether vLLM loads a file beside the model's that holds other tensors, or the same ones in another form."""
+def _judged_instead(facts: Facts, fault: Fault, consolidated: list[str]) -> tuple[str, Severity | None]:
+    """Judge a file that vLLM loads instead of the model's."""
+    found = _tensors_in(facts.checkpoint, consolidated)
+    is_whole = found is not None and _hold_all(facts.checkpoint, found)
+    if facts.quantized:
+        message = f"{fault.file}: vLLM loads this file instead of the quantized ones"
+        return message, Severity.WARNING if is_whole else None
+    if is_whole or any(name.endswith(_MISTRAL_EMBEDDING) for name in found or ()):
+        return fault.message, Severity.NOTE
+    return f"{fault.file}: vLLM loads this file instead of the model's, and it does not hold the whole model", None
+
+
+def _is_loaded_too(facts: Facts, file: str) -> bool:
+    """Say whether vLLM loads a file beside the model's that it refuses, or that holds the same tensors in another form."""
+    checkpoint = facts.checkpoint
     if INDEX_NAME in checkpoint.source.files:
         return False
     (_, header), *_ = read_headers(checkpoint.source, [file], None)
@@ -81,20 +93,37 @@ def _is_loaded_too(checkpoint: Checkpoint, file: str) -> bool:
         return True
     own = checkpoint.tensors
     return any(
-        name not in own or (info.dtype, info.shape) != (own[name].dtype, own[name].shape)
-        for name, info in header.tensors.items()
+        _is_other(info, own[name]) if name in own else _is_refused(name, facts) for name, info in header.tensors.items()
     )
 
 
-def _hold_all(checkpoint: Checkpoint, files: list[str]) -> bool:
-    """Say whether ``files`` hold the tensors of the checkpoint and no others, as the same dtypes and shapes."""
-    if not files or _CONSOLIDATED_INDEX in checkpoint.source.files:
-        return False
+def _is_other(stray: TensorInfo, own: TensorInfo) -> bool:
+    """Tell tensors of two forms; floats of two kinds are one to a loader."""
+    return stray.shape != own.shape or (stray.dtype != own.dtype and not {stray.dtype, own.dtype} <= FLOATS)
+
+
+def _is_refused(tensor: str, facts: Facts) -> bool:
+    """Say whether vLLM refuses a tensor that is not of the model; where that is not known, beside a quantized model alone."""
+    skeleton = skeleton_of(facts.checkpoint.config)
+    if skeleton is None:
+        return bool(facts.quantized)
+    return not skeleton.knows(tensor) and ("module" if "." in tensor else "top") in skeleton.refuses
+
+
+def _tensors_in(checkpoint: Checkpoint, files: list[str]) -> dict[str, TensorInfo] | None:
+    """Return what some files hold together; None where one cannot be read."""
     found: dict[str, TensorInfo] = {}
     for _, header in read_headers(checkpoint.source, files, None):
         if not isinstance(header, Header):
-            return False
+            return None
         found |= header.tensors
+    return found
+
+
+def _hold_all(checkpoint: Checkpoint, found: dict[str, TensorInfo]) -> bool:
+    """Say whether these are the tensors of the checkpoint and no others, as the same dtypes and shapes."""
+    if _CONSOLIDATED_INDEX in checkpoint.source.files:
+        return False
     return found.keys() == checkpoint.tensors.keys() and all(
         (info.dtype, info.shape) == (found[name].dtype, found[name].shape) for name, info in checkpoint.tensors.items()
     )
