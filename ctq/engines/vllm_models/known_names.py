@@ -12,6 +12,8 @@ from ctq.engines.vllm_models.heads import architectures, head_support
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ctq.checkpoint.config import ModelConfig
+
 _BARE = "Model"
 _CHAT = "ChatModel"
 _GENERATING = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
@@ -21,6 +23,14 @@ _GENERATING = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 def model_types() -> frozenset[str]:
     """Return the values of ``model_type``."""
     return frozenset(read_data("known_names")["model_types"])
+
+
+def brings_its_own_code(config: ModelConfig) -> bool:
+    """Tell a config that only code in the checkpoint's repository reads; of a type that loaders know their own class does.
+
+    Source: transformers 5.19 auto/configuration_auto.py (``has_local_code``), vLLM 0.32.0 transformers_utils/config.py.
+    """
+    return "auto_map" in config.raw and config.model_type not in model_types()
 
 
 @lru_cache(maxsize=1)

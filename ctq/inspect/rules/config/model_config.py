@@ -27,7 +27,7 @@ from ctq.engines.skeletons.tower_rules import refused_by_towers
 from ctq.engines.torch_names import TORCH_DTYPES
 from ctq.engines.vllm_models.activations import refused_activations
 from ctq.engines.vllm_models.heads import head_support
-from ctq.engines.vllm_models.known_names import pools_without_head
+from ctq.engines.vllm_models.known_names import brings_its_own_code, pools_without_head
 from ctq.findings import Severity
 from ctq.inspect.rules.config.rotary import refused_ropes
 from ctq.inspect.rules.rule import Hit
@@ -54,7 +54,8 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
     dtype of torch, `hidden_act` a function that vLLM's class of the architecture takes (some take `silu` alone), the same of the
     configs of a wrapper's towers, whose number of heads divides their width; a kind of rotary
     embedding has the settings that it needs; there is a `model_type`, and it is a wrapper's where a text model's config lies
-    inside. Where there is no architecture, vLLM takes the class of transformers' base model: a warning, and an error where the
+    inside. With an `auto_map`, a type that loaders know is read by their own class, and of another what lies inside is judged. Where
+    there is no architecture, vLLM takes the class of transformers' base model: a warning, and an error where the
     model type stands for none.
 
     ## Why it hurts
@@ -78,7 +79,7 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
             message="loaders refuse the config: " + "; ".join(f"{key} {why}" for key, why in refused[:_MOST_NAMED]),
             hint=f"restore {', '.join(keys)} of the original",
         )
-    elif config.raw and config.names_no_architecture and "auto_map" not in config.raw:
+    elif config.raw and config.names_no_architecture and not brings_its_own_code(config):
         taken = config.architecture or "nothing"
         yield Hit(
             where="config.json: architectures",
@@ -89,8 +90,13 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
 
 
 def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
-    if "auto_map" in config.raw:  # code of its own reads it
-        return
+    if not brings_its_own_code(config):
+        yield from _misplaced(config)
+    yield from _refused_values(config)
+
+
+def _misplaced(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with names of classes, and with where the text model's config lies."""
     raw = config.raw
     names = raw.get("architectures")
     if names is not None and not isinstance(names, list):
@@ -109,6 +115,10 @@ def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield inside, f"is no part of a model of type {config.model_type}, whose class leaves it unread"
     if not config.names_no_architecture and raw.get("model_type") is None:
         yield "model_type", "is missing"
+
+
+def _refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield values that a config's class refuses, level by level: those of types that nobody knows have none."""
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
     yield from ((key, "is null, where a number is needed") for key in nulled(config))
     yield from ((key, "is 0") for key in emptied(config))
@@ -141,7 +151,7 @@ def _lacks_text(config: ModelConfig) -> bool:
 def _lost_tower(facts: Facts) -> Iterator[tuple[str, str]]:
     """Yield the config of a tower that a wrapper lacks: loaders take the sizes that its class assumes."""
     config = facts.checkpoint.config
-    if "auto_map" in config.raw or not is_wrapper(config.architecture):
+    if brings_its_own_code(config) or not is_wrapper(config.architecture):
         return
     has_tower = any(entry.kind is Kind.TOWER for entry in facts.entries)
     known = tower_configs(config.architecture)

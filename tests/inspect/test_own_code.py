@@ -1,0 +1,52 @@
+"""Configs whose class lies in the repository: of a type that loaders know their own class reads it, of another the part inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import edit_config, tiny_checkpoint
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import inspect_checkpoint
+
+OWN = {"auto_map": {"AutoConfig": "configuration_chat.ChatConfig"}}
+
+
+def errors(folder: Path) -> set[str]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
+    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({}, set()),
+        ({"vocab_size": "320"}, {"CFG022"}),
+        ({"tie_word_embeddings": None}, {"CFG022"}),
+        ({"model_type": "my_llama", "tie_word_embeddings": None}, set()),
+    ],
+    ids=["as it was", "a text", "null", "of a type of its own"],
+)
+def test_a_known_type_is_read_by_the_class_that_loaders_have(
+    changes: dict[str, Any], codes: set[str], tmp_path: Path
+) -> None:
+    folder = tiny_checkpoint(tmp_path / "m")
+    edit_config(folder, lambda config: config.update(OWN | changes))
+    assert errors(folder) & {"CFG022"} == codes
+
+
+@pytest.mark.parametrize(("value", "codes"), [(4, set()), (None, {"CFG022"}), ("4", {"CFG022"})])
+def test_the_text_model_inside_is_read_by_the_class_of_its_type(value: Any, codes: set[str], tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "m")
+
+    def wrap(config: dict[str, Any]) -> None:
+        text = dict(config) | {"num_attention_heads": value}
+        config.clear()
+        config |= OWN | {"model_type": "my_chat", "architectures": ["InternVLChatModel"], "llm_config": text}
+
+    edit_config(folder, wrap)
+    assert errors(folder) & {"CFG022"} == codes
