@@ -25,6 +25,7 @@ from sweep_store import Store, stamp_of
 from sweep_truth import Observation, observe, read_observation, truth_of
 from sweep_verdict import disagreements
 
+import ctq
 from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from field_model import Model
 
-CODE: Final = Path(__file__).parents[1] / "ctq"
+CODE: Final = Path(ctq.__file__).parent
 BATCH: Final = 160
 SLOW_S: Final = 120.0
 COMMANDS: Final = ("ctq", "inspect", "verify")
@@ -93,6 +94,17 @@ def _row(case: Case, seen: Observation, healthy: Observation, claims: Claims) ->
     }
 
 
+def _written(case: Case, model: Model, folder: Path) -> bool:
+    """Write a case; two changes of files may stand in each other's way, which makes none."""
+    try:
+        model.write(folder)
+    except (OSError, ValueError, KeyError, AttributeError, StopIteration):
+        if len(case.kinds) < 2:
+            raise
+        return False
+    return True
+
+
 class Field:
     """The folder of work: healthy checkpoints, what the engine showed and what ctq said."""
 
@@ -141,8 +153,8 @@ class Field:
         shutil.rmtree(root, ignore_errors=True)
         folders = {}
         for number, (case, model) in enumerate(batch):
-            folders[case] = root / str(number)
-            model.write(folders[case])
+            if _written(case, model, root / str(number)):
+                folders[case] = root / str(number)
         stamps = {case: stamp_of(folder) for case, folder in folders.items()}
         if not self._options.known:
             self._ask(folders, stamps)

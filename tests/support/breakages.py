@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import breaking as do
 import numpy as np
-from builders import INDEX, edit_tensors, tiny_quantized
+from builders import INDEX, edit_config, edit_tensors, tiny_quantized
 from raw_safetensors import from_numpy
 
 if TYPE_CHECKING:
@@ -134,6 +134,9 @@ CONFIG_BREAKAGES: Final = (
     Breakage("CFG022", do.config(rope_parameters={"rope_type": "none", "rope_theta": 1e4})),
     Breakage("CFG024", do.says(quant_method="compressed-tensor")),
     Breakage("CFG005", do.says(quant_method="quark")),
+    Breakage(
+        "CFG025", lambda folder: edit_config(folder, lambda config: config["quantization_config"].pop("bits")), GPTQ
+    ),
     Breakage("CFG023", do.config(architectures=["LlamaForSequenceClassification"])),
 )
 

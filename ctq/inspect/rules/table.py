@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctq.findings import Severity
 from ctq.inspect.rules.architecture import experts, layer_kinds, missing, sizes, skeleton, switched_off
-from ctq.inspect.rules.config import identity, matching, model_config, quantization, schemes, validity
+from ctq.inspect.rules.config import identity, matching, model_config, other_methods, quantization, schemes, validity
 from ctq.inspect.rules.files import leftovers, promised, shards, strays
 from ctq.inspect.rules.head import embedding, serving, stored
 from ctq.inspect.rules.rule import Check, Rule
@@ -103,6 +103,7 @@ RULES: tuple[Rule, ...] = (
     _rule("CFG022", model_config.refused_model_config, unless=("CFG001",)),
     _rule("CFG023", identity.head_of_another_task),
     _rule("CFG024", identity.unknown_quant_method),
+    _rule("CFG025", other_methods.method_without_its_tensors, unless=("CFG005", "CFG024", "FIL002", "FIL003")),
     _rule("TEN001", defects.missing_weight, unless=(*_CONFIG, *_FILES)),
     _rule("TEN002", defects.missing_weight_scale, unless=(*_CONFIG, *_FILES)),
     _rule("TEN003", defects.weights_not_compressed, unless=_CONFIG),

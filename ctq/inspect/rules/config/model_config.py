@@ -54,8 +54,8 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
     dtype of torch, `hidden_act` a function that vLLM's class of the architecture takes (some take `silu` alone), the same of the
     configs of a wrapper's towers, whose number of heads divides their width; a kind of rotary
     embedding has the settings that it needs; there is a `model_type`, and it is a wrapper's where a text model's config lies
-    inside. With an `auto_map`, a type that loaders know is read by their own class, and of another what lies inside is judged. Where
-    there is no architecture, vLLM takes the class of transformers' base model: a warning, and an error where the
+    inside. With an `auto_map`, a type that loaders know is read by their own class, and of another what lies inside is
+    judged. Where there is no architecture, vLLM takes the class of transformers' base model: a warning, and an error where the
     model type stands for none.
 
     ## Why it hurts

@@ -1,0 +1,64 @@
+"""CFG: quantization configs of other methods than compressed-tensors, as far as headers and keys tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ctq.inspect.rules.rule import Hit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ctq.inspect.facts.facts import Facts
+
+_STORED: Final = frozenset(
+    {"gptq", "auto_gptq", "gptq_marlin", "fp8", "fbgemm_fp8", "modelopt", "modelopt_fp4", "mxfp4", "gpt_oss_mxfp4"}
+)
+"""Methods of which engines expect codes in the files. AWQ takes layers without them as dense, others quantize as they load."""
+_KEYS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "gptq": (("bits",), ("group_size",), ("desc_act",), ("sym",)),
+    "awq": (("w_bit", "bits"), ("q_group_size", "group_size"), ("zero_point",)),
+    "fp8": (("activation_scheme",),),
+    "fbgemm_fp8": (("modules_to_not_convert",), ("activation_scale_ub",)),
+    "modelopt": (("quantization", "quant_algo"),),
+    "quark": (("export",),),
+}
+"""Keys that vLLM 0.32.0 reads of each method's config and has no default for, one of each set (``quantization/*.py``)."""
+
+
+def method_without_its_tensors(facts: Facts) -> Iterator[Hit]:
+    """Report the quantization config of a method that has nothing to describe, or that lacks what engines read of it.
+
+    ## What it checks
+    `quant_method` is GPTQ, FP8, ModelOpt or MXFP4, and no tensor is stored in fewer bits than a float; or the config lacks a key of
+    its method for which vLLM has no default (`bits` of GPTQ, `activation_scheme` of FP8).
+
+    ## Why it hurts
+    vLLM builds quantized layers, and finds no tensors for them: it stops, or serves scales that were never loaded.
+
+    ## Example
+    The `quantization_config` of a quantized base model in the config of its merged, dense finetune.
+
+    ## How to mend
+    Remove `quantization_config` from a dense model's config; restore the one that the tool wrote where the tensors are quantized.
+
+    ## References
+    vLLM 0.32.0 `model_executor/layers/quantization/` (`from_config` of each method).
+    """
+    quant = facts.quant
+    if quant is None or quant.method is None or facts.is_compressed_tensors:
+        return
+    method = quant.method.lower()
+    missing = [keys[0] for keys in _KEYS.get(method, ()) if not any(key in quant.raw for key in keys)]
+    if method in _STORED and not facts.quantized and facts.entries:
+        yield Hit(
+            where="config.json: quantization_config",
+            message=f"quant_method is {quant.method}, and no tensor is stored quantized",
+            hint="remove quantization_config if the model is dense",
+        )
+    elif missing:
+        yield Hit(
+            where="config.json: quantization_config",
+            message=f"the config of {quant.method} lacks {', '.join(missing)}: vLLM refuses it",
+            hint="restore the quantization_config of the tool that wrote the tensors",
+        )

@@ -1,0 +1,38 @@
+"""A quantization config of another method over dense weights: what vLLM makes of it depends on the method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import edit_config, quantization_config, tiny_checkpoint
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import inspect_checkpoint
+
+
+def errors(folder: Path) -> set[str]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
+    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
+
+
+@pytest.mark.parametrize(
+    ("config", "codes"),
+    [
+        (quantization_config("gptq", head="dense"), {"CFG025"}),
+        (quantization_config("fp8-native", head="dense"), {"CFG025"}),
+        ({"quant_method": "modelopt", "quant_algo": "FP8"}, {"CFG025"}),
+        (quantization_config("awq", head="dense"), set()),
+        (quantization_config("awq", head="dense") | {"bits": None}, set()),
+        ({"quant_method": "awq", "bits": 4}, {"CFG025"}),
+        ({"quant_method": "torchao"}, set()),
+    ],
+    ids=["gptq", "fp8", "modelopt", "awq", "awq with null", "awq in part", "quantized while loading"],
+)
+def test_a_config_left_beside_dense_weights(config: dict[str, Any], codes: set[str], tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path)
+    edit_config(folder, lambda content: content.update(quantization_config=config))
+    assert errors(folder) == codes
