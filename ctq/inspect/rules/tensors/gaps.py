@@ -63,15 +63,19 @@ def _stacks(facts: Facts) -> dict[str, set[int]]:
 def missing_experts(facts: Facts) -> Iterator[str]:
     """Yield parts of experts that other parts of the same expert or its neighbours show to be missing.
 
-    Layers may have fewer experts than others: a gap counts, an early end does not, unless one layer alone has it. Experts beyond
-    the number of the config have a rule of their own.
+    Layers may have fewer experts than others: a gap counts, an early end does not, unless one layer alone has it, or its router
+    chooses among as many as the config promises. Experts beyond that number have a rule of their own.
     """
     config = facts.checkpoint.config
     promised = max(config.text_int(key) or 0 for key in EXPERT_COUNTS)
     by_template = {name: sets for name, sets in _by_template(facts, numbers=2).items() if ".experts." in name}
     ends = _last_experts(by_template)
+    routed = _routed_layers(facts, promised)
     for template, sets in by_template.items():
-        last_of = ends[_owner(template)]
+        last_of = {
+            layer: max(last, promised - 1) if (_owner(template), layer) in routed else last
+            for layer, last in ends[_owner(template)].items()
+        }
         most = max(last_of.values())
         if _is_complete(sets, most):
             continue
@@ -83,6 +87,24 @@ def missing_experts(facts: Facts) -> Iterator[str]:
             end = min(last + 1, promised or last + 1)
             missing = (expert for expert in range(end) if expert not in present)
             yield from (numbered.replace(NUMBER, str(expert), 1) for expert in missing)
+
+
+def _routed_layers(facts: Facts, promised: int) -> set[tuple[str, int]]:
+    """Return the layers whose router has a row for each expert that the config promises, by what the experts lie in."""
+    return {
+        (owner, numbers[0])
+        for entry in facts.entries
+        if entry.kind is Kind.ROUTER and entry.modules.depth == 1
+        if promised and any(part.shape[:1] == (promised,) for part in entry.modules.parts.values())
+        for owner in _parents(entry.modules.template)
+        for numbers in entry.modules.numbers
+    }
+
+
+def _parents(template: str) -> tuple[str, str]:
+    """Return what a module lies in, and what that lies in (`mlp` of `mlp.router.layer`)."""
+    parent = template.rpartition(".")[0]
+    return parent, parent.rpartition(".")[0]
 
 
 def _owner(template: str) -> str:

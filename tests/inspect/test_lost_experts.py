@@ -1,0 +1,37 @@
+"""The last experts that the files lack: a router that has rows for them tells, also where every layer lacks them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from builders import edit_tensors
+from families import build
+from raw_safetensors import Raw
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import inspect_checkpoint
+
+
+def errors(folder: Path) -> set[str]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
+    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
+
+
+@pytest.mark.parametrize("family", ["qwen3-moe", "mixtral", "deepseek-v3"])
+@pytest.mark.parametrize("cut", [False, True], ids=["the router as it was", "the router cut"])
+def test_the_last_expert_of_every_layer(family: str, cut: bool, tmp_path: Path) -> None:
+    folder = build(family, tmp_path / "m")
+    assert errors(folder) == set()
+
+    def drop(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if ".experts.3." in name]:
+            del tensors[name]
+        for name, raw in tensors.items():
+            if cut and name.endswith("gate.weight"):
+                tensors[name] = Raw(raw.dtype, (3, raw.shape[1]), raw.data[: 3 * len(raw.data) // 4])
+
+    edit_tensors(folder, drop)
+    assert errors(folder) == ({"TEN026"} if cut else {"TEN020"})
