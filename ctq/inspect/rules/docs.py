@@ -24,14 +24,22 @@ names, or the letters of a family.
 
 
 def page(rules: Sequence[Documented], families: Mapping[str, str] = FAMILIES) -> str:
-    """Return the documentation of ``rules`` as Markdown."""
-    return "\n".join((_HEAD, *_families(rules, families)))
+    """Return the documentation of ``rules`` as Markdown: a table that leads to each, then all of them."""
+    return "\n".join((_HEAD, *_index(rules), *_families(rules, families)))
 
 
 def json_text(rules: Sequence[Documented]) -> str:
     """Return the documentation of ``rules`` as one JSON object."""
     value = {"schema_version": SCHEMA_VERSION, "rules": [_json(rule) for rule in rules]}
     return json.dumps(value, indent=1) + "\n"
+
+
+def _index(rules: Sequence[Documented]) -> Iterator[str]:
+    yield "| finding | severity | reports |\n|---|---|---|"
+    for rule in rules:
+        what = rule.summary.removeprefix("Report ").removeprefix("Note ").removesuffix(".")
+        yield f"| [{rule.code}](#{rule.code.lower()}-{rule.name}) | {rule.severity} | {what} |"
+    yield ""
 
 
 def _families(rules: Sequence[Documented], families: Mapping[str, str]) -> Iterator[str]:
