@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctq.errors import UsageError
 from ctq.quantize.job import default_workers
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def command(checkpoint: str, **options: Any) -> int:  # noqa: ANN401  # as click
 
     quiet = options["quiet"] or options["as_json"]
     request = _request(checkpoint, options, quiet=quiet)
+    _refuse_idle(request)
     with progress(quiet=quiet) as on_event:
         report = verify(request, on_event=on_event)
     _show(report, as_json=options["as_json"])
@@ -101,6 +103,24 @@ def _request(checkpoint: str, options: dict[str, Any], *, quiet: bool) -> Verify
         workers=options["workers"] or default_workers(),
         limits=Limits(min_sqnr=options["min_sqnr"], min_top1=options["min_top1"], strict=options["strict"]),
     )
+
+
+def _refuse_idle(request: VerifyRequest) -> None:
+    """Refuse options that would prove nothing: who asks for a proof must not be told that all is well without it."""
+    from ctq.verify.run import engines_of
+
+    if request.reference is None:
+        for option, given in (("--strict", request.limits.strict), ("--min-sqnr", request.limits.min_sqnr is not None)):
+            if given:
+                raise UsageError(
+                    f"{option} without a reference to compare with", hint="give the dense original: --reference"
+                )
+    for option, given, engine in (
+        ("--generate", request.generate > 0, "vllm"),
+        ("--token-ids", bool(request.token_ids), "transformers"),
+    ):
+        if given and engine not in {asked.name for asked in engines_of(request)}:
+            raise UsageError(f"{option} without the engine that it is for", hint=f"give --engine {engine}")
 
 
 def _folder(model: str, revision: str | None, *, quiet: bool) -> Path:
