@@ -43,11 +43,15 @@ def shard_names(count: int) -> list[str]:
     return [f"model-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)]
 
 
+_FORGOTTEN = 1000
+"""Fewer bytes than anybody wants a file to have: who writes 5 means 5GB."""
+
+
 def parse_size(text: str) -> int:
     """Return the bytes that ``text`` names: ``5GB``, ``1.5 gb``, decimal units as on the hub, or a bare number of bytes.
 
     Raises:
-        UsageError: no number, no such unit, or less than one byte.
+        UsageError: no number, no such unit, or so few bytes that a unit was forgotten.
 
     """
     cleaned = text.strip().upper()
@@ -57,6 +61,8 @@ def parse_size(text: str) -> int:
         nbytes = float(number) * _UNITS.get(unit, 1)
     except ValueError:
         nbytes = math.nan
+    if unit not in _UNITS and 1 <= nbytes < _FORGOTTEN:
+        raise UsageError(f"'{text}' has no unit", hint=f"give one: {text}GB or {text}MB")
     if not 1 <= nbytes < math.inf:
         raise UsageError(f"'{text}' is not a size", hint="give one like 5GB, 500MB or 1.5TB (decimal units)")
     return int(nbytes)

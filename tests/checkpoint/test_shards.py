@@ -61,6 +61,12 @@ def test_bare_number_is_bytes() -> None:
     assert parse_size("4096") == 4096
 
 
+@pytest.mark.parametrize("text", ["5", " 500 ", "1.5"])
+def test_a_unit_that_was_forgotten_is_asked_for(text: str) -> None:
+    with pytest.raises(UsageError, match="has no unit"):
+        parse_size(text)
+
+
 @pytest.mark.parametrize("text", ["", "GB", "five GB", "5GiB", "-1GB", "0", "0.2", "nan", "inf GB", "1e999", "5PB"])
 def test_what_is_not_a_size_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="is not a size"):
