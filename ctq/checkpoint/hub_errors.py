@@ -37,7 +37,8 @@ _WORDS: dict[str, _Words] = {
         "HF_HUB_OFFLINE is set, which forbids asking the hub", "unset it, or give a local folder"
     ),
     "LocalEntryNotFoundError": _Words(
-        "not in the local cache, and the hub is out of reach", "download it once with HF_HUB_OFFLINE unset"
+        "neither a folder here nor in the local cache, and the hub is out of reach",
+        "download it once with HF_HUB_OFFLINE unset",
     ),
     "LocalTokenNotFoundError": _Words("a token is asked for and there is none", _LOG_IN),
     "HFValidationError": _Words("neither a folder here nor a hub id", "give a local folder, or a hub id like ORG/NAME"),
@@ -55,7 +56,9 @@ _BY_STATUS: dict[int, _Words] = {
         "the hub has had too many requests from here", "wait some minutes; requests with a token may be more frequent"
     ),
 }
-_UNREACHABLE = "check the network and HF_ENDPOINT; with HF_HUB_OFFLINE=1 only the local cache is used"
+_UNREACHABLE = (
+    "check the spelling of a folder, the network and HF_ENDPOINT; with HF_HUB_OFFLINE=1 only the local cache is used"
+)
 
 
 @contextmanager
@@ -86,7 +89,7 @@ def _words(error: Exception) -> _Words | None:
     if status is not None:
         return _BY_STATUS.get(status) or _Words(f"the hub answered with HTTP status {status}", "try again later")
     if "HTTPError" in classes or isinstance(error, OSError):
-        return _Words(f"the hub is out of reach ({_first_line(error)})", _UNREACHABLE)
+        return _Words(f"no folder here, and the hub is out of reach ({_first_line(error)})", _UNREACHABLE)
     return None
 
 

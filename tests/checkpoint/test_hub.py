@@ -245,7 +245,7 @@ def test_offline_the_cache_is_used_and_nothing_is_asked(
     assert len(hub.requests) == before
     assert downloaded == anonymous["download", "org/tiny", None]
     assert inspected["tensors"] == anonymous["inspect", "org/tiny", None]["tensors"]
-    assert absent["error"] == "org/private: not in the local cache, and the hub is out of reach"
+    assert absent["error"] == "org/private: neither a folder here nor in the local cache, and the hub is out of reach"
 
 
 def test_the_right_token_opens_and_goes_to_no_one_else(hub: HubServer, tmp_path: Path, folder: Path) -> None:
@@ -288,5 +288,5 @@ def test_no_hub_at_all(tmp_path: Path) -> None:
     with HubServer({}) as hub:
         pass
     (answer,) = ask(hub, tmp_path, ("inspect", "org/tiny"))
-    assert answer["error"].startswith("org/tiny: the hub is out of reach (")
+    assert answer["error"].startswith("org/tiny: no folder here, and the hub is out of reach (")
     assert "HF_ENDPOINT" in answer["hint"]
