@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import edit_config
+from builders import all_tensors, edit_config, tiny_checkpoint, write_safetensors
 from quantizing import quantize
 
 from ctq.checkpoint.checkpoint import open_checkpoint
@@ -115,3 +115,24 @@ def test_a_wrapper_without_its_text_model_is_an_error(checkpoint: CheckpointFact
     quantize(checkpoint("gemma3-mm"), tmp_path / "q")
     report = inspected(tmp_path / "q", lambda config: config.pop("text_config"))
     assert "CFG022" in codes(report, Severity.ERROR)
+
+
+def test_a_part_of_a_diffusers_pipeline_is_called_so(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "model")
+    (folder / "config.json").write_text('{"_class_name": "UNet2DConditionModel", "sample_size": 64}')
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
+    assert [finding.message for finding in report.findings if finding.code == "CFG022"] == [
+        "no architectures: it is the UNet2DConditionModel of a diffusers pipeline, no language model"
+    ]
+
+
+def test_of_a_model_that_says_nothing_of_a_head_none_is_asked(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "model")
+    tensors = {name: tensor for name, tensor in all_tensors(folder).items() if "layers.0.mlp" in name}
+    for shard in folder.glob("*.safetensors*"):
+        shard.unlink()
+    write_safetensors(folder / "model.safetensors", tensors)
+    (folder / "config.json").unlink()
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
+    others = [verdict.reason for verdict in report.facts.engines if verdict.engine != "vllm"]
+    assert others == ["no head is stored, and nothing says that there is one"] * 2

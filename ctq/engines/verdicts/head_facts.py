@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from ctq.recipe.heads import has_no_head
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -90,6 +92,17 @@ class HeadFacts:
     def is_plain(self) -> bool:
         """Whether the head is stored dense, or not at all."""
         return self.stored is Stored.ABSENT or (self.stored is Stored.DENSE and not self.quantized_parts)
+
+    @property
+    def needs_no_head(self) -> str | None:
+        """Why nothing is amiss where the files hold no head: the class that transformers has for the model has none."""
+        if self.stored is not Stored.ABSENT:
+            return None
+        if self.pools:
+            return "an embedding model has no head"
+        if self.architecture is None and not self.tie_flags:
+            return "no head is stored, and nothing says that there is one"
+        return f"{self.architecture} has no head" if has_no_head(self.architecture) else None
 
     @property
     def quantized_parts(self) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from ctq.engines.sglang.heads import Given, SglangHead, Way, first_sglang, newes
 from ctq.engines.verdicts.head_facts import Outcome, Stored
 from ctq.engines.verdicts.head_loading import Loader, load_dense, load_quantized
 from ctq.engines.versions import version_key
-from ctq.recipe.heads import has_no_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,12 +91,12 @@ def _load(way: Way, facts: HeadFacts, scheme: Scheme, why: str) -> Outcome:
     if way in _ALWAYS:
         verdict, sentence = _ALWAYS[way]
         return Outcome(verdict, f"the {facts.architecture} of SGLang {sentence}")
+    if facts.needs_no_head:
+        return Outcome("dense", facts.needs_no_head)
     if way in (Way.EMBEDDING, Way.EMBEDDING_STRICT):
         return _load_nothing(way, facts)
     if way is Way.OVERWRITTEN or (way is Way.SHARED and facts.stored is Stored.ABSENT):
         return _overwrite(scheme)
-    if facts.stored is Stored.ABSENT and (facts.pools or has_no_head(facts.architecture)):
-        return Outcome("dense", f"{'an embedding model' if facts.pools else facts.architecture} has no head")
     if facts.stored is Stored.ABSENT:
         return Outcome("garbage", "SGLang builds a head of its own, but the files hold no tensors of it")
     loader = Loader(engine="SGLang", refuses_unknown_names=way is Way.STRICT)

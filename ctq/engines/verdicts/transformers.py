@@ -15,7 +15,6 @@ from ctq.engines.raw_config import raw_format, raw_targets, strings
 from ctq.engines.verdicts.head_facts import Outcome, Stored
 from ctq.engines.verdicts.transformers_layers import head_name
 from ctq.errors import UsageError
-from ctq.recipe.heads import has_no_head
 from ctq.recipe.match import first_match, is_match
 
 if TYPE_CHECKING:
@@ -133,8 +132,8 @@ def _unquantized(facts: HeadFacts) -> Outcome:
 
 
 def _plain(facts: HeadFacts) -> Outcome:
-    if facts.stored is Stored.ABSENT and (facts.pools or has_no_head(facts.architecture)):
-        return Outcome("dense", f"{'an embedding model' if facts.pools else facts.architecture} has no head")
+    if facts.needs_no_head:
+        return Outcome("dense", facts.needs_no_head)
     if facts.stored is Stored.ABSENT and facts.tied is False:
         return Outcome("garbage", "the config says that the head is not tied, but the files hold no tensors of it")
     return Outcome("dense", "the head is the dense embedding" if facts.stored is Stored.ABSENT else "the head is dense")
