@@ -8,7 +8,6 @@ begins with and what repeats in it is `ctq/engines/data/config_layers.json`, wit
 
 from __future__ import annotations
 
-import argparse
 import ast
 import contextlib
 import inspect
@@ -20,6 +19,7 @@ from typing import Any, Final, TypeAlias
 
 from config_fields import generating
 from data_table import write_tables
+from options import script
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 DATA: Final = Path(__file__).parents[2] / "ctq" / "engines" / "data" / "config_layers.json"
@@ -33,7 +33,7 @@ Kinds: TypeAlias = list[str]
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    script(__doc__).parse_args()
     warnings.filterwarnings("ignore")
     found = {name: layers_of(CONFIG_MAPPING[name]) for name in sorted(generating())}
     about = (
