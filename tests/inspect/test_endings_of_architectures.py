@@ -12,6 +12,7 @@ from builders import edit_config
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
 from ctq.findings import Severity
+from ctq.inspect.facts.engines import EngineRequest
 from ctq.inspect.report import InspectOptions, Report, inspect_checkpoint
 
 CheckpointFactory = Callable[..., Path]
@@ -69,3 +70,22 @@ def test_other_names_stay_unknown(inspected: Inspected, family: str, named: str)
 
 def test_a_wrapper_of_a_text_models_type_is_an_error(inspected: Inspected) -> None:
     assert "CFG022" in errors(inspected("gemma3", "Gemma3ForConditionalGeneration"))
+
+
+@pytest.mark.parametrize(
+    ("named", "engine", "codes"),
+    [
+        ("BaichuanForCausalLM", None, {"CFG020"}),
+        ("BaichuanForCausalLM", "0.23.0", set()),
+        ("BambaForCausalLM", None, set()),
+    ],
+    ids=["gone", "there in the release that is asked for", "perhaps served by the backend"],
+)
+def test_a_class_that_vllm_has_no_more(
+    named: str, engine: str | None, codes: set[str], checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint("llama"), tmp_path / "own")
+    edit_config(folder, lambda config: config.update(architectures=[named], model_type="baichuan"))
+    asked = (EngineRequest("vllm", engine),) if engine else ()
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions(engines=asked))
+    assert errors(report) & {"CFG020"} == codes

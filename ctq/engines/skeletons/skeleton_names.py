@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ctq.engines.skeletons.skeletons import skeleton_named
+from ctq.engines.skeletons.skeletons import borrowed_skeleton, skeleton_named
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.names import engine_names
@@ -25,13 +25,20 @@ def own_name(skeleton: Skeleton, name: str) -> str:
     if name.endswith(_HEAD_BIAS) and is_served_by_backend(skeleton.architecture):
         return _HEAD_BIAS  # vLLM 0.32.0 models/transformers/causal.py:75 looks at the end of the name alone
     place = _place(skeleton, name)
-    return name if place is None else _by_place(skeleton.architecture).get(place, name)
+    return name if place is None else _by_place(skeleton.architecture, skeleton.inner).get(place, name)
 
 
 def has_part(skeleton: Skeleton, name: str) -> bool:
     """Tell whether a tensor lies in a part that the engine's model has at its top, or is dropped unread."""
     place = _place(skeleton, name)
-    return place is None or _top(place) in map(_top, _by_place(skeleton.architecture))
+    known = _by_place(skeleton.architecture, skeleton.inner)
+    return place is None or _top(place) in skeleton.others or _top(place) in map(_top, known)
+
+
+def other_part(skeleton: Skeleton, name: str) -> str | None:
+    """Return the part that a tensor lies in of those of which nothing but the first word is known; None where it is no such."""
+    place = _place(skeleton, name)
+    return _top(place) if place is not None and _top(place) in skeleton.others else None
 
 
 def lies_in(skeleton: Skeleton, module: str, stack: str) -> bool:
@@ -51,8 +58,8 @@ def _top(place: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _by_place(architecture: str) -> Mapping[str, str]:
-    skeleton = skeleton_named(architecture)
+def _by_place(architecture: str, inner: str | None) -> Mapping[str, str]:
+    skeleton = borrowed_skeleton(architecture, inner) or skeleton_named(architecture)
     places = {_place(skeleton, name): name for name in skeleton.tensors}
     return {place: name for place, name in places.items() if place is not None}
 

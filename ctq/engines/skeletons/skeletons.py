@@ -27,7 +27,7 @@ from ctq.engines.data_file import read_data
 from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
 from ctq.engines.skeletons.switches import learnt_tensors
 from ctq.engines.vllm.backend import is_served_by_backend
-from ctq.engines.vllm_models.heads import causal_lm_of
+from ctq.engines.vllm_models.heads import causal_lm_of, head_support
 from ctq.engines.vllm_models.known_names import has_a_type
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Skeleton:
     that the config works out where a file leaves them out. ``embedding`` tells whether vLLM gives the input embedding a name.
     Of towers, ``lists`` are their lists of layers, ``numbered`` tensors of other lists with their numbers and ``sizes`` the
     dimensions of each of those by its own name, and ``switched`` the tensors that a switch of the config brings, with its value.
+    Of a wrapper of which only the text model is known, ``others`` are the first words of the places of its other parts.
     """
 
     architecture: str
@@ -79,6 +80,7 @@ class Skeleton:
     numbered: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     switched: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
     sizes: Mapping[str, tuple[str | None, ...] | None] = field(default_factory=dict)
+    others: frozenset[str] = frozenset()
 
     @property
     def wrapped(self) -> bool:
@@ -134,7 +136,9 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     if built is not None:
         places = frozenset(found["refuses"] if found is not None else ())
         return replace(skeleton_named(built), refuses=places) if built in all_known else None
-    if found is None or (found["inner"] is not None and found["inner"] != _inner_type(config)):
+    if found is None:
+        return None if config.relative else borrowed_skeleton(config.architecture or "", _inner_name(config))
+    if found["inner"] is not None and found["inner"] != _inner_type(config):
         return None
     skeleton = skeleton_named(config.architecture or "", towers=are_known(found.get("towers", {}), config))
     if not config.relative:
@@ -152,6 +156,46 @@ def _built_by_type(config: ModelConfig) -> str | None:
     built = causal_lm_of(config.model_type)
     is_other = built is not None and built != config.architecture and has_a_type(config.architecture)
     return built if is_other and is_served_by_backend(config.architecture) else None
+
+
+def _inner_name(config: ModelConfig) -> str | None:
+    """Return the architecture or model type of the text model inside, that of the class where the config has no part for it."""
+    known = read_data("borrowed_skeletons")["wrappers"].get(config.architecture or "", {}).get("inner", {})
+    return config.inner_architecture or known.get(str(config.raw.get("version", "")))
+
+
+@lru_cache(maxsize=16)
+def borrowed_skeleton(architecture: str, inner: str | None) -> Skeleton | None:
+    """Return the skeleton of an architecture that is made of others: another name of one, or a wrapper with one inside.
+
+    ``inner`` is the architecture of the text model inside, or its model type. The data is made by
+    ``benchmarks/learn/borrowed_skeletons.py``.
+    """
+    data, all_known = read_data("borrowed_skeletons"), read_data("skeletons")["architectures"]
+    if architecture in data["same"]:
+        return skeleton_named(data["same"][architecture])
+    wrapper, name = data["wrappers"].get(architecture), causal_lm_of(inner) or inner or ""
+    name, support = data["same"].get(name, name), head_support(architecture)
+    before = (support.prefix or "").removesuffix("lm_head") if support is not None else ""
+    if wrapper is None or not before or name not in all_known or all_known[name]["inner"] is not None:
+        return None
+    text = skeleton_named(name)
+    return replace(
+        text,
+        architecture=architecture,
+        tensors={
+            f"{before}{tensor}": replace(slot, beside=slot.beside and f"{before}{slot.beside}")
+            for tensor, slot in text.tensors.items()
+        },
+        refuses=frozenset(wrapper["refuses"]) & (text.refuses | _OUTSIDE),
+        inner=inner,
+        embedding=None,
+        others=frozenset(wrapper["parts"]) - {before.partition(".")[0]},
+    )
+
+
+_OUTSIDE = frozenset({"top", "module"})
+"""Places of tensors that do not lie in the text model."""
 
 
 @lru_cache(maxsize=16)

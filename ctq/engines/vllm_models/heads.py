@@ -143,6 +143,11 @@ def causal_lm_of(model_type: str | None) -> str | None:
     return str(name) if name else None
 
 
+def causal_lms() -> frozenset[str]:
+    """Return the text architectures that transformers has."""
+    return frozenset(read_data("vllm_heads")["causal_lm_of_model_type"].values())
+
+
 def head_reach(
     architecture: str | None,
     targets: Sequence[str],

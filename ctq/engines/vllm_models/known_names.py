@@ -6,8 +6,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ctq.engines.data_file import read_data
+from ctq.engines.versions import version_key
 from ctq.engines.vllm.backend import backend_architectures
-from ctq.engines.vllm_models.heads import architectures, head_support
+from ctq.engines.vllm_models.heads import architectures, causal_lms, head_support, known_versions, registered_support
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,22 @@ def registered_name(architecture: str) -> str | None:
     return next((name for name in names if _is_registered(name) and name not in _BY_THE_VERY_NAME), None)
 
 
+def last_release_with(architecture: str, version: str) -> str | None:
+    """Return the last known release of vLLM that had an architecture which ``version`` has no more.
+
+    None where that is no older one, or where transformers may have a class of the name, which the backend may take.
+    Source: ``_PREVIOUSLY_SUPPORTED_MODELS`` of vLLM 0.32.0 model_executor/models/registry.py.
+    """
+    is_of_transformers = architecture.endswith(_WRAPPER) or architecture in causal_lms()
+    names = (architecture, registered_name(architecture))
+    if is_of_transformers or any(head_support(name, version) is not None for name in names):
+        return None
+    older = (one for one in known_versions() if version_key(one) < version_key(version))
+    found = [one for one in older if registered_support(architecture, one) is not None]
+    return found[-1] if found else None
+
+
+_WRAPPER = "ForConditionalGeneration"
 _ENDINGS = (
     *("ForCausalLM", "ForConditionalGeneration", "ChatModel", "LMHeadModel"),
     *("ForTextEncoding", "EmbeddingModel", "ForSequenceClassification", "ForTokenClassification"),

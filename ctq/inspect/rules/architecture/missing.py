@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS
+from ctq.engines.skeletons.skeleton_names import other_part
 from ctq.engines.skeletons.skeletons import counted_stacks, layer_count, skeleton_of
 from ctq.engines.skeletons.switches import optional_tensors
 from ctq.engines.vllm_models.heads import head_support
@@ -75,6 +76,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     for name, where in beside.items():
         lost = where - present.get(name, frozenset())
         yield from (name.replace(NUMBER, str(layer), 1) for layer in sorted(lost))
+    yield from _lost_towers(facts, skeleton)
     yield from _biases_of_towers(facts.checkpoint.config, skeleton, present)
     others = [name for name in skeleton.tensors if not _is_of_text(name, skeleton) and not name.endswith(_HEAD)]
     yield from lacking(facts, skeleton, present, {name: switched.get(name) for name in others})
@@ -103,6 +105,19 @@ def _other_parts(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> I
             yield from (
                 name.replace(NUMBER, "0") for name in lost if f"{_part_and_piece(name)[1]}.{NUMBER}." not in name
             )
+
+
+def _lost_towers(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
+    """Yield towers that a config describes and the files hold nothing of, where no more is known of them than their name."""
+    config = facts.checkpoint.config.raw.get("vision_config")
+    towers = [part for part in sorted(skeleton.others) if _TOWER.search(part)] if isinstance(config, dict) else []
+    names = (name for entry in facts.entries for name in entry.modules.tensor_names(entry.modules.names[0]))
+    present = {other_part(skeleton, name) for name in names} if towers else set()
+    if present.isdisjoint(towers):
+        yield from towers
+
+
+_TOWER = re.compile(r"vis|vpm")
 
 
 def _biases_of_towers(config: ModelConfig, skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:

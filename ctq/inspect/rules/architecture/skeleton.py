@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ctq.engines.skeletons.skeleton_names import has_part, is_head_of_engine, lies_in, own_name
+from ctq.engines.skeletons.skeleton_names import has_part, is_head_of_engine, lies_in, other_part, own_name
 from ctq.engines.skeletons.skeletons import counted_stacks, layer_count, skeleton_of
 from ctq.engines.vllm_models.names import engine_names
 from ctq.findings import Severity
@@ -85,6 +85,8 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     if entry.is_head and (module == "lm_head" or is_head_of_engine(skeleton, module)):
         return False  # of the head, engines' verdicts tell
     if _is_buffer(entry.modules.names[0], facts):
+        return False
+    if any(other_part(skeleton, name) for name in facts_names(entry)):
         return False
     if skeleton.wrapped and entry.kind in _ELSEWHERE and not entry.is_head:
         is_refused = is_beyond_tower(entry, skeleton, facts) or is_strange_to_tower(entry, skeleton, facts)

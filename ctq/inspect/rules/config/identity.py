@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.vllm.backend import backend_architectures
+from ctq.engines.vllm_models.heads import newest_vllm
 from ctq.engines.vllm_models.known_names import (
     is_bare,
     known_architectures,
+    last_release_with,
     model_types,
     pools_without_head,
     quant_methods,
@@ -57,9 +59,10 @@ def unknown_model_type(facts: Facts) -> Iterator[Hit]:
 
 
 def unknown_architecture(facts: Facts) -> Iterator[Hit]:
-    """Report an architecture that no loader knows beside a `model_type` that is known.
+    """Report an architecture that no loader knows beside a `model_type` that is known, or that vLLM has no more.
 
     ## What it checks
+    `architectures` names a class that an older release of vLLM had, and the newest known one (or that of `--engine`) has not.
     All of `architectures` against the classes of transformers 5.19 and every known release of vLLM, where the model type is
     one of theirs and no `auto_map` brings code of its own. A model of a new type is not judged. Behind an unknown name, one that
     vLLM does not register does not count. An unknown name whose ending vLLM corrects (`LlavaLMHeadModel` to
@@ -78,6 +81,7 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `model_executor/models/registry.py` (`_raise_for_unsupported`).
     """
     config = facts.checkpoint.config
+    yield from _no_longer_there(facts)
     name, listed = config.architecture, config.raw.get("architectures")
     others = [other for other in listed if isinstance(other, str)] if isinstance(listed, list) else []
     if (
@@ -94,6 +98,18 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
         message=f"no loader knows the architecture {name!r}, although the model_type {config.model_type!r} is known",
         hint="give the architecture of the model that was quantized; leave this rule out if an engine of yours has it",
     )
+
+
+def _no_longer_there(facts: Facts) -> Iterator[Hit]:
+    name = facts.checkpoint.config.architecture
+    asked = next((one.version for one in facts.engines if one.engine == "vllm"), newest_vllm())
+    last = last_release_with(name, asked) if name is not None else None
+    if last is not None:
+        yield Hit(
+            where="config.json: architectures",
+            message=f"vLLM {asked} has no {name} any more, {last} had",
+            hint=f"serve with vLLM {last}, or leave this rule out if an engine of yours has it",
+        )
 
 
 def unknown_quant_method(facts: Facts) -> Iterator[Hit]:

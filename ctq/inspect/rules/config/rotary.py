@@ -26,8 +26,6 @@ _ROPE_NEEDS = {
     "ntk": ("factor",),
 }
 """Settings without which transformers 5.19 (``modeling_rope_utils``) or vLLM refuse a kind; the original length they fill in."""
-_AGREE = frozenset({("longrope", "su"), ("default", "mrope")})
-"""Kinds under the newer and the older name that vLLM takes for one (0.32.0 ``transformers_utils/config.py:572``)."""
 _OWN_KINDS = {
     "phi3": ("default", "longrope", "su", "yarn"),
     "phi4_multimodal": ("default", "longrope", "su", "yarn"),
@@ -46,8 +44,6 @@ def refused_ropes(level: Mapping[str, Any], where: str) -> Iterator[tuple[str, s
     for key in _ROPE_KEYS:
         for kind in _unknown_ropes(level.get(key)):
             yield f"{where}{key}", f"'{kind}' is no kind of rotary embedding"
-        for newer, older in _two_kinds(level.get(key)):
-            yield f"{where}{key}", f"is of the kind '{newer}' (rope_type) and of the kind '{older}' (type)"
     if not takes_field(level.get("model_type"), "rope_parameters"):
         return
     key = next((key for key in _ROPE_KEYS if level.get(key)), "")
@@ -138,13 +134,3 @@ def _unknown_ropes(value: object) -> Iterator[str]:
             yield kind
         for inner in value.values():
             yield from _unknown_ropes(inner)
-
-
-def _two_kinds(value: object) -> Iterator[tuple[str, str]]:
-    """Yield two kinds that are stated under the newer and the older name and do not agree."""
-    if isinstance(value, dict):
-        newer, older = value.get("rope_type"), value.get("type")
-        if isinstance(newer, str) and isinstance(older, str) and newer != older and (newer, older) not in _AGREE:
-            yield newer, older
-        for inner in value.values():
-            yield from _two_kinds(inner)

@@ -1,0 +1,163 @@
+"""Learn which architectures that transformers does not build are made of others that it does.
+
+    python benchmarks/learn/borrowed_skeletons.py --vllm-python ENV/bin/python --work DIR
+
+vLLM serves many names by one class (`TeleChat3ForCausalLM` is its Llama), and its wrappers hold any text model that it has. The
+first is read off its registry. Of the second, the checkpoints of `tests/support/mirrored*.py` show what the parts at the top of the
+model are called, and loading each with one tensor too many, in several places, where vLLM refuses it. The result is
+`ctq/engines/data/borrowed_skeletons.json`. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+ROOT: Final = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from data_table import write_tables  # noqa: E402
+from known_names import installed  # noqa: E402
+from mirrored import build_mirrored  # noqa: E402
+from mirrored_multimodal import MIRRORED_MULTIMODAL  # noqa: E402
+from options import script  # noqa: E402
+from raw_safetensors import read_file  # noqa: E402
+from skeletons import asked, probe, probes_of  # noqa: E402
+from sweep_truth import truth_of  # noqa: E402
+
+from ctq.checkpoint.config import parse_config  # noqa: E402
+from ctq.engines.data_file import read_data  # noqa: E402
+from ctq.engines.vllm_models.heads import head_support  # noqa: E402
+from ctq.engines.vllm_models.names import engine_names  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sweep_truth import Observation
+
+Json: TypeAlias = dict[str, Any]
+DATA: Final = ROOT / "ctq" / "engines" / "data" / "borrowed_skeletons.json"
+ABOUT: Final = (
+    "Architectures that are made of others: `same` names one that vLLM 0.32.0 serves by the same class; of wrappers `parts` "
+    "are the first words of the places in its model, `refuses` where it refuses a tensor that it does not know, `inner` the text "
+    "model of one whose config has no part for it, by the `version` that the config states. Made by "
+    "benchmarks/learn/borrowed_skeletons.py."
+)
+BACKEND: Final = "Transformers"
+GENERATES: Final = "ForCausalLM"
+
+
+def main() -> None:
+    options = script(__doc__, "vllm_python", "work").parse_args()
+    python = options.vllm_python
+    with tempfile.TemporaryDirectory() as scratch:
+        found = wrappers(options.work / "dense", Path(scratch), python)
+    write_tables(DATA, ABOUT, same=same_classes(python), wrappers=found)
+
+
+def same_classes(python: Path) -> dict[str, str]:
+    """Return the architectures without a skeleton whose class in vLLM is that of one with a skeleton."""
+    classes: dict[str, tuple[str, str]] = {}
+    for node in ast.walk(ast.parse(installed(python, "model_executor/models/registry.py"))):
+        for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
+            if isinstance(key, ast.Constant) and isinstance(value, ast.Tuple):
+                classes[key.value] = tuple(part.value for part in value.elts if isinstance(part, ast.Constant))
+    import transformers
+
+    known = read_data("skeletons")["architectures"]
+    text = [name for name in known if known[name]["inner"] is None]
+    return {
+        name: place[1] if place[1] in text else owners[0]
+        for name, place in classes.items()
+        if name.endswith(GENERATES) and not place[1].startswith(BACKEND) and not hasattr(transformers, name)
+        if (owners := [other for other in text if classes.get(other) == place])
+    }
+
+
+def wrappers(dense: Path, scratch: Path, python: Path) -> Json:
+    """Return the parts and the refusals of each wrapper without a skeleton that vLLM loads."""
+    known = read_data("skeletons")["architectures"]
+    rows = [row for row in MIRRORED_MULTIMODAL if row.architecture not in known]
+    for folder, why in build_mirrored(rows, dense, python=python).items():
+        print(f"{folder}: not built: {why[:200]}")
+    made = {row.name: row.architecture for row in rows if any((dense / row.name).glob("*.safetensors"))}
+    shapes = {name: of_text(dense / name, made[name]) for name in made}
+    jobs = [(name, "", dense / name) for name in made]
+    for name in made:
+        jobs += [
+            (name, key, probe(dense / name, scratch / "probes" / name / key, tensor))
+            for key, tensor in probes_of(shapes[name]).items()
+        ]
+    seen = {
+        (name, key): one
+        for (name, key, _), one in zip(jobs, asked([folder for *_, folder in jobs], python), strict=True)
+    }
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, architecture in made.items():
+        if shapes[name] and truth_of(seen[name, ""], seen[name, ""])[0].is_good:
+            groups[architecture].append(name)
+        else:
+            print(f"{name}: {truth_of(seen[name, ''])}")
+    return {architecture: facts_of(architecture, names, seen, dense) for architecture, names in sorted(groups.items())}
+
+
+def facts_of(architecture: str, names: list[str], seen: Mapping[tuple[str, str], Observation], dense: Path) -> Json:
+    """Return what some checkpoints of one wrapper show together."""
+    probed = {key for name, key in seen if key and name in names}
+    inner = inside({name: seen[name, "inner"] for name in names if (name, "inner") in seen}, dense)
+    return {
+        **({"inner": inner} if inner else {}),
+        "parts": sorted({part for name in names for part in parts(dense / name, architecture)}),
+        "refuses": sorted(
+            key for key in probed if all(seen[name, key].outcome == "refused" for name in names if (name, key) in seen)
+        ),
+    }
+
+
+def inside(seen: Mapping[str, Observation], dense: Path) -> dict[str, str]:
+    """Return the text models of checkpoints whose config has no part for it, by the `version` that the config states or ``""``.
+
+    Which one it is the engine says where it refuses a tensor: *no module or parameter named ... in Qwen3Model*.
+    """
+    found: dict[str, str] = {}
+    for name, one in seen.items():
+        config = parse_config((dense / name / "config.json").read_bytes())
+        owner = re.search(r" in (\w+)Model\b", one.message)
+        if config.inner_architecture is None and owner is not None:
+            found[str(config.raw.get("version", ""))] = f"{owner[1]}{GENERATES}"
+    return found
+
+
+def of_text(folder: Path, architecture: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the text model's tensors, where vLLM keeps it below a name of its own."""
+    support = head_support(architecture)
+    before = (support.prefix or "").removesuffix("lm_head") if support is not None else ""
+    found = places(folder, architecture)
+    return {name: shape for name, (place, shape) in found.items() if before and place.startswith(before)}
+
+
+def parts(folder: Path, architecture: str) -> set[str]:
+    """Return the first words of all places."""
+    return {place.partition(".")[0] for place, _ in places(folder, architecture).values()}
+
+
+def places(folder: Path, architecture: str) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the place in vLLM's model and the shape of each tensor that it loads."""
+    config = parse_config((folder / "config.json").read_bytes())
+    names = engine_names(architecture, config.inner_architecture)
+    found: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        for name, entry in read_file(path)[0].items():
+            place = names.module(name.removesuffix(".weight")) if names is not None and name != "__metadata__" else None
+            if place is not None:
+                found[name] = (place, tuple(entry["shape"]))
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Architectures that transformers does not build: other names of a class, and wrappers around a text model that is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import Raw, edit_config, edit_tensors, tiny_checkpoint
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import inspect_checkpoint
+
+Tensors = dict[str, Raw]
+OWN = {"auto_map": {"AutoConfig": "configuration_chat.ChatConfig"}}
+TOWER = {f"vision_model.encoder.layers.{number}.attn.qkv.weight": (384, 128) for number in range(2)} | {
+    "mlp1.0.weight": (128,),
+    "mlp1.1.weight": (128, 128),
+}
+
+
+def errors(folder: Path) -> set[str]:
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
+    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
+
+
+def internvl(folder: Path) -> Path:
+    """A Llama inside InternVL, as its published checkpoints call the tensors."""
+    tiny_checkpoint(folder)
+
+    def wrap(config: dict[str, Any]) -> None:
+        text = dict(config)
+        config.clear()
+        config |= OWN | {"model_type": "internvl_chat", "architectures": ["InternVLChatModel"], "llm_config": text}
+        config["vision_config"] = {"model_type": "intern_vit_6b", "num_hidden_layers": 2}
+
+    def rename(tensors: Tensors) -> None:
+        for name in list(tensors):
+            tensors[f"language_model.{name}"] = tensors.pop(name)
+        for name, shape in TOWER.items():
+            tensors[name] = Raw("BF16", shape, bytes(2 * shape[0] * (shape[1] if len(shape) > 1 else 1)))
+
+    edit_config(folder, wrap)
+    edit_tensors(folder, rename)
+    return folder
+
+
+def telechat(folder: Path) -> Path:
+    """A Llama by another name."""
+    tiny_checkpoint(folder)
+    edit_config(
+        folder, lambda config: config.update(OWN, architectures=["TeleChat3ForCausalLM"], model_type="telechat3")
+    )
+    return folder
+
+
+def renamed(pattern: str, new: str) -> Callable[[Tensors], None]:
+    def change(tensors: Tensors) -> None:
+        for name in list(tensors):
+            tensors[re.sub(pattern, new, name)] = tensors.pop(name)
+
+    return change
+
+
+def without(pattern: str) -> Callable[[Tensors], None]:
+    def change(tensors: Tensors) -> None:
+        for name in [name for name in tensors if re.search(pattern, name)]:
+            del tensors[name]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (renamed(r"q_proj", "query"), "TEN024"),
+        (renamed(r"^(language_model\.)?", "base_model.model."), "TEN024"),
+        (renamed(r"layers\.1\.", "layers.7."), "TEN024"),
+        (without(r"post_attention_layernorm"), "TEN025"),
+        (without(r"embed_tokens"), "TEN025"),
+        (lambda tensors: tensors.update({name: raw for name, raw in tensors.items() if "x" in name}), None),
+    ],
+    ids=["a layer renamed", "a prefix", "a layer beyond the last", "norms lost", "the embedding lost", "as it was"],
+)
+@pytest.mark.parametrize("make", [internvl, telechat])
+def test_the_tensors_are_those_of_the_class(
+    make: Callable[[Path], Path], change: Callable[[Tensors], None], code: str | None, tmp_path: Path
+) -> None:
+    folder = make(tmp_path / "m")
+    edit_tensors(folder, change)
+    found = errors(folder)
+    assert code in found if code else found == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "codes"),
+    [
+        (without("^vision_model"), {"TEN025"}),
+        (without("^(vision_model|mlp1)"), {"TEN025"}),
+        (renamed("^language_model.", ""), {"TEN024"}),
+        (renamed("^mlp1", "projector"), {"TEN024"}),
+        (renamed(r"encoder\.layers", "encoder.blocks"), set()),
+    ],
+    ids=["no tower", "nothing but text", "no prefix", "another part", "a tower of which nothing is known"],
+)
+def test_of_other_parts_their_names_are_known(
+    change: Callable[[Tensors], None], codes: set[str], tmp_path: Path
+) -> None:
+    folder = internvl(tmp_path / "m")
+    edit_tensors(folder, change)
+    assert errors(folder) == codes
+
+
+def test_a_text_model_that_is_not_known_leaves_the_wrapper_unknown(tmp_path: Path) -> None:
+    folder = internvl(tmp_path / "m")
+    edit_config(folder, lambda config: config["llm_config"].update(architectures=["OwnForCausalLM"], model_type="own"))
+    edit_tensors(folder, renamed(r"q_proj", "query"))
+    assert errors(folder) == set()
