@@ -34,8 +34,11 @@ ELSEWHERE: Final = re.compile(r"vis|audio|image|embed|lm_head$|attn$|_shared_exp
 TIMEOUT_S: Final = 600.0
 LOADED: Final = {
     "Llama4ForConditionalGeneration": [["model.", "language_model.model."], ["lm_head", "language_model.lm_head"]],
+    "GPT2LMHeadModel": [*([word, word] for word in ("transformer.", "lm_head", "score.")), ["", "transformer."]],
+    "BloomForCausalLM": [["transformer.", "transformer."], ["", "transformer."]],
 }
-"""What a loader calls tensors by code of its own, which no mapper shows: vLLM 0.32.0 mllama4.py:1065."""
+"""What a loader calls tensors by code of its own, which no mapper shows, the first that fits: vLLM 0.32.0 mllama4.py:1065,
+gpt2.py:378, bloom.py:368."""
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from builders import Raw, edit_config, edit_tensors, tiny_checkpoint
+from families import build
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
@@ -120,3 +121,11 @@ def test_a_text_model_that_is_not_known_leaves_the_wrapper_unknown(tmp_path: Pat
     edit_config(folder, lambda config: config["llm_config"].update(architectures=["OwnForCausalLM"], model_type="own"))
     edit_tensors(folder, renamed(r"q_proj", "query"))
     assert errors(folder) == set()
+
+
+def test_gpt2_is_loaded_with_and_without_its_prefix(tmp_path: Path) -> None:
+    folder = build("gpt2", tmp_path / "m")
+    edit_tensors(folder, renamed(r"^transformer\.", ""))
+    assert errors(folder) == set()
+    edit_tensors(folder, renamed(r"^h\.", "model.h."))
+    assert errors(folder) & {"TEN024", "TEN025"}

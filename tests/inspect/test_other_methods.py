@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import edit_config, quantization_config, tiny_checkpoint
+from builders import Raw, edit_config, edit_tensors, quantization_config, tiny_checkpoint
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
@@ -36,3 +36,13 @@ def test_a_config_left_beside_dense_weights(config: dict[str, Any], codes: set[s
     folder = tiny_checkpoint(tmp_path)
     edit_config(folder, lambda content: content.update(quantization_config=config))
     assert errors(folder) == codes
+
+
+@pytest.mark.parametrize("part", ["weight_scale", "weight_scale_inv"])
+def test_scales_that_were_left_when_weights_were_dequantized(part: str, tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path)
+    edit_tensors(folder, lambda tensors: tensors.update({f"{LAYER}.{part}": Raw("F32", (1,), bytes(4))}))
+    assert errors(folder) == ({"TEN024"} if part == "weight_scale" else {"CFG001"})
+
+
+LAYER = "model.layers.1.mlp.down_proj"

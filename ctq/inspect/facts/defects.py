@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from ctq.inspect.facts.diagnosis import Defect, Diagnosis
@@ -134,7 +135,18 @@ def _wrong_shape(entry: Entry, around: Surroundings) -> Diagnosis | None:
                 f"{name} is {found}, expected {wanted} for {of}, {strategy_words(args)}",
                 tolerated=name == "weight_scale" and found == [] and _EXPERT.search(entry.modules.template) is not None,
             )
-    return None
+    return _wrong_input_scale(entry)
+
+
+def _wrong_input_scale(entry: Entry) -> Diagnosis | None:
+    """Name a scale of static activations with more than one value (vLLM 0.32.0 ``model_executor/parameter.py``, PerTensorScale)."""
+    activations = entry.group.activations if entry.group is not None else None
+    scale = entry.modules.parts.get("input_scale")
+    if activations is None or activations.dynamic or scale is None or prod(scale.shape) == 1:
+        return None
+    return Diagnosis(
+        Defect.WRONG_SHAPE, f"input_scale is {list(scale.shape)}, expected one value for static activations"
+    )
 
 
 _EXPERT = re.compile(r"\.experts\.#\.\w+$")
@@ -149,13 +161,12 @@ def _missing_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
     if not args.symmetric and "weight_zero_point" not in parts:
         return Diagnosis(Defect.MISSING_ZERO_POINT, "declared asymmetric, but no weight_zero_point")
     activations = entry.group.activations if entry.group is not None else None
-    if (
-        form in (Form.INT, Form.FLOAT)
-        and activations is not None
-        and not activations.dynamic
-        and "input_scale" not in parts
-    ):
-        return Diagnosis(Defect.MISSING_INPUT_SCALE, "declared with static activations, but no input_scale")
+    if form in (Form.INT, Form.FLOAT) and activations is not None and not activations.dynamic:
+        if "input_scale" not in parts:
+            return Diagnosis(Defect.MISSING_INPUT_SCALE, "declared with static activations, but no input_scale")
+        if form is Form.INT and not activations.symmetric and "input_zero_point" not in parts:
+            detail = "declared with static, asymmetric activations, but no input_zero_point"
+            return Diagnosis(Defect.MISSING_INPUT_SCALE, detail)
     if form is Form.PACKED and "weight_shape" not in parts:
         return Diagnosis(Defect.MISSING_WEIGHT_SHAPE, "packed weight without weight_shape")
     if form is Form.PACKED and parts["weight_shape"].dtype not in (

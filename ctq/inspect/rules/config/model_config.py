@@ -113,12 +113,13 @@ def _misplaced(config: ModelConfig) -> Iterator[tuple[str, str]]:
         return
     if config.names_no_architecture and len(config.text_levels) > 1 and not _is_taken(config.architecture):
         yield "architectures", "is missing: the model type alone names no class that vLLM takes"
-    if is_wrapper(config.architecture) and len(config.text_levels) == 1 and _lacks_text(config):
+    inside = any(level for path, level in config.text_levels if path)
+    if is_wrapper(config.architecture) and not inside and _lacks_text(config):
         yield "text_config", "is missing: loaders take the sizes that its class assumes"
     if is_wrapper(config.architecture) and is_text_type(config.model_type):
         yield "model_type", f"'{config.model_type}' is a text model's, where the architecture is {config.architecture}"
-    if (inside := unread_text(config)) is not None:
-        yield inside, f"is no part of a model of type {config.model_type}, whose class leaves it unread"
+    if (unread := unread_text(config)) is not None:
+        yield unread, f"is no part of a model of type {config.model_type}, whose class leaves it unread"
     if not config.names_no_architecture and raw.get("model_type") is None:
         yield "model_type", "is missing"
 

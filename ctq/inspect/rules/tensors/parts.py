@@ -90,7 +90,8 @@ def missing_input_scale(facts: Facts) -> Iterator[Hit]:
     """Report static activations without their scale.
 
     ## What it checks
-    Activations are declared static (`"dynamic": false`), and a module has no `input_scale`.
+    Activations are declared static (`"dynamic": false`), and a module has no `input_scale`, or, if they are asymmetric, no
+    `input_zero_point`.
 
     ## Why it hurts
     The scale stays uninitialised: garbage, without an error.
