@@ -129,3 +129,9 @@ def test_gpt2_is_loaded_with_and_without_its_prefix(tmp_path: Path) -> None:
     assert errors(folder) == set()
     edit_tensors(folder, renamed(r"^h\.", "model.h."))
     assert errors(folder) & {"TEN024", "TEN025"}
+
+
+def test_of_a_wrapper_whose_text_model_is_gone_all_of_it_is_missing(tmp_path: Path) -> None:
+    folder = build("qwen2-vl", tmp_path / "m")
+    edit_tensors(folder, without("^(?!lm_head)"))
+    assert "TEN025" in errors(folder)

@@ -86,3 +86,10 @@ def test_what_the_class_assumes_counts_where_the_config_says_nothing(tmp_path: P
 def _codes(folder: Path) -> list[str]:
     report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
     return [finding.code for finding in report.findings]
+
+
+def test_layers_of_the_text_model_inside_a_wrapper(tmp_path: Path) -> None:
+    folder = build("lfm2-vl", tmp_path / "dense")
+    assert "TEN033" not in _codes(folder)
+    edit_config(folder, lambda config: config["text_config"]["layer_types"].reverse())
+    assert "TEN033" in _codes(folder)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from ctq.inspect.facts.facts import Facts
 
-_EXPERTS = re.compile(r"model\.layers\.#\.(mlp|feed_forward)\.experts\b.*")
-_DENSE = re.compile(r"model\.layers\.#\.(mlp|feed_forward)\.((gate_up|gate|up|down)_proj|w[123])")
+_EXPERTS = re.compile(r".*\blayers\.#\.(mlp|feed_forward)\.experts\b.*")
+_DENSE = re.compile(r".*\blayers\.#\.(mlp|feed_forward)\.((gate_up|gate|up|down)_proj|w[123])")
 _MIXERS = {
     "attention": re.compile(r".*\blayers\.#\.(self_attn|attn|attention|mixer)\.(q|k|v|qkv)_proj"),
     "recurrent": re.compile(
@@ -57,7 +57,7 @@ def _other_feed_forwards(facts: Facts, sparse: list[bool], key: str) -> list[Hit
     for layer, has_experts in enumerate(sparse):
         if layer in (dense - experts if has_experts else experts - dense):
             found, said = ("a dense one", "experts") if has_experts else ("experts", "a dense one")
-            return [_hit(f"model.layers.{layer}", found, said, key)]
+            return [_hit(f"layer {layer}", found, said, key)]
     return []
 
 
@@ -85,10 +85,10 @@ def _hit(layer: str, found: str, said: str, key: str) -> Hit:
 
 
 def _layers(facts: Facts, pattern: re.Pattern[str]) -> set[int]:
-    """Return the numbers of the layers that have modules of a name."""
+    """Return the numbers of the text model's layers that have modules of a name."""
     return {
         numbers[0]
         for entry in facts.entries
-        if entry.kind is not Kind.DRAFT and pattern.fullmatch(entry.modules.template)
+        if entry.kind not in (Kind.DRAFT, Kind.TOWER, Kind.PROJECTOR) and pattern.fullmatch(entry.modules.template)
         for numbers in entry.modules.numbers
     }

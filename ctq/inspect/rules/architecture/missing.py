@@ -15,6 +15,7 @@ from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.rules.architecture.stands_for import layers_by_tensor
 from ctq.inspect.rules.architecture.towers import lacking
 from ctq.inspect.rules.rule import missing_from_files
+from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,8 +56,8 @@ def missing_tensor(facts: Facts) -> Iterator[Hit]:
 def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     present = layers_by_tensor(facts, skeleton)
     layers = range(layer_count(facts.checkpoint.config) or 0)
-    if skeleton.wrapped and not any(name in present for name, slot in skeleton.tensors.items() if slot.always):
-        return  # the same model under other prefixes
+    if _is_called_otherwise(facts, skeleton, present):
+        return
     stacks = counted_stacks(skeleton, facts.checkpoint.config)
     optional = list(optional_tensors(facts.checkpoint.config))
     switched = {one.tensor: one.needed for one in optional if not one.beside}
@@ -82,6 +83,13 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     yield from lacking(facts, skeleton, present, {name: switched.get(name) for name in others})
     if _lacks_head(facts, skeleton):
         yield _HEAD
+
+
+def _is_called_otherwise(facts: Facts, skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> bool:
+    """Tell a wrapper that has none of its tensors and layers all the same: the same model under other prefixes."""
+    if not skeleton.wrapped or any(name in present for name, slot in skeleton.tensors.items() if slot.always):
+        return False
+    return any(entry.modules.depth and entry.kind not in (Kind.TOWER, Kind.PROJECTOR) for entry in facts.entries)
 
 
 def _is_of_text(name: str, skeleton: Skeleton) -> bool:
