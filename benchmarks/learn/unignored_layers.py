@@ -2,9 +2,10 @@
 
     python benchmarks/learn/unignored_layers.py --vllm-python ENV/bin/python
 
-Every family of `tests/support/families.py` is quantized without its head; then the real vLLM loads it once for each kind of dense
-matrix with only that kind left out of `ignore`. The result, `ctq/engines/data/unignored_layers.json`, tells inspection whether a
-dense layer that only a class target reaches is served. Nothing is downloaded.
+Every family of `tests/support/families.py` and every wrapper of `mirrored_multimodal.py` is quantized, without its head and with
+it; then the real vLLM loads it once for each kind of dense matrix with only that kind left out of `ignore`. The result,
+`ctq/engines/data/unignored_layers.json`, tells inspection whether a dense layer that only a class target reaches is served. Nothing
+is downloaded.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
@@ -24,6 +25,8 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 from builders import edit_config  # noqa: E402
 from data_table import write_tables  # noqa: E402
 from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
+from mirrored import build_mirrored  # noqa: E402
+from mirrored_multimodal import MIRRORED_MULTIMODAL  # noqa: E402
 from options import script  # noqa: E402
 from sweep_quantize import quantize_as  # noqa: E402
 from sweep_truth import observe, truth_of  # noqa: E402
@@ -34,9 +37,14 @@ from ctq.inspect.facts.collect import collect_facts  # noqa: E402
 from ctq.inspect.modules.forms import Form  # noqa: E402
 from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 DATA: Final = ROOT / "ctq" / "engines" / "data" / "unignored_layers.json"
 NONE: Final = "none"
 ALL: Final = {**FAMILIES, **MORE_FAMILIES}
+MIRRORED: Final = {row.name: row for row in MIRRORED_MULTIMODAL}
+SCHEMES: Final = ("no head", "W8A8")
 
 
 def main() -> None:
@@ -45,24 +53,37 @@ def main() -> None:
     found: dict[str, dict[str, bool]] = defaultdict(dict, known)
     with tempfile.TemporaryDirectory() as scratch:
         jobs = [
-            (name, kind, folder)
-            for name in options.families or FAMILIES
-            for kind, folder in variants(name, Path(scratch))
+            (name, scheme, kind, folder)
+            for name, dense in denses(options.families or [*FAMILIES, *MIRRORED], Path(scratch), options.vllm_python)
+            for scheme in SCHEMES
+            for kind, folder in variants(name, scheme, dense, Path(scratch))
         ]
         requests = [VllmRequest(checkpoint=folder) for *_, folder in jobs]
         results = run_vllm(requests, python=options.vllm_python, timeout_s=180)
-    seen = {(name, kind): observe(result) for (name, kind, _), result in zip(jobs, results, strict=True)}
-    for (name, kind), observation in seen.items():
-        control = seen[name, NONE]
+    seen = {tuple(case): observe(result) for (*case, _), result in zip(jobs, results, strict=True)}
+    for (name, scheme, kind), observation in seen.items():
+        control = seen[name, scheme, NONE]
         if kind != NONE and truth_of(control, control)[0].is_good:
-            learnt = found[ALL[name].architecture]
+            learnt = found[(MIRRORED.get(name) or ALL[name]).architecture]
             learnt[kind] = learnt.get(kind, False) or not truth_of(observation, control)[0].is_good
     write(found)
 
 
-def variants(name: str, scratch: Path) -> list[tuple[str, Path]]:
+def denses(names: Iterable[str], scratch: Path, python: Path) -> Iterator[tuple[str, Path]]:
+    """Build the dense originals; what this machine does not build is left out."""
+    mirrored = [MIRRORED[name] for name in names if name in MIRRORED]
+    wrong = build_mirrored(mirrored, scratch / "mirrored", python=python)
+    for name in names:
+        if name not in MIRRORED:
+            yield name, build(name, scratch / name / "dense")
+        elif str(scratch / "mirrored" / name) not in wrong:
+            yield name, scratch / "mirrored" / name
+
+
+def variants(name: str, scheme: str, dense: Path, scratch: Path) -> list[tuple[str, Path]]:
     """Make the checkpoints of one family: every dense matrix ignored by name, and each kind of them left out in turn."""
-    made = quantize_as("no head", build(name, scratch / name / "dense"), scratch / name / "base")
+    scratch = scratch / name / scheme.replace(" ", "-")
+    made = quantize_as(scheme, dense, scratch / "base")
     if not made.promise:
         return []
     kinds: dict[str, list[str]] = defaultdict(list)
@@ -73,14 +94,15 @@ def variants(name: str, scratch: Path) -> list[tuple[str, Path]]:
     folders = []
     for kind in (NONE, *(kind for kind in kinds if kind not in ("head", "embedding"))):
         kept = [module for other, modules in kinds.items() if other != kind for module in modules]
-        folder = shutil.copytree(made.folder, scratch / name / f"without-{kind}")
+        folder = shutil.copytree(made.folder, scratch / f"without-{kind}")
 
         def change(config: dict[str, Any], kept: list[str] = kept) -> None:
-            config["quantization_config"]["ignore"] = ["re:.*lm_head$", *kept, *dict.fromkeys(map(beside, kept))]
+            head = ["re:.*lm_head$"] if scheme == "no head" else []
+            config["quantization_config"]["ignore"] = [*head, *kept, *dict.fromkeys(map(beside, kept))]
 
         edit_config(folder, change)
         folders.append((kind, folder))
-    print(name, [kind for kind, _ in folders], flush=True)
+    print(name, scheme, [kind for kind, _ in folders], flush=True)
     return folders
 
 

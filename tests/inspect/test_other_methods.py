@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from builders import Raw, edit_config, edit_tensors, quantization_config, tiny_checkpoint
+from families import build
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
@@ -46,3 +47,9 @@ def test_scales_that_were_left_when_weights_were_dequantized(part: str, tmp_path
 
 
 LAYER = "model.layers.1.mlp.down_proj"
+
+
+def test_awq_takes_no_dense_experts(tmp_path: Path) -> None:
+    folder = build("qwen3-moe", tmp_path / "m")
+    edit_config(folder, lambda content: content.update(quantization_config=quantization_config("awq", head="dense")))
+    assert errors(folder) == {"CFG025"}

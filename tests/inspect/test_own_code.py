@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from builders import edit_config, tiny_checkpoint
+from families import build
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
@@ -37,6 +38,28 @@ def test_a_known_type_is_read_by_the_class_that_loaders_have(
     folder = tiny_checkpoint(tmp_path / "m")
     edit_config(folder, lambda config: config.update(OWN | changes))
     assert errors(folder) & {"CFG022"} == codes
+
+
+@pytest.mark.parametrize(
+    ("rope", "codes"),
+    [
+        ({"rope_type": "linear", "factor": 2.0}, set()),
+        ({"rope_type": "linear"}, {"CFG022"}),
+        ({"rope_type": "default"}, set()),
+    ],
+)
+def test_rotary_settings_are_checked_of_any_class(rope: dict[str, Any], codes: set[str], tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "m")
+    edit_config(folder, lambda config: config.update(OWN, model_type="my_llama", rope_parameters=rope))
+    assert errors(folder) & {"CFG022"} == codes
+
+
+def test_the_type_of_what_lies_inside_may_be_missing_and_not_null(tmp_path: Path) -> None:
+    folder = build("gemma3-mm", tmp_path / "m")
+    edit_config(folder, lambda config: config["text_config"].pop("model_type"))
+    assert errors(folder) & {"CFG022"} == set()
+    edit_config(folder, lambda config: config["text_config"].update(model_type=None))
+    assert errors(folder) & {"CFG022"} == {"CFG022"}
 
 
 @pytest.mark.parametrize(("value", "codes"), [(4, set()), (None, {"CFG022"}), ("4", {"CFG022"})])

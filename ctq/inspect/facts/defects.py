@@ -198,7 +198,8 @@ def _extra_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
             Defect.EXTRA_PART,
             "input_scale, but activations are declared " + ("dynamic" if activations else "unquantized"),
         )
-    strangers = sorted(parts.keys() - _known_parts(entry)) if entry.stored.form in (Form.INT, Form.PACKED) else []
+    judged = entry.stored.form in (Form.INT, Form.PACKED, Form.FLOAT)
+    strangers = sorted(parts.keys() - _known_parts(entry)) if judged else []
     if strangers:
         return Diagnosis(Defect.EXTRA_PART, f"{' and '.join(strangers)}, which the scheme does not have")
     return None

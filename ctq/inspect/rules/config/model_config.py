@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctq.engines.configs.checks import broken_checks
 from ctq.engines.configs.fields import (
@@ -25,6 +25,7 @@ from ctq.engines.configs.values import refused_values
 from ctq.engines.skeletons.skeletons import is_wrapper, tower_configs
 from ctq.engines.skeletons.tower_rules import refused_by_towers
 from ctq.engines.torch_names import TORCH_DTYPES
+from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.activations import refused_activations
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.known_names import brings_its_own_code, pools_without_head
@@ -129,6 +130,7 @@ def _refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
     yield from ((key, "is null, where a number is needed") for key in nulled(config))
     yield from ((key, "is 0") for key in emptied(config))
+    yield from ((f"{path}.model_type", "is null") for path, level in config.text_levels if path and _is_typeless(level))
     yield from _odd_heads(config)
     yield from ((key, f"'{kind}' is no kind of layer") for key, kind in dict(unknown_kinds(config)).items())
     yield from refused_activations(config)
@@ -139,11 +141,16 @@ def _refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
     yield from _names(config)
 
 
+def _is_typeless(level: Mapping[str, Any]) -> bool:
+    """Tell a config inside whose type is null, over which vLLM stops; one that states none is read by the wrapper's class."""
+    return "model_type" in level and level["model_type"] is None
+
+
 def _odd_heads(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield a number of heads that does not divide the width, and a part of a head that is wider than the head."""
     if (heads := undivided(config)) is not None:
         yield heads[0], f"of {heads[1]} does not divide the hidden size of {heads[2]}"
-    if (turned := rotated_too_far(config)) is not None:
+    if (turned := rotated_too_far(config)) is not None and not is_served_by_backend(config.architecture):
         yield "rotary_dim", f"of {turned[0]} is wider than a head of {turned[1]}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ctq.inspect.rules.rule import Hit
+from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,6 +16,8 @@ _STORED: Final = frozenset(
     {"gptq", "auto_gptq", "gptq_marlin", "fp8", "fbgemm_fp8", "modelopt", "modelopt_fp4", "mxfp4", "gpt_oss_mxfp4"}
 )
 """Methods of which engines expect codes in the files. AWQ takes layers without them as dense, others quantize as they load."""
+_EXPERTS_STORED: Final = _STORED | {"awq", "auto_awq", "awq_marlin"}
+"""The same of a mixture of experts, whose layers are quantized together."""
 _KEYS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "gptq": (("bits",), ("group_size",), ("desc_act",), ("sym",)),
     "awq": (("w_bit", "bits"), ("q_group_size", "group_size"), ("zero_point",)),
@@ -30,8 +33,8 @@ def method_without_its_tensors(facts: Facts) -> Iterator[Hit]:
     """Report the quantization config of a method that has nothing to describe, or that lacks what engines read of it.
 
     ## What it checks
-    `quant_method` is GPTQ, FP8, ModelOpt or MXFP4, and no tensor is stored in fewer bits than a float; or the config lacks a key of
-    its method for which vLLM has no default (`bits` of GPTQ, `activation_scheme` of FP8).
+    `quant_method` is GPTQ, FP8, ModelOpt or MXFP4, of experts AWQ too, and no tensor is stored in fewer bits than a float; or the
+    config lacks a key of its method for which vLLM has no default (`bits` of GPTQ, `activation_scheme` of FP8).
 
     ## Why it hurts
     vLLM builds quantized layers, and finds no tensors for them: it stops, or serves scales that were never loaded.
@@ -50,7 +53,10 @@ def method_without_its_tensors(facts: Facts) -> Iterator[Hit]:
         return
     method = quant.method.lower()
     missing = [keys[0] for keys in _KEYS.get(method, ()) if not any(key in quant.raw for key in keys)]
-    if method in _STORED and not facts.quantized and facts.entries:
+    has_experts = any(
+        entry.kind is Kind.FUSED_EXPERTS or ".experts." in entry.modules.template for entry in facts.entries
+    )
+    if method in (_EXPERTS_STORED if has_experts else _STORED) and not facts.quantized and facts.entries:
         yield Hit(
             where="config.json: quantization_config",
             message=f"quant_method is {quant.method}, and no tensor is stored quantized",

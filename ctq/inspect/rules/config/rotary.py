@@ -9,7 +9,8 @@ from ctq.engines.configs.fields import takes_field
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_ROPE_KEYS = ("rope_scaling", "rope_parameters")
+_NEWER = "rope_parameters"
+_ROPE_KEYS = ("rope_scaling", _NEWER)
 _ROPE_TYPES = frozenset(
     (
         *("default", "linear", "dynamic", "yarn", "longrope", "llama3", "proportional", "ntk", "su", "mrope"),
@@ -45,6 +46,8 @@ def refused_ropes(level: Mapping[str, Any], where: str) -> Iterator[tuple[str, s
         for kind in _unknown_ropes(level.get(key)):
             yield f"{where}{key}", f"'{kind}' is no kind of rotary embedding"
     if not takes_field(level.get("model_type"), "rope_parameters"):
+        # A class that only the repository has is given these alone, and checks them all the same (transformers 5.19).
+        yield from ((f"{where}{_NEWER}", lack) for lack in _incomplete_ropes(level.get(_NEWER)))
         return
     key = next((key for key in _ROPE_KEYS if level.get(key)), "")
     settings = level.get(key)
