@@ -176,6 +176,7 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN011", do.put("model.layers.1.mlp.down_proj.input_scale", do.floats(128)), {"kind": "w8a8-static"}),
     Breakage("TEN014", do.drop("lm_head.weight_shape"), PACKED),
     Breakage("TEN014", do.put("lm_head.weight_shape", do.floats(2)), PACKED),
+    Breakage("TEN015", do.put(f"{UP}.input_scale", do.floats(1)), {"kind": "fp8", "head": "dense"}),
     Breakage("TEN015", do.put(f"{UP}.weight_global_scale", do.floats(1)), {"kind": "fp8", "head": "dense"}),
     Breakage("TEN015", do.put(f"{UP}.weight_zero_point", do.codes("I8", 256, 1))),
     Breakage("TEN015", do.put(f"{UP}.weight_shape", do.codes("I64", 2))),

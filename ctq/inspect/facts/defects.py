@@ -189,16 +189,12 @@ def _extra_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
     if args.symmetric and "weight_zero_point" in parts:
         return Diagnosis(Defect.EXTRA_PART, "weight_zero_point, but declared symmetric")
     activations = entry.group.activations if entry.group is not None else None
-    if (
-        entry.stored.form in (Form.INT, Form.PACKED)
-        and "input_scale" in parts
-        and (activations is None or activations.dynamic)
-    ):
+    judged = entry.stored.form in (Form.INT, Form.PACKED, Form.FLOAT)
+    if judged and "input_scale" in parts and (activations is None or activations.dynamic):
         return Diagnosis(
             Defect.EXTRA_PART,
             "input_scale, but activations are declared " + ("dynamic" if activations else "unquantized"),
         )
-    judged = entry.stored.form in (Form.INT, Form.PACKED, Form.FLOAT)
     strangers = sorted(parts.keys() - _known_parts(entry)) if judged else []
     if strangers:
         return Diagnosis(Defect.EXTRA_PART, f"{' and '.join(strangers)}, which the scheme does not have")
