@@ -73,3 +73,16 @@ def test_the_text_model_inside_is_read_by_the_class_of_its_type(value: Any, code
 
     edit_config(folder, wrap)
     assert errors(folder) & {"CFG022"} == codes
+
+
+@pytest.mark.parametrize(("key", "codes"), [("n_shared_experts", {"CFG022"}), ("pretraining_tp", set())])
+def test_values_that_the_text_models_class_does_not_bear(key: str, codes: set[str], tmp_path: Path) -> None:
+    folder = build("deepseek-v3", tmp_path / "m")
+
+    def wrap(config: dict[str, Any]) -> None:
+        text = dict(config) | {key: None}
+        config.clear()
+        config |= {"model_type": "kimi_vl", "architectures": ["KimiVLForConditionalGeneration"], "text_config": text}
+
+    edit_config(folder, wrap)
+    assert errors(folder) & {"CFG022"} == codes

@@ -30,32 +30,38 @@ _OTHER_NAMES = {"rope_type": ["rope_type", "type"]}
 _ABSENT = object()
 
 
-def refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
-    """Yield keys of a text model's config, by dotted path, with what vLLM has against their values."""
-    if len(config.text_levels) > 1:
-        return
+def refused_values(config: ModelConfig, inner: str | None = None) -> Iterator[tuple[str, str]]:
+    """Yield keys of a text model's config, by dotted path, with what vLLM has against their values.
+
+    ``inner`` is the architecture of the text model inside a wrapper, where what is not stated is the wrapper's affair.
+    """
     data = read_data("config_values")
-    refused = data["architectures"].get(config.architecture or "", data["others"])
+    where, level = config.text_levels[-1]
+    if where:
+        refused = data["architectures"].get(inner or "", {})
+    else:
+        refused = data["architectures"].get(config.architecture or "", data["others"])
     for path, kinds in refused.items():
-        kind = _kind(_value(config, path))
-        if kind in kinds:
-            yield path, _SAYS[kind]
-    for key, length in data["lists"].get(config.architecture or "", {}).items():
+        kind = _kind(_value(level, path))
+        if kind in kinds and not (where and kind == "gone"):
+            yield (f"{where}.{path}" if where else path), _SAYS[kind]
+    lists = {} if where else data["lists"].get(config.architecture or "", {})
+    for key, length in lists.items():
         value, needed = config.raw.get(key), length if isinstance(length, int) else known_number(config, length)
         if isinstance(value, list) and needed is not None and len(value) < needed:
             yield key, f"has {len(value)} values, where vLLM reads {needed}"
 
 
-def _value(config: ModelConfig, path: str) -> object:
+def _value(top: Mapping[str, Any], path: str) -> object:
     """Return the value under a path or, at the top, another name of the key; what is inside nothing is not missed."""
     *parents, key = path.split(".")
-    level: Mapping[str, Any] = config.raw
+    level = top
     for word in parents:
         inner = level.get(word)
         if not isinstance(inner, dict):
             return ""
         level = inner
-    names = _OTHER_NAMES.get(key, [key]) if parents else other_names(config.model_type, key)
+    names = _OTHER_NAMES.get(key, [key]) if parents else other_names(top.get("model_type"), key)
     return next((level[name] for name in names if name in level), _ABSENT)
 
 
