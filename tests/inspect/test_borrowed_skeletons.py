@@ -135,3 +135,10 @@ def test_of_a_wrapper_whose_text_model_is_gone_all_of_it_is_missing(tmp_path: Pa
     folder = build("qwen2-vl", tmp_path / "m")
     edit_tensors(folder, without("^(?!lm_head)"))
     assert "TEN025" in errors(folder)
+
+
+@pytest.mark.parametrize(("name", "codes"), [("silu", set()), ("gelu", {"CFG022"})])
+def test_activation_functions_are_those_of_the_text_model(name: str, codes: set[str], tmp_path: Path) -> None:
+    folder = internvl(tmp_path / "m")
+    edit_config(folder, lambda config: config["llm_config"].update(hidden_act=name))
+    assert errors(folder) == codes

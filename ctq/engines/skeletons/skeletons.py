@@ -27,6 +27,7 @@ from ctq.engines.data_file import read_data
 from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
 from ctq.engines.skeletons.switches import learnt_tensors
 from ctq.engines.vllm.backend import is_served_by_backend
+from ctq.engines.vllm_models.borrowed import inner_name
 from ctq.engines.vllm_models.heads import causal_lm_of, head_support
 from ctq.engines.vllm_models.known_names import has_a_type
 
@@ -137,7 +138,7 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
         places = frozenset(found["refuses"] if found is not None else ())
         return replace(skeleton_named(built), refuses=places) if built in all_known else None
     if found is None:
-        return None if config.relative else borrowed_skeleton(config.architecture or "", _inner_name(config))
+        return None if config.relative else borrowed_skeleton(config.architecture or "", inner_name(config))
     if found["inner"] is not None and found["inner"] != _inner_type(config):
         return None
     skeleton = skeleton_named(config.architecture or "", towers=are_known(found.get("towers", {}), config))
@@ -156,12 +157,6 @@ def _built_by_type(config: ModelConfig) -> str | None:
     built = causal_lm_of(config.model_type)
     is_other = built is not None and built != config.architecture and has_a_type(config.architecture)
     return built if is_other and is_served_by_backend(config.architecture) else None
-
-
-def _inner_name(config: ModelConfig) -> str | None:
-    """Return the architecture or model type of the text model inside, that of the class where the config has no part for it."""
-    known = read_data("borrowed_skeletons")["wrappers"].get(config.architecture or "", {}).get("inner", {})
-    return config.inner_architecture or known.get(str(config.raw.get("version", "")))
 
 
 @lru_cache(maxsize=16)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.data_file import read_data
+from ctq.engines.vllm_models.borrowed import borrowed_from
 from ctq.engines.vllm_models.known_names import activations
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ _MOST_NAMED = 6
 
 def refused_activations(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield each key, by dotted path, whose function is not taken, with the reason."""
-    known = read_data("activations")["architectures"].get(config.architecture or "")
+    table = read_data("activations")["architectures"]
+    known = table.get(config.architecture or "", table.get(borrowed_from(config) or ""))
     if known is None:
         yield from _unknown_to_all(config)
         return

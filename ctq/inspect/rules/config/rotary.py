@@ -46,8 +46,9 @@ def refused_ropes(level: Mapping[str, Any], where: str) -> Iterator[tuple[str, s
         for kind in _unknown_ropes(level.get(key)):
             yield f"{where}{key}", f"'{kind}' is no kind of rotary embedding"
     if not takes_field(level.get("model_type"), "rope_parameters"):
-        # A class that only the repository has is given these alone, and checks them all the same (transformers 5.19).
-        yield from ((f"{where}{_NEWER}", lack) for lack in _incomplete_ropes(level.get(_NEWER)))
+        # A class that only the repository has is given the newer ones, and checks them all the same (transformers 5.19).
+        key = _NEWER if level.get(_NEWER) else _ROPE_KEYS[0]
+        yield from ((f"{where}{key}", lack) for lack in _incomplete_ropes(level.get(key)))
         return
     key = next((key for key in _ROPE_KEYS if level.get(key)), "")
     settings = level.get(key)

@@ -1,0 +1,29 @@
+"""Which text model an architecture stands for that transformers does not build: another name of a class, or a wrapper around one.
+
+The data is made by ``benchmarks/learn/borrowed_skeletons.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.data_file import read_data
+from ctq.engines.vllm_models.heads import causal_lm_of
+
+if TYPE_CHECKING:
+    from ctq.checkpoint.config import ModelConfig
+
+
+def inner_name(config: ModelConfig) -> str | None:
+    """Return the architecture or model type of the text model inside, that of the class where the config has no part for it."""
+    known = read_data("borrowed_skeletons")["wrappers"].get(config.architecture or "", {}).get("inner", {})
+    return config.inner_architecture or known.get(str(config.raw.get("version", "")))
+
+
+def borrowed_from(config: ModelConfig) -> str | None:
+    """Return the architecture that another name or a wrapper stands for; None of those that stand for themselves."""
+    data, name = read_data("borrowed_skeletons"), config.architecture or ""
+    if name in data["same"]:
+        return str(data["same"][name])
+    inner = inner_name(config) if name in data["wrappers"] else None
+    return causal_lm_of(inner) or inner
