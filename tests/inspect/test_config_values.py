@@ -34,6 +34,8 @@ REFUSED = [
     ("jamba", "num_attention_heads", 8, "64 where the config says num_key_value_heads*head_dim = 32"),
     ("afmoe", "score_func", GONE, "score_func is missing"),
     ("cohere2-moe", "mlp_layer_types", ["sparse"], "names 1 layers, not 2"),
+    ("llama4", "text_config.no_rope_layers", [1], "no_rope_layers has 1 values, where vLLM reads 2"),
+    ("qwen2.5-vl", "text_config.max_position_embeddings", 0, "text_config.max_position_embeddings is 0"),
 ]
 TAKEN = [
     ("glm4-moe-lite", "mlp_layer_types", ["dense"]),

@@ -21,14 +21,14 @@ from ctq.engines.configs.fields import (
 )
 from ctq.engines.configs.layer_lists import assumed_layers
 from ctq.engines.configs.tower_fields import refused_by_tower_classes
-from ctq.engines.configs.values import refused_values
 from ctq.engines.skeletons.skeletons import is_wrapper, tower_configs
 from ctq.engines.skeletons.tower_rules import refused_by_towers
 from ctq.engines.torch_names import TORCH_DTYPES
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.activations import refused_activations
-from ctq.engines.vllm_models.heads import causal_lm_of, head_support
+from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.known_names import brings_its_own_code, pools_without_head
+from ctq.engines.vllm_models.values import refused_values
 from ctq.findings import Severity
 from ctq.inspect.rules.config.rotary import refused_ropes
 from ctq.inspect.rules.rule import Hit
@@ -134,7 +134,7 @@ def _refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
     yield from _odd_heads(config)
     yield from ((key, f"'{kind}' is no kind of layer") for key, kind in dict(unknown_kinds(config)).items())
     yield from refused_activations(config)
-    yield from refused_values(config, causal_lm_of(config.inner_architecture) or config.inner_architecture)
+    yield from refused_values(config)
     yield from broken_checks(config)
     yield from refused_by_tower_classes(config)
     yield from refused_by_towers(config)

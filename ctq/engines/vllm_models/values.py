@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.engines.configs.fields import known_number, other_names
 from ctq.engines.data_file import read_data
+from ctq.engines.vllm_models.heads import causal_lm_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,26 +31,28 @@ _OTHER_NAMES = {"rope_type": ["rope_type", "type"]}
 _ABSENT = object()
 
 
-def refused_values(config: ModelConfig, inner: str | None = None) -> Iterator[tuple[str, str]]:
-    """Yield keys of a text model's config, by dotted path, with what vLLM has against their values.
+def refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield keys of the text model's config, by dotted path, with what vLLM has against their values.
 
-    ``inner`` is the architecture of the text model inside a wrapper, where what is not stated is the wrapper's affair.
+    Inside a wrapper the class of the text model's type reads them, as at the top.
     """
     data = read_data("config_values")
     where, level = config.text_levels[-1]
-    if where:
-        refused = data["architectures"].get(inner or "", {})
-    else:
-        refused = data["architectures"].get(config.architecture or "", data["others"])
-    for path, kinds in refused.items():
+    name = (causal_lm_of(_inner_type(level)) or config.inner_architecture if where else config.architecture) or ""
+    before = f"{where}." if where else ""
+    for path, kinds in data["architectures"].get(name, data["others"]).items():
         kind = _kind(_value(level, path))
-        if kind in kinds and not (where and kind == "gone"):
-            yield (f"{where}.{path}" if where else path), _SAYS[kind]
-    lists = {} if where else data["lists"].get(config.architecture or "", {})
-    for key, length in lists.items():
-        value, needed = config.raw.get(key), length if isinstance(length, int) else known_number(config, length)
+        if kind in kinds:
+            yield before + path, _SAYS[kind]
+    for key, length in data["lists"].get(name, {}).items():
+        value, needed = level.get(key), length if isinstance(length, int) else known_number(config, length)
         if isinstance(value, list) and needed is not None and len(value) < needed:
-            yield key, f"has {len(value)} values, where vLLM reads {needed}"
+            yield before + key, f"has {len(value)} values, where vLLM reads {needed}"
+
+
+def _inner_type(level: Mapping[str, Any]) -> str | None:
+    kind = level.get("model_type")
+    return kind if isinstance(kind, str) else None
 
 
 def _value(top: Mapping[str, Any], path: str) -> object:
