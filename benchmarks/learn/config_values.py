@@ -230,15 +230,23 @@ def others(answers: Iterable[Json]) -> dict[str, list[str]]:
     return common
 
 
-def lists(answers: Iterable[Json]) -> dict[str, dict[str, int | str]]:
-    """Return how long each list must be that an architecture's class reads beyond its end: a number, or one for each layer."""
-    found: dict[str, dict[str, int | str]] = defaultdict(dict)
+def lists(answers: Iterable[Json]) -> dict[str, dict[str, tuple[int | str, bool]]]:
+    """Return how long each list must be that an architecture's class reads beyond its end, and whether an empty one is filled in.
+
+    The length is a number, or a key that says one for each layer.
+    """
+    found: dict[str, dict[str, tuple[int | str, bool]]] = defaultdict(dict)
     for row in answers:
         seen, [*parents, key] = _observed(row), row["path"] or [""]
         if row["what"] == "short" and not parents and seen.stage == "build" and TOO_SHORT.search(seen.message):
-            length = len(row["config"][key]) + 1
-            found[FAMILIES[row["family"]].architecture][key] = length if _is_constant(row["config"], key) else LAYERS
+            length = len(row["config"][key]) + 1 if _is_constant(row["config"], key) else LAYERS
+            found[FAMILIES[row["family"]].architecture][key] = (length, _is_filled_in(row["config"], key))
     return found
+
+
+def _is_filled_in(config: Json, key: str) -> bool:
+    """Tell a list of which transformers' own class makes one where it is empty."""
+    return bool(getattr(CONFIG_MAPPING[config["model_type"]](**{key: []}), key, None))
 
 
 def _is_constant(config: Json, key: str) -> bool:
@@ -272,7 +280,8 @@ def write(answers: Sequence[Json]) -> None:
     about = (
         "Values that vLLM 0.32.0 refuses before it builds a model: made by benchmarks/learn/config_values.py. By architecture and "
         "key of the config, by dotted path: gone, null, zero, negative, true, false. `others` is of those that were not asked. "
-        "`lists` are keys of lists that must not be shorter than a number, or than another key says."
+        "`lists` are keys of lists that must not be shorter than a number, or than another key says, and whether an empty one "
+        "will do."
     )
     own = {name: dict(sorted(keys.items())) for name, keys in refused(answers).items()}
     write_tables(DATA, about, others=others(answers), lists=lists(answers), architectures=own)

@@ -95,6 +95,9 @@ def learn(names: Sequence[str], scratch: Path, python: Path) -> dict[str, Any]:
     states = [(turn, there, value) for turn in turns for there in (True, False) for value in (True, False)]
     folders = [_state(scratch, turn, there=there, value=value) for turn, there, value in states]
     answers = _ask(folders, python)
+    silent = [turn for turn in turns if turn.there]
+    folders = [_state(scratch, turn, there=True, value=None) for turn in silent]
+    unsaid = dict(zip(map(id, silent), map(_is_good, _ask(folders, python)), strict=True))
     found: dict[str, Any] = {}
     for turn in turns:
         seen = {(t, v): answer for (one, t, v), answer in zip(states, answers, strict=True) if one is turn}
@@ -105,8 +108,7 @@ def learn(names: Sequence[str], scratch: Path, python: Path) -> dict[str, Any]:
         if len(needs) == 2 and turn.there:  # what the switch has nothing to do with
             continue
         entry = {"tensors": sorted({NUMBER.sub("#", name) for name in turn.tensors}), "needs": needs, "takes": takes}
-        if not turn.there:
-            entry["assumes"] = bool(turn.own)
+        entry["assumes"] = bool(turn.own) if unsaid.get(id(turn), True) else not turn.own
         found.setdefault(FAMILIES[turn.family].architecture, {})[turn.switch] = entry
     return found
 
@@ -217,11 +219,14 @@ def _turned(scratch: Path, turn: Turn) -> Path:
     return folder
 
 
-def _state(scratch: Path, turn: Turn, *, there: bool, value: bool) -> Path:
+def _state(scratch: Path, turn: Turn, *, there: bool, value: bool | None) -> Path:
     folder = scratch / f"{turn.family}-{turn.switch}-{there}-{value}"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(scratch / turn.family, folder)
-    edit_config(folder, lambda config: config.update({turn.switch: value}))
+    edit_config(
+        folder,
+        lambda config: config.update({turn.switch: value}) if value is not None else config.pop(turn.switch, None),
+    )
     if there and not turn.there:
         edit_tensors(folder, lambda tensors: tensors.update(turn.tensors))
     elif not there and turn.there:

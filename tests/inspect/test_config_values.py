@@ -35,9 +35,17 @@ REFUSED = [
     ("afmoe", "score_func", GONE, "score_func is missing"),
     ("cohere2-moe", "mlp_layer_types", ["sparse"], "names 1 layers, not 2"),
     ("llama4", "text_config.no_rope_layers", [1], "no_rope_layers has 1 values, where vLLM reads 2"),
+    ("zamba2", "num_attention_heads", 8, "attention_head_dim * num_attention_heads != attention_hidden_size"),
+    ("lfm2", "conv_dim", 256, "conv_dim != hidden_size"),
+    ("nemotron-h", "layers_block_type", GONE, "missing from the files: backbone.layers.3.norm.weight"),
+    ("minimax-m2", "use_routing_bias", GONE, "e_score_correction_bias"),
+    ("HrmTextForCausalLM", "num_layers_per_stack", GONE, "HrmTextForCausalLM has no model.H_module.layers.{2-15}"),
+    ("falcon-h1", "mlp_multipliers", [], "mlp_multipliers has 0 values, where vLLM reads 2"),
     ("qwen2.5-vl", "text_config.max_position_embeddings", 0, "text_config.max_position_embeddings is 0"),
 ]
 TAKEN = [
+    ("falcon", "ffn_hidden_size", 1024),
+    ("llama4", "text_config.no_rope_layers", []),
     ("glm4-moe-lite", "mlp_layer_types", ["dense"]),
     ("llama", "rms_norm_eps", 0.0),
     ("llama", "attention_multiplier", 0),
@@ -71,6 +79,14 @@ def test_what_vllm_takes(checkpoint: CheckpointFactory, tmp_path: Path, family: 
     folder = shutil.copytree(checkpoint(family), tmp_path / "own")
     edit_config(folder, lambda config: _put(config, key, value))
     assert _errors(folder) == []
+
+
+def test_a_pattern_of_letters_stands_for_the_list_of_layers(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint("nemotron-h"), tmp_path / "own")
+    edit_config(folder, lambda config: [config.pop("layers_block_type"), config.update(hybrid_override_pattern="M*-")])
+    assert _errors(folder) == []
+    edit_config(folder, lambda config: config.update(hybrid_override_pattern="M-*"))
+    assert any("layer 1 is one of attention in the files" in message for message in _errors(folder))
 
 
 @pytest.mark.parametrize(

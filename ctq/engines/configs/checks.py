@@ -16,7 +16,7 @@ from ctq.engines.configs.fields import assumed_by, other_names, reads_itself
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
 
@@ -41,15 +41,20 @@ def broken_checks(config: ModelConfig) -> Iterator[tuple[str, str]]:
     if reads_itself(config.model_type):
         return
     for path, level in config.text_levels:
-        for condition in read_data("config_fields")["checks"].get(str(level.get("model_type")), ()):
-            tree = _parsed(condition)
-            try:
-                holds = bool(_value(tree, level))
-            except (_UnknownError, TypeError, ArithmeticError):
-                continue
-            if holds:
-                key = next(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id != "len")
-                yield f"{path}.{key}" if path else key, f"does not fit: loaders refuse a config where {condition}"
+        yield from holding(read_data("config_fields")["checks"].get(str(level.get("model_type")), ()), path, level)
+
+
+def holding(conditions: Iterable[str], path: str, level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield those of ``conditions`` that hold in a level of a config: the first key, by dotted path, and what does not fit."""
+    for condition in conditions:
+        tree = _parsed(condition)
+        try:
+            holds = bool(_value(tree, level))
+        except (_UnknownError, TypeError, ArithmeticError):
+            continue
+        if holds:
+            key = next(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id != "len")
+            yield f"{path}.{key}" if path else key, f"does not fit: loaders refuse a config where {condition}"
 
 
 @lru_cache(maxsize=64)

@@ -13,12 +13,15 @@ from ctq.engines.data_file import read_data
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_PATTERN = "hybrid_override_pattern"
+"""A letter to each layer, which older configs have in place of a list (Nemotron-H)."""
+
 
 def assumed_layers(level: Mapping[str, Any], key: str, count: int) -> list[str] | None:
     """Return the list ``key`` that the class of a config's level makes of ``count`` layers; None where it is stated or unknown."""
     known = read_data("config_layers")["models"].get(str(level.get("model_type")), {}).get(key)
     kind = level.get("model_type")
-    if known is None or level.get(key) is not None or reads_itself(str(kind)):
+    if known is None or level.get(key) is not None or level.get(_PATTERN) is not None or reads_itself(str(kind)):
         return None
     first, then, changed_by = known
     if any(level.get(other) not in (None, assumed_by(kind, other)) for other in changed_by):

@@ -22,6 +22,7 @@ from ctq.engines.configs.fields import (
     switch_value,
     takes_field,
 )
+from ctq.engines.configs.layer_lists import assumed_layers
 from ctq.engines.configs.towers import MOST_LAYERS, TowerList, are_known, tower_number
 from ctq.engines.data_file import read_data
 from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
@@ -41,7 +42,7 @@ _TOWER = re.compile(r"vis|audio|image")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 _EXPERT = re.compile(r"(?P<block>.+)\.experts\.#\.(?P<part>gate_proj|up_proj|down_proj)\.weight")
 _OF_EACH = "num_layers_per_stack"
-"""The number of layers of each of several lists (HRM), beside which `num_hidden_layers` counts something else."""
+"""The number of layers of each of several lists (HRM); beside it `num_hidden_layers` counts something else, without it the same."""
 _KINDS = "layers_block_type"
 """The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
 _STACKS = ("experts.gate_up_proj", "input_linear.weight")
@@ -298,13 +299,18 @@ def _all_layers(config: ModelConfig) -> int | None:
     if stated is not None:
         return stated
     kinds = next((level[_KINDS] for _, level in config.text_levels if isinstance(level.get(_KINDS), list)), None)
-    return len(kinds) if kinds is not None else assumed_number(config, "num_hidden_layers")
+    assumed_count = assumed_number(config, "num_hidden_layers")
+    if kinds is None and assumed_count is None:
+        kinds = assumed_layers(config.text_levels[-1][1], _KINDS, 0) or None
+    return len(kinds) if kinds is not None else assumed_count
 
 
 def counted_stacks(skeleton: Skeleton, config: ModelConfig) -> tuple[str, ...]:
     """Return the lists of layers that `layer_count` counts: the decoder's, or each of several that are as long as the others."""
-    of_each = known_number(config, _OF_EACH)
-    return skeleton.stacks if len(skeleton.stacks) == 1 or of_each is not None else ()
+    has_each = known_number(config, _OF_EACH) is not None or takes_field(
+        config.text_levels[-1][1].get("model_type"), _OF_EACH
+    )
+    return skeleton.stacks if len(skeleton.stacks) == 1 or has_each else ()
 
 
 def _inner_type(config: ModelConfig) -> str | None:

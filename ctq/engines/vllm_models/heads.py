@@ -15,6 +15,8 @@ from ctq.engines.vllm_models.ties import Tie, tie_when_tied
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ctq.checkpoint.config import ModelConfig
+
 HEAD_CLASS = "ParallelLMHead"
 """vLLM's class of a head; "linear" does not occur in it."""
 
@@ -141,6 +143,15 @@ def causal_lm_of(model_type: str | None) -> str | None:
     """
     name = read_data("vllm_heads")["causal_lm_of_model_type"].get(model_type or "")
     return str(name) if name else None
+
+
+def text_architecture(config: ModelConfig) -> str | None:
+    """Return the architecture whose class reads the text model's config: inside a wrapper that of the config's type."""
+    where, level = config.text_levels[-1]
+    kind = level.get("model_type")
+    if not where:
+        return config.architecture
+    return causal_lm_of(kind if isinstance(kind, str) else None) or config.inner_architecture
 
 
 def causal_lms() -> frozenset[str]:

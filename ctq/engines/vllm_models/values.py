@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.engines.configs.fields import known_number, other_names
 from ctq.engines.data_file import read_data
-from ctq.engines.vllm_models.heads import causal_lm_of
+from ctq.engines.vllm_models.heads import text_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,21 +38,16 @@ def refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """
     data = read_data("config_values")
     where, level = config.text_levels[-1]
-    name = (causal_lm_of(_inner_type(level)) or config.inner_architecture if where else config.architecture) or ""
+    name = text_architecture(config) or ""
     before = f"{where}." if where else ""
     for path, kinds in data["architectures"].get(name, data["others"]).items():
         kind = _kind(_value(level, path))
         if kind in kinds:
             yield before + path, _SAYS[kind]
-    for key, length in data["lists"].get(name, {}).items():
+    for key, (length, filled_in) in data["lists"].get(name, {}).items():
         value, needed = level.get(key), length if isinstance(length, int) else known_number(config, length)
-        if isinstance(value, list) and needed is not None and len(value) < needed:
+        if isinstance(value, list) and needed is not None and len(value) < needed and (value or not filled_in):
             yield before + key, f"has {len(value)} values, where vLLM reads {needed}"
-
-
-def _inner_type(level: Mapping[str, Any]) -> str | None:
-    kind = level.get("model_type")
-    return kind if isinstance(kind, str) else None
 
 
 def _value(top: Mapping[str, Any], path: str) -> object:

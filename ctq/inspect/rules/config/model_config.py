@@ -26,6 +26,7 @@ from ctq.engines.skeletons.tower_rules import refused_by_towers
 from ctq.engines.torch_names import TORCH_DTYPES
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.activations import refused_activations
+from ctq.engines.vllm_models.checks import broken_by_vllm
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.known_names import brings_its_own_code, pools_without_head
 from ctq.engines.vllm_models.values import refused_values
@@ -135,7 +136,7 @@ def _refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
     yield from ((key, f"'{kind}' is no kind of layer") for key, kind in dict(unknown_kinds(config)).items())
     yield from refused_activations(config)
     yield from refused_values(config)
-    yield from broken_checks(config)
+    yield from dict([*broken_by_vllm(config), *broken_checks(config)]).items()
     yield from refused_by_tower_classes(config)
     yield from refused_by_towers(config)
     yield from _names(config)

@@ -1,0 +1,23 @@
+"""What vLLM's own classes of text models check of several keys at once, beside what transformers' config classes check.
+
+The data is made by ``benchmarks/learn/vllm_checks.py`` from the sources of vLLM 0.32.0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.configs.checks import holding
+from ctq.engines.data_file import read_data
+from ctq.engines.vllm_models.heads import text_architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.checkpoint.config import ModelConfig
+
+
+def broken_by_vllm(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield the first key of each condition of the text model's class that holds, by dotted path, and the condition."""
+    path, level = config.text_levels[-1]
+    yield from holding(read_data("vllm_checks")["architectures"].get(text_architecture(config) or "", ()), path, level)
