@@ -39,8 +39,8 @@ test-gpu: $(STAMP)  ## what needs a CUDA device; skips without one
 	$(BIN)/python -m pytest -m gpu -q
 
 bench: $(STAMP)  ## measure everything (BENCH_DIR, 30 GB; with PEERS_PYTHON the peers too) and write docs/benchmarks.md anew
-	$(BIN)/python benchmarks/run.py $(BENCH_DIR) $(if $(PEERS_PYTHON),--peers-python $(PEERS_PYTHON))
-	$(BIN)/python benchmarks/page.py
+	$(BIN)/python -m benchmarks.run $(BENCH_DIR) $(if $(PEERS_PYTHON),--peers-python $(PEERS_PYTHON))
+	$(BIN)/python -m benchmarks.page
 
 docs: $(STAMP)  ## write the generated pages anew
 	$(BIN)/ctq rules --markdown > docs/rules.md

@@ -1,9 +1,9 @@
 """Compare what ctq says of checkpoints with what real engines do, part by part; see docs/conformance.md.
 
-    python benchmarks/conformance.py architectures --vllm-python ENV/bin/python --work /data/architectures
-    python benchmarks/conformance.py faults --vllm-python ENV/bin/python --work /data/faults
-    python benchmarks/conformance.py loaders --work /data/loaders
-    python benchmarks/conformance.py field --vllm-python ENV/bin/python --work /data/field --seed 1
+    python -m benchmarks.conformance architectures --vllm-python ENV/bin/python --work /data/architectures
+    python -m benchmarks.conformance faults --vllm-python ENV/bin/python --work /data/faults
+    python -m benchmarks.conformance loaders --work /data/loaders
+    python -m benchmarks.conformance field --vllm-python ENV/bin/python --work /data/field --seed 1
 
 Answers are kept in the folder of work as JSON lines, so that a run that was killed goes on where it was.
 """
@@ -14,12 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
-
-import conformance_architectures
-import conformance_faults
-import conformance_field
-import conformance_loaders
+from benchmarks import conformance_architectures, conformance_faults, conformance_field, conformance_loaders
 
 PARTS = {
     "architectures": conformance_architectures,

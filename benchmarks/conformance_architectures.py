@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from conformance_sweep import ROOT, Item, Row, Sweep
 from families import FAMILIES, MORE_FAMILIES, build
 from mirrored import build_mirrored
 from mirrored_default import MIRRORED_DEFAULT
@@ -18,11 +17,13 @@ from mirrored_multimodal import MIRRORED_MULTIMODAL
 from mirrored_text import MIRRORED_TEXT
 from variants import drawn
 
+from benchmarks import RESULTS
+from benchmarks.conformance_sweep import Item, Row, Sweep
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-RESULTS: Final = ROOT / "benchmarks" / "results"
 TABLE: Final = RESULTS / "architectures.json"
 VARIANTS: Final = RESULTS / "variants.json"
 MIRRORED: Final = {row.name: row for row in (*MIRRORED_TEXT, *MIRRORED_MULTIMODAL, *MIRRORED_DEFAULT)}

@@ -1,6 +1,6 @@
 """Write docs/architectures.md: what the real vLLM and ctq made of every architecture and variant, from the stored sweeps.
 
-python benchmarks/conformance_architectures_page.py > docs/architectures.md
+python -m benchmarks.conformance_architectures_page > docs/architectures.md
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter, defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks import RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
-ROOT: Final = Path(__file__).parents[1]
-RESULTS: Final = ROOT / "benchmarks" / "results"
 SCHEMES: Final = ("W8A8", "W8A16", "mixed", "no head", "head only")
 GOOD: Final = ("quantized", "dense")
 WORDS: Final = ("quantized", "dense", "refused", "**disagrees**", "garbage", "undecided", "not judged")

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from conformance_faults_page import PAGE, page
 from families import build
 from sweep_claims import Claims, claims_of, read_claims
 from sweep_faults import (
@@ -29,6 +28,7 @@ from sweep_store import Store, stamp_of
 from sweep_truth import Observation, observe, read_observation, truth_of
 from sweep_verdict import Kind, disagreements
 
+from benchmarks.conformance_faults_page import PAGE, page
 from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:

@@ -1,22 +1,19 @@
 """Write docs/faults.md: what the real vLLM and ctq made of every broken checkpoint, from the outcomes stored beside the tests.
 
-python benchmarks/conformance_faults_page.py > docs/faults.md
+python -m benchmarks.conformance_faults_page > docs/faults.md
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter, defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from faults import FAULTS
+from sweep_outcomes import Outcomes, read_outcomes
+from sweep_truth import Truth
 
-from faults import FAULTS  # noqa: E402
-from sweep_outcomes import Outcomes, read_outcomes  # noqa: E402
-from sweep_truth import Truth  # noqa: E402
+from benchmarks import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,7 +33,7 @@ Healthy checkpoints, quantized by `ctq` in several files, are broken in {faults}
 script, a hand or a bad copy leaves in the config, in names, tensors, index and files. Each case is loaded by the real vLLM 0.32.0
 without bytes and judged by `ctq inspect` and `ctq verify`, which must agree: an error where vLLM refuses the checkpoint or serves
 garbage (elements never loaded, values converted, tensors read in part) or not the head that the config promises, and none where it
-serves all of it right. `python benchmarks/conformance.py faults --write` runs the sweep and writes this page.
+serves all of it right. `python -m benchmarks.conformance faults --write` runs the sweep and writes this page.
 
 A *false pass* is a command that says nothing of what vLLM refuses or serves wrong, a *false alarm* an error about what it serves
 right, *open* a `ctq verify` that ends inconclusive (exit code 3) about what vLLM serves right.

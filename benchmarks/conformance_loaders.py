@@ -10,7 +10,6 @@ import os
 import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from families import FAMILIES, MORE_FAMILIES, build
@@ -20,12 +19,14 @@ from sweep_quantize import SCHEMES, Made, quantize_as
 from sweep_store import Store, stamp_of
 from sweep_twin import write_twin
 
+from benchmarks import RESULTS
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from pathlib import Path
 
-ROOT: Final = Path(__file__).parents[1]
-TABLE: Final = ROOT / "benchmarks" / "results" / "loaders.json"
+TABLE: Final = RESULTS / "loaders.json"
 ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 WEIGHT_ONLY: Final = ("W8A16",)
 

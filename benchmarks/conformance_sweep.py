@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sweep_claims import Claims, claims_of, read_claims
@@ -17,12 +16,13 @@ from sweep_store import Store, stamp_of
 from sweep_truth import Observation, Truth, observe, read_observation, truth_of
 from sweep_verdict import disagreements
 
+from benchmarks import ROOT
 from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
-ROOT: Final = Path(__file__).parents[1]
 SLOW_S: Final = 180.0
 SHORT: Final = 60
 """Longer names are no names of folders."""

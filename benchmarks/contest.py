@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from process import Measured, measure
+from benchmarks.process import Measured, measure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Fuzz the command line: hostile checkpoints, configs, indices, recipes, records and journals, by the minute or by the hour.
 
-    python benchmarks/fuzz.py --minutes 60
-    python benchmarks/fuzz.py --minutes 60 --coverage        # guided by coverage, where atheris is installed
-    python benchmarks/fuzz.py --replay FAILURES/0123abcd
+    python -m benchmarks.fuzz --minutes 60
+    python -m benchmarks.fuzz --minutes 60 --coverage        # guided by coverage, where atheris is installed
+    python -m benchmarks.fuzz --replay FAILURES/0123abcd
 
 The cases are those of `tests/support/hostile_cases.py`, of which the tests run a few; here random bytes choose among them. Each
 runs inspect, quantize or verify in a process whose memory may grow by 1 GB, and may take 10 s. A traceback, another exit code than
@@ -29,9 +29,6 @@ import traceback
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests" / "support"))
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,7 +195,9 @@ def keep_death(options: argparse.Namespace, seed: int, code: int, work: Path) ->
     folder = options.failures / f"died-{seed}"
     keep(folder, (work / "current").read_bytes(), f"exit code {code}: see noise.txt", work / "case")
     shutil.copy(work / "noise.txt", folder)
-    again = subprocess.run([sys.executable, __file__, "--replay", str(folder)], capture_output=True, check=False)
+    again = subprocess.run(
+        [sys.executable, "-m", "benchmarks.fuzz", "--replay", str(folder)], capture_output=True, check=False
+    )
     if again.returncode != 0:
         return "failures"
     shutil.rmtree(folder)
@@ -234,7 +233,8 @@ def _start(options: argparse.Namespace, seed: int, seconds: float, work: Path) -
         sys.executable,
         "-X",
         "faulthandler",
-        __file__,
+        "-m",
+        "benchmarks.fuzz",
         "--work",
         str(work),
         "--seed",

@@ -1,6 +1,6 @@
 """Measure on a CUDA device what an INT8 head is worth: its time against the bf16 one, and what `ctq verify` needs to prove it.
 
-    python benchmarks/head_gpu.py --json benchmarks/results/head-gpu.json       # without a device: one line, exit code 3
+    python -m benchmarks.head_gpu --json benchmarks/results/head-gpu.json       # without a device: one line, exit code 3
 
 Times are medians over single products, between events of the device; a head of 128256 x 8192 (2.1 GB in bf16) fits no cache, so
 every product reads it anew. The weight-only kernel is ``int8_head_kernel.py``, the fastest of a few tilings; W8A8 is
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 BATCHES: Final = (1, 2, 4, 8, 16, 32, 64)
 WARM_UP, REPEATS = 10, 50
 LEAST_INT_MM: Final = 32
-HERE: Final = Path(__file__).parent
 
 
 def milliseconds(run: Callable[[], object]) -> float:
@@ -57,7 +56,7 @@ def w8a8(states: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> tor
 
 def time_heads(rows: int, columns: int) -> list[dict[str, Any]]:
     """Time every batch size with the three kinds of head, and check that they agree."""
-    from int8_head_kernel import TILINGS, int8_head
+    from benchmarks.int8_head_kernel import TILINGS, int8_head
 
     generator = torch.Generator("cuda").manual_seed(0)
     dense = torch.empty(rows, columns, dtype=torch.bfloat16, device="cuda").normal_(0, 0.02, generator=generator)
@@ -107,7 +106,7 @@ def time_verification(rows: int, columns: int, scheme: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as work:
         dense, out = f"{work}/dense", f"{work}/int8"
         sizes = ("--layers", "1", "--hidden", str(columns), "--vocab", str(rows))
-        subprocess.run([sys.executable, HERE / "make_checkpoint.py", dense, *sizes], check=True)
+        subprocess.run([sys.executable, "-m", "benchmarks.make_checkpoint", dense, *sizes], check=True)
         command = [str(Path(sys.executable).with_name("ctq")), "quantize", dense, "-o", out, "--no-verify", "--quiet"]
         head_only = ("--target", "re:.*lm_head$", "--include-lm-head", "--scheme", scheme)
         subprocess.run([*command, *head_only], check=True)

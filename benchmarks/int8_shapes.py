@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from shapes import HEAD_PATTERN, Config, Tensor
+from benchmarks.shapes import HEAD_PATTERN, Config, Tensor
 
 Parts: TypeAlias = Callable[[str, int, int], Iterator[Tensor]]
 

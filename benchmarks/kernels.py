@@ -1,6 +1,6 @@
 """How fast each kernel goes through weights in memory, against numpy's copy of the same bytes.
 
-    python benchmarks/kernels.py [--threads 2] [--mebibytes 256] [--repeats 5]
+    python -m benchmarks.kernels [--threads 2] [--mebibytes 256] [--repeats 5]
 
 Figures are gigabytes of weights read per second. "in cache" is one thread on one block that stays in the second-level
 cache: the kernel alone. "streamed" is all threads over weights that do not fit any cache: the kernel and the memory.

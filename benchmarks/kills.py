@@ -1,6 +1,6 @@
 """Kill runs at random moments, resume them, and compare the result with an undisturbed one, byte for byte.
 
-    python benchmarks/kills.py --kills 200 --results benchmarks/results/kills.json
+    python -m benchmarks.kills --kills 200 --results benchmarks/results/kills.json
 
 Several checkpoints, schemes and places to write to take turns. A quarter of the kills comes at any moment of a run, the others
 while it writes; most are SIGKILL, some SIGTERM and SIGINT. After every kill the output must be what it was, or whole: nothing else
@@ -26,10 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from process import machine
-
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests" / "support"))
+from benchmarks.process import machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -287,7 +284,7 @@ def make_source(name: str, folder: Path) -> Path:
 
         sizes = {"hidden_size": 512, "moe_intermediate_size": 512, "num_experts": 24, "num_hidden_layers": 3}
         return build("qwen3-moe", folder, config=sizes, vocab=16000, shards=5)
-    script = [sys.executable, str(HERE / "make_checkpoint.py"), str(folder), "--layers", "3", "--hidden", "768"]
+    script = [sys.executable, "-m", "benchmarks.make_checkpoint", str(folder), "--layers", "3", "--hidden", "768"]
     more = {"tied": ["--tied"], "sharded": ["--shard-size", "30MB"], "untied": []}[name]
     subprocess.run([*script, "--vocab", "24000", *more], check=True, stdout=subprocess.DEVNULL)
     return folder

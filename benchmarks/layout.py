@@ -6,7 +6,7 @@ import json
 import struct
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from shapes import ITEM_SIZE, Config, Tensor
+from benchmarks.shapes import ITEM_SIZE, Config, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,6 +1,6 @@
 """Read a folder and write as many bytes as told, doing nothing else: what a quantization cannot be faster than.
 
-    python benchmarks/limit.py SOURCE OUTPUT --written BYTES [--threads 2]
+    python -m benchmarks.limit SOURCE OUTPUT --written BYTES [--threads 2]
 
 Threads share the source's bytes; each reads into one buffer and writes from it, in whole pages on reserved blocks.
 """

@@ -1,7 +1,7 @@
 """Write a dense Llama checkpoint of any size at the speed of the disk, in a hundred megabytes of memory.
 
-    python benchmarks/make_checkpoint.py /data/llama-3gb                 # 16 layers, 3.0 GB
-    python benchmarks/make_checkpoint.py /data/llama-10gb --size 10GB
+    python -m benchmarks.make_checkpoint /data/llama-3gb                 # 16 layers, 3.0 GB
+    python -m benchmarks.make_checkpoint /data/llama-10gb --size 10GB
 
 Weights are normal with a standard deviation of 0.02, rows taken from one random block at changing offsets.
 """
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from layout import Shards, header_bytes, split_by_size, write_json_files
-from shapes import DTYPE_NAMES, ITEM_SIZE, Llama, Tensor
+
+from benchmarks.layout import Shards, header_bytes, split_by_size, write_json_files
+from benchmarks.shapes import DTYPE_NAMES, ITEM_SIZE, Llama, Tensor
 
 if TYPE_CHECKING:
     from typing import BinaryIO

@@ -1,7 +1,7 @@
 """Write checkpoints that are headers over holes: any size, no disk space, for inspecting and for dry loads.
 
-    python benchmarks/make_header_only.py /data/405b-head --model llama-405b --scheme W8A8 --dense-body --shards 191
-    python benchmarks/make_header_only.py /data/deepseek --model deepseek-v3 --scheme W8A8 --shards 163
+    python -m benchmarks.make_header_only /data/405b-head --model llama-405b --scheme W8A8 --dense-body --shards 191
+    python -m benchmarks.make_header_only /data/deepseek --model deepseek-v3 --scheme W8A8 --shards 163
 
 The first has 1,138 tensors (2,020 without ``--dense-body``), the second 90,428.
 """
@@ -13,9 +13,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from int8_shapes import SCHEMES, quantization_config, quantized_tensors
-from layout import Shards, header_bytes, split_by_count, write_json_files
-from shapes import DeepseekV3, Llama
+from benchmarks.int8_shapes import SCHEMES, quantization_config, quantized_tensors
+from benchmarks.layout import Shards, header_bytes, split_by_count, write_json_files
+from benchmarks.shapes import DeepseekV3, Llama
 
 MODELS: Final[dict[str, tuple[Llama | DeepseekV3, int]]] = {
     "llama-1b": (Llama(), 1),

@@ -1,7 +1,7 @@
 """What older releases of vLLM, really installed, make of heads: the answers that the tests hold the rules by version against.
 
     tests/engines/install.sh /data/vllm-0.28.0 0.28.0
-    python benchmarks/old_builds.py /data/vllm-0.28.0/bin/python
+    python -m benchmarks.old_builds /data/vllm-0.28.0/bin/python
 
 Each case of `tests/support/old_build_cases.py` is loaded without bytes, and the outcome is added to
 `tests/engines_rules/old_builds.json` under the release's version. What the release cannot load dense is left out.
@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from families import build
+from old_build_cases import FAMILIES, cases, make
+from sweep_truth import Truth, observe, truth_of
 
-from families import build  # noqa: E402
-from old_build_cases import FAMILIES, cases, make  # noqa: E402
-from sweep_truth import Truth, observe, truth_of  # noqa: E402
-
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks import ROOT
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 ANSWERS: Final = ROOT / "tests" / "engines_rules" / "old_builds.json"
 WORDS: Final = {Truth.QUANTIZED: "quantized", Truth.DENSE: "dense", Truth.REFUSED: "fails", Truth.GARBAGE: "garbage"}

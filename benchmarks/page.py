@@ -1,6 +1,6 @@
 """Write the tables and plots of docs/benchmarks.md anew from the raw results, so that page and numbers never differ.
 
-python benchmarks/page.py
+python -m benchmarks.page
 """
 
 from __future__ import annotations
@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from pathlib import Path
 from typing import Any, Final
 
-from plots import bars, lines
-from suites import SUITES
+from benchmarks import RESULTS, ROOT
+from benchmarks.plots import bars, lines
+from benchmarks.suites import SUITES
 
-HERE: Final = Path(__file__).parent
-PAGE: Final = HERE.parent / "docs" / "benchmarks.md"
+PAGE: Final = ROOT / "docs" / "benchmarks.md"
 PLOTTED: Final = ("side-by-side", "schemes", "verify")
 GROWTH: Final = ("growth-1gb", "growth-3gb", "growth-10gb")
 _SECTION: Final = re.compile(r"(<!-- results: (?P<names>[^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -48,7 +47,7 @@ def machine_words(records: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    paths = {suite.name: HERE / "results" / f"{suite.name}.json" for suite in SUITES}
+    paths = {suite.name: RESULTS / f"{suite.name}.json" for suite in SUITES}
     records = {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
 
     def section(found: re.Match[str]) -> str:

@@ -1,6 +1,6 @@
 """Measure everything: one raw result for each suite, written to a folder as it is finished.
 
-    python benchmarks/run.py WORK [--peers-python DIR/bin/python] [--only NAME ...] [--results benchmarks/results]
+    python -m benchmarks.run WORK [--peers-python DIR/bin/python] [--only NAME ...] [--results benchmarks/results]
 
 WORK needs 30 GB for all suites, 9 GB without growth-10gb; sources are made there and removed after the last suite that needs them.
 """
@@ -16,9 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contest import compete, raw, summarise
-from process import environment, machine, warm
-from suites import CTQ, HEADERS, HERE, SUITES, Places, Suite
+from benchmarks import RESULTS
+from benchmarks.contest import compete, raw, summarise
+from benchmarks.process import environment, machine, warm
+from benchmarks.suites import CTQ, HEADERS, SUITES, Places, Suite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
 def made(suite: Suite, work: Path) -> Path:
     """Make a suite's source, unless another suite has had it made."""
-    source = work / "-".join(word.removeprefix("--").removesuffix(".py") for word in suite.source)
+    source = work / "-".join(word.removeprefix("--").removeprefix("benchmarks.") for word in suite.source)
     if not source.exists():
-        subprocess.run([sys.executable, str(HERE / suite.source[0]), str(source), *suite.source[1:]], check=True)
+        subprocess.run([sys.executable, "-m", suite.source[0], str(source), *suite.source[1:]], check=True)
     return source
 
 
@@ -82,7 +83,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--peers-python", help="interpreter of peers/install.sh: peers take part too")
     parser.add_argument("--only", nargs="+", choices=[suite.name for suite in SUITES])
-    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--keep", action="store_true", help="leave the sources in WORK")
     options = parser.parse_args()
     chosen = [suite for suite in SUITES if options.only is None or suite.name in options.only]

@@ -1,7 +1,7 @@
 """What SGLang's own source, at work on a CPU, makes of heads: the answers that the tests hold the rules against.
 
     tests/engines/sglang/install.sh /data/sglang 0.5.23 .venv-vllm
-    python benchmarks/sglang_source.py /data/sglang/bin/python
+    python -m benchmarks.sglang_source /data/sglang/bin/python
 
 Checkpoints (`tests/support/sglang_cases.py`) are loaded without bytes by SGLang's model classes and their own loaders, heads of
 many architectures alone (`sglang_probes.py`), and generated configs are dispatched. The answers are added to
@@ -13,17 +13,15 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+import sglang_cases
+import sglang_probes
 
-import sglang_cases  # noqa: E402
-import sglang_probes  # noqa: E402
+from benchmarks import ROOT
 
 ANSWERS: Final = ROOT / "tests" / "engines_rules" / "sglang_source.json"
 READABLE: Final = ("quantized", "dense", "garbage")

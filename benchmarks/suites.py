@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from contest import Contestant
+from benchmarks.contest import Contestant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HERE: Final = Path(__file__).parent
 CTQ: Final = str(Path(sys.executable).with_name("ctq"))
 
 
@@ -44,7 +43,7 @@ def copy(places: Places) -> Contestant:
 
 
 def limit(places: Places, threads: int) -> Contestant:
-    command = (sys.executable, str(HERE / "limit.py"), places.source, places.output)
+    command = (sys.executable, "-m", "benchmarks.limit", places.source, places.output)
     name = f"read and write alone, {threads} thread{'s' if threads > 1 else ''}"
     return Contestant(name, (*command, "--written", str(places.written), "--threads", str(threads)))
 
@@ -58,10 +57,10 @@ def peers(places: Places) -> list[Contestant]:
     if places.peers is None:
         return []
     return [
-        Contestant(name, (places.peers, str(HERE / "peers" / script), places.source, places.output), rounds=1)
+        Contestant(name, (places.peers, "-m", f"benchmarks.peers.{script}", places.source, places.output), rounds=1)
         for name, script in (
-            ("llm-compressor model_free_ptq", "model_free.py"),
-            ("auto-round W8A16", "auto_round_rtn.py"),
+            ("llm-compressor model_free_ptq", "model_free"),
+            ("auto-round W8A16", "auto_round_rtn"),
         )
     ]
 
@@ -114,8 +113,8 @@ def start_up(places: Places) -> list[Contestant]:
     ]
 
 
-DENSE: Final = "make_checkpoint.py"
-HEADERS: Final = "make_header_only.py"
+DENSE: Final = "benchmarks.make_checkpoint"
+HEADERS: Final = "benchmarks.make_header_only"
 BF16: Final = (DENSE, "--size", "3GB")
 GIANTS: Final = {
     "inspect-191": (HEADERS, "--model", "llama-405b", "--scheme", "W8A8", "--dense-body", "--shards", "191"),

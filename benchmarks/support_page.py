@@ -1,6 +1,6 @@
 """Write docs/support.md: which architectures' heads vLLM dispatches, under which name and since which release.
 
-    python benchmarks/support_page.py > docs/support.md
+    python -m benchmarks.support_page > docs/support.md
 
 Computed from the package's own reference data with the targets that `ctq quantize` writes.
 """
@@ -10,8 +10,7 @@ from __future__ import annotations
 import argparse
 from functools import lru_cache
 
-from conformance_architectures_page import outcomes
-
+from benchmarks.conformance_architectures_page import outcomes
 from ctq.engines.vllm.backend import backend_architectures
 from ctq.engines.vllm_models.heads import (
     architectures,
@@ -27,7 +26,7 @@ INTRODUCTION = """# Supported architectures
 
 Whether a quantized head is dispatched depends on the model class of the engine: it must pass the quantization config and a name
 to its head. This table is computed from vLLM's own sources ({first} to {last}, read in {month}; `ctq/engines/data/`) with the
-targets that `ctq quantize --include-lm-head` writes; `python benchmarks/support_page.py` writes it anew. An architecture that is
+targets that `ctq quantize --include-lm-head` writes; `python -m benchmarks.support_page` writes it anew. An architecture that is
 not listed is unknown to `ctq`: quantizing its head warns, and `ctq verify --engine vllm` finds out. *since* is the oldest release
 that dispatches the head (releases before 0.20.0 dispatch none); *inner* means that the text model inside decides. *Loaded here*
 tells how tiny checkpoints of the whole model were loaded by the real vLLM 0.32.0 ([architectures](architectures.md)): with the head

@@ -1,7 +1,7 @@
 """Ask the real vLLM about every value of a wrapper's config that is not its text model's, and count where ctq says otherwise.
 
-    python benchmarks/tower_values.py ask --vllm-python ENV/bin/python --work DIR [--families NAME ...]
-    python benchmarks/tower_values.py judge --work DIR
+    python -m benchmarks.tower_values ask --vllm-python ENV/bin/python --work DIR [--families NAME ...]
+    python -m benchmarks.tower_values judge --work DIR
 
 Each family is built once, quantized without its head. Then one value at a time is changed in its config alone: every number, text,
 switch and list of its towers and projectors, and of the top level, is replaced by others, left out, or made null, and each config
@@ -13,24 +13,20 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from families import FAMILIES, LEARNT_ONLY, MORE_FAMILIES, build
+from sweep_claims import claims_of
+from sweep_quantize import quantize_as
+from sweep_truth import Observation, Truth, observe, read_observation, truth_of
+from sweep_verdict import disagreements
+from tower_changes import Change, changed, changes, is_telling
 
-from families import FAMILIES, LEARNT_ONLY, MORE_FAMILIES, build  # noqa: E402
-from sweep_claims import claims_of  # noqa: E402
-from sweep_quantize import quantize_as  # noqa: E402
-from sweep_truth import Observation, Truth, observe, read_observation, truth_of  # noqa: E402
-from sweep_verdict import disagreements  # noqa: E402
-from tower_changes import Change, changed, changes, is_telling  # noqa: E402
-
-from ctq.checkpoint.config import CONFIG_NAME  # noqa: E402
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from ctq.checkpoint.config import CONFIG_NAME
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

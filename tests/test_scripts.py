@@ -20,16 +20,21 @@ SCRIPTS = sorted(
 PARSERS = ("argparse.ArgumentParser(", "script(__doc__")
 
 
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_script_reads_its_command_line(path: Path) -> None:
     text = path.read_text()
     assert any(parser in text for parser in PARSERS), "without a parser `--help` runs it"
-    assert path.name in (ast.get_docstring(ast.parse(text)) or ""), "its first lines say how it is called"
+    called = f"python -m {module_of(path)}"
+    assert called in (ast.get_docstring(ast.parse(text)) or ""), "its first lines say how it is called"
 
 
-@pytest.mark.parametrize("name", ["learn/backend_architectures.py", "support_page.py"])
+@pytest.mark.parametrize("name", ["benchmarks.learn.backend_architectures", "benchmarks.support_page"])
 def test_help_ends_before_the_work(name: str) -> None:
-    command = [sys.executable, str(ROOT / "benchmarks" / name), "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"COLUMNS": "120"})
+    command = [sys.executable, "-m", name, "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env={"COLUMNS": "120"})
     assert done.stdout.startswith("usage:")
-    assert Path(name).name in done.stdout
+    assert f"python -m {name}" in done.stdout

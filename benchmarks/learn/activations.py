@@ -1,6 +1,6 @@
 """Learn which activation functions vLLM takes under each key of each architecture's config.
 
-    python benchmarks/learn/activations.py --vllm-python ENV/bin/python --work DIR
+    python -m benchmarks.learn.activations --vllm-python ENV/bin/python --work DIR
 
 Every family of `tests/support/families.py` gets other names of functions, one at a time, under every key of its text model's config
 that holds one, and the real vLLM loads it. The set of names that agrees with every answer (one class takes `silu` alone, others
@@ -14,31 +14,27 @@ import json
 import os
 import re
 import shutil
-import sys
 import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from families import FAMILIES, MORE_FAMILIES, build
+from sweep_truth import observe, truth_of
 from transformers.activations import ACT2FN
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
-
-from data_table import write_tables  # noqa: E402
-from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
-from known_names import installed, registered_classes  # noqa: E402
-from options import script  # noqa: E402
-from sweep_truth import observe, truth_of  # noqa: E402
-
-from ctq.checkpoint.config import CONFIG_NAME, ModelConfig  # noqa: E402
-from ctq.engines.vllm_models.known_names import activations  # noqa: E402
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.known_names import installed, registered_classes
+from benchmarks.learn.options import script
+from ctq.checkpoint.config import CONFIG_NAME, ModelConfig
+from ctq.engines.vllm_models.known_names import activations
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "activations.json"
+DATA: Final = ENGINE_DATA / "activations.json"
 ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 KEY: Final = re.compile(r"act$|act_fn$|activation$|activation_function$")
 ASKED: Final = ("gelu", "relu2", "swish", "mish", "nonesuch")

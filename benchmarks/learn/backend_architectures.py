@@ -1,6 +1,6 @@
 """Store the architectures without a class in vLLM that it was seen to load all the same, through its Transformers backend.
 
-    python benchmarks/learn/backend_architectures.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.backend_architectures --vllm-python ENV/bin/python
 
 They are those of the stored sweep (`benchmarks/conformance.py architectures`) whose dense checkpoints the real vLLM 0.32.0 loaded;
 beside them stand those that its registry sends to the backend by name, and those that it refuses whatever their config says. The
@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Final
 
-from known_names import installed
-from options import script
-
+from benchmarks import RESULTS
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.known_names import installed
+from benchmarks.learn.options import script
 from ctq.engines.vllm.backend import SEEN_WITH
 from ctq.engines.vllm_models.heads import registered_support
 
-ROOT: Final = Path(__file__).parents[2]
-SWEEP: Final = ROOT / "benchmarks" / "results" / "architectures.json"
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "backend_architectures.json"
+SWEEP: Final = RESULTS / "architectures.json"
+DATA: Final = ENGINE_DATA / "backend_architectures.json"
 REFUSED: Final = re.compile(
     r"not supported for now|not supported anymore|does not dispatch through the Transformers attention"
 )

@@ -1,6 +1,6 @@
 """Learn which checkpoints vLLM serves, to pool with, where the config names no architecture: it takes transformers' base model.
 
-    python benchmarks/learn/bare_models.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.bare_models --vllm-python ENV/bin/python
 
 Every family of `tests/support/families.py` is quantized without its head and loses its `architectures`; the real vLLM loads it, and
 drops the head unread, or refuses it. The result is `ctq/engines/data/bare_models.json`. Nothing is downloaded.
@@ -9,28 +9,25 @@ drops the head unread, or refuses it. The result is `ctq/engines/data/bare_model
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from builders import edit_config
+from families import FAMILIES, MORE_FAMILIES, build
+from sweep_quantize import quantize_as
+from sweep_truth import Observation, observe, truth_of
 
-from builders import edit_config  # noqa: E402
-from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
-from options import script  # noqa: E402
-from sweep_quantize import quantize_as  # noqa: E402
-from sweep_truth import Observation, observe, truth_of  # noqa: E402
-
-from ctq.checkpoint.config import CONFIG_NAME  # noqa: E402
-from ctq.engines.vllm_models.known_names import chosen_architecture, is_bare  # noqa: E402
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.options import script
+from ctq.checkpoint.config import CONFIG_NAME
+from ctq.engines.vllm_models.known_names import chosen_architecture, is_bare
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "bare_models.json"
+DATA: Final = ENGINE_DATA / "bare_models.json"
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Learn which architectures that transformers does not build are made of others that it does.
 
-    python benchmarks/learn/borrowed_skeletons.py --vllm-python ENV/bin/python --work DIR
+    python -m benchmarks.learn.borrowed_skeletons --vllm-python ENV/bin/python --work DIR
 
 vLLM serves many names by one class (`TeleChat3ForCausalLM` is its Llama), and its wrappers hold any text model that it has. The
 first is read off its registry. Of the second, the checkpoints of `tests/support/mirrored*.py` show what the parts at the top of the
@@ -12,28 +12,25 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from mirrored import build_mirrored
+from mirrored_multimodal import MIRRORED_MULTIMODAL
+from raw_safetensors import read_file
+from sweep_truth import truth_of
 
-from data_table import write_tables  # noqa: E402
-from known_names import installed  # noqa: E402
-from mirrored import build_mirrored  # noqa: E402
-from mirrored_multimodal import MIRRORED_MULTIMODAL  # noqa: E402
-from options import script  # noqa: E402
-from raw_safetensors import read_file  # noqa: E402
-from skeletons import asked, probe, probes_of  # noqa: E402
-from sweep_truth import truth_of  # noqa: E402
-
-from ctq.checkpoint.config import parse_config  # noqa: E402
-from ctq.engines.data_file import read_data  # noqa: E402
-from ctq.engines.vllm_models.heads import head_support  # noqa: E402
-from ctq.engines.vllm_models.names import engine_names  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.known_names import installed
+from benchmarks.learn.options import script
+from benchmarks.learn.skeletons import asked, probe, probes_of
+from ctq.checkpoint.config import parse_config
+from ctq.engines.data_file import read_data
+from ctq.engines.vllm_models.heads import head_support
+from ctq.engines.vllm_models.names import engine_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +38,7 @@ if TYPE_CHECKING:
     from sweep_truth import Observation
 
 Json: TypeAlias = dict[str, Any]
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "borrowed_skeletons.json"
+DATA: Final = ENGINE_DATA / "borrowed_skeletons.json"
 ABOUT: Final = (
     "Architectures that are made of others: `same` names one that vLLM 0.32.0 serves by the same class; of wrappers `parts` "
     "are the first words of the places in its model, `refuses` where it refuses a tensor that it does not know, `inner` the text "

@@ -1,6 +1,6 @@
 """Learn what transformers' config classes take: the types of the fields that many models have, their defaults and other names.
 
-    python benchmarks/learn/config_fields.py
+    python -m benchmarks.learn.config_fields
 
 transformers 5 checks a config strictly by these types and fills in what is missing, for itself and for vLLM. The result,
 `ctq/engines/data/config_fields.json`, is what inspection reads configs by. Nothing is downloaded.
@@ -16,11 +16,9 @@ import types
 import typing
 from collections import Counter
 from dataclasses import MISSING, fields
-from pathlib import Path
 from typing import Any, Final
 
 import torch
-from options import script
 from transformers.configuration_utils import (
     _LEGACY_LAYER_TYPE_REMAP,
     ALLOWED_ATTN_LAYER_TYPES,
@@ -30,7 +28,10 @@ from transformers.configuration_utils import (
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-DATA: Final = Path(__file__).parents[2] / "ctq" / "engines" / "data" / "config_fields.json"
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.options import script
+
+DATA: Final = ENGINE_DATA / "config_fields.json"
 KINDS: Final = {int: "i", float: "f", bool: "b", str: "s", type(None): "n", list: "l", tuple: "l", dict: "o"}
 TRIFLES: Final = (
     "id2label",

@@ -1,6 +1,6 @@
 """Learn which kind of layer transformers' config classes assume for each layer, where a config does not list them.
 
-    python benchmarks/learn/config_layers.py
+    python -m benchmarks.learn.config_layers
 
 Every config class of a model that generates text is made with different numbers of layers and nothing else: what its list of layers
 begins with and what repeats in it is `ctq/engines/data/config_layers.json`, with the keys that change it. Nothing is downloaded.
@@ -14,15 +14,16 @@ import inspect
 import textwrap
 import warnings
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from config_fields import generating
-from data_table import write_tables
-from options import script
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-DATA: Final = Path(__file__).parents[2] / "ctq" / "engines" / "data" / "config_layers.json"
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.config_fields import generating
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.options import script
+
+DATA: Final = ENGINE_DATA / "config_layers.json"
 KEYS: Final = ("layer_types", "layers_block_type", "mlp_layer_types")
 COUNT: Final = "num_hidden_layers"
 FEW: Final = (4, 5, 11)

@@ -1,6 +1,6 @@
 """Learn which values of a config's keys vLLM refuses whatever else the config says: none, null, zero, a negative number, a switch.
 
-    python benchmarks/learn/config_values.py --vllm-python ENV/bin/python --answers FILE [--families NAME ...]
+    python -m benchmarks.learn.config_values --vllm-python ENV/bin/python --answers FILE [--families NAME ...]
 
 Every key of the config of each text family of `tests/support/families.py` that vLLM's sources name is left out, nulled, set to
 zero, doubled, made negative, turned or misspelt, one at a time, and vLLM 0.32.0 loads the result. Where it stops before it has
@@ -16,31 +16,28 @@ import json
 import os
 import re
 import shutil
-import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from families import FAMILIES as MAIN_FAMILIES
+from families import MORE_FAMILIES, build
+from family_default import TEXT
+from sweep_claims import inspected
+from sweep_truth import Observation, observe, read_observation, truth_of
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from data_table import write_tables  # noqa: E402
-from families import FAMILIES as MAIN_FAMILIES  # noqa: E402
-from families import MORE_FAMILIES, build  # noqa: E402
-from family_default import TEXT  # noqa: E402
-from options import script  # noqa: E402
-from sweep_claims import inspected  # noqa: E402
-from sweep_truth import Observation, observe, read_observation, truth_of  # noqa: E402
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING  # noqa: E402
-
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.options import script
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 Json: TypeAlias = dict[str, Any]
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "config_values.json"
+DATA: Final = ENGINE_DATA / "config_values.json"
 FAMILIES: Final = {**MAIN_FAMILIES, **MORE_FAMILIES}
 GONE: Final = "gone"
 PART: Final = 4

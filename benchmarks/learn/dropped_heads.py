@@ -1,6 +1,6 @@
 """Store which architectures of the installed vLLM drop a head's tensors without a word.
 
-    python benchmarks/learn/dropped_heads.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.dropped_heads --vllm-python ENV/bin/python
 
 A class drops them where its mapper, or its loading, maps names that start with `lm_head` to nothing or ignores them unexpected. The
 result is `ctq/engines/data/dropped_heads.json`. Nothing is downloaded, and no engine is started: vLLM's sources are read.
@@ -12,16 +12,17 @@ import ast
 import json
 import re
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from known_names import installed
-from options import script
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.known_names import installed
+from benchmarks.learn.options import script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-DROPPED_HEADS: Final = Path(__file__).parents[2] / "ctq" / "engines" / "data" / "dropped_heads.json"
+DROPPED_HEADS: Final = ENGINE_DATA / "dropped_heads.json"
 ENTRY: Final = re.compile(r'"(\w+)": \(\s*"([\w.]+)",\s*"(\w+)"')
 HEAD: Final = "lm_head.weight"
 MODELS: Final = "vllm.model_executor.models"

@@ -1,6 +1,6 @@
 """Learn what vLLM calls the layers of each architecture, where the files call them otherwise.
 
-    python benchmarks/learn/engine_names.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.engine_names --vllm-python ENV/bin/python
 
 The mappers of all model classes are read off the classes themselves, in the real vLLM. Then every family of
 `tests/support/families.py` is quantized and built there, which shows the layers that a quantization config is asked about under
@@ -11,24 +11,21 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from families import FAMILIES, MORE_FAMILIES, build
+from sweep_quantize import quantize_as
 
-from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
-from options import script  # noqa: E402
-from sweep_quantize import quantize_as  # noqa: E402
-
-from ctq.inspect.facts.body import linear_class  # noqa: E402
-from ctq.verify.vllm.process import run_jobs  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.options import script
+from ctq.inspect.facts.body import linear_class
+from ctq.verify.vllm.process import run_jobs
 
 Json: TypeAlias = dict[str, Any]
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "engine_names.json"
+DATA: Final = ENGINE_DATA / "engine_names.json"
 ELSEWHERE: Final = re.compile(r"vis|audio|image|embed|lm_head$|attn$|_shared_experts\._layer|^encoder|\.encoder\.")
 """Layers that are not looked for by name here: towers, embeddings, heads, attention itself, and second places of one layer."""
 TIMEOUT_S: Final = 600.0

@@ -1,6 +1,6 @@
 """Store the names that loaders know: model types, architectures, activations and quantization methods of transformers and vLLM.
 
-    python benchmarks/learn/known_names.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.known_names --vllm-python ENV/bin/python
 
 The result is `ctq/engines/data/known_names.json`. Nothing is downloaded, and no engine is started: vLLM's sources are read.
 """
@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from options import script
 from transformers.activations import ACT2FN
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
@@ -20,7 +18,13 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 from transformers.utils.quantization_config import QuantizationMethod
 
-KNOWN_NAMES: Final = Path(__file__).parents[2] / "ctq" / "engines" / "data" / "known_names.json"
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.options import script
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KNOWN_NAMES: Final = ENGINE_DATA / "known_names.json"
 
 
 def main() -> None:

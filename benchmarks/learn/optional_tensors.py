@@ -1,6 +1,6 @@
 """Learn which switch of a config brings which tensors (`attention_bias` the biases of q, k, v and o), and what vLLM makes of them.
 
-    python benchmarks/learn/optional_tensors.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.optional_tensors --vllm-python ENV/bin/python
 
 Every family of `tests/support/families.py` is built by transformers with each switch of its config turned alone; tensors that all
 layers have only then are optional. vLLM 0.32.0 then loads the model with and without them under both values of the switch: it needs
@@ -11,25 +11,22 @@ them under a value where it does not load without them, and takes them where it 
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from builders import edit_config
+from families import FAMILIES, build
+from sweep_truth import Truth, observe, truth_of
 
-from builders import edit_config  # noqa: E402
-from data_table import write_tables  # noqa: E402
-from families import FAMILIES, build  # noqa: E402
-from options import script  # noqa: E402
-from skeleton_fit import Build, presence  # noqa: E402
-from skeletons import SWITCH, read_build  # noqa: E402
-from sweep_truth import Truth, observe, truth_of  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.options import script
+from benchmarks.learn.skeleton_fit import Build, presence
+from benchmarks.learn.skeletons import SWITCH, read_build
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
-
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "optional_tensors.json"
+DATA: Final = ENGINE_DATA / "optional_tensors.json"
 ELSEWHERE: Final = ("tie_word_embeddings", "add_cross_attention")
 """Switches that have rules of their own, or that engines do not read."""
 

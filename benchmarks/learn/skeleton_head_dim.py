@@ -1,6 +1,6 @@
 """Learn in which architectures attention is as wide as a `head_dim` that the config states, though its class has no such field.
 
-    python benchmarks/learn/skeleton_head_dim.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.skeleton_head_dim --vllm-python ENV/bin/python
 
 Where attention was learnt to be as wide as the model, a family is built by transformers with another `head_dim`. What is wider
 there than `hidden_size` is `num_attention_heads*head_dim`, if the real vLLM loads it too. The result goes into
@@ -10,22 +10,18 @@ there than `hidden_size` is `num_attention_heads*head_dim`, if the real vLLM loa
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from families import FAMILIES, build
+from sweep_quantize import quantize_as
+from sweep_truth import observe, truth_of
 
-from families import FAMILIES, build  # noqa: E402
-from options import script  # noqa: E402
-from skeleton_fit import template  # noqa: E402
-from skeletons import DATA, read_build, write  # noqa: E402
-from sweep_quantize import quantize_as  # noqa: E402
-from sweep_truth import observe, truth_of  # noqa: E402
-
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks.learn.options import script
+from benchmarks.learn.skeleton_fit import template
+from benchmarks.learn.skeletons import DATA, read_build, write
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 Json: TypeAlias = dict[str, Any]
 HEAD_DIM: Final = 64

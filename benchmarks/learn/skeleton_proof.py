@@ -1,6 +1,6 @@
 """Hold the sizes that were learnt against builds that differ in one number, under each switch that brings or changes tensors.
 
-    python benchmarks/learn/skeleton_proof.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.skeleton_proof --vllm-python ENV/bin/python
 
 What was fitted to few builds may hold in them by chance: twice `hidden_size` where a factor of the config happens to be two. A size
 that is not what transformers gives a changed config is dropped where the real vLLM loads that change; `skeleton_sizes.py`
@@ -10,24 +10,20 @@ learns it anew. The result goes into `ctq/engines/data/skeletons.json`.
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from families import build
+from learnt_sizes import Odd, changed, odd_sizes
+from sweep_quantize import quantize_as
+from sweep_truth import observe, truth_of
 
-from families import build  # noqa: E402
-from learnt_sizes import Odd, changed, odd_sizes  # noqa: E402
-from options import script  # noqa: E402
-from skeleton_sizes import NO_SIZE  # noqa: E402
-from skeleton_switches import in_text  # noqa: E402
-from skeletons import DATA, FAMILIES, SWITCH, write  # noqa: E402
-from sweep_quantize import quantize_as  # noqa: E402
-from sweep_truth import observe, truth_of  # noqa: E402
-
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks.learn.options import script
+from benchmarks.learn.skeleton_sizes import NO_SIZE
+from benchmarks.learn.skeleton_switches import in_text
+from benchmarks.learn.skeletons import DATA, FAMILIES, SWITCH, write
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

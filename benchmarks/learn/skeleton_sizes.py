@@ -1,6 +1,6 @@
 """Learn sizes that are made of numbers which few architectures have, or which no model takes alone.
 
-    python benchmarks/learn/skeleton_sizes.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.skeleton_sizes --vllm-python ENV/bin/python
 
 Where a dimension is not known yet, transformers outlines the family with each number of its config changed, a number that it does
 not take alone together with another. Of the numbers that move the dimension sums of products are tried; what fits is kept where the
@@ -12,30 +12,27 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from families import build
+from sweep_quantize import quantize_as
+from sweep_truth import observe, truth_of
 
-from families import build  # noqa: E402
-from options import script  # noqa: E402
-from skeleton_fit import Axis, Terms, moved, template, value, written  # noqa: E402
-from skeleton_switches import in_text, made, samples  # noqa: E402
-from skeletons import DATA, FAMILIES, read_build, write  # noqa: E402
-from sweep_quantize import quantize_as  # noqa: E402
-from sweep_truth import observe, truth_of  # noqa: E402
-
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks.learn.options import script
+from benchmarks.learn.skeleton_fit import Axis, Terms, moved, template, value, written
+from benchmarks.learn.skeleton_switches import in_text, made, samples
+from benchmarks.learn.skeletons import DATA, FAMILIES, read_build, write
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from family import Family
-    from skeleton_fit import Build
+
+    from benchmarks.learn.skeleton_fit import Build
 
     Make: TypeAlias = Callable[[dict[str, int]], Build | None]
 

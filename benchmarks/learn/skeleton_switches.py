@@ -1,6 +1,6 @@
 """Learn sizes that depend on switches of the config: a fused projection holds one head of keys, or all, as `multi_query` says.
 
-    python benchmarks/learn/skeleton_switches.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.skeleton_switches --vllm-python ENV/bin/python
 
 Each switch of a family's config is turned alone; where tensors of the same names get other sizes, these are fitted anew for every
 combination of such switches, from outlines that transformers makes with one number changed. Combinations that the real vLLM does
@@ -11,24 +11,20 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from families import build
+from sweep_quantize import quantize_as
+from sweep_truth import observe, truth_of
+from variants import fields_of, outline_of, overrides
 
-from families import build  # noqa: E402
-from options import script  # noqa: E402
-from skeleton_fit import Axis, Build, build_from, dimension, moved, template, text_level  # noqa: E402
-from skeletons import DATA, FAMILIES, OTHER_VALUES, write  # noqa: E402
-from sweep_quantize import quantize_as  # noqa: E402
-from sweep_truth import observe, truth_of  # noqa: E402
-from variants import fields_of, outline_of, overrides  # noqa: E402
-
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks.learn.options import script
+from benchmarks.learn.skeleton_fit import Axis, Build, build_from, dimension, moved, template, text_level
+from benchmarks.learn.skeletons import DATA, FAMILIES, OTHER_VALUES, write
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Learn the sizes and the layers of what stands beside the text model of a wrapper: towers of images or sounds, projectors.
 
-    python benchmarks/learn/skeleton_towers.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.skeleton_towers --vllm-python ENV/bin/python
 
 transformers builds each family with every number and every switch of its towers' configs changed: what moves with it tells which
 numbers a dimension is made of, how many layers there are, and which tensors come and go. The real vLLM then loads the family as it
@@ -12,26 +12,22 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
-
-from options import script  # noqa: E402
-from skeleton_fit import Axis, Terms, moved, template, written  # noqa: E402
-from skeletons import DATA, FAMILIES, SWITCH, write  # noqa: E402
-from tower_builds import Maker, Variant, fit  # noqa: E402
-from tower_lists import MARK, apart, counts_of, numbered  # noqa: E402
-from tower_loads import Loads, asked  # noqa: E402
+from benchmarks.learn.options import script
+from benchmarks.learn.skeleton_fit import Axis, Terms, moved, template, written
+from benchmarks.learn.skeletons import DATA, FAMILIES, SWITCH, write
+from benchmarks.learn.tower_builds import Maker, Variant, fit
+from benchmarks.learn.tower_lists import MARK, apart, counts_of, numbered
+from benchmarks.learn.tower_loads import Loads, asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from skeleton_fit import Build
+    from benchmarks.learn.skeleton_fit import Build
 
 Json: TypeAlias = dict[str, Any]
 NO_SIZE: Final = re.compile(r"token|_id$|seed|index|eps|chunk|num_labels|length|max_value")

@@ -1,6 +1,6 @@
 """Mend the skeletons of architectures by what variants of the families' configs are made of.
 
-    python benchmarks/learn/skeleton_variants.py [--families NAME ...]
+    python -m benchmarks.learn.skeleton_variants [--families NAME ...]
 
 Each field of `tests/support/variant_fields.py` is changed alone. What then has other names is built by transformers itself: its new
 tensors are optional, and what it lacks is no longer expected of every layer. Where a variant contradicts a dimension, the field
@@ -11,25 +11,21 @@ result goes into `ctq/engines/data/skeletons.json`.
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from families import build
+from variant_fields import LAYERS
+from variants import Outline, fields_of, outline_of, overrides
 
-from families import build  # noqa: E402
-from options import script  # noqa: E402
-from skeleton_fit import Build, presence, template  # noqa: E402
-from skeletons import DATA, FAMILIES, SWITCH, read_build, write  # noqa: E402
-from variant_fields import LAYERS  # noqa: E402
-from variants import Outline, fields_of, outline_of, overrides  # noqa: E402
-
-from ctq.checkpoint.config import TIE_KEY, ModelConfig  # noqa: E402
-from ctq.engines.skeletons.skeletons import dimension  # noqa: E402
+from benchmarks.learn.options import script
+from benchmarks.learn.skeleton_fit import Build, presence, template
+from benchmarks.learn.skeletons import DATA, FAMILIES, SWITCH, read_build, write
+from ctq.checkpoint.config import TIE_KEY, ModelConfig
+from ctq.engines.skeletons.skeletons import dimension
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Learn what the tensors of each architecture are called, how large they are, and what vLLM does with names that it does not know.
 
-    python benchmarks/learn/skeletons.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.skeletons --vllm-python ENV/bin/python
 
 Every family of `tests/support/families.py` is built by transformers itself, again and again with one number or one switch of its
 config changed: what changes with it tells which numbers of the config a dimension is made of, and which tensors are optional. Then
@@ -12,32 +12,29 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from builders import edit_config
+from families import FAMILIES as MAIN_FAMILIES
+from families import LEARNT_ONLY, MORE_FAMILIES, _plain, build
+from raw_safetensors import Raw, read_file, read_safetensors, write_safetensors
+from sweep_quantize import quantize_as
+from sweep_truth import Observation, observe, truth_of
 
-from builders import edit_config  # noqa: E402
-from families import FAMILIES as MAIN_FAMILIES  # noqa: E402
-from families import LEARNT_ONLY, MORE_FAMILIES, _plain, build  # noqa: E402
-from options import script  # noqa: E402
-from raw_safetensors import Raw, read_file, read_safetensors, write_safetensors  # noqa: E402
-from skeleton_fit import Build, build_from, fit, text_level  # noqa: E402
-from sweep_quantize import quantize_as  # noqa: E402
-from sweep_truth import Observation, observe, truth_of  # noqa: E402
-
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.options import script
+from benchmarks.learn.skeleton_fit import Build, build_from, fit, text_level
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 Json: TypeAlias = dict[str, Any]
 UNMARKED: Final = frozenset({"Phi4MultimodalForCausalLM", "MoshiForCausalLM", "GraniteMoeSWAForCausalLM"})
 """Families of which is not said where their text model lies among others inside, and one that comes under two sets of names."""
 EVERY: Final = {**MAIN_FAMILIES, **LEARNT_ONLY, **MORE_FAMILIES}
 FAMILIES: Final = {name: family for name, family in EVERY.items() if name not in UNMARKED}
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "skeletons.json"
+DATA: Final = ENGINE_DATA / "skeletons.json"
 SWITCH: Final = re.compile(r"bias|norm|tie_word|gate|shared|swiglu|add_|use_qk|parallel")
 """Switches of a config that may bring or remove tensors."""
 EMPTIED: Final = re.compile(r"rank|shared|n_inner|first_k|freq|period|offset|sparse_step|dense_layers|n_group|window")

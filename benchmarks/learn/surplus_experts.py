@@ -1,6 +1,6 @@
 """Learn which architectures of vLLM refuse experts beyond the number of the config, and which leave them unread.
 
-    python benchmarks/learn/surplus_experts.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.surplus_experts --vllm-python ENV/bin/python
 
 Every family of `tests/support/families.py` whose experts are stored one by one is quantized and gets one expert more in each layer;
 the real vLLM loads it. The result is `ctq/engines/data/surplus_experts.json`, of other architectures too that vLLM registers as the
@@ -11,27 +11,24 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from builders import edit_tensors
+from families import FAMILIES, MORE_FAMILIES, build
+from sweep_quantize import quantize_as
+from sweep_truth import observe, truth_of
 
-from builders import edit_tensors  # noqa: E402
-from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
-from known_names import installed, registered_classes  # noqa: E402
-from options import script  # noqa: E402
-from sweep_quantize import quantize_as  # noqa: E402
-from sweep_truth import observe, truth_of  # noqa: E402
-
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.known_names import installed, registered_classes
+from benchmarks.learn.options import script
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "surplus_experts.json"
+DATA: Final = ENGINE_DATA / "surplus_experts.json"
 ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 EXPERT: Final = re.compile(r"(?P<before>.*\.experts\.)(?P<number>\d+)(?P<part>\..*)")
 

@@ -1,6 +1,6 @@
 """Learn which level of a wrapper's config decides for vLLM whether its head is tied.
 
-    python benchmarks/learn/tie_levels.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.tie_levels --vllm-python ENV/bin/python
 
 Every wrapper among the families of `tests/support/families.py` loses its head and gets each tie flag on top and in its text model:
 where the real vLLM loads it all the same, it ties the head. The way of deciding that agrees with every answer is written to
@@ -11,27 +11,24 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 from collections import defaultdict
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from builders import edit_config, edit_tensors
+from families import FAMILIES, MORE_FAMILIES, build
+from sweep_truth import observe, truth_of
 
-from builders import edit_config, edit_tensors  # noqa: E402
-from data_table import write_tables  # noqa: E402
-from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
-from options import script  # noqa: E402
-from sweep_truth import observe, truth_of  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.options import script
+from ctq.checkpoint.config import ModelConfig
+from ctq.engines.vllm_models.tie_levels import WAYS, decide
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
-from ctq.checkpoint.config import ModelConfig  # noqa: E402
-from ctq.engines.vllm_models.tie_levels import WAYS, decide  # noqa: E402
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
-
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "tie_levels.json"
+DATA: Final = ENGINE_DATA / "tie_levels.json"
 ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 FLAGS: Final = (None, False, True)
 KEY: Final = "tie_word_embeddings"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from families import build_family, settings_of
-from skeleton_fit import Axis, Build, Terms, moved, template, value
-from skeletons import read_build
 from variant_fields import LAYERS
 from variants import overrides
 
+from benchmarks.learn.skeleton_fit import Axis, Build, Terms, moved, template, value
+from benchmarks.learn.skeletons import read_build
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS, TIE_KEY
 
 if TYPE_CHECKING:

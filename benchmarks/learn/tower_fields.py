@@ -1,6 +1,6 @@
 """Learn what transformers' config classes take of towers: the configs inside a wrapper's, their fields, types, defaults and words.
 
-    python benchmarks/learn/tower_fields.py
+    python -m benchmarks.learn.tower_fields
 
 vLLM reads the config of a tower by transformers' class of it, which checks types and words strictly and fills in what is missing.
 The result is `ctq/engines/data/tower_fields.json`. Nothing is downloaded.
@@ -13,18 +13,18 @@ import re
 import types as python_types
 import typing
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, Final
 
 import torch
 import transformers
-from config_fields import entry, generating, kinds_of, parts_of
-from options import script
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.config_fields import entry, generating, kinds_of, parts_of
+from benchmarks.learn.options import script
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS
 
-DATA: Final = Path(__file__).parents[2] / "ctq" / "engines" / "data" / "tower_fields.json"
+DATA: Final = ENGINE_DATA / "tower_fields.json"
 TOWER: Final = re.compile(r"vision|audio|clip|siglip|pixtral|radio|encoder|qformer|perceiver")
 """Model types that a wrapper may name for a tower."""
 TEXT: Final = re.compile(r"text|decoder")

@@ -7,12 +7,12 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from skeleton_fit import Build, template
+from benchmarks.learn.skeleton_fit import Build, template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tower_builds import Variant
+    from benchmarks.learn.tower_builds import Variant
 
 MARK: Final = "@"
 """Stands before a number that is part of a name."""

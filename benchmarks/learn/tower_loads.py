@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from skeleton_fit import Build
-    from tower_builds import Maker, Variant
+    from benchmarks.learn.skeleton_fit import Build
+    from benchmarks.learn.tower_builds import Maker, Variant
 
 
 class Loads:

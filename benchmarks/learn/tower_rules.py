@@ -1,7 +1,7 @@
 """Learn what vLLM asks of the values in a tower's config beyond the sizes of tensors: divisors and activation functions.
 
-    python benchmarks/tower_values.py ask --vllm-python ENV/bin/python --work DIR
-    python benchmarks/learn/tower_rules.py --vllm-python ENV/bin/python --work DIR
+    python -m benchmarks.tower_values ask --vllm-python ENV/bin/python --work DIR
+    python -m benchmarks.learn.tower_rules --vllm-python ENV/bin/python --work DIR
 
 The answers of the first script are read, of families whose every value was changed. A number divides another where vLLM builds
 none of the models in which it does not, and refused both the one and the other changed alone. Of functions the set is taken that
@@ -14,32 +14,28 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import sys
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+from tower_changes import ACTIVATION, DELETED, Change, changed
 
-from data_table import write_tables  # noqa: E402
-from known_names import installed, registered_classes  # noqa: E402
-from options import script  # noqa: E402
-from tower_changes import ACTIVATION, DELETED, Change, changed  # noqa: E402
-from tower_values import ALL, read_answers, truth_in  # noqa: E402
-
-from ctq.checkpoint.config import CONFIG_NAME, ModelConfig  # noqa: E402
-from ctq.engines.configs.fields import mistyped  # noqa: E402
-from ctq.engines.configs.tower_fields import refused_by_tower_classes, towers_of  # noqa: E402
-from ctq.engines.configs.towers import tower_number  # noqa: E402
-from ctq.engines.data_file import read_data  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.known_names import installed, registered_classes
+from benchmarks.learn.options import script
+from benchmarks.tower_values import ALL, read_answers, truth_in
+from ctq.checkpoint.config import CONFIG_NAME, ModelConfig
+from ctq.engines.configs.fields import mistyped
+from ctq.engines.configs.tower_fields import refused_by_tower_classes, towers_of
+from ctq.engines.configs.towers import tower_number
+from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 Json = dict[str, Any]
 Rules = dict[str, Any]
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "tower_rules.json"
+DATA: Final = ENGINE_DATA / "tower_rules.json"
 DIVIDES: Final = re.compile(r"divisible|multiple|%")
 
 

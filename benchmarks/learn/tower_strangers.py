@@ -1,6 +1,6 @@
 """Learn which tensors vLLM refuses in the layers of a wrapper's towers: unknown modules, biases, projections fused or apart.
 
-    python benchmarks/learn/tower_strangers.py --vllm-python ENV/bin/python --work DIR
+    python -m benchmarks.learn.tower_strangers --vllm-python ENV/bin/python --work DIR
 
 Each family of `tower_values.py` gets tensors that its towers' lists of layers do not have, a kind at a time: a module of no
 architecture, a bias beside each weight that has none, queries, keys and values in one where they are apart, and apart where they
@@ -12,27 +12,23 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import torch
+from dense_builder import INDEX, write_index
 from safetensors.torch import load_file, save_file
+from sweep_truth import observe, truth_of
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
-
-from data_table import write_tables  # noqa: E402
-from dense_builder import INDEX, write_index  # noqa: E402
-from options import script  # noqa: E402
-from skeleton_fit import template  # noqa: E402
-from sweep_truth import observe, truth_of  # noqa: E402
-from tower_values import ALL, base_of, wrappers  # noqa: E402
-
-from ctq.engines.skeletons.skeletons import skeleton_named  # noqa: E402
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.options import script
+from benchmarks.learn.skeleton_fit import template
+from benchmarks.tower_values import ALL, base_of, wrappers
+from ctq.engines.skeletons.skeletons import skeleton_named
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,8 +36,8 @@ if TYPE_CHECKING:
 Tensors = dict[str, torch.Tensor]
 Found = dict[str, dict[str, tuple[list[str], list[str]]]]
 """By architecture and list of layers, what vLLM refuses and what it takes."""
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "tower_strangers.json"
-SKELETONS: Final = ROOT / "ctq" / "engines" / "data" / "skeletons.json"
+DATA: Final = ENGINE_DATA / "tower_strangers.json"
+SKELETONS: Final = ENGINE_DATA / "skeletons.json"
 STRANGER: Final = "wonder"
 APART: Final = (("q_proj", "k_proj", "v_proj"), ("query", "key", "value"), ("gate_proj", "up_proj"))
 AS_ONE: Final = {3: ("qkv", "qkv_proj"), 2: ("gate_up_proj",)}

@@ -1,7 +1,7 @@
 """Learn which tensors of towers and projectors come or go with a switch of their config, where vLLM keeps to it.
 
-    python benchmarks/tower_values.py ask --vllm-python ENV/bin/python --work DIR
-    python benchmarks/learn/tower_switches.py --work DIR
+    python -m benchmarks.tower_values ask --vllm-python ENV/bin/python --work DIR
+    python -m benchmarks.learn.tower_switches --work DIR
 
 Of each switch that vLLM did not serve turned round, transformers builds the model with it turned round: the tensors that it then
 has too, or no longer has, are those that the switch brings or takes away. The result, `ctq/engines/data/tower_switches.json`, has
@@ -10,27 +10,23 @@ the form of `optional_tensors.json`.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
-
-from data_table import write_tables  # noqa: E402
-from options import script  # noqa: E402
-from skeleton_fit import template  # noqa: E402
-from tower_builds import Maker  # noqa: E402
-from tower_values import ALL, read_answers, truth_in  # noqa: E402
-
-from ctq.checkpoint.config import TEXT_CONFIG_KEYS, TIE_KEY  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.options import script
+from benchmarks.learn.skeleton_fit import template
+from benchmarks.learn.tower_builds import Maker
+from benchmarks.tower_values import ALL, read_answers, truth_in
+from ctq.checkpoint.config import TEXT_CONFIG_KEYS, TIE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "tower_switches.json"
+DATA: Final = ENGINE_DATA / "tower_switches.json"
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Learn which quantized layers transformers cannot load in which architecture, from its own classes on the meta device.
 
-    python benchmarks/learn/transformers_loading.py
+    python -m benchmarks.learn.transformers_loading
 
 Two things stop a load, whatever the files hold. A class that keeps the experts of a layer in one tensor has converters that take
 apart packed and FP8 experts only (`merged`), or none that know single experts (`whole`). And a class whose initialisation reads
@@ -13,17 +13,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from families import FAMILIES, _plain
+from shrink import shrunk
 
-from families import FAMILIES, _plain  # noqa: E402
-from options import script  # noqa: E402
-from shrink import shrunk  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.options import script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "transformers_loading.json"
+DATA: Final = ENGINE_DATA / "transformers_loading.json"
 SINGLE: Final = re.compile(r"experts\\?\.(\*|\.\*|\\d)")
 """A pattern of a converter that names single experts."""
 ENDINGS: Final = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")

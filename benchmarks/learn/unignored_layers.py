@@ -1,6 +1,6 @@
 """Learn which dense layers vLLM builds quantized where `ignore` leaves them out: routers, towers, projectors, by architecture.
 
-    python benchmarks/learn/unignored_layers.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.unignored_layers --vllm-python ENV/bin/python
 
 Every family of `tests/support/families.py` and every wrapper of `mirrored_multimodal.py` is quantized, without its head and with
 it; then the real vLLM loads it once for each kind of dense matrix with only that kind left out of `ignore`. The result,
@@ -13,34 +13,31 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from builders import edit_config
+from families import FAMILIES, MORE_FAMILIES, build
+from mirrored import build_mirrored
+from mirrored_multimodal import MIRRORED_MULTIMODAL
+from sweep_quantize import quantize_as
+from sweep_truth import observe, truth_of
 
-from builders import edit_config  # noqa: E402
-from data_table import write_tables  # noqa: E402
-from families import FAMILIES, MORE_FAMILIES, build  # noqa: E402
-from mirrored import build_mirrored  # noqa: E402
-from mirrored_multimodal import MIRRORED_MULTIMODAL  # noqa: E402
-from options import script  # noqa: E402
-from sweep_quantize import quantize_as  # noqa: E402
-from sweep_truth import observe, truth_of  # noqa: E402
-
-from ctq.checkpoint.checkpoint import open_checkpoint  # noqa: E402
-from ctq.checkpoint.source import LocalFolder  # noqa: E402
-from ctq.inspect.facts.collect import collect_facts  # noqa: E402
-from ctq.inspect.modules.forms import Form  # noqa: E402
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.options import script
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.inspect.facts.collect import collect_facts
+from ctq.inspect.modules.forms import Form
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "unignored_layers.json"
+DATA: Final = ENGINE_DATA / "unignored_layers.json"
 NONE: Final = "none"
 ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 MIRRORED: Final = {row.name: row for row in MIRRORED_MULTIMODAL}

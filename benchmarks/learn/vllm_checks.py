@@ -1,6 +1,6 @@
 """Learn which numbers of a config vLLM's own classes of text models hold against each other, and stop where they do not fit.
 
-    python benchmarks/learn/vllm_checks.py --vllm-python ENV/bin/python
+    python -m benchmarks.learn.vllm_checks --vllm-python ENV/bin/python
 
 The sources of vLLM 0.32.0 are read: every `assert`, and every `if` that raises, which a class that the architecture's class reaches
 says of its config as it is made, whatever else the config says. What is kept are conditions over keys of the config alone. The
@@ -12,17 +12,18 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from data_table import write_tables
-from known_names import installed, registered_classes
-from options import script
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.known_names import installed, registered_classes
+from benchmarks.learn.options import script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-DATA: Final = Path(__file__).parents[2] / "ctq" / "engines" / "data" / "vllm_checks.json"
+DATA: Final = ENGINE_DATA / "vllm_checks.json"
 TEXT: Final = ("_TEXT_GENERATION_MODELS = {", "\n}")
 """Where vLLM's registry lists text models."""
 SIBLING: Final = re.compile(r"^(?:vllm\.model_executor\.models)?\.?(\w+)$")

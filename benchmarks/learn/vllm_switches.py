@@ -1,6 +1,6 @@
 """Learn which switches of a config vLLM's own classes read, and which tensors they then need and take.
 
-    python benchmarks/learn/vllm_switches.py --vllm-python ENV/bin/python [--families NAME ...]
+    python -m benchmarks.learn.vllm_switches --vllm-python ENV/bin/python [--families NAME ...]
 
 transformers' config class of a model may not know a switch that vLLM's class reads (`attention_bias` of Mistral), and hybrid models
 have the tensors of a switch in some layers only (`mamba_conv_bias`): `optional_tensors.py` learns neither. Here the words that a
@@ -15,34 +15,31 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from builders import edit_config, edit_tensors, read_safetensors
+from families import FAMILIES as MAIN_FAMILIES
+from families import MORE_FAMILIES, build
+from raw_safetensors import Raw
+from sweep_truth import Truth, observe, truth_of
 
-from builders import edit_config, edit_tensors, read_safetensors  # noqa: E402
-from data_table import write_tables  # noqa: E402
-from families import FAMILIES as MAIN_FAMILIES  # noqa: E402
-from families import MORE_FAMILIES, build  # noqa: E402
-from known_names import installed, registered_classes  # noqa: E402
-from options import script  # noqa: E402
-from raw_safetensors import Raw  # noqa: E402
-from sweep_truth import Truth, observe, truth_of  # noqa: E402
-
-from ctq.engines.vllm.fused import fused_mapping  # noqa: E402
-from ctq.engines.vllm_models.names import engine_names  # noqa: E402
-from ctq.verify.vllm.engine import VllmRequest, run_vllm  # noqa: E402
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.known_names import installed, registered_classes
+from benchmarks.learn.options import script
+from ctq.engines.vllm.fused import fused_mapping
+from ctq.engines.vllm_models.names import engine_names
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ctq.verify.vllm.facts import VllmResult
 
-DATA: Final = ROOT / "ctq" / "engines" / "data" / "vllm_switches.json"
+DATA: Final = ENGINE_DATA / "vllm_switches.json"
 FAMILIES: Final = {**MAIN_FAMILIES, **MORE_FAMILIES}
 SWITCH: Final = re.compile(r"bias|norm(?!.*eps)|sinks?$|_gate$|gating")
 READS: Final = (

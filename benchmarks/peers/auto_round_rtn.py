@@ -1,6 +1,6 @@
 """Quantize one folder with auto-round, rounding to nearest, the head dense as by default: one process of a comparison.
 
-    python benchmarks/peers/auto_round_rtn.py SOURCE OUTPUT [--scheme W8A16]
+    python -m benchmarks.peers.auto_round_rtn SOURCE OUTPUT [--scheme W8A16]
 
 It takes a tokenizer with every model, so a folder without one is linked beside a tokenizer of one word.
 """

@@ -1,6 +1,6 @@
 """Ask the real vLLM what it makes of the peers' outputs, and keep its answers beside their headers.
 
-    python benchmarks/peers/engine_outcomes.py --vllm-python ENV/bin/python
+    python -m benchmarks.peers.engine_outcomes --vllm-python ENV/bin/python
 
 Each stored output is made into a folder again and loaded without bytes. ``undecided`` means that this machine lacks a kernel.
 """
@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+from peer_fixtures import FIXTURES, OUTCOMES, materialise
 
-from peer_fixtures import FIXTURES, OUTCOMES, materialise  # noqa: E402
-
-from ctq.verify.vllm.process import run_jobs  # noqa: E402
+from ctq.verify.vllm.process import run_jobs
 
 
 def outcome(answer: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make a virtual environment of its own for the peers that ctq is compared with: llm-compressor and auto-round.
-# Usage: benchmarks/peers/install.sh DIR      (then: DIR/bin/python benchmarks/peers/llm_compressor_outputs.py ...)
+# Usage: benchmarks/peers/install.sh DIR      (then: DIR/bin/python -m benchmarks.peers.llm_compressor_outputs ...)
 set -eu
 venv=${1:?usage: install.sh DIR}
 here=$(dirname "$0")

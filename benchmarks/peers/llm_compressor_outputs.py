@@ -1,6 +1,6 @@
 """Make real outputs of llm-compressor and compressed-tensors from tiny models, and keep their headers for the tests.
 
-    DIR/bin/python benchmarks/peers/llm_compressor_outputs.py --work /tmp/peers [--only NAME ...]
+    DIR/bin/python -m benchmarks.peers.llm_compressor_outputs --work /tmp/peers [--only NAME ...]
 
 Runs with the interpreter of ``install.sh``. Each case is one call as a user would write it; what the peer refuses is
 reported and leaves no fixture.
@@ -17,11 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
-
-from families import build  # noqa: E402
-from peer_fixtures import FOLDER, capture, store  # noqa: E402
+from families import build
+from peer_fixtures import FOLDER, capture, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

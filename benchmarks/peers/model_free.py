@@ -1,6 +1,6 @@
 """Quantize one folder with llm-compressor's ``model_free_ptq``, head included: one process of the side-by-side runs.
 
-python benchmarks/peers/model_free.py SOURCE OUTPUT [--scheme W8A8]
+python -m benchmarks.peers.model_free SOURCE OUTPUT [--scheme W8A8]
 """
 
 from __future__ import annotations

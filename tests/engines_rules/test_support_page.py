@@ -15,6 +15,6 @@ ROOT = Path(__file__).parents[2]
     ("script", "page"), [("support_page", "support.md"), ("conformance_architectures_page", "architectures.md")]
 )
 def test_the_page_is_up_to_date(script: str, page: str) -> None:
-    command = [sys.executable, f"benchmarks/{script}.py"]
+    command = [sys.executable, "-m", f"benchmarks.{script}"]
     made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert (ROOT / "docs" / page).read_text() == made, f"python benchmarks/{script}.py > docs/{page}"
+    assert (ROOT / "docs" / page).read_text() == made, f"python -m benchmarks.{script} > docs/{page}"
