@@ -12,12 +12,10 @@ INSIDE: Final = ((r"^language_model\.model\.model\.", "language_model.model."),)
 """As published checkpoints call the text model."""
 
 
-def small(
-    architecture: str, *, text: str = "text_config", renames: tuple[tuple[str, str], ...] = (), **config: Any
-) -> Family:
+def small(architecture: str, *, renames: tuple[tuple[str, str], ...] = (), **config: Any) -> Family:
     """Make a row from what differs from the default made small."""
     return Family(
-        name=f"learnt-{architecture}", architecture=architecture, shrunk=True, head=None, text=text,
+        name=f"learnt-{architecture}", architecture=architecture, shrunk=True, head=None, text="text_config",
         config=config, renames=renames,
     )  # fmt: skip
 
@@ -28,8 +26,6 @@ LEARNT_FAMILIES: Final[tuple[Family, ...]] = (
           renames=VISION_MODEL),
     small("Glm4vMoeForConditionalGeneration", text_config={"head_dim": 32, "use_qk_norm": False}),
     small("GlmOcrForConditionalGeneration", text_config={"intermediate_size": 384}),  # both take the merger's width of it
-    small("LongcatFlashForCausalLM", text="", mla_scale_q_lora=True, mla_scale_kv_lora=True,
-          zero_expert_type="identity"),
     small("GlmAsrForConditionalGeneration", renames=INSIDE),
     small("AudioFlamingo3ForConditionalGeneration", renames=INSIDE),
     small("GraniteSpeechForConditionalGeneration", renames=INSIDE),

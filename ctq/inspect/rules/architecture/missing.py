@@ -9,6 +9,7 @@ from ctq.checkpoint.config import TEXT_CONFIG_KEYS
 from ctq.engines.skeletons.skeleton_names import other_part
 from ctq.engines.skeletons.skeletons import counted_stacks, layer_count, skeleton_of
 from ctq.engines.skeletons.switches import optional_tensors
+from ctq.engines.skeletons.unserved_names import needed_names
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.ties import Tie, tie_when_tied
 from ctq.inspect.modules.grouping import NUMBER
@@ -50,7 +51,17 @@ def missing_tensor(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `default_loader.py:507`; `benchmarks/learn/skeletons.py`.
     """
     skeleton = skeleton_of(facts.checkpoint.config)
-    yield from missing_from_files(list(dict.fromkeys(_missing(facts, skeleton))) if skeleton is not None else [])
+    lost = _missing(facts, skeleton) if skeleton is not None else _unserved(facts)
+    yield from missing_from_files(list(dict.fromkeys(lost)))
+
+
+def _unserved(facts: Facts) -> Iterator[str]:
+    """Yield what vLLM is known to need in every layer, where no more is known of the architecture."""
+    config = facts.checkpoint.config
+    held = {name for entry in facts.entries for name in entry.modules.names}
+    for template in needed_names(config.architecture):
+        names = [template.replace(NUMBER, str(layer), 1) for layer in range(layer_count(config) or 0)]
+        yield from (name for name in names if name.rpartition(".")[0] not in held)
 
 
 def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:

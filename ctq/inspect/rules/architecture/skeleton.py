@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.skeleton_names import has_part, is_head_of_engine, lies_in, other_part, own_name
 from ctq.engines.skeletons.skeletons import counted_stacks, layer_count, skeleton_of
+from ctq.engines.skeletons.unserved_names import refused_names
 from ctq.engines.vllm_models.names import engine_names
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
@@ -58,6 +59,7 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
     yield from surplus_experts(facts)
     skeleton = skeleton_of(facts.checkpoint.config)
     if skeleton is None:
+        yield from _unserved(facts)
         return
     strangers = [entry for entry in facts.entries if _is_stranger(entry, skeleton, facts)]
     refused = [
@@ -85,6 +87,17 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
             message=f"{facts.checkpoint.config.architecture} has no {listing(found)}",
             hint="give the tensors the names of the architecture, or leave them out",
             severity=None if refused else Severity.WARNING,
+        )
+
+
+def _unserved(facts: Facts) -> Iterator[Hit]:
+    """Report what vLLM is known to refuse of a model as transformers saves it, where no more is known of the architecture."""
+    names = refused_names(facts.checkpoint.config.architecture)
+    if found := [entry for entry in facts.entries if names.intersection(dense_tensors(entry))]:
+        yield Hit(
+            where=found[0].modules.names[0],
+            message=f"vLLM's {facts.checkpoint.config.architecture} has no {listing(found)}",
+            hint="serve it with another engine: so it is saved, and so vLLM refuses it",
         )
 
 

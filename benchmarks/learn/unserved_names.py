@@ -1,0 +1,109 @@
+"""Learn which tensors of models as transformers saves them vLLM refuses or lacks, where nothing else is known of an architecture.
+
+    python -m benchmarks.learn.unserved_names --vllm-python ENV/bin/python [--families NAME ...]
+
+Each family of `tests/support/families.py` of whose architecture there is no skeleton is built by transformers and loaded by vLLM
+0.32.0. What it refuses as no module or parameter of its own is taken out, and it is asked again, until it refuses something else;
+what it then misses in some layers, and other layers have under the same name, every layer needs. The result is
+`ctq/engines/data/unserved_names.json`. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from builders import edit_tensors, read_safetensors
+from families import FAMILIES, MORE_FAMILIES, build
+
+from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.data_table import write_tables
+from benchmarks.learn.options import script
+from ctq.engines.data_file import read_data
+from ctq.verify.vllm.engine import VllmRequest, run_vllm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctq.verify.vllm.facts import VllmResult
+
+DATA: Final = ENGINE_DATA / "unserved_names.json"
+NUMBER: Final = re.compile(r"(?<=\.)\d+(?=\.|$)")
+UNKNOWN: Final = "There is no module or parameter named"
+LACKS: Final = "not initialized from checkpoint"
+NAME: Final = re.compile(r"'([\w.]+)'")
+ROUNDS: Final = 8
+
+
+def main() -> None:
+    options = script(__doc__, "vllm_python", "families").parse_args()
+    known = read_data("skeletons")["architectures"]
+    names = [
+        name
+        for name, row in {**FAMILIES, **MORE_FAMILIES}.items()
+        if row.architecture not in known and (not options.families or name in options.families)
+    ]
+    with tempfile.TemporaryDirectory() as scratch:
+        refused, needed = learn(names, Path(scratch), options.vllm_python)
+    about = (
+        "Tensors as transformers saves them, by template, that vLLM 0.32.0 refuses, and those that it needs in every layer: made "
+        "by benchmarks/learn/unserved_names.py, of architectures of which no skeleton is known."
+    )
+    write_tables(DATA, about, refused=refused, needed=needed)
+
+
+def learn(names: list[str], scratch: Path, python: Path) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return what is refused and what is needed, by architecture."""
+    every = {**FAMILIES, **MORE_FAMILIES}
+    refused: dict[str, list[str]] = {}
+    needed: dict[str, list[str]] = {}
+    waiting: dict[str, Path] = {}
+    for name in names:
+        try:
+            waiting[name] = build(name, scratch / name)
+        except Exception as error:  # noqa: BLE001  # whatever a model says
+            print(f"  {name}: {type(error).__name__} {str(error)[:80]}")
+    for _ in range(ROUNDS):
+        requests = [VllmRequest(checkpoint=folder) for folder in waiting.values()]
+        results = run_vllm(requests, python=python, timeout_s=180) if requests else []
+        again: dict[str, Path] = {}
+        for (name, folder), result in zip(waiting.items(), results, strict=True):
+            architecture = every[name].architecture
+            template = refused_template(result)
+            if template is not None:
+                refused.setdefault(architecture, []).append(template)
+                edit_tensors(folder, lambda tensors, own=template: _drop(tensors, own))  # type: ignore[misc]
+                again[name] = folder
+            elif lacking := lacked(result, folder):
+                needed[architecture] = lacking
+            print(name, template, needed.get(architecture), result.error and result.error.message[:90], flush=True)
+        waiting = again
+    return refused, needed
+
+
+def refused_template(result: VllmResult) -> str | None:
+    """Return the template of the tensor that is refused because vLLM's model has no place for it."""
+    error = result.error
+    if error is None or error.stage != "load" or not error.message.startswith(UNKNOWN) or not error.tensor:
+        return None
+    return NUMBER.sub("#", error.tensor)
+
+
+def lacked(result: VllmResult, folder: Path) -> list[str]:
+    """Return the templates that are missed in some layers and there in others."""
+    error = result.error
+    if error is None or LACKS not in error.message:
+        return []
+    held = {NUMBER.sub("#", name) for path in folder.glob("*.safetensors") for name in read_safetensors(path)}
+    return sorted({NUMBER.sub("#", name) for name in NAME.findall(error.message)} & held)
+
+
+def _drop(tensors: Mapping[str, object], template: str) -> None:
+    for name in [name for name in tensors if NUMBER.sub("#", name) == template]:
+        tensors.pop(name)  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()
