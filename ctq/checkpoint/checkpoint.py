@@ -15,7 +15,7 @@ from ctq.checkpoint.config import CONFIG_NAME, ModelConfig, parse_config
 from ctq.checkpoint.faults import HARMLESS, Fault, FaultKind
 from ctq.checkpoint.header import Header, TensorInfo
 from ctq.checkpoint.index import INDEX_NAME, parse_index
-from ctq.checkpoint.pooling import is_pooled
+from ctq.checkpoint.pooling import MODULES_NAME, is_pooled
 from ctq.checkpoint.strict_json import quoted
 from ctq.checkpoint.telltales import without_config
 from ctq.checkpoint.weights import PICKLE_SUFFIXES, WEIGHTS_SUFFIX, read_headers, require_weights, weight_files
@@ -84,7 +84,7 @@ def open_checkpoint(source: Source) -> Checkpoint:
         if index is not None:
             _check_index(index, headers, shard_of, faults)
         faults += _strangers(source)
-        if is_pooled(source):
+        if _is_pooled(source, faults):
             config = replace(config, pools=True, relative=not any(name.startswith(_INSIDE) for name in tensors))
         return Checkpoint(source, config, headers, tensors, shard_of, index, tuple(faults))
 
@@ -128,6 +128,14 @@ def _config(source: Source, faults: list[Fault]) -> ModelConfig:
     except CheckpointError as error:
         faults.append(Fault(FaultKind.CONFIG_INVALID, CONFIG_NAME, error.message))
         return ModelConfig({})
+
+
+def _is_pooled(source: Source, faults: list[Fault]) -> bool:
+    try:
+        return is_pooled(source)
+    except CheckpointError as error:
+        faults.append(Fault(FaultKind.CONFIG_INVALID, MODULES_NAME, error.message))
+        return False
 
 
 def _index(source: Source, faults: list[Fault]) -> Index | None:

@@ -52,6 +52,12 @@ class ModelConfig:
         return not self.raw.get("architectures")
 
     @property
+    def diffusers_class(self) -> str | None:
+        """The class of a part of a diffusers pipeline, whose config names no architecture; None of any other model."""
+        name = self.raw.get("_class_name") if self.names_no_architecture else None
+        return name if isinstance(name, str) else None
+
+    @property
     def architecture(self) -> str | None:
         """The one that loaders take: the first entry of ``architectures``, as a rule."""
         if self.chosen is not None or self.names_no_architecture:

@@ -69,11 +69,12 @@ def build_plan(
     """Plan the quantization of a dense checkpoint.
 
     Raises:
-        CheckpointError: the source is damaged or already quantized.
+        CheckpointError: the source is damaged, already quantized, or a part of a diffusers pipeline.
         PlanError: the recipe does not fit the source; all reasons at once.
 
     """
     require_sound(source)
+    _refuse_diffusers(source)
     _refuse_quantized(source)
     decisions = decide(source, recipe)
     head = plan_head(source, decisions, allow_unsupported=allow_unsupported_head)
@@ -104,6 +105,14 @@ def _apart(decisions: Decisions) -> Iterator[str]:
     tensors = {decision.tensor for decision in decisions.modules if decision.part is not None}
     if tensors:
         yield f"{len(tensors)} tensors hold all experts of a layer: each expert is written by itself, as vLLM loads them"
+
+
+def _refuse_diffusers(source: Checkpoint) -> None:
+    if source.config.diffusers_class is not None:
+        raise CheckpointError(
+            f"{source.label}: no language model: it is the {source.config.diffusers_class} of a diffusers pipeline",
+            hint="give a model that transformers saved",
+        )
 
 
 def _refuse_quantized(source: Checkpoint) -> None:

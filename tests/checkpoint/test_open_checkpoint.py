@@ -103,6 +103,8 @@ BREAKS: list[tuple[FaultKind, str, Callable[[Path], object], str]] = [
     (FaultKind.CONFIG_INVALID, "config.json", put("config.json", b"[]"), "config.json: not a JSON object"),
     (FaultKind.CONFIG_INVALID, "config.json", put("config.json", b"[" * 100_000), "config.json: not JSON"),
     (FaultKind.CONFIG_INVALID, "config.json", put("config.json", b'"%s"' % (b"x" * 32_000_000)), "config.json: larger than"),
+    (FaultKind.CONFIG_INVALID, "modules.json", put("modules.json", b"{"), "modules.json: not JSON"),
+    (FaultKind.CONFIG_INVALID, "modules.json", put("modules.json", b"[1]"), "modules.json: no list of modules"),
     (FaultKind.HEADER, SECOND, truncated, "bytes of tensor data are missing"),
     (FaultKind.HEADER, SECOND, put(SECOND, b""), "only 0 bytes"),
     (FaultKind.INDEX_INVALID, INDEX, put(INDEX, b"{}"), "no weight_map"),

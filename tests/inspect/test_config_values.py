@@ -26,6 +26,8 @@ REFUSED = [
     ("llama", "max_position_embeddings", 0, "max_position_embeddings is 0"),
     ("llama", "num_hidden_layers", 0, "num_hidden_layers is 0"),
     ("llama", "rope_parameters.rope_theta", None, "rope_parameters.rope_theta is null"),
+    ("llama", "rope_parameters.rope_type", ["default"], "['default']' is no kind"),
+    ("llama", "rope_parameters.rope_type", 3, "'3' is no kind"),
     ("qwen3-moe", "decoder_sparse_step", 0, "decoder_sparse_step is 0"),
     ("opt", "num_attention_heads", 5, "num_attention_heads of 5 does not divide the hidden size of 128"),
     ("granite-hybrid", "mamba_d_head", 64, "mamba_d_head * mamba_n_heads != mamba_expand * hidden_size"),
@@ -122,3 +124,13 @@ def _put(config: dict[str, Any], path: str, value: object) -> None:
 def _errors(folder: Path) -> list[str]:
     findings = inspect_checkpoint(open_checkpoint(LocalFolder(folder))).findings
     return [finding.message for finding in findings if finding.severity is Severity.ERROR]
+
+
+@pytest.mark.parametrize("share", [float("nan"), float("inf"), 10**400, "half", [1]])
+def test_a_share_that_no_width_is_multiplied_with_is_borne(
+    checkpoint: CheckpointFactory, tmp_path: Path, share: object
+) -> None:
+    rope = {"rope_type": "longrope", "short_factor": [1], "long_factor": [1], "partial_rotary_factor": share}
+    folder = shutil.copytree(checkpoint("llama"), tmp_path / "own")
+    edit_config(folder, lambda config: config.update(rope_parameters=rope, partial_rotary_factor=share))
+    _errors(folder)

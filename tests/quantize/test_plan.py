@@ -184,6 +184,12 @@ def test_a_quantized_source_is_refused_by_what_it_is(tmp_path: Path, kind: str) 
         planned(tiny_quantized(tmp_path / "q", kind=kind, head="dense"))
 
 
+def test_a_part_of_a_diffusers_pipeline_is_refused_by_name(llama: Path) -> None:
+    edit_config(llama, lambda config: [config.pop("architectures"), config.update(_class_name="UNet2DConditionModel")])
+    with pytest.raises(CheckpointError, match="it is the UNet2DConditionModel of a diffusers pipeline"):
+        planned(llama)
+
+
 def test_int8_weights_without_a_config_are_refused(tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path / "q", kind="w8a8")
     edit_config(folder, lambda config: config.pop("quantization_config"))

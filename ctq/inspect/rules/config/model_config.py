@@ -81,10 +81,10 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
             message="loaders refuse the config: " + "; ".join(f"{key} {why}" for key, why in refused[:_MOST_NAMED]),
             hint=f"restore {', '.join(keys)} of the original",
         )
-    elif config.raw and config.names_no_architecture and isinstance(config.raw.get("_class_name"), str):
+    elif config.diffusers_class is not None:
         yield Hit(
             where="config.json: architectures",
-            message=f"no architectures: it is the {config.raw['_class_name']} of a diffusers pipeline, no language model",
+            message=f"no architectures: it is the {config.diffusers_class} of a diffusers pipeline, no language model",
             hint="give a model that transformers saved",
         )
     elif config.raw and config.names_no_architecture and not brings_its_own_code(config):

@@ -38,6 +38,8 @@ _SAME = {("longrope", "su"), ("default", "mrope")}
 _TOY_WIDTH = 4
 """The widest head of which transformers 5.19 takes an odd one (``modeling_rope_utils.validate_rope``)."""
 _FACTORS = ("short_factor", "long_factor")
+_SHOWN = 40
+"""Characters of a kind that a message shows."""
 
 
 def refused_ropes(level: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
@@ -89,18 +91,30 @@ def _odd_values(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Iterat
     """Yield texts for numbers, kinds that the class does not take, and factors that are not as many as a head has frequencies."""
     yield from (f"has a text for {key}, not a number" for key in _NUMBERS if isinstance(settings.get(key), str))
     kind, width = settings.get("rope_type", settings.get("type", "default")), _head_dim(level)
-    if kind in _ROPE_TYPES and kind not in _OWN_KINDS.get(str(level.get("model_type")), (kind,)):
+    if (
+        isinstance(kind, str)
+        and kind in _ROPE_TYPES
+        and kind not in _OWN_KINDS.get(str(level.get("model_type")), (kind,))
+    ):
         yield f"is of the kind '{kind}', which a model of type {level.get('model_type')} does not take"
     if kind != "longrope" or width is None:
         return
     share = settings.get("partial_rotary_factor", level.get("partial_rotary_factor"))
     if share is None and _takes_share(level):
         return  # what the class assumes is not known
-    lengths = {1, width // 2, int(width * share) // 2 if isinstance(share, int | float) else 1}
+    lengths = {1, width // 2, _share_of(width, share) // 2}
     for key in _FACTORS:
         factors = settings.get(key)
         if isinstance(factors, list) and len(factors) not in lengths:
             yield f"has {len(factors)} values of {key}, where a head of {width} has {max(lengths)} frequencies at most"
+
+
+def _share_of(width: int, share: object) -> int:
+    """Return how much of a head is rotated; 1 where ``share`` is no number that can be multiplied with (NaN, 1e999, a text)."""
+    try:
+        return int(width * share) if isinstance(share, int | float) else 1
+    except (ValueError, OverflowError):
+        return 1
 
 
 def _head_dim(level: Mapping[str, Any]) -> int | None:
@@ -134,7 +148,7 @@ def _unknown_ropes(value: object) -> Iterator[str]:
     """Yield kinds of rotary embeddings that engines do not have; each kind of layer may have settings of its own."""
     if isinstance(value, dict):
         kind = value.get("rope_type", value.get("type"))
-        if isinstance(kind, str) and kind not in _ROPE_TYPES:
-            yield kind
+        if kind is not None and (not isinstance(kind, str) or kind not in _ROPE_TYPES):
+            yield str(kind)[:_SHOWN]
         for inner in value.values():
             yield from _unknown_ropes(inner)

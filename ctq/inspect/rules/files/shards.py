@@ -83,7 +83,7 @@ def config_invalid(facts: Facts) -> Iterator[Hit]:
     """Report a `config.json` that is not a JSON object.
 
     ## What it checks
-    `config.json` parses.
+    `config.json` parses. So does a `modules.json` of sentence-transformers, which vLLM reads first: a list of modules.
 
     ## Why it hurts
     No engine can start.
