@@ -25,7 +25,8 @@ _GROUPED = ("group", "tensor_group")
 _DYNAMIC_STRATEGIES = ("token", "tensor", "tensor_group", "group")
 _ORDERINGS = {"group": "group", "dynamic": "group", "weight": "weight", "static": "weight"}
 _TRUE, _FALSE = ("true", "t", "yes", "y", "on", "1"), ("false", "f", "no", "n", "off", "0")
-_INTEGER = re.compile(r"[+-]?\d+(\.0*)?")
+_INTEGER = re.compile(r"[+-]?\d{1,4300}(\.0*)?")
+"""A text that pydantic takes for a number: it stops where Python does."""
 _T = TypeVar("_T")
 
 

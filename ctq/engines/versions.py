@@ -10,7 +10,7 @@ from ctq.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_RELEASE = re.compile(r"v?(\d+(?:\.\d+)*)(?:[-.+_]?(?:post|dev|rc|a|b|cu|cpu|g|local).*|\+.*)?$", re.IGNORECASE)
+_RELEASE = re.compile(r"v?(\d{1,9}(?:\.\d{1,9})*)(?:[-.+_]?(?:post|dev|rc|a|b|cu|cpu|g|local).*|\+.*)?$", re.IGNORECASE)
 _PARTS = 3
 
 

@@ -170,10 +170,14 @@ def _args(group: Mapping[str, Any], key: str, where: str, defects: list[str]) ->
     )
 
 
+_MOST_DIGITS = 4300
+"""Python takes no longer text for a number, nor do those models."""
+
+
 def _integer(value: object) -> int | None:
     """Read a number as compressed-tensors' models do, which take `"8"` and 8.0 for 8."""
     if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
+        return int(value) if len(value) <= _MOST_DIGITS else None
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if type(value) is int else None

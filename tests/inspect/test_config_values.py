@@ -126,6 +126,16 @@ def _errors(folder: Path) -> list[str]:
     return [finding.message for finding in findings if finding.severity is Severity.ERROR]
 
 
+@pytest.mark.parametrize("factor", [float("nan"), float("inf"), 1e308, 10**400])
+def test_a_factor_that_no_width_is_multiplied_with_is_borne(
+    checkpoint: CheckpointFactory, tmp_path: Path, factor: float
+) -> None:
+    rounded = {"block_auto_adjust_ff_dim": True, "block_multiple_of": 8, "block_ff_dim": 10**30}
+    folder = shutil.copytree(checkpoint("lfm2"), tmp_path / "own")
+    edit_config(folder, lambda config: config.update(block_ffn_dim_multiplier=factor, **rounded))
+    assert _errors(folder)
+
+
 @pytest.mark.parametrize("share", [float("nan"), float("inf"), 10**400, "half", [1]])
 def test_a_share_that_no_width_is_multiplied_with_is_borne(
     checkpoint: CheckpointFactory, tmp_path: Path, share: object

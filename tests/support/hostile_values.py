@@ -33,7 +33,7 @@ NUMBERS: Final = (
 WORDS: Final = (
     "int", "float", "channel", "group", "tensor", "token", "block", "tensor_group", "int-quantized", "pack-quantized", "float-quantized",
     "mixed-precision", "naive-quantized", "dense", "compressed-tensors", "compressed", "awq", "gptq", "bitsandbytes", "minmax", "mse",
-    "W8A8", "W8A16", "llama", "LlamaForCausalLM", "OPTForCausalLM", "GptOssForCausalLM", "torch.int8", "true", "null", HUGE_DIGITS,
+    "W8A8", "W8A16", "llama", "LlamaForCausalLM", "OPTForCausalLM", "GptOssForCausalLM", "torch.int8", "true", "null", HUGE_DIGITS, "9" * 5000,
     "BF16", "F16", "F32", "I8", "I32", "I64", "U8", "F8_E4M3", "F8_E8M0", "F4", "BOOL", "C64", "F64", "U4", "bf16",
 )  # fmt: skip
 

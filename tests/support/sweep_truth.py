@@ -5,6 +5,7 @@ This is the sweeps' own reading of the engine's facts: it shares nothing with `c
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 QUANTIZED_PARTS: Final = ("weight_scale", "weight_packed", "weight_zero_point")
 INTEGERS: Final = ("int8", "int32", "uint8")
+PRINTED_SET: Final = re.compile(r"\{('[^'{}]*'(?:, '[^'{}]*')+)\}")
 
 
 class Truth(StrEnum):
@@ -72,7 +74,7 @@ def observe(result: VllmResult) -> Observation:
     return Observation(
         outcome=result.outcome.value,
         stage=result.error.stage if result.error else "",
-        message=result.error.message[:300] if result.error else "",
+        message=in_order(result.error.message)[:300] if result.error else "",
         head=head.name if head else "",
         method=head.quant_method if head else "",
         scheme=head.scheme if head else "",
@@ -87,6 +89,11 @@ def observe(result: VllmResult) -> Observation:
         seconds=round(result.seconds, 3),
         stand_ins=dict(result.stand_ins),
     )
+
+
+def in_order(message: str) -> str:
+    """Return a message with the sets of names that it prints in order: as they stand, each run has another."""
+    return PRINTED_SET.sub(lambda found: f"{{{', '.join(sorted(found[1].split(', ')))}}}", message)
 
 
 def _has_float_codes(head: Head) -> bool:

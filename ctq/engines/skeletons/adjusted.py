@@ -22,8 +22,8 @@ _KEYS: Final = (
 def adjusted_feed_forward(read: Callable[[str], object]) -> int | None:
     """Return how wide LFM2's feed-forward is, in elements, as its class rounds it, by the values of a config's keys.
 
-    None where the config is none of the kind. Source: vLLM 0.32.0 ``model_executor/models/lfm2.py:61``, transformers 5.19
-    ``modeling_lfm2.py`` (``Lfm2MLP``).
+    None where the config is none of the kind; 0, which no file has, where the class cannot multiply either (NaN, infinity).
+    Source: vLLM 0.32.0 ``model_executor/models/lfm2.py:61``, transformers 5.19 ``modeling_lfm2.py`` (``Lfm2MLP``).
     """
     older, width, multiple, factor, is_adjusted = map(read, _KEYS)
     width = width if older is None else older
@@ -33,5 +33,8 @@ def adjusted_feed_forward(read: Callable[[str], object]) -> int | None:
         return width
     width = 2 * width // 3
     if isinstance(factor, int | float):
-        width = int(factor * width)
+        try:
+            width = int(factor * width)
+        except (ValueError, OverflowError):
+            return 0
     return -(-width // multiple) * multiple
