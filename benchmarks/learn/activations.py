@@ -24,6 +24,7 @@ from sweep_truth import observe, truth_of
 from transformers.activations import ACT2FN
 
 from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.built import built
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.known_names import installed, registered_classes
 from benchmarks.learn.options import script
@@ -80,10 +81,8 @@ def read_answers(store: Path) -> Answers:
 
 def renamed(name: str, scratch: Path) -> Iterator[tuple[str, str, Path]]:
     """Build a family, and make a copy of it for each key and each name: the path of the key, the name and the folder."""
-    try:
-        base = build(name, scratch / "base")
-    except Exception as error:  # noqa: BLE001 - what this machine cannot build is not learnt from
-        print(f"{name}: not built: {error}")
+    base = built(name, scratch / "base")
+    if base is None:
         return
     config = json.loads((base / CONFIG_NAME).read_text())
     yield "", "", base

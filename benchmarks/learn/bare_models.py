@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from builders import edit_config
-from families import FAMILIES, MORE_FAMILIES, build
+from families import FAMILIES, MORE_FAMILIES
 from sweep_quantize import quantize_as
 from sweep_truth import Observation, observe, truth_of
 
 from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.built import built
 from benchmarks.learn.options import script
 from ctq.checkpoint.config import CONFIG_NAME
 from ctq.engines.vllm_models.known_names import chosen_architecture, is_bare
@@ -43,11 +44,10 @@ def main() -> None:
 
 def nameless(name: str, scratch: Path) -> Iterator[tuple[str, Path]]:
     """Quantize a family without its head and take its architecture away: the base model and the folder."""
-    try:
-        made = quantize_as("no head", build(name, scratch / "dense"), scratch / "made")
-    except Exception as error:  # noqa: BLE001 - what this machine cannot build is not learnt from
-        print(f"{name}: not built: {error}")
+    dense = built(name, scratch / "dense")
+    if dense is None:
         return
+    made = quantize_as("no head", dense, scratch / "made")
     if made.promise:
         edit_config(made.folder, lambda config: config.update(architectures=[]))
         base = chosen_architecture(json.loads((made.folder / CONFIG_NAME).read_text())["model_type"])

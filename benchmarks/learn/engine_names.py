@@ -16,10 +16,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from families import FAMILIES, MORE_FAMILIES, build
+from families import FAMILIES, MORE_FAMILIES
 from sweep_quantize import quantize_as
 
 from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.built import built
 from benchmarks.learn.options import script
 from ctq.inspect.facts.body import linear_class
 from ctq.verify.vllm.process import run_jobs
@@ -56,10 +57,8 @@ def main() -> None:
 
 def quantized(name: str, scratch: Path) -> Path | None:
     """Quantize a family without its head; None where it cannot be built, or there is nothing to quantize."""
-    try:
-        dense = build(name, scratch / "dense" / name)
-    except Exception as error:  # noqa: BLE001 - what this machine cannot build is not learnt from
-        print(f"{name}: not built: {error}")
+    dense = built(name, scratch / "dense" / name)
+    if dense is None:
         return None
     made = quantize_as("no head", dense, scratch / name)
     return made.folder if made.promise else None

@@ -14,10 +14,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from families import FAMILIES, build
+from families import FAMILIES
 from sweep_quantize import quantize_as
 from sweep_truth import observe, truth_of
 
+from benchmarks.learn.built import built
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import template
 from benchmarks.learn.skeletons import DATA, read_build, write
@@ -47,11 +48,10 @@ def main() -> None:
 
 def wider(name: str, tensors: Json, scratch: Path, python: Path) -> set[tuple[str, int]]:
     """Return the tensors and axes that a stated ``head_dim`` widens in transformers and in vLLM."""
-    try:
-        made = read_build(build(name, scratch / "dense", config={"head_dim": HEAD_DIM}))
-    except Exception as error:  # noqa: BLE001 - what the model does not take is not learnt from
-        print(f"{name}: not built: {error}")
+    folder = built(name, scratch / "dense", config={"head_dim": HEAD_DIM})
+    if folder is None:
         return set()
+    made = read_build(folder)
     width, hidden = made.numbers.get("num_attention_heads", 0) * HEAD_DIM, made.numbers.get("hidden_size")
     found = {
         (template(key), axis)

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from builders import edit_tensors
-from families import FAMILIES, MORE_FAMILIES, build
+from families import FAMILIES, MORE_FAMILIES
 from sweep_quantize import quantize_as
 from sweep_truth import observe, truth_of
 
 from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.built import built
 from benchmarks.learn.known_names import installed, registered_classes
 from benchmarks.learn.options import script
 from ctq.verify.vllm.engine import VllmRequest, run_vllm
@@ -46,10 +47,8 @@ def main() -> None:
 
 def enlarged(name: str, scratch: Path) -> Iterator[tuple[bool, Path]]:
     """Quantize a family as it is and with an expert more; nothing where it has no experts one by one."""
-    try:
-        dense = build(name, scratch / "dense")
-    except Exception as error:  # noqa: BLE001 - what this machine cannot build is not learnt from
-        print(f"{name}: not built: {error}")
+    dense = built(name, scratch / "dense")
+    if dense is None:
         return
     made = [quantize_as("W8A16", dense, scratch / str(more)) for more in (False, True)]
     if made[1].promise and add_expert(made[1].folder):

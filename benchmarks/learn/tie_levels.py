@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from builders import edit_config, edit_tensors
-from families import FAMILIES, MORE_FAMILIES, build
+from families import FAMILIES, MORE_FAMILIES
 from sweep_truth import observe, truth_of
 
 from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.built import built
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.options import script
 from ctq.checkpoint.config import ModelConfig
@@ -49,10 +50,8 @@ def main() -> None:
 
 def headless(name: str, scratch: Path) -> list[tuple[str, Path]]:
     """Build a family and take its head away, once for each pair of tie flags."""
-    try:
-        base = build(name, scratch / "base")
-    except Exception as error:  # noqa: BLE001 - what this machine cannot build is not learnt from
-        print(f"{name}: not built: {error}")
+    base = built(name, scratch / "base")
+    if base is None:
         return []
     edit_tensors(base, lambda tensors: [tensors.pop(key) for key in list(tensors) if key.endswith("lm_head.weight")])
     folders = []

@@ -115,8 +115,9 @@ def model_layers(config: ModelConfig, entries: Sequence[Entry], quant: DispatchC
         if not _any_prefix_will_do(config, quant):
             return None
         names = EngineNames()
-    places = {names.module(name) for entry in entries for name in entry.modules.names}
-    return ModelLayers(names, frozenset(place for place in places if place is not None), quant.fused_mapping)
+    files = {name for entry in entries for name in entry.modules.names}
+    places = files if names.is_plain else {place for name in files if (place := names.module(name)) is not None}
+    return ModelLayers(names, frozenset(places), quant.fused_mapping)
 
 
 def _any_prefix_will_do(config: ModelConfig, quant: DispatchConfig) -> bool:
