@@ -34,7 +34,7 @@ from benchmarks.learn.options import script
 from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence, Set
 
 Json: TypeAlias = dict[str, Any]
 DATA: Final = ENGINE_DATA / "config_values.json"
@@ -73,11 +73,11 @@ def main() -> None:
     parser.add_argument("--answers", type=Path, required=True)
     parser.add_argument("--disagreements", action="store_true")
     options = parser.parse_args()
-    known = {row["family"] for row in read_answers(options.answers)}
-    names = [name for name in options.families or text_families() if name not in known]
+    known = {_case(row) for row in read_answers(options.answers)}
+    names = options.families or text_families()
     for start in range(0, len(names), PART):
         with tempfile.TemporaryDirectory() as scratch:
-            ask(names[start : start + PART], Path(scratch), options.vllm_python, options.answers)
+            ask(names[start : start + PART], known, Path(scratch), options.vllm_python, options.answers)
     answers = read_answers(options.answers)
     write(answers)
     if options.disagreements:
@@ -100,8 +100,12 @@ def read_answers(path: Path) -> list[Json]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def ask(names: Sequence[str], scratch: Path, python: Path, answers: Path) -> None:
-    """Ask vLLM about some families under every changed config."""
+def _case(row: Json) -> tuple[str, ...]:
+    return (row["family"], row["what"], *row["path"])
+
+
+def ask(names: Sequence[str], known: Set[tuple[str, ...]], scratch: Path, python: Path, answers: Path) -> None:
+    """Ask vLLM about some families under every changed config that is not known yet."""
     words = vllm_words(python)
     rows: list[Json] = []
     folders: list[Path] = []
@@ -117,8 +121,13 @@ def ask(names: Sequence[str], scratch: Path, python: Path, answers: Path) -> Non
             *((path, what, _changed(config, path, new)) for path, what, new in mutants(config, words)),
         ]
         for number, (path, what, changed) in enumerate(changes):
-            rows.append({"family": name, "path": list(path), "what": what, "config": changed})
+            row = {"family": name, "path": list(path), "what": what, "config": changed}
+            if _case(row) in known:
+                continue
+            rows.append(row)
             folders.append(_with_config(base, scratch / f"{name}-{number}", changed))
+    if not folders:
+        return
     results = run_vllm([VllmRequest(checkpoint=folder) for folder in folders], python=python, timeout_s=180)
     with answers.open("a") as out:
         for row, result in zip(rows, results, strict=True):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import Axis, Terms, moved, template, written
 from benchmarks.learn.skeletons import DATA, FAMILIES, SWITCH, write
-from benchmarks.learn.tower_builds import Maker, Variant, fit
+from benchmarks.learn.tower_builds import LENGTH, Maker, Variant, fit
 from benchmarks.learn.tower_lists import MARK, apart, counts_of, numbered
 from benchmarks.learn.tower_loads import Loads, asked
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from benchmarks.learn.skeleton_fit import Build
 
 Json: TypeAlias = dict[str, Any]
-NO_SIZE: Final = re.compile(r"token|_id$|seed|index|eps|chunk|num_labels|length|max_value")
+NO_SIZE: Final = re.compile(r"token(?!s$)|_id$|seed|index(?!es\.#)|(?<!e)eps|chunk|num_labels|length|max_value")
 """Numbers that no dimension is made of."""
 PART: Final = 10
 """Families that vLLM is asked about together."""
@@ -142,6 +142,9 @@ def amend(study: Study, entry: Json) -> Iterator[str]:
     entry["lists"] = {stack: [key, *loads.layers(key)] for stack, key in study.lists.items()}
     entry["numbered"] = study.numbered
     yield from options_of(study.make, entry, first)
+    counted = {stack for stack, key in study.lists.items() if key.endswith(LENGTH)}  # none where the list is empty
+    for key in tensors:
+        tensors[key][0] = tensors[key][0] or key.partition(".#")[0] in counted
     yield from (f"{key} {entry[key]}" for key in ("lists", "numbered", "switched"))
     for key in sorted(set(map(template, loads.unread)) & tensors.keys()):
         if tensors[key][0]:

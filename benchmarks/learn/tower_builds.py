@@ -26,6 +26,8 @@ LONGEST: Final = 3
 """Numbers in one product: a merger is as wide as `hidden_size*spatial_merge_size*spatial_merge_size`."""
 QUOTIENTS: Final = (("image_size", "patch_size"), ("hidden_size", "num_heads"), ("hidden_size", "num_attention_heads"))
 """Numbers of one config that are divided: how many patches a side has, and how wide a head of attention is."""
+LENGTH: Final = ".#"
+"""Stands behind the path of a list whose entries are counted."""
 OF_TEXT: Final = ("hidden_size", "intermediate_size", "vocab_size", "n_embd", "d_model", *LAYERS)
 """Numbers of the text model that other parts may be made of, and that of its layers, which they are not made of."""
 
@@ -63,6 +65,7 @@ class Maker:
     def write(self, over: Mapping[str, Any]) -> Path | None:
         """Save a checkpoint with values changed; None where transformers builds no such model."""
         folder = self.scratch / str(next(self._count))
+        over = dict(self._listed(over))
         paths = [(f"{self.family.text}.{key}" if key in OF_TEXT else key, new) for key, new in over.items()]
         try:
             return build_family(self.family, folder, config=overrides(self.family, paths))
@@ -84,6 +87,12 @@ class Maker:
             for key, number in config[tower].items()
             if type(number) is int
         }
+        inside |= {
+            f"{tower}.{key}{LENGTH}": len(entries)
+            for tower in self.towers
+            for key, entries in config[tower].items()
+            if isinstance(entries, list) and entries and "index" in key
+        }
         beside = {key: number for key, number in config.items() if type(number) is int}
         text = {key: made.numbers[key] for key in OF_TEXT if key in made.numbers}
         divided = {
@@ -97,13 +106,20 @@ class Maker:
     def merged(self, over: Mapping[str, Any]) -> dict[str, Any]:
         """Return the config as the class has it with values changed at the top or in a tower."""
         config = {key: dict(level) if isinstance(level, dict) else level for key, level in self.config.items()}
-        for path, new in over.items():
+        for path, new in self._listed(over):
             tower, _, key = path.rpartition(".")
             if tower in self.towers:
                 config[tower][key] = new
             elif not tower and key in config and key not in OF_TEXT:
                 config[key] = new
         return config
+
+    def _listed(self, over: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Yield values with lists of a length in the place of their length: the first entry again and again."""
+        for path, new in over.items():
+            whole = path.removesuffix(LENGTH)
+            tower, _, key = whole.rpartition(".")
+            yield whole, self.config[tower][key][:1] * new if whole != path else new
 
     def changes(self, numbers: Mapping[str, int]) -> Iterator[Variant]:
         """Yield each number changed, alone or with the first other of its config that makes it fit."""

@@ -8,6 +8,7 @@ from dense_builder import edit_config
 from sweep_quantize import quantize_as
 from sweep_truth import Observation, Truth, observe, truth_of
 
+from benchmarks.learn.tower_builds import LENGTH
 from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
@@ -99,8 +100,12 @@ def asked(loads: Sequence[Loads], python: Path) -> None:
         one.answers[key] = observe(result)
 
 
-def _set(config: dict[str, Any], path: str, number: int) -> None:
+def _set(config: Any, path: str, number: int) -> None:  # noqa: ANN401  # whatever a JSON file holds
+    """Set a number of a config by its dotted path, or how many entries a list has."""
     *levels, key = path.split(".")
     for level in levels:
         config = config[level]
-    config[key] = number
+    if key == LENGTH.removeprefix("."):
+        config[:] = config[:1] * number  # the first again and again
+    else:
+        config[key] = number

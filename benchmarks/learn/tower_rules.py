@@ -11,13 +11,14 @@ that were not asked about. The result is `ctq/engines/data/tower_rules.json`.
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from tower_changes import ACTIVATION, DELETED, Change, changed
+from tower_changes import ACTIVATION, DELETED, OTHER_TEXTS, Change, changed
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Rules = dict[str, Any]
 DATA: Final = ENGINE_DATA / "tower_rules.json"
+SHARED: Final = {"internvl": ("intern_vit",), "interns1": ("interns1_vit",)}
+"""Modules of vLLM that have the tower of another."""
 DIVIDES: Final = re.compile(r"divisible|multiple|%")
 
 
@@ -46,21 +49,28 @@ def main() -> None:
         rows[row["family"]].append(row)
     found: dict[str, Rules] = {}
     types: dict[str, list[Rules]] = defaultdict(list)
+    classes = registered_classes(installed(options.vllm_python, "model_executor/models/registry.py"))
     for name, asked in rows.items():
+        module = classes.get(ALL[name].architecture, ("", ""))[0]
+        source = "".join(
+            installed(options.vllm_python, f"model_executor/models/{one}.py")
+            for one in (module, *SHARED.get(module, ()))
+            if one
+        )
         config = json.loads((options.work / "bases" / name / CONFIG_NAME).read_text())
-        rules = {path: own for path, own in learnt(config, asked) if path or own["needed"]}
+        rules = {path: own for path, own in learnt(config, asked, source) if path or own}
         found[ALL[name].architecture] = rules
         for tower in towers_of(ModelConfig(config)):
             types[tower.model_type or ""].append(rules.get(tower.path, {}))
-    classes = registered_classes(installed(options.vllm_python, "model_executor/models/registry.py"))
     by_class = {classes[name]: rules for name, rules in found.items() if name in classes}
     aliases = {name: by_class[kind] for name, kind in classes.items() if kind in by_class}
     write({**aliases, **found}, {kind: rules for kind, several in types.items() if (rules := common(several))})
 
 
-def learnt(config: Json, rows: Sequence[Json]) -> Iterator[tuple[str, Rules]]:
+def learnt(config: Json, rows: Sequence[Json], source: str) -> Iterator[tuple[str, Rules]]:
     """Yield the rules of each tower of a family, by path."""
-    yield "", {"needed": list(needed("", rows, config))}
+    above: Rules = {"needed": list(needed("", rows, config)), "nonzero": list(nonzero("", rows))}
+    yield "", {key: value for key, value in above.items() if value}
     for tower in towers_of(ModelConfig(config)):
         mine = [row for row in rows if row["path"].rpartition(".")[0] == tower.path]
         divides = [list(pair) for pair in pairs(tower.path, tower.level, config, mine)]
@@ -71,19 +81,68 @@ def learnt(config: Json, rows: Sequence[Json]) -> Iterator[tuple[str, Rules]]:
             row["path"].endswith(".model_type") and row["value"] not in (None, DELETED) and truth_in(row)[0].is_good
             for row in mine
         )
-        found: Rules = {"divides": divides, "activations": functions, "needed": list(needed(tower.path, mine, config))}
-        found["any_type"] = untyped
+        found: Rules = {"divides": divides, "activations": functions, "needed": list(needed(tower.path, rows, config))}
+        found |= {
+            "any_type": untyped,
+            "nonzero": list(nonzero(tower.path, rows)),
+            "only": words(tower.path, tower.level, rows, config, source),
+        }
         yield tower.path, {key: value for key, value in found.items() if value}
 
 
 def needed(path: str, rows: Sequence[Json], config: Json) -> Iterator[str]:
-    """Yield what vLLM does not take as null although its config class does."""
+    """Yield what vLLM does not take as null although its config class does, in settings inside a tower's config too."""
     for row in rows:
-        level, _, key = row["path"].rpartition(".")
-        if row["value"] is None and level == path and not truth_in(row)[0].is_good:
+        key = below(row["path"], path)
+        if row["value"] is None and key and not truth_in(row)[0].is_good:
             state = ModelConfig(changed(config, Change(row["path"], None)))
             if key != "model_type" and row["path"] not in dict([*mistyped(state), *refused_by_tower_classes(state)]):
                 yield key
+
+
+def below(path: str, tower: str) -> str:
+    """Return a dotted path as a tower's config has it, "" where it lies elsewhere; at the top nothing of what is inside counts."""
+    if not tower:
+        return "" if "." in path else path
+    return path.removeprefix(f"{tower}.") if path.startswith(f"{tower}.") else ""
+
+
+def nonzero(path: str, rows: Sequence[Json]) -> Iterator[str]:
+    """Yield numbers with which vLLM builds no model where they are 0."""
+    for row in rows:
+        truth, why = truth_in(row)
+        key = below(row["path"], path)
+        if key and type(row["value"]) is float and row["value"] == 0 and not truth.is_good and why.startswith("build:"):
+            yield key
+
+
+def words(path: str, level: Mapping[str, Any], rows: Sequence[Json], config: Json, source: str) -> dict[str, list[str]]:
+    """Return the words that a class of vLLM takes where it does not take any: those of a table in its source, or the usual one."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        key = below(row["path"], path)
+        if not key or key == "model_type" or row["value"] not in OTHER_TEXTS or ACTIVATION.search(key):
+            continue
+        state = ModelConfig(changed(config, Change(row["path"], row["value"])))
+        if not truth_in(row)[0].is_good and row["path"] not in dict(
+            [*mistyped(state), *refused_by_tower_classes(state)]
+        ):
+            usual: Any = level
+            for word in key.split("."):
+                usual = usual[word]
+            found[key] = sorted(table_with(usual, source)) or [usual]
+    return found
+
+
+def table_with(word: str, source: str) -> set[str]:
+    """Return the keys of a table in a source that has a word among them."""
+    for node in ast.walk(ast.parse(source)):
+        keys = (
+            {key.value for key in node.keys if isinstance(key, ast.Constant)} if isinstance(node, ast.Dict) else set()
+        )
+        if word in keys:
+            return {key for key in keys if isinstance(key, str)}
+    return set()
 
 
 def pairs(path: str, level: Mapping[str, Any], config: Json, rows: Sequence[Json]) -> Iterator[tuple[str, str]]:
@@ -146,7 +205,13 @@ def common(several: Sequence[Rules]) -> Rules:
         if all(rules.get("activations", {}).get(key) == way for rules in several)
     }
     numbers = [key for key in first.get("needed", ()) if all(key in rules.get("needed", ()) for rules in several)]
-    found = {"divides": divides, "activations": functions, "needed": numbers}
+    zeros = [key for key in first.get("nonzero", ()) if all(key in rules.get("nonzero", ()) for rules in several)]
+    only = {
+        key: names
+        for key, names in first.get("only", {}).items()
+        if all(rules.get("only", {}).get(key) == names for rules in several)
+    }
+    found = {"divides": divides, "activations": functions, "needed": numbers, "nonzero": zeros, "only": only}
     return {key: value for key, value in found.items() if value}
 
 
@@ -156,7 +221,8 @@ def write(found: Mapping[str, Rules], types: Mapping[str, Rules]) -> None:
         "What vLLM 0.32.0 asks of the values in the configs of towers: made by benchmarks/learn/tower_rules.py. Of each "
         "architecture by the dotted path of the tower, and of types of towers in other architectures: pairs of numbers of which "
         "the second divides the first, the functions taken under a key, a set of activations.json or the names, what may not be "
-        "null although its config class takes that, and whether the tower's model type is unread."
+        "null although its config class takes that, what may not be 0, the words that are taken under a key, and whether the "
+        "tower's model type is unread."
     )
     known = {name: rules for name, rules in found.items() if any(rules.values())}
     write_tables(DATA, about, types=types, architectures=known)

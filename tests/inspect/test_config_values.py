@@ -42,6 +42,8 @@ REFUSED = [
     ("nemotron-h", "layers_block_type", GONE, "missing from the files: backbone.layers.3.norm.weight"),
     ("minimax-m2", "use_routing_bias", GONE, "e_score_correction_bias"),
     ("HrmTextForCausalLM", "num_layers_per_stack", GONE, "HrmTextForCausalLM has no model.H_module.layers.{2-15}"),
+    ("granite-hybrid", "attention_multiplier", None, "attention_multiplier is null"),
+    ("falcon-h1", "mamba_d_state", None, "mamba_d_state is null"),
     ("falcon-h1", "mlp_multipliers", [], "mlp_multipliers has 0 values, where vLLM reads 2"),
     ("qwen2.5-vl", "text_config.max_position_embeddings", 0, "text_config.max_position_embeddings is 0"),
 ]

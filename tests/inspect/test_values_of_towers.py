@@ -58,6 +58,16 @@ def change(path: str, value: object) -> Callable[[dict[str, Any]], object]:
         ("llava", "vision_feature_select_strategy", "full", set()),
         ("qwen2-vl", "vision_config.num_heads", 5, {"CFG022"}),
         ("qwen2-vl", "vision_config.num_heads", 8, set()),
+        ("internvl", "downsample_ratio", 0.0, {"CFG022"}),
+        ("internvl", "vision_config.norm_type", "nonesuch", {"CFG022"}),
+        ("internvl", "vision_config.norm_type", "rms_norm", set()),
+        ("mistral3", "vision_config.rope_parameters.rope_type", "nonesuch", {"CFG022"}),
+        ("mistral3", "vision_config.rope_parameters.rope_theta", None, {"CFG022"}),
+        ("mistral3", "vision_config.head_dim", 33, {"CFG022"}),
+        ("qwen3-vl", "vision_config.deepstack_visual_indexes", [0, 0], {"TEN025"}),
+        ("qwen3-vl", "vision_config.deepstack_visual_indexes", [], {"TEN024"}),
+        ("Blip2ForConditionalGeneration", "num_query_tokens", 33, {"TEN026"}),
+        ("GlmOcrForConditionalGeneration", "vision_config.depth", 3, {"TEN025"}),
         ("llama4", "vision_config.hidden_act", "quick", set()),  # its class reads none
         ("AriaForConditionalGeneration", "vision_config.model_type", "wonderful", set()),  # nor this one a type
     ],

@@ -49,6 +49,9 @@ def refused_by_tower_classes(config: ModelConfig) -> Iterator[tuple[str, str]]:
             why = wanted_types(types.get(key, data["fields"][key]), tower.level[key])
             if why is not None:
                 yield f"{tower.path}.{key}", why
+        width, turned = tower.level.get("head_dim"), tower.level.get("rope_parameters")
+        if type(width) is int and width % 2 and isinstance(turned, dict) and "partial_rotary_factor" not in turned:
+            yield f"{tower.path}.head_dim", f"of {width} is odd, which no rotary embedding takes"
         yield from _unknown_words(tower.path, tower.model_type, tower.level)
     if not reads_itself(config.model_type):
         for path, level in config.text_levels:

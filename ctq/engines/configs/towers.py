@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.config import ModelConfig
 
+_LENGTH = ".#"
 _LAST_USED = "vision_feature_layer"
 """The layer whose features wrappers take, counted from the end: those behind it vLLM does not build."""
 _LAST_DROPPED = "drop_vision_last_layer"
@@ -43,7 +44,10 @@ def tower_value(config: ModelConfig, path: str) -> Any:  # noqa: ANN401 - whatev
 
 
 def tower_number(config: ModelConfig, path: str) -> int | None:
-    """Return the number that a config states at a dotted path, or at two of them, divided."""
+    """Return the number that a config states at a dotted path, or at two of them, divided; the length of a list with `.#`."""
+    if path.endswith(_LENGTH):
+        entries = tower_value(config, path.removesuffix(_LENGTH))
+        return len(entries) if isinstance(entries, list) else None
     one, divided, other = path.partition("/")
     if divided:
         sizes = tower_number(config, one), tower_number(config, other)

@@ -27,13 +27,13 @@ _FUNCTION = re.compile(r"(^|_)(act|act_fn|activation|activation_function)$")
 def refused_by_towers(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield each key of a tower, by dotted path, with whose value vLLM builds no model, with the reason."""
     above = read_data("tower_rules")["architectures"].get(config.architecture or "", {}).get("", {})
-    yield from _nulled("", config.raw, above)
+    yield from _unfit("", config.raw, above)
     for tower in towers_of(config):
         rules = _rules(config, tower)
         if not has_known_type(tower) and not rules.get("any_type"):
             stated = tower.level.get("model_type")
             yield f"{tower.path}.model_type", f"{stated!r} is no model type that transformers has"
-        yield from _nulled(tower.path, tower.level, rules)
+        yield from _unfit(tower.path, tower.level, rules)
         for one, other in rules.get("divides", ()):
             sizes = tower_number(config, f"{tower.path}.{one}"), tower_number(config, f"{tower.path}.{other}")
             if sizes[0] is not None and sizes[1] and sizes[0] % sizes[1]:
@@ -51,10 +51,36 @@ def refused_by_towers(config: ModelConfig) -> Iterator[tuple[str, str]]:
                 yield f"{tower.path}.{key}", f"'{value}' is no activation that engines have"
 
 
-def _nulled(path: str, level: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key in rules.get("needed", ()):
-        if level.get(key, key) is None:
-            yield f"{path}.{key}" if path else key, "is null, where vLLM needs a value"
+def _unfit(path: str, level: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield values that are null or 0 where that is not taken, and words that are not."""
+    before = f"{path}." if path else ""
+    yield from (
+        (f"{before}{key}", "is null, where vLLM needs a value")
+        for key in rules.get("needed", ())
+        if _stated(level, key) is None
+    )
+    yield from (
+        (f"{before}{key}", "is 0, which vLLM does not bear")
+        for key in rules.get("nonzero", ())
+        if _stated(level, key) == 0
+    )
+    for key, words in rules.get("only", {}).items():
+        value = _stated(level, key)
+        if isinstance(value, str) and value not in (_ABSENT, *words):
+            yield f"{before}{key}", f"'{value}' is not taken by vLLM's class, which has {', '.join(words)}"
+
+
+_ABSENT = "(absent)"
+
+
+def _stated(level: Mapping[str, Any], key: str) -> object:
+    """Return what a level states under a dotted path, null too; `_ABSENT` where it states nothing."""
+    value: object = level
+    for word in key.split("."):
+        if not isinstance(value, dict) or word not in value:
+            return _ABSENT
+        value = value[word]
+    return value
 
 
 def _rules(config: ModelConfig, tower: Tower) -> Mapping[str, Any]:
