@@ -42,7 +42,8 @@ DATA: Final = ENGINE_DATA / "borrowed_skeletons.json"
 ABOUT: Final = (
     "Architectures that are made of others: `same` names one that vLLM 0.32.0 serves by the same class; of wrappers `parts` "
     "are the first words of the places in its model, `refuses` where it refuses a tensor that it does not know, `inner` the text "
-    "model of one whose config has no part for it, by the `version` that the config states. Made by "
+    "model of one whose config has no part for it, by the `version` that the config states; `any_text` are wrappers with a "
+    "skeleton of their own that hold whatever text model their config names. Made by "
     "benchmarks/learn/borrowed_skeletons.py."
 )
 BACKEND: Final = "Transformers"
@@ -54,16 +55,48 @@ def main() -> None:
     python = options.vllm_python
     with tempfile.TemporaryDirectory() as scratch:
         found = wrappers(options.work / "dense", Path(scratch), python)
-    write_tables(DATA, ABOUT, same=same_classes(python), wrappers=found)
+    classes = registered(python)
+    write_tables(DATA, ABOUT, same=same_classes(classes), wrappers=found, any_text=any_text(classes, python))
 
 
-def same_classes(python: Path) -> dict[str, str]:
-    """Return the architectures without a skeleton whose class in vLLM is that of one with a skeleton."""
-    classes: dict[str, tuple[str, str]] = {}
+def registered(python: Path) -> dict[str, tuple[str, ...]]:
+    """Return the module and the class of each architecture in vLLM's registry."""
+    classes: dict[str, tuple[str, ...]] = {}
     for node in ast.walk(ast.parse(installed(python, "model_executor/models/registry.py"))):
         for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
             if isinstance(key, ast.Constant) and isinstance(value, ast.Tuple):
                 classes[key.value] = tuple(part.value for part in value.elts if isinstance(part, ast.Constant))
+    return classes
+
+
+def any_text(classes: Mapping[str, tuple[str, ...]], python: Path) -> dict[str, bool]:
+    """Tell the wrappers with a skeleton that hold whatever text model their config names.
+
+    They have `init_vllm_registered_model` build it from ``config.text_config``; others name an architecture beside it, or build
+    a class of their own.
+    """
+    known = read_data("skeletons")["architectures"]
+    return {
+        name: True for name in known if known[name]["inner"] and builds_what_is_named(classes[name], classes, python)
+    }
+
+
+def builds_what_is_named(place: tuple[str, ...], classes: Mapping[str, tuple[str, ...]], python: Path) -> bool:
+    """Tell a class of a wrapper, by its module and its name, that builds the text model which its config names."""
+    module, name = place[-2:]
+    source = ast.parse(installed(python, f"model_executor/models/{module}.py"))
+    owner = next(node for node in ast.walk(source) if isinstance(node, ast.ClassDef) and node.name == name)
+    for node in ast.walk(owner):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "init_vllm_registered_model":
+            given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            own = "config.text_config"
+            return given.get("hf_config") == own and given.get("architectures") in (None, f"{own}.architectures")
+    bases = (classes[base] for base in map(ast.unparse, owner.bases) if base in classes)
+    return any(builds_what_is_named(base, classes, python) for base in bases)
+
+
+def same_classes(classes: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return the architectures without a skeleton whose class in vLLM is that of one with a skeleton."""
     import transformers
 
     known = read_data("skeletons")["architectures"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ctq.engines.skeletons.skeletons import borrowed_skeleton, skeleton_named
+from ctq.engines.skeletons.skeletons import skeleton_around, skeleton_named
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.names import engine_names
@@ -59,7 +59,7 @@ def _top(place: str) -> str:
 
 @lru_cache(maxsize=16)
 def _by_place(architecture: str, inner: str | None) -> Mapping[str, str]:
-    skeleton = borrowed_skeleton(architecture, inner) or skeleton_named(architecture)
+    skeleton = skeleton_around(architecture, inner) or skeleton_named(architecture)
     places = {_place(skeleton, name): name for name in skeleton.tensors}
     return {place: name for place, name in places.items() if place is not None}
 

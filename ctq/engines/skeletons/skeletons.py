@@ -27,6 +27,7 @@ from ctq.engines.configs.towers import MOST_LAYERS, TowerList, are_known, tower_
 from ctq.engines.data_file import read_data
 from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
 from ctq.engines.skeletons.switches import learnt_tensors
+from ctq.engines.skeletons.with_text import refused_places, with_text
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.borrowed import inner_name
 from ctq.engines.vllm_models.heads import causal_lm_of, head_support
@@ -138,14 +139,11 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     if built is not None:
         places = frozenset(found["refuses"] if found is not None else ())
         return replace(skeleton_named(built), refuses=places) if built in all_known else None
-    if found is None:
-        return None if config.relative else borrowed_skeleton(config.architecture or "", inner_name(config))
-    if found["inner"] is not None and found["inner"] != _inner_type(config):
-        return None
-    skeleton = skeleton_named(config.architecture or "", towers=are_known(found.get("towers", {}), config))
-    if not config.relative:
+    towers = are_known(found.get("towers", {}) if found is not None else {}, config)
+    skeleton = skeleton_around(config.architecture or "", inner_name(config), towers=towers)
+    if skeleton is None or not config.relative:
         return skeleton
-    return None if skeleton.wrapped else _relative(skeleton)
+    return None if skeleton.wrapped or found is None else _relative(skeleton)
 
 
 def _relative(skeleton: Skeleton) -> Skeleton:
@@ -161,6 +159,31 @@ def _built_by_type(config: ModelConfig) -> str | None:
 
 
 @lru_cache(maxsize=16)
+def skeleton_around(architecture: str, inner: str | None, *, towers: bool = True) -> Skeleton | None:
+    """Return the skeleton of an architecture, of a wrapper with its text model ``inner`` (an architecture or a model type).
+
+    Most wrappers hold whatever text model their config names; the others the one that they were learnt with, whatever it names.
+    ``towers`` as in `skeleton_named`.
+    """
+    data, all_known = read_data("borrowed_skeletons"), read_data("skeletons")["architectures"]
+    if architecture not in all_known:
+        return borrowed_skeleton(architecture, inner)
+    own = skeleton_named(architecture, towers=towers)
+    text, learnt = _architecture(inner), _architecture(own.inner)
+    if own.inner is None or text == learnt or architecture not in data["any_text"]:
+        return own
+    if any(name not in all_known or all_known[name]["inner"] is not None for name in (text, learnt)):
+        return None
+    return with_text(own, skeleton_named(learnt), skeleton_named(text), inner or "")
+
+
+def _architecture(inner: str | None) -> str:
+    """Return the architecture with a skeleton that the name or the model type of a text model stands for."""
+    name = causal_lm_of(inner) or inner or ""
+    return str(read_data("borrowed_skeletons")["same"].get(name, name))
+
+
+@lru_cache(maxsize=16)
 def borrowed_skeleton(architecture: str, inner: str | None) -> Skeleton | None:
     """Return the skeleton of an architecture that is made of others: another name of one, or a wrapper with one inside.
 
@@ -170,8 +193,7 @@ def borrowed_skeleton(architecture: str, inner: str | None) -> Skeleton | None:
     data, all_known = read_data("borrowed_skeletons"), read_data("skeletons")["architectures"]
     if architecture in data["same"]:
         return skeleton_named(data["same"][architecture])
-    wrapper, name = data["wrappers"].get(architecture), causal_lm_of(inner) or inner or ""
-    name, support = data["same"].get(name, name), head_support(architecture)
+    wrapper, name, support = data["wrappers"].get(architecture), _architecture(inner), head_support(architecture)
     before = (support.prefix or "").removesuffix("lm_head") if support is not None else ""
     if wrapper is None or not before or name not in all_known or all_known[name]["inner"] is not None:
         return None
@@ -183,15 +205,11 @@ def borrowed_skeleton(architecture: str, inner: str | None) -> Skeleton | None:
             f"{before}{tensor}": replace(slot, beside=slot.beside and f"{before}{slot.beside}")
             for tensor, slot in text.tensors.items()
         },
-        refuses=frozenset(wrapper["refuses"]) & (text.refuses | _OUTSIDE),
+        refuses=refused_places(frozenset(wrapper["refuses"]), text),
         inner=inner,
         embedding=None,
         others=frozenset(wrapper["parts"]) - {before.partition(".")[0]},
     )
-
-
-_OUTSIDE = frozenset({"top", "module"})
-"""Places of tensors that do not lie in the text model."""
 
 
 @lru_cache(maxsize=16)
@@ -311,8 +329,3 @@ def counted_stacks(skeleton: Skeleton, config: ModelConfig) -> tuple[str, ...]:
         config.text_levels[-1][1].get("model_type"), _OF_EACH
     )
     return skeleton.stacks if len(skeleton.stacks) == 1 or has_each else ()
-
-
-def _inner_type(config: ModelConfig) -> str | None:
-    nested = [level.get("model_type") for path, level in config.text_levels if path]
-    return next((name for name in nested if isinstance(name, str)), None)

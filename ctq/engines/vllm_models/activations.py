@@ -25,11 +25,11 @@ _MOST_NAMED = 6
 def refused_activations(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield each key, by dotted path, whose function is not taken, with the reason."""
     table = read_data("activations")["architectures"]
-    known = table.get(config.architecture or "", table.get(borrowed_from(config) or ""))
-    if known is None:
+    own, text = (table.get(name or "") for name in (config.architecture, borrowed_from(config)))
+    if own is None and text is None:
         yield from _unknown_to_all(config)
         return
-    for key, way in known.items():
+    for key, way in {**(own or {}), **(text or {})}.items():
         path, value = next(
             ((path, level[key]) for path, level in reversed(config.text_levels) if key in level), ("", None)
         )

@@ -1,4 +1,4 @@
-"""Which text model an architecture stands for that transformers does not build: another name of a class, or a wrapper around one.
+"""Which text model an architecture stands for: another name of a class, or a wrapper that holds whichever its config names.
 
 The data is made by ``benchmarks/learn/borrowed_skeletons.py``.
 """
@@ -25,5 +25,5 @@ def borrowed_from(config: ModelConfig) -> str | None:
     data, name = read_data("borrowed_skeletons"), config.architecture or ""
     if name in data["same"]:
         return str(data["same"][name])
-    inner = inner_name(config) if name in data["wrappers"] else None
+    inner = inner_name(config) if name in data["wrappers"] or name in data["any_text"] else None
     return causal_lm_of(inner) or inner
