@@ -15,7 +15,7 @@ import re
 import tempfile
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from builders import edit_config
 from families import FAMILIES as MAIN_FAMILIES
@@ -28,6 +28,9 @@ from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import Build, build_from, fit, text_level
 from ctq.verify.vllm.engine import VllmRequest, run_vllm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Json: TypeAlias = dict[str, Any]
 UNMARKED: Final = frozenset({"Phi4MultimodalForCausalLM", "MoshiForCausalLM", "GraniteMoeSWAForCausalLM"})
@@ -76,15 +79,20 @@ def read_build(folder: Path) -> Build:
     return build_from(config, shapes)
 
 
+def changes_of(first: Build) -> list[Json]:
+    """Return the changes to the numbers and switches of a config, one alone each, that may change names or sizes of tensors."""
+    changes: list[Json] = [{key: OTHER_VALUES[key]} for key in first.numbers if key in OTHER_VALUES]
+    changes += [{key: not value} for key, value in first.switches.items() if SWITCH.search(key)]
+    changes += [{key: value} for key in first.numbers if EMPTIED.search(key) for value in (None, 0, 1)]
+    return changes
+
+
 def builds_of(name: str, base: Path, scratch: Path) -> list[Build]:
     """Build a family with each number and each switch changed alone; what no model takes is left out."""
     first = read_build(base)
     family = FAMILIES[name]
-    changes = [{key: OTHER_VALUES[key]} for key in first.numbers if key in OTHER_VALUES]
-    changes += [{key: not value} for key, value in first.switches.items() if SWITCH.search(key)]
-    changes += [{key: value} for key in first.numbers if EMPTIED.search(key) for value in (None, 0, 1)]
     found = [first]
-    for number, change in enumerate(changes):
+    for number, change in enumerate(changes_of(first)):
         folder = scratch / f"{name}-{number}"
         over: Json = change
         for level in reversed([word for word in family.text.split(".") if word]):
@@ -229,21 +237,25 @@ def merge(names: list[str], builds: dict[str, list[Build]], seen: dict[tuple[str
             groups[FAMILIES[name].architecture].append(name)
     found: Json = {}
     for architecture, members in sorted(groups.items()):
-        refused = {
-            key
-            for key in PROBES
-            if any((name, key) in seen for name in members)
-            and all(seen[name, key].outcome == "refused" for name in members if (name, key) in seen)
-        }
         named = [seen[name, "embedding"].outcome != "loaded" for name in members if (name, "embedding") in seen]
         entry: Json = {
             "embedding": any(named) if named else None,
-            "refuses": sorted(refused),
+            "refuses": refused_places(members, seen),
             "inner": inner_type(members[0]),
             "computed": computed(members, builds),
         }
         found[architecture] = entry | {"tensors": fit([builds[name] for name in members])}
     return found
+
+
+def refused_places(members: list[str], seen: Mapping[tuple[str, str], Observation]) -> list[str]:
+    """Return the places where the engine refuses a tensor too many in all families of an architecture that were asked."""
+    return sorted(
+        key
+        for key in PROBES
+        if any((name, key) in seen for name in members)
+        and all(seen[name, key].outcome == "refused" for name in members if (name, key) in seen)
+    )
 
 
 def inner_type(name: str) -> str | None:

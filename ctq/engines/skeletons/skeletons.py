@@ -71,6 +71,7 @@ class Skeleton:
     Of towers, ``lists`` are their lists of layers, ``numbered`` tensors of other lists with their numbers and ``sizes`` the
     dimensions of each of those by its own name, and ``switched`` the tensors that a switch of the config brings, with its value.
     Of a wrapper of which only the text model is known, ``others`` are the first words of the places of its other parts.
+    Where a wrapper holds a text model of its own, ``text`` is that one's architecture, and ``moved`` are the names of its tensors.
     """
 
     architecture: str
@@ -84,6 +85,8 @@ class Skeleton:
     switched: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
     sizes: Mapping[str, tuple[str | None, ...] | None] = field(default_factory=dict)
     others: frozenset[str] = frozenset()
+    text: str | None = None
+    moved: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def wrapped(self) -> bool:
@@ -201,6 +204,8 @@ def borrowed_skeleton(architecture: str, inner: str | None) -> Skeleton | None:
     return replace(
         text,
         architecture=architecture,
+        text=name,
+        moved={tensor: f"{before}{tensor}" for tensor in text.tensors},
         tensors={
             f"{before}{tensor}": replace(slot, beside=slot.beside and f"{before}{slot.beside}")
             for tensor, slot in text.tensors.items()

@@ -17,9 +17,10 @@ from ctq.engines.configs.towers import tower_value
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.skeletons.skeletons import Skeleton
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +38,18 @@ class OptionalTensor:
     beside: str = ""
 
 
-def optional_tensors(config: ModelConfig) -> Iterator[OptionalTensor]:
-    """Yield the optional tensors of a model whose config says, or whose type assumes, something of their switch."""
-    known = [*_of_transformers(config), *_of_vllm(config), *_of_towers(config)]
-    if config.architecture in _DEEPSEEK:
-        known += _of_deepseek(config)
+def optional_tensors(config: ModelConfig, skeleton: Skeleton) -> Iterator[OptionalTensor]:
+    """Yield the optional tensors of a model whose config says, or whose type assumes, something of their switch.
+
+    ``skeleton`` is that of the model: of a wrapper around a text model of its own, the switches are those of that one.
+    """
+    known = [*_of_class(config, skeleton.architecture), *_of_towers(config)]
+    if skeleton.text is not None:
+        inside = frozenset(skeleton.moved.values())
+        known = [one for one in known if one.tensor in skeleton.tensors and one.tensor not in inside]
+        known += [
+            _moved(one, skeleton.moved) for one in _of_class(config, skeleton.text) if one.tensor in skeleton.moved
+        ]
     stated_keys = {key for _, level in config.text_levels for key in level}
     counts = Counter(one.switch for one in known)
     for one in known:
@@ -60,6 +68,17 @@ def learnt_tensors(architecture: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tensor for entry in found.values() for tensor in entry["tensors"]))
 
 
+def _of_class(config: ModelConfig, architecture: str) -> Iterator[OptionalTensor]:
+    yield from _of_transformers(config, architecture)
+    yield from _of_vllm(config, architecture)
+    if architecture in _DEEPSEEK:
+        yield from _of_deepseek(config)
+
+
+def _moved(one: OptionalTensor, names: Mapping[str, str]) -> OptionalTensor:
+    return replace(one, tensor=names[one.tensor], beside=names.get(one.beside, one.beside))
+
+
 def _of_towers(config: ModelConfig) -> Iterator[OptionalTensor]:
     """Yield the tensors of towers and projectors whose switch is stated (``benchmarks/learn/tower_switches.py``)."""
     architecture, data = config.architecture or "", read_data("tower_switches")
@@ -71,8 +90,8 @@ def _of_towers(config: ModelConfig) -> Iterator[OptionalTensor]:
             yield OptionalTensor(tensor=tensor, switch=switch, value=value, needed=value in needs, taken=value in takes)
 
 
-def _of_transformers(config: ModelConfig) -> Iterator[OptionalTensor]:
-    architecture, data = config.architecture or "", read_data("optional_tensors")
+def _of_transformers(config: ModelConfig, architecture: str) -> Iterator[OptionalTensor]:
+    data = read_data("optional_tensors")
     asked = data["vllm"].get(architecture, {})
     for tensor, (switch, brings) in data["architectures"].get(architecture, {}).items():
         value = switch_value(config, switch)
@@ -81,8 +100,8 @@ def _of_transformers(config: ModelConfig) -> Iterator[OptionalTensor]:
             yield OptionalTensor(tensor=tensor, switch=switch, value=value, needed=value in needs, taken=value in takes)
 
 
-def _of_vllm(config: ModelConfig) -> Iterator[OptionalTensor]:
-    for switch, entry in read_data("vllm_switches")["architectures"].get(config.architecture or "", {}).items():
+def _of_vllm(config: ModelConfig, architecture: str) -> Iterator[OptionalTensor]:
+    for switch, entry in read_data("vllm_switches")["architectures"].get(architecture, {}).items():
         value = stated(config, switch, assumed(config, switch))
         value = entry.get("assumes") if value is None else bool(value)
         if value is None:

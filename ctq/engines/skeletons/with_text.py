@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ctq.engines.skeletons.skeletons import Skeleton, Slot
 
@@ -31,10 +31,12 @@ def with_text(wrapper: Skeleton, learnt: Skeleton, text: Skeleton, inner: str) -
     outside = {
         name: slot for name, slot in wrapper.tensors.items() if name not in own and not _is_inside(name, wrapper)
     }
+    moved = {name: other for name, other in names.items() if other is not None}
     return replace(
         wrapper,
-        tensors=outside
-        | {other: _moved(text.tensors[name], rename) for name, other in names.items() if other is not None},
+        tensors=outside | {other: _moved(text.tensors[name], moved) for name, other in moved.items()},
+        text=text.architecture,
+        moved=moved,
         refuses=refused_places(wrapper.refuses, text),
         inner=inner,
         computed=text.computed,
@@ -46,8 +48,8 @@ def _is_inside(name: str, wrapper: Skeleton) -> bool:
     return wrapper.stack is not None and name.startswith(f"{wrapper.stack.rpartition('.')[0]}.")
 
 
-def _moved(slot: Slot, rename: Callable[[str], str | None]) -> Slot:
-    return replace(slot, beside=rename(slot.beside)) if slot.beside is not None else slot
+def _moved(slot: Slot, names: Mapping[str, str]) -> Slot:
+    return replace(slot, beside=names.get(slot.beside)) if slot.beside is not None else slot
 
 
 def refused_places(places: frozenset[str], text: Skeleton) -> frozenset[str]:

@@ -70,7 +70,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     if _is_called_otherwise(facts, skeleton, present):
         return
     stacks = counted_stacks(skeleton, facts.checkpoint.config)
-    optional = list(optional_tensors(facts.checkpoint.config))
+    optional = list(optional_tensors(facts.checkpoint.config, skeleton))
     switched = {one.tensor: one.needed for one in optional if not one.beside}
     beside = {one.tensor: present.get(one.beside, frozenset()) for one in optional if one.beside and one.needed}
     for name, slot in skeleton.tensors.items():

@@ -38,7 +38,7 @@ def tensor_switched_off(facts: Facts) -> Iterator[Hit]:
     skeleton = skeleton_of(facts.checkpoint.config)
     if skeleton is None:
         return
-    refused = [one for one in optional_tensors(facts.checkpoint.config) if not one.taken]
+    refused = [one for one in optional_tensors(facts.checkpoint.config, skeleton) if not one.taken]
     present = layers_by_tensor(facts, skeleton) if refused else {}
     found = [one for one in refused if one.tensor in present]
     if found:
