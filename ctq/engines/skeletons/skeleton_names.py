@@ -13,7 +13,7 @@ from ctq.engines.vllm_models.names import engine_names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ctq.engines.skeletons.skeletons import Skeleton
+    from ctq.engines.skeletons.skeleton import Skeleton
 
 _HEAD_BIAS = "lm_head.bias"
 

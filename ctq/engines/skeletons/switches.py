@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
-    from ctq.engines.skeletons.skeletons import Skeleton
+    from ctq.engines.skeletons.skeleton import Skeleton
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

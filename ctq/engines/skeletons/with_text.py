@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ctq.engines.skeletons.skeletons import Skeleton, Slot
+    from ctq.engines.skeletons.skeleton import Skeleton, Slot
 
 _HEAD = "lm_head"
 _HEAD_BIAS = f"{_HEAD}.bias"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
-    from ctq.engines.skeletons.skeletons import Skeleton
+    from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.rules.rule import Hit
 

@@ -16,7 +16,7 @@ from ctq.recipe.kinds import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ctq.engines.skeletons.skeletons import Skeleton, Slot
+    from ctq.engines.skeletons.skeleton import Skeleton, Slot
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 

@@ -22,7 +22,7 @@ from ctq.recipe.kinds import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ctq.engines.skeletons.skeletons import Skeleton
+    from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 

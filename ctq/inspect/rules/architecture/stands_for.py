@@ -10,7 +10,7 @@ from ctq.inspect.modules.grouping import NUMBER
 from ctq.recipe.experts import fused_names
 
 if TYPE_CHECKING:
-    from ctq.engines.skeletons.skeletons import Skeleton
+    from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 

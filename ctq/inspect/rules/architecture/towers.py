@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
-    from ctq.engines.skeletons.skeletons import Skeleton
+    from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 

@@ -16,7 +16,7 @@ from ctq.inspect.rules.rule import Hit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ctq.engines.skeletons.skeletons import Skeleton
+    from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.facts import Facts
 
 

@@ -1,0 +1,100 @@
+"""What a skeleton is: the tensors of one architecture by template, with their dimensions and where they lie."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctq.engines.configs.towers import TowerList
+
+_LAYER_LISTS = ("layers", "h", "blocks")
+_TOWER = re.compile(r"vis|audio|image")
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+_EXPERT = re.compile(r"(?P<block>.+)\.experts\.#\.(?P<part>gate_proj|up_proj|down_proj)\.weight")
+_STACKS = ("experts.gate_up_proj", "input_linear.weight")
+"""What holds the gates and ups of all experts of a block in one tensor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One tensor of a skeleton: whether all layers have it in every variant, and its dimensions (None: not known).
+
+    ``beside`` is another tensor of the same layers: where that is, this one is never missing.
+    """
+
+    always: bool
+    dimensions: tuple[str | None, ...] | None
+    beside: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skeleton:
+    """The tensors of one architecture by template; ``refuses`` are the places where vLLM refuses an unknown one.
+
+    ``inner`` is the model type of the text model inside a wrapper; ``computed`` are numbers
+    that the config works out where a file leaves them out. ``embedding`` tells whether vLLM gives the input embedding a name.
+    Of towers, ``lists`` are their lists of layers, ``numbered`` tensors of other lists with their numbers and ``sizes`` the
+    dimensions of each of those by its own name, and ``switched`` the tensors that a switch of the config brings, with its value.
+    Of a wrapper of which only the text model is known, ``others`` are the first words of the places of its other parts.
+    Where a wrapper holds a text model of its own, ``text`` is that one's architecture, and ``moved`` are the names of its tensors.
+    """
+
+    architecture: str
+    tensors: Mapping[str, Slot]
+    refuses: frozenset[str]
+    inner: str | None
+    computed: frozenset[str]
+    embedding: bool | None = None
+    lists: Mapping[str, TowerList] = field(default_factory=dict)
+    numbered: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    switched: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
+    sizes: Mapping[str, tuple[str | None, ...] | None] = field(default_factory=dict)
+    others: frozenset[str] = frozenset()
+    text: str | None = None
+    moved: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether a text model lies inside."""
+        return self.inner is not None
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """What stands behind the number of a layer, in any list of layers."""
+        return frozenset(name.partition(".#.")[2] for name in self.tensors if ".#." in name)
+
+    def knows(self, tensor: str) -> bool:
+        """Tell whether the architecture has a tensor of this name, in whatever form its weight is stored."""
+        module, _, part = _NUMBER.sub("#", tensor).rpartition(".")
+        name = f"{module}.weight" if part.startswith("weight") else f"{module}.{part}" if module else part
+        return name in self.tensors or module in self.tensors
+
+    def slot(self, tensor: str) -> Slot | None:
+        """Return the slot of a tensor by its template; an expert alone has that of its share of the tensor of all experts."""
+        found, expert = self.tensors.get(tensor), _EXPERT.fullmatch(tensor)
+        if found is not None or expert is None:
+            return found
+        stacks = (self.tensors.get(f"{expert['block']}.{stack}") for stack in _STACKS)
+        sizes = next((slot.dimensions for slot in stacks if slot is not None and slot.dimensions), ())
+        doubled = [size for size in sizes[1:] if size is not None and size.startswith("2*")]
+        if len(sizes) != 3 or len(doubled) != 1:  # experts, gates and ups, columns: in either order
+            return None
+        rows, columns = doubled[0].removeprefix("2*"), next(size for size in sizes[1:] if size != doubled[0])
+        return Slot(always=False, dimensions=(columns, rows) if expert["part"] == "down_proj" else (rows, columns))
+
+    @property
+    def stack(self) -> str | None:
+        """The list of the decoder's layers, where there is one alone."""
+        return self.stacks[0] if len(self.stacks) == 1 else None
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The lists of the decoder's layers: several where a model runs through each of them (HRM)."""
+        lists = {name.partition(".#.")[0] for name in self.tensors if ".#." in name}
+        return tuple(
+            sorted(path for path in lists if path.rpartition(".")[2] in _LAYER_LISTS and not _TOWER.search(path))
+        )
