@@ -48,6 +48,7 @@ ABOUT: Final = (
 )
 BACKEND: Final = "Transformers"
 GENERATES: Final = "ForCausalLM"
+ENDINGS: Final = (GENERATES, "ForConditionalGeneration")
 
 
 def main() -> None:
@@ -104,7 +105,8 @@ def same_classes(classes: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     return {
         name: place[1] if place[1] in text else owners[0]
         for name, place in classes.items()
-        if name.endswith(GENERATES) and not place[1].startswith(BACKEND) and not hasattr(transformers, name)
+        if name not in known and name.endswith(ENDINGS)
+        if not place[1].startswith(BACKEND) and not hasattr(transformers, name)
         if (owners := [other for other in text if classes.get(other) == place])
     }
 

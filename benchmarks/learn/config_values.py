@@ -46,6 +46,8 @@ DEPTH: Final = 2
 MANY: Final = 8
 FEW: Final = 9
 """Architectures that refuse a value, and times as many as take it: then others are held to refuse it too."""
+OF_MIXTURES: Final = re.compile(r"moe|expert")
+"""Keys that only mixtures read: others are not held to be one."""
 TRIFLES: Final = re.compile(
     r"(_token_id$|token_index$|^transformers_version$|dropout|_pdrop$|^initializer|init_std|^output_|return_dict|id2label|label2id"
     r"|^use_cache$|^architectures$|^model_type$|aux_loss|z_loss|chunk_size_feed|^problem_type$|_name_or_path|^is_encoder_decoder$"
@@ -231,7 +233,7 @@ def others(answers: Iterable[Json]) -> dict[str, list[str]]:
             counts[key, kind][kind in found[architecture].get(key, ())].add(architecture)
     common: dict[str, list[str]] = {}
     for (key, kind), seen in sorted(counts.items()):
-        if len(seen[True]) >= MANY and len(seen[True]) > FEW * len(seen[False]):
+        if len(seen[True]) >= MANY and len(seen[True]) > FEW * len(seen[False]) and not OF_MIXTURES.search(key):
             common.setdefault(key, []).append(kind)
     return common
 

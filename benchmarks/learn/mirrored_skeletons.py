@@ -22,6 +22,7 @@ from sweep_truth import truth_of
 
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import fit
+from benchmarks.learn.skeleton_variants import Learnt, mend
 from benchmarks.learn.skeletons import (
     DATA,
     FEWEST,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from benchmarks.learn.skeleton_fit import Build
 
+HEAD_DIM: Final = "head_dim"
 OTHERWISE: Final = frozenset({"Gemma4ForCausalLM", "GraniteMoeSWAForCausalLM", "LongcatFlashForCausalLM"})
 """Architectures that transformers builds too, under other names or with sizes that this way does not find."""
 OF_TEXT: Final = {row.name: row for row in (*MIRRORED_TEXT, *MIRRORED_DEFAULT) if "text_config" not in row.config}
@@ -77,8 +79,10 @@ def learn(rows: list[Mirrored], scratch: Path, python: Path) -> Json:
         if len(made) < FEWEST or not truth_of(seen[row.name, ""])[0].is_good:
             print(f"{row.name}: {len(made)} builds, not learnt", flush=True)
             continue
-        entry = {"embedding": None, "refuses": refused_places([row.name], seen), "inner": None, "computed": []}
+        computed = [] if HEAD_DIM in row.config else [HEAD_DIM]  # its sizes were learnt of the width over the heads
+        entry = {"embedding": None, "refuses": refused_places([row.name], seen), "inner": None, "computed": computed}
         found[row.architecture] = entry | {"tensors": fit([made])}
+        print(row.name, *mend(found[row.architecture], Learnt(made, [])), sep="; ", flush=True)
     return found
 
 
