@@ -6,20 +6,22 @@ does is drawn by ``--seed``; so are the checkpoints that it is tried on. The eng
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import shutil
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from field_bases import BASES, FAMILY_NAMES, MIRRORED_NAMES, base_of
-from field_cases import Case, drawn
+from field_cases import Case, changed, drawn
+from field_model import Skip, read_model
 from sweep_claims import REFUSAL, Claims, claims_of, read_claims
 from sweep_store import Store, stamp_of
 from sweep_truth import Observation, observe, read_observation, truth_of
@@ -30,13 +32,14 @@ from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from field_model import Model
 
 CODE: Final = Path(ctq.__file__).parent
 BATCH: Final = 160
 SLOW_S: Final = 120.0
+FILES: Final = ("*.json", "*.safetensors")
 COMMANDS: Final = ("ctq", "inspect", "verify")
 
 
@@ -48,36 +51,60 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", type=int, default=150, help="pairs of changes")
     parser.add_argument("--bases", type=int, default=3, help="healthy checkpoints of each family")
     parser.add_argument("--workers", type=int, default=2, help="processes of the engine, and of ctq")
-    parser.add_argument("--known", action="store_true", help="only cases that the engine has answered before")
+    parser.add_argument(
+        "--known", action="store_true", help="the cases of the stored report again, of which the engine is not asked"
+    )
     parser.add_argument("--only", default="", help="only cases with these words in their name")
 
 
 def main(options: argparse.Namespace) -> int:
     """Run the sweep, print every disagreement of inspection and verification, and return how many there are."""
-    field = Field(options)
-    bases = field.bases()
-    counts: Counter[str] = Counter()
-    cases = ((case, model) for case, model in drawn(bases, seed=options.seed, each=options.each, pairs=options.pairs))
+    path = options.work / f"report-{options.seed}.jsonl"
+    field, counts, old = Field(options), Counter[str](), _reported(path) if options.known else []
+    bases = field.bases({case.healthy for case in old} if options.known else None)
+    new = drawn(bases, seed=options.seed, each=options.each, pairs=options.pairs)
+    cases = _again(old, bases) if options.known else new
     chosen = ((case, model) for case, model in cases if options.only in case.name)
-    report = (options.work / f"report-{options.seed}.jsonl").open("w")
-    while batch := list(islice(chosen, BATCH)):
-        for case, seen, claims in field.judged(batch):
-            row = _row(case, seen, field.truth(case.healthy), claims)
-            report.write(json.dumps(row) + "\n")
-            counts["cases"] += 1
-            counts[f"vLLM: {row['truth']}"] += 1
-            counts["exit 3"] += REFUSAL in claims.errors
-            for what in row["wrong"]:
-                counts[what] += 1
-                print(
-                    f"{what}: {case.name}: vLLM {row['truth']} ({row['why'][:160]}) | {row['said'][:200]}", flush=True
-                )
-        print(dict(counts), flush=True)
-    report.close()
+    with (path.with_suffix(".part") if options.only else path).open("w") as report:
+
+        def told(judged: Iterator[tuple[Case, Observation, Claims]]) -> None:
+            for case, seen, claims in judged:
+                row = _row(case, seen, field.baseline(case), claims)
+                report.write(json.dumps(row) + "\n")
+                _count(counts, case, row, claims)
+
+        told(field.judged_bases())
+        while batch := list(islice(chosen, BATCH)):
+            told(field.judged(batch))
+            print(dict(counts), flush=True)
     return sum(count for what, count in counts.items() if what.startswith("false"))
 
 
-def _row(case: Case, seen: Observation, healthy: Observation, claims: Claims) -> dict[str, object]:
+def _reported(path: Path) -> list[Case]:
+    """Return the cases of a report, without the healthy ones."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [Case(row["family"], row["base"], tuple(row["kinds"]), row["seed"]) for row in rows if row["kinds"]]
+
+
+def _again(cases: Sequence[Case], bases: Sequence[tuple[Case, Path]]) -> Iterator[tuple[Case, Model]]:
+    """Yield the cases with what they are, where their checkpoint is there."""
+    folders = dict(bases)
+    for case in cases:
+        if folder := folders.get(case.healthy):
+            with contextlib.suppress(Skip):
+                yield case, changed(case, read_model(folder))
+
+
+def _count(counts: Counter[str], case: Case, row: Mapping[str, Any], claims: Claims) -> None:
+    counts["cases" if case.kinds else "bases"] += 1
+    counts[f"vLLM: {row['truth']}"] += 1
+    counts["exit 3"] += REFUSAL in claims.errors
+    for what in row["wrong"]:
+        counts[what] += 1
+        print(f"{what}: {case.name}: vLLM {row['truth']} ({row['why'][:160]}) | {row['said'][:200]}", flush=True)
+
+
+def _row(case: Case, seen: Observation, healthy: Observation, claims: Claims) -> dict[str, Any]:
     truth, why = truth_of(seen, healthy)
     found = [(command, kind) for command, kind in disagreements(truth, claims) if command in COMMANDS]
     if REFUSAL in claims.errors:
@@ -87,6 +114,7 @@ def _row(case: Case, seen: Observation, healthy: Observation, claims: Claims) ->
         "family": case.family,
         "base": case.base,
         "kinds": case.kinds,
+        "seed": case.seed,
         "truth": truth.value,
         "why": why,
         "said": said,
@@ -113,11 +141,27 @@ class Field:
         self._python = options.vllm_python.absolute()
         self._truths, self._claims = Store(options.work / "truths.jsonl"), Store(options.work / "claims.jsonl")
         self._code = stamp_of(CODE, "*.py", "*.json")
+        self._folders: dict[Case, Path] = {}
         self._healthy: dict[Case, Observation] = {}
         self._pool = ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn"))
 
-    def bases(self) -> list[tuple[Case, Path]]:
-        """Return the healthy checkpoints that the engine serves, some of each family."""
+    def bases(self, wanted: Collection[Case] | None = None) -> list[tuple[Case, Path]]:
+        """Return the healthy checkpoints that the engine serves, some of each family, or the wanted ones."""
+        found = self._drawn() if wanted is None else self._built(wanted)
+        self._ask(dict(found))
+        self._folders = dict(found)
+        good = [(case, folder) for case, folder in found if truth_of(self.truth(case), self.truth(case))[0].is_good]
+        print(
+            f"{len(good)} of {len(found)} bases are served, of {len({case.family for case, _ in good})} families",
+            flush=True,
+        )
+        return good
+
+    def _built(self, wanted: Collection[Case]) -> list[tuple[Case, Path]]:
+        every = {replace(case, base="dense") for case in wanted} | set(wanted)
+        return [(case, base_of(case.family, case.base, self._work, self._python)) for case in sorted(every)]
+
+    def _drawn(self) -> list[tuple[Case, Path]]:
         draw, found = Random(self._options.seed), []
         for family in (*FAMILY_NAMES, *MIRRORED_NAMES):
             left = self._options.bases
@@ -132,20 +176,22 @@ class Field:
                         break
                     continue
                 left -= 1
-        self._ask(dict(found))
-        good = []
-        for case, folder in found:
-            truth, why = truth_of(self.truth(case), self.truth(case))
-            if truth.is_good:
-                good.append((case, folder))
-            else:
-                print(f"base not served: {case.name}: {truth} {why[:150]}", flush=True)
-        print(f"{len(good)} bases of {len({case.family for case, _ in good})} families", flush=True)
-        return good
+        return found
 
     def truth(self, case: Case) -> Observation:
         """Return what the engine showed of a healthy checkpoint."""
         return self._healthy[case]
+
+    def baseline(self, case: Case) -> Observation:
+        """Return what a case is held against: the healthy checkpoint, and of that one the dense original."""
+        return self.truth(case.healthy if case.kinds else replace(case, base="dense"))
+
+    def judged_bases(self) -> Iterator[tuple[Case, Observation, Claims]]:
+        """Yield what the engine and ctq say of the healthy checkpoints themselves."""
+        folders = self._folders
+        said = self._said(folders, {case: stamp_of(folder, *FILES) for case, folder in folders.items()})
+        for case in folders:
+            yield case, self.truth(case), said[case]
 
     def judged(self, batch: Sequence[tuple[Case, Model]]) -> Iterator[tuple[Case, Observation, Claims]]:
         """Yield what the engine and ctq say of some cases."""
@@ -165,7 +211,7 @@ class Field:
         shutil.rmtree(root, ignore_errors=True)
 
     def _ask(self, folders: Mapping[Case, Path], stamps: Mapping[Case, str] | None = None) -> None:
-        stamps = stamps or {case: stamp_of(folder, "*.json", "*.safetensors") for case, folder in folders.items()}
+        stamps = stamps or {case: stamp_of(folder, *FILES) for case, folder in folders.items()}
         new = [case for case in folders if self._truths.get(case.name, stamps[case]) is None]
         count = min(self._options.workers, len(new))
         start = time.monotonic()

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from families import FAMILIES, MORE_FAMILIES, build
 from field_model import read_model
 from mirrored import build_mirrored
@@ -45,11 +46,15 @@ _WEIGHTS: Final = {
     "dynamic": False,
 }
 _TOKEN: Final = {"num_bits": 8, "type": "float", "strategy": "token", "symmetric": True, "dynamic": True}
+_FP8: Final = ("float-quantized", {**_WEIGHTS, "type": "float"}, _TOKEN)
+_GROUPS_OF_4_BITS: Final = {**_WEIGHTS, "num_bits": 4, "strategy": "group", "group_size": 128}
 FORMS: Final[Mapping[str, tuple[str, dict[str, Any], dict[str, Any] | None]]] = MappingProxyType(
     {
-        "W4A16": ("pack-quantized", {**_WEIGHTS, "num_bits": 4, "strategy": "group", "group_size": 128}, None),
+        "W4A16": ("pack-quantized", _GROUPS_OF_4_BITS, None),
+        "W4A16 head": ("pack-quantized", _GROUPS_OF_4_BITS, None),
         "W4A16 channel": ("pack-quantized", {**_WEIGHTS, "num_bits": 4}, None),
-        "FP8": ("float-quantized", {**_WEIGHTS, "type": "float"}, _TOKEN),
+        "FP8": _FP8,
+        "FP8 head": _FP8,
         "W8A8 static": (
             "int-quantized",
             _WEIGHTS,
@@ -89,17 +94,20 @@ def base_of(family: str, base: str, work: Path, python: Path) -> Path:
         if not made.promise:
             raise ValueError(made.refusals[-1])
     else:
-        _in_form(base, base_of(family, "no head", work, python), dense, folder)
+        scheme = "W8A8" if base.endswith(" head") else "no head"
+        in_form(base, base_of(family, scheme, work, python), folder)
     return folder
 
 
-def _in_form(base: str, quantized: Path, dense: Path, folder: Path) -> None:
-    """Store the same modules in another form, by compressed-tensors' compressor."""
+def in_form(base: str, quantized: Path, folder: Path) -> None:
+    """Store the modules of int8 codes by channel in another form, by compressed-tensors' compressor."""
     form, weights, activations = FORMS[base]
-    model, original = read_model(quantized), read_model(dense)
+    model = read_model(quantized)
     for name in [name for name in model.tensors if name.endswith(".weight_scale")]:
         module = name.removesuffix(".weight_scale")
-        parts = _compressed(original.tensors[f"{module}.weight"], form, weights)
+        codes, scale = model.tensors[f"{module}.weight"], model.tensors[name]
+        values = np.frombuffer(codes.data, np.int8).reshape(codes.shape) * scale.floats
+        parts = _compressed(values.astype(np.float32), form, weights)
         if activations and not activations["dynamic"]:
             parts["input_scale"] = _of_torch(_torch().full((1,), 0.02, dtype=_torch().bfloat16))
         for part in model.parts(module):
@@ -119,12 +127,12 @@ def _torch() -> Any:
     return torch
 
 
-def _compressed(raw: Raw, form: str, weights: dict[str, Any]) -> dict[str, Raw]:
+def _compressed(values: np.ndarray[Any, np.dtype[np.float32]], form: str, weights: dict[str, Any]) -> dict[str, Raw]:
     from compressed_tensors.compressors import BaseCompressor
     from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
 
     torch = _torch()
-    weight = torch.from_numpy(raw.floats.copy()).to(torch.bfloat16)
+    weight = torch.from_numpy(values).to(torch.bfloat16)
     tops = weight.float().unflatten(1, (-1, weights["group_size"] or weight.shape[1])).abs().amax(2)
     largest = 448 if weights["type"] == "float" else 2 ** (weights["num_bits"] - 1) - 0.5
     scale = (tops.clamp_min(1e-6) / largest).to(torch.bfloat16)

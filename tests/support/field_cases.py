@@ -8,12 +8,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import field_config  # noqa: F401  # each enters its kinds
+import field_activations  # noqa: F401  # each enters its kinds
+import field_architectures  # noqa: F401
+import field_biases  # noqa: F401
+import field_config_file  # noqa: F401
+import field_copies  # noqa: F401
+import field_dtypes  # noqa: F401
+import field_experts  # noqa: F401
 import field_files  # noqa: F401
+import field_fusing  # noqa: F401
+import field_groups  # noqa: F401
+import field_index  # noqa: F401
+import field_keys  # noqa: F401
+import field_layers  # noqa: F401
+import field_left_dense  # noqa: F401
+import field_matrices  # noqa: F401
 import field_names  # noqa: F401
+import field_packed  # noqa: F401
 import field_quant  # noqa: F401
+import field_rope  # noqa: F401
 import field_scales  # noqa: F401
-import field_shapes  # noqa: F401
+import field_strays  # noqa: F401
+import field_targets  # noqa: F401
+import field_ties  # noqa: F401
+import field_towers  # noqa: F401
+import field_widths  # noqa: F401
+import field_wrappers  # noqa: F401
 from field_kind import KINDS
 from field_model import Model, Skip, read_model
 
@@ -21,7 +41,7 @@ TRIES = 40
 """Checkpoints that a kind is tried on before it is given up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Case:
     """A healthy checkpoint, by family and base, and what was done to it, with the seed of its details; nothing: the base itself."""
 

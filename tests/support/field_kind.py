@@ -22,3 +22,8 @@ def add(name: str, change: Change) -> Change:
     assert name not in KINDS, name
     KINDS[name] = change
     return change
+
+
+def add_as(name: str) -> Callable[[Change], Change]:
+    """Enter a change under a name."""
+    return lambda change: add(name, change)

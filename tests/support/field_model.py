@@ -270,6 +270,6 @@ def made(dtype: str, shape: tuple[int, ...], value: float = 0.01) -> Raw:
 
 
 def pick(draw: Random, choices: Any) -> Any:
-    """Draw one of some, of none there is no occasion."""
-    found = list(choices)
+    """Draw one of some, of none there is no occasion; of a set in an order that is the same in every process."""
+    found = sorted(choices) if isinstance(choices, set) else list(choices)
     return draw.choice(found) if found else _skip()

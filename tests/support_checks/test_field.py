@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from builders import tiny_checkpoint, tiny_quantized
+from field_bases import FORMS, in_form
 from field_cases import Case, changed
 from field_kind import KINDS
 from field_model import Model, Skip, read_model
+from sweep_claims import inspected
 
 BASES = {"dense": None, "W8A8": "w8a8", "W8A16": "w8a16", "mixed": "mixed"}
 
@@ -40,3 +44,12 @@ def test_most_kinds_change_a_llama_and_always_in_the_same_way(models: dict[str, 
         if first is not None and again is not None:
             found += content(first) == content(again) and content(first) != content(models[base])
     assert found > len(KINDS) / 2
+
+
+@pytest.mark.parametrize("base", FORMS)
+def test_codes_in_another_form_are_healthy(base: str, tmp_path: Path) -> None:
+    head = "quantized" if base.endswith(" head") else "dense"
+    in_form(base, tiny_quantized(tmp_path / "W8A8", head=head), tmp_path / "form")
+    said = inspected(tmp_path / "form")
+    assert (said.errors, said.crash, said.head) == ((), "", head)
+    assert read_model(tmp_path / "form").quant["format"] == FORMS[base][0]
