@@ -187,8 +187,12 @@ class Field:
         return self.truth(case.healthy if case.kinds else replace(case, base="dense"))
 
     def judged_bases(self) -> Iterator[tuple[Case, Observation, Claims]]:
-        """Yield what the engine and ctq say of the healthy checkpoints themselves."""
-        folders = self._folders
+        """Yield what the engine and ctq say of the healthy checkpoints themselves, where the dense original is served."""
+        folders = {
+            case: folder
+            for case, folder in self._folders.items()
+            if truth_of(self.baseline(case), self.baseline(case))[0].is_good
+        }
         said = self._said(folders, {case: stamp_of(folder, *FILES) for case, folder in folders.items()})
         for case in folders:
             yield case, self.truth(case), said[case]
