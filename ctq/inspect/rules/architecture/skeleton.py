@@ -128,6 +128,8 @@ def _has_unknown_bias(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
         return False
     if (skeleton.wrapped and entry.kind in _ELSEWHERE) or _is_stranger(entry, skeleton, facts):
         return False
+    if any(other_part(skeleton, name) for name in facts_names(entry)):
+        return False
     names = (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts))
     return not any(own_name(skeleton, name) in skeleton.tensors for name in names if name.endswith(".bias"))
 
