@@ -7,6 +7,7 @@ all and quantization can refuse them all. Only a source without any readable saf
 from __future__ import annotations
 
 import gc
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ _LARGEST_CONFIG = 32_000_000
 _LARGEST_INDEX = 100_000_000
 """Bytes; ten times what the largest models have. Parsing takes a multiple of it in memory."""
 _SHOWN_FAULTS = 20
+_FLOATS = frozenset({"BF16", "F16", "F32", "F64"})
+_NUMBERS = re.compile(r"(\d+)")
 _INSIDE = "model."
 """Where models that generate keep the model that pools; vLLM looks there too (0.32.0 model_executor/models/adapters.py:189)."""
 
@@ -193,18 +196,38 @@ def _tensors(
     tensors: dict[str, TensorInfo] = {}
     shard_of: dict[str, str] = {}
     weight_map = index.weight_map if index else {}
-    for shard, header in headers.items():
+    for shard, header in sorted(headers.items(), key=lambda item: _load_order(item[0])):
         found = header.tensors
         for name in tensors.keys() & found.keys():
-            message = f"tensor {quoted(name)} lies in {shard_of[name]} and in {shard}"
-            alike = tensors[name].dtype == found[name].dtype and tensors[name].shape == found[name].shape
-            kind = FaultKind.TENSOR_DUPLICATE if alike else FaultKind.TENSOR_CONFLICT
-            faults.append(Fault(kind, shard, message if alike else f"{message}, of another dtype or shape", name))
-            if weight_map.get(name) != shard:
+            is_passed_over = weight_map.get(name, shard) != shard
+            faults.append(
+                _twice(name, (shard_of[name], tensors[name]), (shard, found[name]), is_passed_over=is_passed_over)
+            )
+            if is_passed_over:
                 found = {other: tensor for other, tensor in found.items() if other != name}
         tensors.update(found)
         shard_of.update(dict.fromkeys(found, shard))
     return tensors, shard_of
+
+
+def _twice(name: str, first: tuple[str, TensorInfo], last: tuple[str, TensorInfo], *, is_passed_over: bool) -> Fault:
+    """Tell copies that any loader bears from those of which the index names one and engines take another, or none fits.
+
+    Engines load both, the last file's over the other's: vLLM 0.32.0 ``weight_utils.py`` (``safetensors_weights_iterator``).
+    """
+    (shard, tensor), (last_shard, last_tensor) = first, last
+    message = f"tensor {quoted(name)} lies in {shard} and in {last_shard}"
+    if (tensor.dtype, tensor.shape) == (last_tensor.dtype, last_tensor.shape):
+        return Fault(FaultKind.TENSOR_DUPLICATE, last_shard, message, name)
+    are_floats = {tensor.dtype, last_tensor.dtype} <= _FLOATS
+    is_borne = tensor.shape == last_tensor.shape and (are_floats or not is_passed_over)
+    kind = FaultKind.TENSOR_DUPLICATE if is_borne else FaultKind.TENSOR_CONFLICT
+    return Fault(kind, last_shard, f"{message}, of another dtype or shape", name)
+
+
+def _load_order(file: str) -> tuple[tuple[bool, int, str], ...]:
+    """Order files as engines load them: numbers in names by value (vLLM 0.32.0 ``weight_utils.py``, ``_natural_sort_key``)."""
+    return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in _NUMBERS.split(file))
 
 
 def _check_index(index: Index, headers: Mapping[str, Header], shard_of: Mapping[str, str], faults: list[Fault]) -> None:

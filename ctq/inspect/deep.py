@@ -125,9 +125,9 @@ def _e4m3(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 def _false_shape(tensor: str, raw: bytes, entry: Entry) -> Odd | None:
     part, packed = entry.modules.parts["weight_shape"], entry.modules.parts.get("weight_packed")
     size = {"I64": 8, "I32": 4}.get(part.dtype)
-    if (
-        entry.stored.form is not Form.PACKED or size is None or packed is None or len(raw) != 2 * size
-    ):  # rows and columns
+    if entry.stored.form is not Form.PACKED or size is None or packed is None:
+        return None
+    if len(packed.shape) < 2 or len(raw) != 2 * size:  # no matrix; no rows and columns
         return None
     shape = [int.from_bytes(raw[i : i + size], "little", signed=True) for i in (0, size)]
     per_word = 32 // entry.stored.bits if entry.stored.bits else None

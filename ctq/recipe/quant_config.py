@@ -23,7 +23,10 @@ _STATUSES = frozenset({"initialized", "calibration", "frozen", "compressed", "de
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigGroup:
-    """One entry of ``config_groups``; ``format`` is its own, without the fallback to the config's."""
+    """One entry of ``config_groups``; ``format`` is its own, without the fallback to the config's.
+
+    ``outputs`` are the arguments of ``output_activations``, None if they cannot be read.
+    """
 
     name: str
     targets: tuple[str, ...]
@@ -31,6 +34,7 @@ class ConfigGroup:
     activations: QuantArgs | None
     format: str | None
     quantizes_outputs: bool = False
+    outputs: QuantArgs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,7 @@ def _group(name: str, group: object, defects: list[str]) -> ConfigGroup | None:
         activations=_args(group, _ACTIVATIONS, where, defects),
         format=_text(group, "format", defects),
         quantizes_outputs=group.get("output_activations") is not None,
+        outputs=_args(group, "output_activations", where, []),
     )
 
 

@@ -36,6 +36,7 @@ from ctq.errors import CheckpointError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+FIRST = "model-00001-of-00002.safetensors"
 SECOND = "model-00002-of-00002.safetensors"
 HEAD = "lm_head.weight"
 NORM = "model.norm.weight"
@@ -91,6 +92,11 @@ def second_of_another_shape(folder: Path) -> None:
     entries, before = read_file(first)
     entries[NORM] = {"dtype": "BF16", "shape": [1], "data_offsets": [len(before), len(before) + 2]}
     write_file(first, entries, before + b"\0\0")
+
+
+def as_codes(folder: Path, file: str) -> None:
+    """Call the bytes of a copied tensor by the name of an integer dtype of the same width."""
+    edit_header(folder / file, lambda header: header[NORM].update({"dtype": "I16"}))
 
 
 def renamed(folder: Path) -> None:
@@ -166,6 +172,16 @@ def test_a_tensor_twice_is_read_where_the_index_puts_it(folder: Path) -> None:
     assert open_checkpoint(LocalFolder(folder)).shard_of[NORM] == SECOND
     edit_index(folder, lambda index: index["weight_map"].update({NORM: "model-00001-of-00002.safetensors"}))
     assert open_checkpoint(LocalFolder(folder)).shard_of[NORM] == "model-00001-of-00002.safetensors"
+
+
+@pytest.mark.parametrize(("named", "kind"), [(SECOND, FaultKind.TENSOR_DUPLICATE), (FIRST, FaultKind.TENSOR_CONFLICT)])
+def test_a_copy_of_another_dtype_is_borne_where_the_index_names_the_last_file(
+    folder: Path, named: str, kind: FaultKind
+) -> None:
+    second_copy(folder)
+    as_codes(folder, FIRST)
+    edit_index(folder, lambda index: index["weight_map"].update({NORM: named}))
+    assert kind in {fault.kind for fault in open_checkpoint(LocalFolder(folder)).faults}
 
 
 def test_a_renamed_tensor_is_missing_and_unlisted(folder: Path) -> None:

@@ -39,11 +39,11 @@ def test_a_config_left_beside_dense_weights(config: dict[str, Any], codes: set[s
     assert errors(folder) == codes
 
 
-@pytest.mark.parametrize("part", ["weight_scale", "weight_scale_inv"])
+@pytest.mark.parametrize("part", ["weight_scale", "weight_scale_inv", "g_idx", "qzeros", "input_scale"])
 def test_scales_that_were_left_when_weights_were_dequantized(part: str, tmp_path: Path) -> None:
     folder = tiny_checkpoint(tmp_path)
     edit_tensors(folder, lambda tensors: tensors.update({f"{LAYER}.{part}": Raw("F32", (1,), bytes(4))}))
-    assert errors(folder) == ({"TEN024"} if part == "weight_scale" else {"CFG001"})
+    assert errors(folder) == ({"CFG001"} if part == "weight_scale_inv" else {"TEN024"})
 
 
 LAYER = "model.layers.1.mlp.down_proj"

@@ -57,6 +57,15 @@ def activations(**values: Any) -> Change:
     )
 
 
+def static_outputs(folder: Path) -> None:
+    """Declare outputs quantized as the inputs are."""
+    quantization(
+        lambda raw: [
+            group.update(output_activations=dict(group["input_activations"])) for group in raw["config_groups"].values()
+        ]
+    )(folder)
+
+
 def add_group(name: str, like: str | None = None, **values: Any) -> Change:
     """Add a config group, a copy of another one with some keys set."""
 

@@ -167,6 +167,9 @@ def _missing_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
         if form is Form.INT and not activations.symmetric and "input_zero_point" not in parts:
             detail = "declared with static, asymmetric activations, but no input_zero_point"
             return Diagnosis(Defect.MISSING_INPUT_SCALE, detail)
+    lacking = _missing_scale_of_outputs(entry)
+    if lacking:
+        return Diagnosis(Defect.MISSING_INPUT_SCALE, lacking)
     if form is Form.PACKED and "weight_shape" not in parts:
         return Diagnosis(Defect.MISSING_WEIGHT_SHAPE, "packed weight without weight_shape")
     if form is Form.PACKED and parts["weight_shape"].dtype not in (
@@ -175,6 +178,21 @@ def _missing_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
     ):  # engines convert it, and do not read it
         return Diagnosis(Defect.MISSING_WEIGHT_SHAPE, f"weight_shape is {parts['weight_shape'].dtype}, no integers")
     return None
+
+
+def _missing_scale_of_outputs(entry: Entry) -> str:
+    """Say what lacks where inputs and outputs are static INT8 (vLLM 0.32.0 compressed_tensors.py, ``_is_wNa8o8_int``)."""
+    group = entry.group
+    if group is None or entry.stored.form not in (Form.INT, Form.PACKED):
+        return ""
+    if not (_is_static_int8(group.activations) and _is_static_int8(group.outputs)):
+        return ""
+    missing = [name for name in ("input_scale", "output_scale") if name not in entry.modules.parts]
+    return f"declared with static inputs and outputs, but no {' and no '.join(missing)}" if missing else ""
+
+
+def _is_static_int8(args: QuantArgs | None) -> bool:
+    return args is not None and (args.num_bits, args.type, args.strategy, args.dynamic) == (8, "int", "tensor", False)
 
 
 def _extra_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
@@ -205,6 +223,7 @@ _INTEGER_PARTS = frozenset(
     (
         *("weight", "weight_packed", "weight_scale", "weight_zero_point", "bias", "input_scale"),
         *("k_scale", "v_scale", "q_scale"),
+        "g_idx",  # dropped wherever there is a config: vLLM 0.32.0 base_config.py, get_checkpoint_weight_mapper
     )
 )
 

@@ -12,7 +12,7 @@ from ctq.engines.vllm_models.names import engine_names
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import NUMBER
-from ctq.inspect.modules.parts import CACHE_PARTS
+from ctq.inspect.modules.parts import CACHE_PARTS, PARTS
 from ctq.inspect.rules.architecture.experts import surplus_experts
 from ctq.inspect.rules.architecture.stands_for import dense_tensors, fused_tensors, parts_of_fused
 from ctq.inspect.rules.architecture.towers import is_beyond_tower, is_strange_to_tower
@@ -41,7 +41,7 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     Every name against the tensors of the architecture, where those are known. It is an error where vLLM refuses a name that it does
     not know in that place, in a layer of a tower too, and a warning where vLLM looks away. Experts beyond the number of the config
-    count where vLLM's class refuses them, and scales that were left beside dense weights of a model without a quantization config.
+    count where vLLM's class refuses them, and what a quantizer left beside dense weights of a model without a quantization config.
 
     ## Why it hurts
     A prefix too many or too few, a renamed module, a leftover of training: vLLM stops with *There is no module or parameter named
@@ -68,12 +68,13 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
         if is_strange_to_tower(entry, skeleton, facts) or _place(entry, skeleton, facts) in skeleton.refuses
     ]
     biased = [entry for entry in facts.entries if _has_unknown_bias(entry, skeleton, facts)]
-    scaled = [entry for entry in facts.entries if _has_lone_scale(entry, skeleton, facts)]
-    if scaled and not refused:
+    left = [entry for entry in facts.entries if _leftovers(entry, skeleton, facts)]
+    if left and not refused:
+        part = _leftovers(left[0], skeleton, facts)[0]
         yield Hit(
-            where=f"{scaled[0].modules.names[0]}.weight_scale",
-            message=f"a weight_scale beside the dense weight of {listing(scaled)}, and no quantization_config",
-            hint="leave the scales out if the weights are dequantized, else restore quantization_config",
+            where=f"{left[0].modules.names[0]}.{part}",
+            message=f"{part} beside the dense weight of {listing(left)}, and no quantization_config",
+            hint="leave it out if the weights are dequantized, else restore quantization_config",
         )
     elif biased and not refused:
         yield Hit(
@@ -134,11 +135,16 @@ def _has_unknown_bias(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     return not any(own_name(skeleton, name) in skeleton.tensors for name in names if name.endswith(".bias"))
 
 
-def _has_lone_scale(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
-    """Tell a scale beside a dense weight in a model that is not quantized, where vLLM refuses what it does not know."""
-    if facts.quant is not None or entry.stored.form is not Form.FROZEN or "inner" not in skeleton.refuses:
-        return False
-    return entry.kind not in _ELSEWHERE and not entry.is_head and not _is_stranger(entry, skeleton, facts)
+def _leftovers(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
+    """Return what a quantizer left beside a dense weight in an unquantized model, where vLLM refuses what it does not know."""
+    if facts.quant is not None or entry.stored.form not in (Form.DENSE, Form.FROZEN) or "inner" not in skeleton.refuses:
+        return []
+    if entry.kind in _ELSEWHERE or entry.is_head or _is_stranger(entry, skeleton, facts):
+        return []
+    return sorted(entry.modules.parts.keys() & _LEFT)
+
+
+_LEFT = PARTS - CACHE_PARTS - {"weight", "bias"}
 
 
 def _is_module(template: str, skeleton: Skeleton) -> bool:

@@ -208,7 +208,8 @@ def tensor_duplicate(facts: Facts) -> Iterator[Hit]:
     No tensor name occurs in two shards.
 
     ## Why it hurts
-    Which one counts depends on the engine: the index's choice, or whichever is loaded last.
+    Which one counts depends on the engine: the index's choice, or whichever is loaded last. Copies in two float types are among
+    them, and codes of which an engine takes those that the index names.
 
     ## Example
     The dense `lm_head.weight` in one shard and the int8 one in another.
@@ -226,10 +227,12 @@ def tensor_conflict(facts: Facts) -> Iterator[Hit]:
     """Report tensors that lie in two files with different dtypes or shapes.
 
     ## What it checks
-    A name that occurs in two shards has the same dtype and shape in both.
+    A name that occurs in two shards has the same shape in both, and if one is not a float, the last file is the one that the
+    index names.
 
     ## Why it hurts
-    vLLM loads every file that the index names, whole: one that does not fit is refused, or converted into the other's parameter.
+    vLLM loads every file that the index names, whole, by the numbers in their names: another shape is refused, and what comes last
+    is converted into the other's parameter.
 
     ## Example
     The dense `lm_head.weight` left in one shard beside the int8 one in another.
