@@ -1,10 +1,12 @@
 """Break tensors of text models that are less usual, ask the real vLLM about each, and count where ctq says otherwise.
 
-    python -m benchmarks.broken_tensors wrappers|mirrored --vllm-python ENV/bin/python --work DIR [--families NAME ...]
+    python -m benchmarks.broken_tensors wrappers|mirrored|families --vllm-python ENV/bin/python --work DIR [--families NAME ...]
 
 ``wrappers`` are wrappers around other text models than their family's own (`tests/support/wrapped.py`), ``mirrored`` text models
-that transformers does not build (`tests/support/mirrored*.py`). Of each that vLLM serves, twelve tensors drawn by ``--seed`` are
-left out (one, or that of all layers), misspelt or made longer. The checkpoints and vLLM's answers are kept in DIR.
+that transformers does not build (`tests/support/mirrored*.py`), ``families`` those that it builds (`tests/support/families.py`). Of
+each that vLLM serves, and of what `ctq quantize` makes of it where ``--schemes`` names some, twelve tensors drawn by ``--seed`` are
+left out (one, or that of all layers), misspelt, made longer or given a stranger beside them. The checkpoints and vLLM's answers are
+kept in DIR.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from families import FAMILIES
+from families import FAMILIES, LEARNT_ONLY, MORE_FAMILIES, build
 from mirrored import build_mirrored
 from mirrored_text import MIRRORED_TEXT
 from raw_safetensors import Raw, read_safetensors, write_safetensors
+from sweep_quantize import SCHEMES, quantize_as
 from sweep_truth import Observation, Truth, observe, read_observation, truth_of
 from wrapped import build_wrapped
 
@@ -44,19 +47,21 @@ TEXTS: Final = (
 BESIDE: Final = re.compile(r"vis|projector|newline|audio|image")
 EACH: Final = 12
 LONGER: Final = 16
-KINDS: Final = ("left out", "left out of all layers", "misspelt", "longer")
+KINDS: Final = ("left out", "left out of all layers", "misspelt", "longer", "beside a stranger")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("wrappers", "mirrored"))
+    parser.add_argument("task", choices=("wrappers", "mirrored", "families"))
     parser.add_argument("--vllm-python", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--families", nargs="*", help="only these")
+    parser.add_argument("--schemes", nargs="*", choices=tuple(SCHEMES), default=[], help="quantized too, as these")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    bases = wrappers if options.task == "wrappers" else mirrored
+    bases = {"wrappers": wrappers, "mirrored": mirrored, "families": families}[options.task]
     healthy = bases(options.work / "bases", options.vllm_python, options.families)
+    healthy += [made for base in list(healthy) for made in quantized(base, options.work / "quantized", options.schemes)]
     options.work.mkdir(parents=True, exist_ok=True)
     answers = Answers(options.work / f"{options.task}.jsonl", options.vllm_python.absolute())
     served = [folder for folder, truth in answers.of(healthy) if truth.is_good]
@@ -85,6 +90,24 @@ def wrappers(root: Path, _python: Path, chosen: list[str] | None) -> list[Path]:
                 shutil.rmtree(folder, ignore_errors=True)
                 print(f"not built: {folder.name}: {str(error)[:120]}", flush=True)
     return found
+
+
+def families(root: Path, _python: Path, chosen: list[str] | None) -> list[Path]:
+    """Build families; return the folders."""
+    found = []
+    for name in chosen or [*FAMILIES, *MORE_FAMILIES, *LEARNT_ONLY]:
+        if not (root / name).exists():
+            build(name, root / name)
+        found.append(root / name)
+    return found
+
+
+def quantized(base: Path, root: Path, schemes: list[str]) -> Iterator[Path]:
+    """Quantize a checkpoint; yield the folders."""
+    for scheme in schemes:
+        folder = root / f"{base.name} as {scheme}"
+        if folder.exists() or quantize_as(scheme, base, folder).promise:
+            yield folder
 
 
 def mirrored(root: Path, python: Path, chosen: list[str] | None) -> list[Path]:
@@ -126,6 +149,9 @@ def changed(tensors: Tensors, kind: str, name: str, alike: list[str]) -> dict[st
         row = len(raw.data) // raw.shape[0]
         shape = (raw.shape[0] + LONGER, *raw.shape[1:])
         return rest | {name: Raw(raw.dtype, shape, raw.data + (raw.data * LONGER)[: row * LONGER])}
+    if kind == "beside a stranger":
+        module, _, part = name.rpartition(".")
+        return tensors | {f"{module}_stranger.{part}": raw}
     return rest
 
 

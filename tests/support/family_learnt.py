@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from family import Family
+from family import Config, Family
 from family_multimodal import CLIP, LLAMA, image
 from family_table import VISION_MODEL
 
@@ -12,13 +13,47 @@ INSIDE: Final = ((r"^language_model\.model\.model\.", "language_model.model."),)
 """As published checkpoints call the text model."""
 
 
-def small(architecture: str, *, renames: tuple[tuple[str, str], ...] = (), **config: Any) -> Family:
+def small(architecture: str, name: str = "", /, *, renames: tuple[tuple[str, str], ...] = (), **config: Any) -> Family:
     """Make a row from what differs from the default made small."""
     return Family(
-        name=f"learnt-{architecture}", architecture=architecture, shrunk=True, head=None, text="text_config",
+        name=f"learnt-{name or architecture}", architecture=architecture, shrunk=True, head=None, text="text_config",
         config=config, renames=renames,
     )  # fmt: skip
 
+
+def small_text(name: str, architecture: str, **config: Any) -> Family:
+    """Make a row of a text model from what differs from the default made small."""
+    return Family(name=f"learnt-{name}", architecture=architecture, shrunk=True, head=None, config=config)
+
+
+TOWER: Final[Config] = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4}
+GEMMA4: Final[Config] = {
+    "num_hidden_layers": 4,
+    "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "global_head_dim": 64,
+}
+GEMMA4_DENSE: Final[Config] = {
+    **GEMMA4, "hidden_size_per_layer_input": 0, "attention_k_eq_v": True, "num_global_key_value_heads": 1,
+}  # fmt: skip
+GEMMA4_KINDS: Final[Mapping[str, Config]] = {
+    "one-width": {**GEMMA4, "global_head_dim": 32},
+    "shared-keys": {**GEMMA4, "num_kv_shared_layers": 2, "use_double_wide_mlp": True},
+    "dense": GEMMA4_DENSE,
+    "moe": {
+        **GEMMA4_DENSE,
+        "enable_moe_block": True,
+        "num_experts": 4,
+        "top_k_experts": 2,
+        "moe_intermediate_size": 128,
+    },
+}
+"""As the published sizes differ: layers that share keys and values, layers whose keys are their values, experts."""
+GEMMA4_VISION: Final[Config] = {
+    **TOWER, "num_key_value_heads": 4, "head_dim": 32, "patch_size": 14, "pooling_kernel_size": 1, "position_embedding_size": 64,
+}  # fmt: skip
+GEMMA4_EMBEDDER: Final[Config] = {
+    "patch_size": 14, "pooling_kernel_size": 1, "mm_embed_dim": 128, "mm_posemb_size": 64, "output_proj_dims": 128,
+}  # fmt: skip
 
 LEARNT_FAMILIES: Final[tuple[Family, ...]] = (
     image("llava-next-video", "LlavaNextVideoForConditionalGeneration", LLAMA, CLIP, image_token_index=300,
@@ -30,4 +65,9 @@ LEARNT_FAMILIES: Final[tuple[Family, ...]] = (
     small("AudioFlamingo3ForConditionalGeneration", renames=INSIDE),
     small("GraniteSpeechForConditionalGeneration", renames=INSIDE),
     small("GraniteSpeechPlusForConditionalGeneration", renames=INSIDE),
+    *(small_text(f"gemma4-{kind}", "Gemma4ForCausalLM", **config) for kind, config in GEMMA4_KINDS.items()),
+    *(small("Gemma4ForConditionalGeneration", f"gemma4-mm-{kind}", text_config=config, vision_config=GEMMA4_VISION)
+      for kind, config in GEMMA4_KINDS.items() if kind in ("shared-keys", "moe")),
+    *(small("Gemma4UnifiedForConditionalGeneration", f"gemma4-unified-{kind}", text_config=config, vision_config=GEMMA4_EMBEDDER)
+      for kind, config in GEMMA4_KINDS.items() if kind in ("shared-keys", "dense")),
 )  # fmt: skip

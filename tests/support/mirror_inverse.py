@@ -29,10 +29,13 @@ def inverse_of_list(name: str, rows: Iterable[Row]) -> list[tuple[str, Shard]]:
     return list(found.values())
 
 
-def inverse_of_mapper(name: str, mapper: Any) -> list[tuple[str, Shard]]:
-    """Return the first name for each shard that a ``WeightsMapper`` maps to ``name``; parts, where it fuses any."""
+def inverse_of_mapper(name: str, mapper: Any, *, prefixed: bool = True) -> list[tuple[str, Shard]]:
+    """Return the first name for each shard that a ``WeightsMapper`` maps to ``name``; parts, where it fuses any.
+
+    Unless ``prefixed`` names with a longer prefix are left out.
+    """
     shards: dict[str, tuple[str, Shard]] = {}
-    for candidate in _candidates(name, mapper):
+    for candidate in _candidates(name, mapper, prefixed=prefixed):
         mapped = mapper._map_name_with_shard(candidate)
         if mapped is not None and mapped[0] == name:
             shards.setdefault(repr(mapped[1]), (candidate, mapped[1]))
@@ -41,10 +44,11 @@ def inverse_of_mapper(name: str, mapper: Any) -> list[tuple[str, Shard]]:
     return list(shards.values())
 
 
-def _candidates(name: str, mapper: Any) -> list[str]:
+def _candidates(name: str, mapper: Any, *, prefixed: bool) -> list[str]:
     names = [name]
     names = _each(names, mapper.orig_to_new_suffix.items(), _swap_suffix)
-    names = _each(names, mapper.orig_to_new_prefix.items(), _swap_prefix)
+    prefixes = [(old, new) for old, new in mapper.orig_to_new_prefix.items() if prefixed or len(old) < len(new or "")]
+    names = _each(names, prefixes, _swap_prefix)
     names = _each(names, [(old, new) for old, (new, _) in mapper.orig_to_new_stacked.items()], _swap_anywhere)
     for _ in range(2):  # two of its parts may have been renamed
         names = _each(names, mapper.orig_to_new_substr.items(), _swap_anywhere)

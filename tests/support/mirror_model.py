@@ -36,9 +36,10 @@ class Mirror:
                 continue
             for original, shard in self._names(name, path):
                 yield original, _shape(module, parameter, shard), parameter.dtype
+        stored = self._model.state_dict().keys()
         for name, buffer in self._model.named_buffers():
-            path = name.rpartition(".")[0]
-            if "BatchNorm" in type(self._modules[path]).__name__:
+            path, _, leaf = name.rpartition(".")
+            if name in stored and not leaf.startswith("_"):
                 yield self._names(name, path)[0][0], list(buffer.shape), buffer.dtype
 
     def _names(self, name: str, path: str, shard: Shard = None) -> Named:
@@ -56,7 +57,7 @@ class Mirror:
         inside = name.removeprefix(start)
         found = (inverse_of_list(inside, loading.rows) if shard is None else []) or [(inside, shard)]
         for mapper in reversed(loading.mappers):
-            found = [made for one in found for made in _by_mapper(one, mapper)]
+            found = [made for one in found for made in _by_mapper(one, mapper, inside=bool(prefix))]
         return [(start + inside, part) for inside, part in found]
 
     def _loaders(self, path: str) -> Iterator[tuple[str, Loading]]:
@@ -96,9 +97,11 @@ _OF_EXPERTS = ("RoutedExperts", "MoERunner")
 """Loaders that `Mirror` takes itself."""
 
 
-def _by_mapper(named: tuple[str, Shard], mapper: Any) -> Named:
+def _by_mapper(named: tuple[str, Shard], mapper: Any, *, inside: bool) -> Named:
+    """Return what a mapper leads to a name; of a model ``inside`` another without the prefixes of whole files."""
     name, shard = named
-    found = inverse_of_mapper(name, mapper) or [(name, None)]
+    found = (inverse_of_mapper(name, mapper, prefixed=False) if inside else []) or inverse_of_mapper(name, mapper)
+    found = found or [(name, None)]
     if shard is None:
         return found
     return [(next((made for made, part in found if part is None), found[0][0]), shard)]

@@ -30,6 +30,7 @@ DERIVED: Final = (
     "layer_types",
     "mlp_layer_types",
     "layers_block_type",
+    "per_layer_config",
     "model_type",
     "transformers_version",
     "architectures",
@@ -49,6 +50,8 @@ def shrunk(config: Any) -> dict[str, Any]:
 def _small(level: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for key, value in level.items():
+        if key in DERIVED:
+            continue
         if isinstance(value, dict) and ("model_type" in value or key.endswith("_config")):
             made[key] = _small(value) | ({"model_type": value["model_type"]} if "model_type" in value else {})
         elif key in TOKENS:
@@ -57,6 +60,6 @@ def _small(level: dict[str, Any]) -> dict[str, Any]:
             made[key] = min(value, SIZES[key])
         elif type(value) is int and key.endswith(("token_id", "token_index")):
             made[key] = SPECIAL + len([name for name in made if name.endswith(("token_id", "token_index"))])
-        elif key not in DERIVED:
+        else:
             made[key] = value
     return made
