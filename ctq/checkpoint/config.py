@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.strict_json import refuse_surrogates
@@ -32,7 +33,7 @@ TEXT_CONFIG_KEYS = (
 """Keys under which multimodal configs keep the configuration of their language model."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelConfig:
     """A model's configuration; ``raw`` is the JSON object as it stands in the file.
 
@@ -72,7 +73,7 @@ class ModelConfig:
         value = self.raw.get("model_type")
         return value if isinstance(value, str) else None
 
-    @property
+    @cached_property
     def text_levels(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """Every level that may describe the language model: ``("", top)`` first, then nested ones by dotted path."""
         return tuple(_levels(self.raw))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
-from importlib.resources import files
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+_FOLDER: Final = Path(__file__).parent / "data"
+"""By path: ``importlib.resources`` imports archives and temporary files, a tenth of what `ctq inspect` needs to start."""
 
 
-@lru_cache(maxsize=32)
+@cache
 def read_data(name: str) -> dict[str, Any]:
     """Return the object in ``data/NAME.json``, which is read once."""
-    text = files("ctq.engines").joinpath(f"data/{name}.json").read_text(encoding="utf-8")
-    data: dict[str, Any] = json.loads(text)
+    data: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_bytes())
     return data

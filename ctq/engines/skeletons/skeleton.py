@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Slot:
     beside: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Skeleton:
     """The tensors of one architecture by template; ``refuses`` are the places where vLLM refuses an unknown one.
 
@@ -62,7 +63,7 @@ class Skeleton:
         """Whether a text model lies inside."""
         return self.inner is not None
 
-    @property
+    @cached_property
     def suffixes(self) -> frozenset[str]:
         """What stands behind the number of a layer, in any list of layers."""
         return frozenset(name.partition(".#.")[2] for name in self.tensors if ".#." in name)
@@ -91,7 +92,7 @@ class Skeleton:
         """The list of the decoder's layers, where there is one alone."""
         return self.stacks[0] if len(self.stacks) == 1 else None
 
-    @property
+    @cached_property
     def stacks(self) -> tuple[str, ...]:
         """The lists of the decoder's layers: several where a model runs through each of them (HRM)."""
         lists = {name.partition(".#.")[0] for name in self.tensors if ".#." in name}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ctq.engines.data_file import read_data
@@ -33,7 +33,7 @@ _KINDS: tuple[tuple[str, Callable[[str, str], bool], Callable[[str, str, str], s
 """The tables of a mapper in vLLM's order, when an entry of each applies, and what it does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EngineNames:
     """The names of one model class: ``tables`` are those of its mapper, ``asked`` layers that a config is asked about otherwise.
 
@@ -51,7 +51,7 @@ class EngineNames:
     inner: EngineNames | None = None
     unasked: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether modules are called as in the files."""
         return self.inner is None and not self.loaded and not any(kind in self.tables for kind, *_ in _KINDS)

@@ -48,7 +48,7 @@ def _taken_apart(skeleton: Skeleton) -> dict[str, list[str]]:
     known = TAKEN_APART.get(skeleton.architecture, {})
     return {
         name: [f"{parent}.{part}.weight" for part in known[leaf]]
-        for name in skeleton.tensors
+        for name in (skeleton.tensors if known else ())
         for parent, _, leaf in [name.removesuffix(".weight").rpartition(".")]
         if leaf in known and name.endswith(".weight")
     }
@@ -73,7 +73,9 @@ def fused_tensors(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
     parent, _, leaf = entry.modules.template.rpartition(".")
     fused = fused_mapping(facts.checkpoint.config.architecture)
     parts = fused.get(leaf, ())
-    if any(set(parts) < set(more) and f"{parent}.{more[0]}.weight" in skeleton.tensors for more in fused.values()):
+    if parts and any(
+        set(parts) < set(more) and f"{parent}.{more[0]}.weight" in skeleton.tensors for more in fused.values()
+    ):
         parts = ()  # the engine fuses them with others
     ends = ["weight", *(["bias"] if "bias" in entry.modules.parts else [])]
     return [*(f"{parent}.{part}.{end}" for part in parts for end in ends), *fused_names(entry.modules.template)]

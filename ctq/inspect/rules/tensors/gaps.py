@@ -140,16 +140,18 @@ def missing_modules(facts: Facts) -> Iterator[str]:
     """Yield modules that one layer alone lacks, as a well-known linear layer or in the middle of the model."""
     by_layer, templates = _by_layer(facts)
     alike = Counter(frozenset(present) for present in by_layer.values())
-    for layer, present in sorted(by_layer.items()):
+    by_size: dict[int, list[frozenset[str]]] = defaultdict(list)
+    for kind in alike:
+        by_size[len(kind)].append(kind)
+    for (_, number), present in sorted(by_layer.items()):
         if alike[frozenset(present)] > 1:  # a kind of layer of its own, not damage
             continue
-        for full in alike:
-            lacking = full - present
-            if present < full and len(lacking) == 1:
-                template = next(iter(lacking))
-                if _is_sure(template, templates[template], layer[1], len(by_layer)):
-                    yield template.replace(NUMBER, str(layer[1]), 1)
-                break
+        full = next((kind for kind in by_size.get(len(present) + 1, ()) if present < kind), None)
+        if full is None:
+            continue
+        [template] = full - present
+        if _is_sure(template, templates[template], number, len(by_layer)):
+            yield template.replace(NUMBER, str(number), 1)
 
 
 def _by_layer(facts: Facts) -> tuple[dict[tuple[str, int], set[str]], Counter[str]]:
