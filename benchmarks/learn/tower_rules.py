@@ -26,7 +26,7 @@ from benchmarks.learn.known_names import installed, registered_classes
 from benchmarks.learn.options import script
 from benchmarks.tower_values import ALL, read_answers, truth_in
 from ctq.checkpoint.config import CONFIG_NAME, ModelConfig
-from ctq.engines.configs.fields import mistyped
+from ctq.engines.configs.field_types import mistyped
 from ctq.engines.configs.tower_fields import refused_by_tower_classes, towers_of
 from ctq.engines.configs.towers import tower_number
 from ctq.engines.data_file import read_data

@@ -133,6 +133,11 @@ class ModelConfig:
         return None
 
 
+def dotted(path: str, key: str) -> str:
+    """Return the dotted path of a key in the level of a config at ``path``, which is ``""`` for the top level."""
+    return f"{path}.{key}" if path else key
+
+
 def parse_config(raw: bytes, *, file: str = CONFIG_NAME) -> ModelConfig:
     """Parse the JSON of a model's configuration.
 
@@ -155,5 +160,5 @@ def _levels(top: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     while waiting:
         path, level = waiting.pop()
         yield path, level
-        nested = [(f"{path}.{key}" if path else key, level.get(key)) for key in TEXT_CONFIG_KEYS]
+        nested = [(dotted(path, key), level.get(key)) for key in TEXT_CONFIG_KEYS]
         waiting += [(inner, value) for inner, value in reversed(nested) if isinstance(value, dict)]

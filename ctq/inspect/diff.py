@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ctq.checkpoint.config import dotted
 from ctq.inspect.modules.fold import counted_name
 from ctq.inspect.modules.grouping import ModuleSet
 from ctq.inspect.modules.words import scheme_words
@@ -120,7 +121,7 @@ def _words(entry: Entry, facts: Facts) -> str:
 def _config_changes(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ConfigChange]:
     for key in dict.fromkeys((*before, *after)):
         old, new = before.get(key), after.get(key)
-        where = f"{path}.{key}" if path else key
+        where = dotted(path, key)
         if isinstance(old, dict) and isinstance(new, dict):
             yield from _config_changes(where, old, new)
         elif old != new:

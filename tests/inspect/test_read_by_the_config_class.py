@@ -13,7 +13,8 @@ from builders import edit_config
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.config import ModelConfig
 from ctq.checkpoint.source import LocalFolder
-from ctq.engines.configs.fields import nulled, unknown_kinds
+from ctq.engines.configs.layer_lists import unknown_kinds
+from ctq.engines.configs.text_numbers import nulled
 from ctq.findings import Severity
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 

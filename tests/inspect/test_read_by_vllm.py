@@ -14,7 +14,7 @@ from builders import Raw, edit_config, edit_tensors, tiny_checkpoint, tiny_quant
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.config import ModelConfig
 from ctq.checkpoint.source import LocalFolder
-from ctq.engines.configs.fields import mistyped
+from ctq.engines.configs.field_types import mistyped
 from ctq.findings import Severity
 from ctq.inspect.facts.collect import as_loaded
 from ctq.inspect.report import InspectOptions, inspect_checkpoint

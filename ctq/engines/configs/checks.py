@@ -12,6 +12,7 @@ import operator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from ctq.checkpoint.config import dotted
 from ctq.engines.configs.fields import assumed_by, other_names, reads_itself
 from ctq.engines.data_file import read_data
 
@@ -54,7 +55,7 @@ def holding(conditions: Iterable[str], path: str, level: Mapping[str, Any]) -> I
             continue
         if holds:
             key = next(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id != "len")
-            yield f"{path}.{key}" if path else key, f"does not fit: loaders refuse a config where {condition}"
+            yield dotted(path, key), f"does not fit: loaders refuse a config where {condition}"
 
 
 @lru_cache(maxsize=64)

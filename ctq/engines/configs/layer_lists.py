@@ -1,20 +1,25 @@
-"""Which kinds of layers transformers' config classes assume where a config does not list them; vLLM reads configs by them too.
+"""Lists of layers by kind: which ones transformers' config classes assume and check; vLLM reads configs by them too.
 
-The data is made by ``benchmarks/learn/config_layers.py``: what a list begins with, what repeats, and keys that change it.
+What is assumed is data made by ``benchmarks/learn/config_layers.py``: what a list begins with, what repeats, and keys that change
+it. The kinds that are known are made by ``benchmarks/learn/config_fields.py``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ctq.engines.configs.fields import assumed_by, reads_itself
+from ctq.checkpoint.config import dotted
+from ctq.engines.configs.fields import assumed_by, reads_itself, takes_field
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from ctq.checkpoint.config import ModelConfig
 
 _PATTERN = "hybrid_override_pattern"
 """A letter to each layer, which older configs have in place of a list (Nemotron-H)."""
+_KINDS = ("layer_types", "mlp_layer_types")
 
 
 def assumed_layers(level: Mapping[str, Any], key: str, count: int) -> list[str] | None:
@@ -27,3 +32,21 @@ def assumed_layers(level: Mapping[str, Any], key: str, count: int) -> list[str] 
     if any(level.get(other) not in (None, assumed_by(kind, other)) for other in changed_by):
         return None
     return (first + then * count)[:count] if then else list(first)
+
+
+def unknown_kinds(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield what lists of layers hold that transformers refuses, with the dotted key of the list."""
+    known = read_data("config_fields")["kinds"]
+    for path, level in config.text_levels if not reads_itself(config.model_type) else ():
+        kind = level.get("model_type")
+        lists = [key for key in _KINDS if takes_field(kind, key) and isinstance(level.get(key), list)]
+        if kind in known["others"] or _KINDS[0] not in lists:  # of feed-forward layers alone nothing is checked
+            continue
+        for key in lists:
+            yield from ((dotted(path, key), str(entry)) for entry in level[key] if entry not in known[key])
+
+
+def checked_lists(model_type: object) -> tuple[str, ...]:
+    """Return the lists of layers of which transformers checks that they are as long as there are layers, by model type."""
+    lists = tuple(key for key in (*_KINDS, "layers_block_type") if takes_field(model_type, key))
+    return lists if lists != _KINDS[1:] and model_type not in read_data("config_fields")["kinds"]["others"] else ()

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ctq.engines.configs.fields import reads_itself, wanted_types
+from ctq.checkpoint.config import dotted
+from ctq.engines.configs.field_types import wanted_types
+from ctq.engines.configs.fields import reads_itself
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def towers_of(config: ModelConfig) -> Iterator[Tower]:
             if isinstance(level, dict):
                 kind = usual if fixed else level.get("model_type", usual)
                 known = kind if isinstance(kind, str) else None
-                yield Tower(path=f"{path}.{key}" if path else key, model_type=known, level=level)
+                yield Tower(path=dotted(path, key), model_type=known, level=level)
 
 
 def refused_by_tower_classes(config: ModelConfig) -> Iterator[tuple[str, str]]:
@@ -63,7 +65,7 @@ def _unknown_words(path: str, model_type: object, level: Mapping[str, Any]) -> I
     for key in sorted(words.keys() & level.keys()):
         if level[key] not in words[key]:
             taken = ", ".join(map(str, words[key]))
-            yield f"{path}.{key}" if path else key, f"takes {taken}, not {level[key]!r}"
+            yield dotted(path, key), f"takes {taken}, not {level[key]!r}"
 
 
 def has_known_type(tower: Tower) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ctq.checkpoint.config import dotted
 from ctq.engines.configs.tower_fields import has_known_type, towers_of
 from ctq.engines.configs.towers import tower_number
 from ctq.engines.data_file import read_data
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ctq.engines.configs.tower_fields import Tower
 
 _FUNCTION = re.compile(r"(^|_)(act|act_fn|activation|activation_function)$")
+"""Keys that hold the name of an activation function."""
+_ABSENT = "(absent)"
+"""What a key holds that is not stated: no value that a config would have."""
 
 
 def refused_by_towers(config: ModelConfig) -> Iterator[tuple[str, str]]:
@@ -34,43 +38,40 @@ def refused_by_towers(config: ModelConfig) -> Iterator[tuple[str, str]]:
             stated = tower.level.get("model_type")
             yield f"{tower.path}.model_type", f"{stated!r} is no model type that transformers has"
         yield from _unfit(tower.path, tower.level, rules)
-        for one, other in rules.get("divides", ()):
-            sizes = tower_number(config, f"{tower.path}.{one}"), tower_number(config, f"{tower.path}.{other}")
-            if sizes[0] is not None and sizes[1] and sizes[0] % sizes[1]:
-                yield f"{tower.path}.{other}", f"{sizes[1]} does not divide {one} = {sizes[0]}"
-        functions = rules.get("activations", {})
-        for key, value in tower.level.items():
-            if not isinstance(value, str) or not _FUNCTION.search(key):
-                continue
-            if key in functions and not takes(functions[key], value):
-                yield (
-                    f"{tower.path}.{key}",
-                    f"'{value}' is not taken by vLLM's class, which has {named(functions[key])}",
-                )
-            elif key not in functions and not rules and value.lower() not in activations():
-                yield f"{tower.path}.{key}", f"'{value}' is no activation that engines have"
+        yield from _undivided(tower, rules, config)
+        yield from _unknown_functions(tower, rules)
 
 
 def _unfit(path: str, level: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield values that are null or 0 where that is not taken, and words that are not."""
-    before = f"{path}." if path else ""
-    yield from (
-        (f"{before}{key}", "is null, where vLLM needs a value")
-        for key in rules.get("needed", ())
-        if _stated(level, key) is None
-    )
-    yield from (
-        (f"{before}{key}", "is 0, which vLLM does not bear")
-        for key in rules.get("nonzero", ())
-        if _stated(level, key) == 0
-    )
+    nulls = (key for key in rules.get("needed", ()) if _stated(level, key) is None)
+    zeros = (key for key in rules.get("nonzero", ()) if _stated(level, key) == 0)
+    yield from ((dotted(path, key), "is null, where vLLM needs a value") for key in nulls)
+    yield from ((dotted(path, key), "is 0, which vLLM does not bear") for key in zeros)
     for key, words in rules.get("only", {}).items():
         value = _stated(level, key)
         if isinstance(value, str) and value not in (_ABSENT, *words):
-            yield f"{before}{key}", f"'{value}' is not taken by vLLM's class, which has {', '.join(words)}"
+            yield dotted(path, key), f"'{value}' is not taken by vLLM's class, which has {', '.join(words)}"
 
 
-_ABSENT = "(absent)"
+def _undivided(tower: Tower, rules: Mapping[str, Any], config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield numbers that do not divide the one that vLLM divides by them."""
+    for one, other in rules.get("divides", ()):
+        size, by = tower_number(config, f"{tower.path}.{one}"), tower_number(config, f"{tower.path}.{other}")
+        if size is not None and by and size % by:
+            yield f"{tower.path}.{other}", f"{by} does not divide {one} = {size}"
+
+
+def _unknown_functions(tower: Tower, rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield activation functions that vLLM's class does not take, of towers without rules those that no engine has."""
+    functions = rules.get("activations", {})
+    for key, value in tower.level.items():
+        if not isinstance(value, str) or not _FUNCTION.search(key):
+            continue
+        if key in functions and not takes(functions[key], value):
+            yield f"{tower.path}.{key}", f"'{value}' is not taken by vLLM's class, which has {named(functions[key])}"
+        elif not rules and value.lower() not in activations():
+            yield f"{tower.path}.{key}", f"'{value}' is no activation that engines have"
 
 
 def _stated(level: Mapping[str, Any], key: str) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.config import dotted
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models.borrowed import borrowed_from
 from ctq.engines.vllm_models.known_names import activations
@@ -34,7 +35,7 @@ def refused_activations(config: ModelConfig) -> Iterator[tuple[str, str]]:
             ((path, level[key]) for path, level in reversed(config.text_levels) if key in level), ("", None)
         )
         if isinstance(value, str) and not takes(way, value):
-            yield f"{path}.{key}" if path else key, f"'{value}' is not taken by vLLM's class, which has {named(way)}"
+            yield dotted(path, key), f"'{value}' is not taken by vLLM's class, which has {named(way)}"
 
 
 def takes(way: str | Sequence[str], value: str) -> bool:
@@ -61,4 +62,4 @@ def _unknown_to_all(config: ModelConfig) -> Iterator[tuple[str, str]]:
         key = next((key for key in _KEYS if key in level), "")
         value = level.get(key)
         if isinstance(value, str) and value.lower() not in activations():
-            yield f"{path}.{key}" if path else key, f"'{value}' is no activation that engines have"
+            yield dotted(path, key), f"'{value}' is no activation that engines have"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ctq.engines.configs.fields import tie_levels
+from ctq.engines.configs.tie_flags import tie_levels
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ctq.checkpoint.config import dotted
 from ctq.engines.configs.fields import known_number, other_names
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models.heads import text_architecture
@@ -39,15 +40,14 @@ def refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
     data = read_data("config_values")
     where, level = config.text_levels[-1]
     name = text_architecture(config) or ""
-    before = f"{where}." if where else ""
     for path, kinds in data["architectures"].get(name, data["others"]).items():
         kind = _kind(_value(level, path))
         if kind in kinds:
-            yield before + path, _SAYS[kind]
+            yield dotted(where, path), _SAYS[kind]
     for key, (length, filled_in) in data["lists"].get(name, {}).items():
         value, needed = level.get(key), length if isinstance(length, int) else known_number(config, length)
         if isinstance(value, list) and needed is not None and len(value) < needed and (value or not filled_in):
-            yield before + key, f"has {len(value)} values, where vLLM reads {needed}"
+            yield dotted(where, key), f"has {len(value)} values, where vLLM reads {needed}"
 
 
 def _value(top: Mapping[str, Any], path: str) -> object:

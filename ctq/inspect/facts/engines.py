@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ctq.engines.configs.fields import tie_flags
+from ctq.engines.configs.tie_flags import tie_flags
 from ctq.engines.verdicts.transformers_layers import Layer, layers_outcome
 from ctq.engines.verdicts.verdict import ENGINES, HeadFacts, HeadTensor, head_verdict, newest_version
 from ctq.engines.vllm_models.tie_levels import tied_in_vllm

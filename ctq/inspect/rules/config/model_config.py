@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ctq.checkpoint.config import dotted
 from ctq.engines.configs.checks import broken_checks
-from ctq.engines.configs.fields import (
-    assumed_by,
-    checked_lists,
-    emptied,
-    is_text_type,
-    mistyped,
-    needs_text_config,
-    nulled,
-    rotated_too_far,
-    undivided,
-    unknown_kinds,
-    unread_text,
-)
-from ctq.engines.configs.layer_lists import assumed_layers
+from ctq.engines.configs.field_types import mistyped
+from ctq.engines.configs.fields import assumed_by
+from ctq.engines.configs.layer_lists import assumed_layers, checked_lists, unknown_kinds
+from ctq.engines.configs.nested_text import is_text_type, needs_text_config, unread_text
+from ctq.engines.configs.rotary import refused_ropes
+from ctq.engines.configs.text_numbers import emptied, nulled, rotated_too_far, undivided
 from ctq.engines.configs.tower_fields import refused_by_tower_classes
 from ctq.engines.skeletons.skeletons import is_wrapper, tower_configs
 from ctq.engines.skeletons.tower_rules import refused_by_towers
@@ -31,7 +24,6 @@ from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.known_names import brings_its_own_code, pools_without_head
 from ctq.engines.vllm_models.values import refused_values
 from ctq.findings import Severity
-from ctq.inspect.rules.config.rotary import refused_ropes
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.kinds import Kind
 
@@ -45,6 +37,8 @@ if TYPE_CHECKING:
 _MOST_NAMED = 3
 _LIST_OF_LAYERS = "layer_types"
 _DTYPE_KEYS = ("dtype", "torch_dtype")
+_TOWER = re.compile(r"vis|audio|image")
+"""Keys of the configs of towers."""
 
 
 def refused_model_config(facts: Facts) -> Iterator[Hit]:
@@ -175,19 +169,13 @@ def _lost_tower(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "the config of the tower", "is missing beside its tensors"
 
 
-_TOWER = re.compile(r"vis|audio|image")
-
-
 def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield names of dtypes and of rotary embeddings that do not exist, and lists of layers of another length."""
     for path, level in config.text_levels:
-        where = f"{path}." if path else ""
-        for key in _DTYPE_KEYS:
-            value = level.get(key)
-            if isinstance(value, str) and value not in TORCH_DTYPES:
-                yield f"{where}{key}", f"'{value}' is no dtype of torch"
-        yield from ((f"{where}{key}", why) for key, why in _other_lengths(level))
-        yield from refused_ropes(level, where)
+        dtypes = ((key, level.get(key)) for key in _DTYPE_KEYS)
+        unknown = ((key, value) for key, value in dtypes if isinstance(value, str) and value not in TORCH_DTYPES)
+        yield from ((dotted(path, key), f"'{value}' is no dtype of torch") for key, value in unknown)
+        yield from ((dotted(path, key), why) for key, why in (*_other_lengths(level), *refused_ropes(level)))
 
 
 def _other_lengths(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

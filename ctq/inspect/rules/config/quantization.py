@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.checkpoint.config import QUANTIZATION_KEYS
+from ctq.checkpoint.config import QUANTIZATION_KEYS, dotted
 from ctq.engines.vllm_models.known_names import quant_methods
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import COMPRESSED, FOREIGN, Form
@@ -64,7 +64,7 @@ def contradictory_quantization_configs(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `config/model.py` (`_parse_quant_hf_config`).
     """
     found = [
-        (f"{path}.{key}" if path else key, level[key])
+        (dotted(path, key), level[key])
         for path, level in facts.checkpoint.config.text_levels
         for key in QUANTIZATION_KEYS
         if isinstance(level.get(key), dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.inspect.rules.config.quant_schema import schema_defects
+from ctq.engines.quant_schema import schema_defects
 from ctq.inspect.rules.rule import Hit
 
 if TYPE_CHECKING:

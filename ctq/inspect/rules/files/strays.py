@@ -8,7 +8,7 @@ from ctq.checkpoint.faults import FaultKind
 from ctq.checkpoint.header import Header
 from ctq.checkpoint.index import INDEX_NAME
 from ctq.checkpoint.weights import is_hidden, read_headers
-from ctq.engines.configs.fields import tie_flags
+from ctq.engines.configs.tie_flags import tie_flags
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import FLOATS

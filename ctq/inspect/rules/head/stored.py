@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.config import TIE_KEY, dotted
 from ctq.engines.vllm_models.heads import HEAD_CLASS
 from ctq.findings import Severity
 from ctq.inspect.facts.diagnosis import Defect
@@ -221,7 +222,7 @@ def tie_flag_beside_quantized_head(facts: Facts) -> Iterator[Hit]:
     """
     flags = [path for path, tied in facts.checkpoint.config.tie_flags.items() if tied]
     if _stored_quantized(facts) and flags:
-        keys = ", ".join(f"{path}.tie_word_embeddings" if path else "tie_word_embeddings" for path in flags)
+        keys = ", ".join(dotted(path, TIE_KEY) for path in flags)
         packed = facts.head.entry is not None and facts.head.entry.stored.form is Form.PACKED
         since = "; later ones use a packed head only by accident" if packed else ""
         yield Hit(

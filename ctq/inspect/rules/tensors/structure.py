@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from ctq.engines.configs.fields import vocabulary
+from ctq.engines.configs.nested_text import vocabulary
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit, missing_from_files
 from ctq.inspect.rules.tensors.gaps import missing_experts, missing_layers, missing_modules

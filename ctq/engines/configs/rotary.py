@@ -9,8 +9,8 @@ from ctq.engines.configs.fields import takes_field
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_NEWER = "rope_parameters"
-_ROPE_KEYS = ("rope_scaling", _NEWER)
+_OLDER, _NEWER = "rope_scaling", "rope_parameters"
+_ROPE_KEYS = (_OLDER, _NEWER)
 _ROPE_TYPES = frozenset(
     (
         *("default", "linear", "dynamic", "yarn", "longrope", "llama3", "proportional", "ntk", "su", "mrope"),
@@ -42,29 +42,32 @@ _SHOWN = 40
 """Characters of a kind that a message shows."""
 
 
-def refused_ropes(level: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
-    """Yield the keys of one level, below the path ``where``, with what loaders have against their values."""
+def refused_ropes(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the keys of one level of a config with what loaders have against their values."""
     for key in _ROPE_KEYS:
-        for kind in _unknown_ropes(level.get(key)):
-            yield f"{where}{key}", f"'{kind}' is no kind of rotary embedding"
-    if not takes_field(level.get("model_type"), "rope_parameters"):
+        yield from ((key, f"'{kind}' is no kind of rotary embedding") for kind in _unknown_ropes(level.get(key)))
+    if takes_field(level.get("model_type"), _NEWER):
+        yield from _refused_by_class(level)
+    else:
         # A class that only the repository has is given the newer ones, and checks them all the same (transformers 5.19).
-        key = _NEWER if level.get(_NEWER) else _ROPE_KEYS[0]
-        yield from ((f"{where}{key}", lack) for lack in _incomplete_ropes(level.get(key)))
-        return
+        key = _NEWER if level.get(_NEWER) else _OLDER
+        yield from ((key, lack) for lack in _incomplete_ropes(level.get(key)))
+
+
+def _refused_by_class(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a class that has the newer settings as a field refuses."""
     key = next((key for key in _ROPE_KEYS if level.get(key)), "")
     settings = level.get(key)
     if isinstance(settings, dict):
-        yield from ((f"{where}{key}", lack) for lack in _incomplete_ropes(settings))
-        yield from ((f"{where}{key}", lack) for lack in _unnamed_ropes(settings, level))
-        yield from ((f"{where}{key}", wrong) for wrong in _odd_values(settings, level))
-    elif key == "rope_scaling":  # no field of the class, which checks the type of the other
-        yield f"{where}{key}", "takes an object or null"
+        wrong = (*_incomplete_ropes(settings), *_unnamed_ropes(settings, level), *_odd_values(settings, level))
+        yield from ((key, why) for why in wrong)
+    elif key == _OLDER:  # no field of the class, which checks the type of the other
+        yield key, "takes an object or null"
     elif isinstance(level.get("rope_theta"), str):
-        yield f"{where}rope_theta", "takes a number, not a text"
+        yield "rope_theta", "takes a number, not a text"
     width = level.get("head_dim")
     if isinstance(width, int) and width > _TOY_WIDTH and width % 2 and key and not _is_partial(settings, level):
-        yield f"{where}head_dim", f"of {width} is odd, which no rotary embedding takes"
+        yield "head_dim", f"of {width} is odd, which no rotary embedding takes"
 
 
 def _is_partial(settings: object, level: Mapping[str, Any]) -> bool:
