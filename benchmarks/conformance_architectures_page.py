@@ -33,6 +33,12 @@ answers.
 - *refused*: `ctq quantize` refuses, for vLLM would not serve it (the head cannot be quantized, or no group divides the weights).
 - **disagrees**: promise, engine and verdicts are not the same; listed below.
 """
+NOT_JUDGED: Final = """Not judged, because vLLM 0.32.0 does not load the dense checkpoint here (no class, an image processor that is
+missing, a kernel, or numbers that do not fit):
+"""
+MUTATED: Final = """What was mutated is in `tests/support/variant_fields.py`; variants that vLLM does not load dense, mostly sizes
+that do not go together, are not judged.
+"""
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -60,14 +66,6 @@ def outcomes() -> dict[str, dict[str, str]]:
             if word.startswith("*") or row["scheme"] not in known:
                 known[row["scheme"]] = word
     return dict(sorted(found.items()))
-
-
-NOT_JUDGED: Final = """Not judged, because vLLM 0.32.0 does not load the dense checkpoint here (no class, an image processor that is
-missing, a kernel, or numbers that do not fit):
-"""
-MUTATED: Final = """What was mutated is in `tests/support/variant_fields.py`; variants that vLLM does not load dense, mostly sizes
-that do not go together, are not judged.
-"""
 
 
 def page() -> str:

@@ -38,6 +38,7 @@ serves all of it right. `python -m benchmarks.conformance faults --write` runs t
 A *false pass* is a command that says nothing of what vLLM refuses or serves wrong, a *false alarm* an error about what it serves
 right, *open* a `ctq verify` that ends inconclusive (exit code 3) about what vLLM serves right.
 """
+_KEYS: Final = ("cases", *COLUMNS, "false pass", "false alarm", "open")
 
 
 def page(outcomes: Outcomes) -> str:
@@ -84,9 +85,6 @@ def _table(what: str, rows: Iterable[tuple[str, list[Case]]], outcomes: Outcomes
     if what == "part":
         lines.append(_line(["all", *(str(total[key]) for key in _KEYS)]))
     return "\n".join(lines) + "\n"
-
-
-_KEYS: Final = ("cases", *COLUMNS, "false pass", "false alarm", "open")
 
 
 def _counts(cases: list[Case], outcomes: Outcomes) -> Counter[str]:

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from benchmarks.shapes import HEAD_PATTERN, Config, Tensor
 
 Parts: TypeAlias = Callable[[str, int, int], Iterator[Tensor]]
+IGNORED: Final = ["re:.*mlp\\.gate$"]
 
 
 def _int_quantized(module: str, rows: int, columns: int) -> Iterator[Tensor]:
@@ -48,7 +49,6 @@ SCHEMES: Final = {
     "W8A8": Scheme("int-quantized", _int_quantized, _args(), _args(strategy="token", dynamic=True)),
     "W8A16": Scheme("pack-quantized", _pack_quantized, _args(strategy="group", group_size=128), None),
 }
-IGNORED: Final = ["re:.*mlp\\.gate$"]
 
 
 def quantized_tensors(tensors: Iterable[Tensor], scheme: str, *, body: bool, head: bool) -> Iterator[Tensor]:

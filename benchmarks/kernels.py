@@ -38,6 +38,13 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 
 Work = Callable[[NDArray[Any]], object]
+_FIRST_BLOCK = """
+import numpy as np
+from ctq.quantize.kernels.quantize import allocate_output, quantize_block
+from ctq.quantize.kernels.spec import KernelSpec, SourceDtype
+spec = KernelSpec("BF16")
+quantize_block(np.zeros((8, 64), np.uint16), spec, allocate_output(spec, 8, 64))
+"""
 
 
 def source(dtype: str, nbytes: int) -> NDArray[Any]:
@@ -125,15 +132,6 @@ def main() -> None:
     for dtype in dtypes:
         measure(dtype, threads=options.threads, nbytes=options.mebibytes << 20, repeats=options.repeats)
     start_up()
-
-
-_FIRST_BLOCK = """
-import numpy as np
-from ctq.quantize.kernels.quantize import allocate_output, quantize_block
-from ctq.quantize.kernels.spec import KernelSpec, SourceDtype
-spec = KernelSpec("BF16")
-quantize_block(np.zeros((8, 64), np.uint16), spec, allocate_output(spec, 8, 64))
-"""
 
 
 if __name__ == "__main__":

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CTQ: Final = str(Path(sys.executable).with_name("ctq"))
+DENSE: Final = "benchmarks.make_checkpoint"
+HEADERS: Final = "benchmarks.make_header_only"
+BF16: Final = (DENSE, "--size", "3GB")
+GIANTS: Final = {
+    "inspect-191": (HEADERS, "--model", "llama-405b", "--scheme", "W8A8", "--dense-body", "--shards", "191"),
+    "inspect-163": (HEADERS, "--model", "deepseek-v3", "--scheme", "W8A8", "--shards", "163"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +120,6 @@ def start_up(places: Places) -> list[Contestant]:
     ]
 
 
-DENSE: Final = "benchmarks.make_checkpoint"
-HEADERS: Final = "benchmarks.make_header_only"
-BF16: Final = (DENSE, "--size", "3GB")
-GIANTS: Final = {
-    "inspect-191": (HEADERS, "--model", "llama-405b", "--scheme", "W8A8", "--dense-body", "--shards", "191"),
-    "inspect-163": (HEADERS, "--model", "deepseek-v3", "--scheme", "W8A8", "--shards", "163"),
-}
 SUITES: Final = (
     Suite("side-by-side", "3 GB in bf16 to W8A8 with the head", BF16, side_by_side, 5),
     Suite("schemes", "Schemes, observers and workers, 3 GB in bf16", BF16, schemes, 5),

@@ -32,6 +32,7 @@ HEADS_OF_IT: Final = ("num_attention_heads", "n_head")
 Json: TypeAlias = dict[str, Any]
 Axis: TypeAlias = tuple[str, int]
 """A dimension of a tensor, by template and number."""
+Terms = tuple[tuple[int, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -140,9 +141,6 @@ def dimension(samples: Sequence[tuple[int, dict[str, int]]]) -> str | None:
 def written(terms: Terms) -> str:
     """Write a sum of products as the data has it."""
     return "+".join("*".join([*([str(factor)] if factor > 1 or not keys else []), *keys]) for factor, keys in terms)
-
-
-Terms = tuple[tuple[int, tuple[str, ...]], ...]
 
 
 def candidates(known: Sequence[str]) -> Iterator[Terms]:

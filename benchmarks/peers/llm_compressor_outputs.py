@@ -29,6 +29,7 @@ EMBEDDING: Final = "re:.*embed_tokens$"
 VISUAL: Final = "re:.*visual.*"
 ROUTER: Final = "re:.*mlp.gate$"
 HEAD: Final = "re:.*lm_head$"
+OTHERS: Final = ("W4A16", "W4A16_ASYM", "FP8_DYNAMIC", "NVFP4A16", "MXFP4A16", "MXFP8A16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,6 @@ TOOLS: Final[dict[str, Callable[[Case, Path, Path], str]]] = {
     "modelfree": model_free,
     "compressor": model_compressor,
 }
-OTHERS: Final = ("W4A16", "W4A16_ASYM", "FP8_DYNAMIC", "NVFP4A16", "MXFP4A16", "MXFP8A16")
 CASES: Final = (
     *(
         Case(tool=tool, source=source, scheme=scheme, ignore=((EMBEDDING,) if tool == "modelfree" else ()) + head)

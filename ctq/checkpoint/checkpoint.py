@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import CONFIG_NAME, ModelConfig, parse_config
+from ctq.checkpoint.dtypes import FLOATS
 from ctq.checkpoint.faults import HARMLESS, Fault, FaultKind
 from ctq.checkpoint.header import Header, TensorInfo
 from ctq.checkpoint.index import INDEX_NAME, parse_index
@@ -32,7 +33,6 @@ _LARGEST_CONFIG = 32_000_000
 _LARGEST_INDEX = 100_000_000
 """Bytes; ten times what the largest models have. Parsing takes a multiple of it in memory."""
 _SHOWN_FAULTS = 20
-_FLOATS = frozenset({"BF16", "F16", "F32", "F64"})
 _NUMBERS = re.compile(r"(\d+)")
 _INSIDE = "model."
 """Where models that generate keep the model that pools; vLLM looks there too (0.32.0 model_executor/models/adapters.py:189)."""
@@ -219,7 +219,7 @@ def _twice(name: str, first: tuple[str, TensorInfo], last: tuple[str, TensorInfo
     message = f"tensor {quoted(name)} lies in {shard} and in {last_shard}"
     if (tensor.dtype, tensor.shape) == (last_tensor.dtype, last_tensor.shape):
         return Fault(FaultKind.TENSOR_DUPLICATE, last_shard, message, name)
-    are_floats = {tensor.dtype, last_tensor.dtype} <= _FLOATS
+    are_floats = {tensor.dtype, last_tensor.dtype} <= FLOATS
     is_borne = tensor.shape == last_tensor.shape and (are_floats or not is_passed_over)
     kind = FaultKind.TENSOR_DUPLICATE if is_borne else FaultKind.TENSOR_CONFLICT
     return Fault(kind, last_shard, f"{message}, of another dtype or shape", name)

@@ -45,3 +45,5 @@ DTYPES: dict[str, Dtype] = {name: Dtype(name, bits, rank, torch) for rank, (name
 
 FLOAT_SOURCES = frozenset({"BF16", "F16", "F32"})
 """The dtypes of weights that can be quantized."""
+FLOATS = FLOAT_SOURCES | {"F64"}
+"""The dtypes of weights that are not: loaders convert one into another."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SHARD_SIZE = "5GB"
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_FORGOTTEN = 1000
+"""Fewer bytes than anybody wants a file to have: who writes 5 means 5GB."""
 
 
 def shard_plan(sizes: Iterable[tuple[str, int]], max_shard_size: int) -> list[list[str]]:
@@ -41,10 +43,6 @@ def shard_names(count: int) -> list[str]:
     if count == 1:
         return [SINGLE_NAME]
     return [f"model-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)]
-
-
-_FORGOTTEN = 1000
-"""Fewer bytes than anybody wants a file to have: who writes 5 means 5GB."""
 
 
 def parse_size(text: str) -> int:

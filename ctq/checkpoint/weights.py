@@ -40,6 +40,7 @@ _BYTES_PER_TENSOR = 192
 """With an index: a name and an entry rarely take more, so that one read of just the right size is enough."""
 _SMALLEST_READ = 4096
 _SHOWN = 3
+_MISTRAL_CONFIG, _MISTRAL_WEIGHTS = "params.json", "consolidated*.safetensors"
 
 
 def weight_files(files: Collection[str], index: Index | None) -> list[str]:
@@ -85,9 +86,6 @@ def _refuse_mistral(source: Source) -> None:
             f"{source.label}: Mistral's own format ({_MISTRAL_CONFIG}, {_MISTRAL_WEIGHTS}), which is not judged here",
             hint=f"give the Hugging Face checkpoint, with {CONFIG_NAME}",
         )
-
-
-_MISTRAL_CONFIG, _MISTRAL_WEIGHTS = "params.json", "consolidated*.safetensors"
 
 
 def _refuse_shelf(source: Source) -> None:

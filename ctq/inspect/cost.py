@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from ctq.checkpoint.dtypes import DTYPES
+from ctq.checkpoint.dtypes import DTYPES, FLOATS
 from ctq.inspect.facts.entries import State
-from ctq.inspect.modules.forms import FLOATS
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:

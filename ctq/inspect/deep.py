@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ctq.checkpoint.dtypes import FLOATS
 from ctq.inspect.facts.oddities import Odd, Oddity
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.parts import stored_name
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.inspect.facts.entries import Entry
 
-_FLOATS = ("BF16", "F16", "F32", "F64")
 _SCALES = ("weight_scale", "weight_global_scale", "input_scale", "weight_scale_inv", "input_global_scale")
 _LARGEST = 1 << 30
 """Bytes; a larger scale tensor is no small one, and is left alone."""
@@ -48,7 +48,7 @@ def examine(checkpoint: Checkpoint, entries: Sequence[Entry]) -> tuple[Odd, ...]
 def _jobs(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str, str]]:
     for entry in entries:
         scales = (*_SCALES, "weight_shape") if entry.stored.is_quantized else ()
-        vectors = [part for part, info in entry.modules.parts.items() if len(info.shape) == 1 and info.dtype in _FLOATS]
+        vectors = [part for part, info in entry.modules.parts.items() if len(info.shape) == 1 and info.dtype in FLOATS]
         wanted = list(dict.fromkeys((*(part for part in scales if part in entry.modules.parts), *vectors)))
         for name in entry.modules.names:
             yield from ((entry, name, part) for part in wanted if entry.modules.parts[part].nbytes <= _LARGEST)
@@ -67,7 +67,7 @@ def _examine(checkpoint: Checkpoint, entry: Entry, module: str, part: str) -> Od
 
 def _is_float(entry: Entry, part: str) -> bool:
     """Tell scales that can be judged as they stand from FP8 ones, which may round to zero under a global scale."""
-    return entry.modules.parts[part].dtype in _FLOATS
+    return entry.modules.parts[part].dtype in FLOATS
 
 
 def _odd_vector(tensor: str, values: npt.NDArray[np.float32]) -> Odd | None:

@@ -19,6 +19,8 @@ _OTHER_SPELLING = "compressed_tensors"
 """What vLLM takes for the method too, in any case (transformers_utils/model_arch_config_convertor.py 0.32.0:298)."""
 _ACTIVATIONS = "input_activations"
 _STATUSES = frozenset({"initialized", "calibration", "frozen", "compressed", "decompressed"})
+_MOST_DIGITS = 4300
+"""Python takes no longer text for a number, nor do those models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,10 +175,6 @@ def _args(group: Mapping[str, Any], key: str, where: str, defects: list[str]) ->
         symmetric=value.get("symmetric", True) is not False,
         dynamic=bool(value.get("dynamic", False)),
     )
-
-
-_MOST_DIGITS = 4300
-"""Python takes no longer text for a number, nor do those models."""
 
 
 def _integer(value: object) -> int | None:

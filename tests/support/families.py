@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 __all__ = ["FAMILIES", "Family", "build", "build_family"]
+FIXED: Final = ("inv_freq", "num_batches_tracked", "slope_rate", "_decay", "running_mean", "running_var")
+"""Buffers that are no weights: noise would break the model."""
 
 
 def _index(families: Iterable[Family]) -> Mapping[str, Family]:
@@ -45,8 +47,6 @@ MORE_FAMILIES: Final = _index(DEFAULT_FAMILIES)
 """Further architectures, for the whole sweep alone."""
 LEARNT_ONLY: Final = _index(LEARNT_FAMILIES)
 """Others that only what is learnt of architectures is made of."""
-FIXED: Final = ("inv_freq", "num_batches_tracked", "slope_rate", "_decay", "running_mean", "running_var")
-"""Buffers that are no weights: noise would break the model."""
 
 
 def build(name: str, folder: Path, **options: Any) -> Path:

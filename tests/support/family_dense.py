@@ -6,6 +6,15 @@ from typing import Any, Final
 
 from family import BASE, GQA, TOKENS, Family
 
+SLIDING: Final = {"sliding_window": 64, "layer_types": ["sliding_attention", "full_attention"]}
+MLA: Final = {
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 128,
+    "q_lora_rank": 128,
+    "qk_rope_head_dim": 32,
+    "qk_nope_head_dim": 32,
+}
+
 
 def dense(name: str, architecture: str, **over: Any) -> Family:
     """Make a row for a model with the usual names of sizes; fields of `Family` and of the config may be mixed."""
@@ -19,15 +28,6 @@ def named(name: str, architecture: str, /, **config: Any) -> Family:
     """Make a row for an older model whose config has names of its own, tied."""
     return Family(name=name, architecture=architecture, config={**TOKENS, **config}, tied=True, head=None)
 
-
-SLIDING: Final = {"sliding_window": 64, "layer_types": ["sliding_attention", "full_attention"]}
-MLA: Final = {
-    "num_key_value_heads": 4,
-    "kv_lora_rank": 128,
-    "q_lora_rank": 128,
-    "qk_rope_head_dim": 32,
-    "qk_nope_head_dim": 32,
-}
 
 DENSE_FAMILIES: Final[tuple[Family, ...]] = (
     dense("mistral", "MistralForCausalLM", head_dim=32),

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HEAD: Final = "re:.*lm_head$"
+KV_FP8: Final = {"num_bits": 8, "type": "float", "strategy": "tensor", "dynamic": False, "symmetric": True}
+KV_INT8: Final = KV_FP8 | {"type": "int"}
+TOWERS: Final = ("visual", "vision", "projector", "merger")
 
 
 def config(name: str, change: Callable[[Json], object]) -> Fault:
@@ -172,10 +175,6 @@ def _move_down(model: Model) -> None:
         none("no text config")
     levels[1]["quantization_config"] = model.config.pop("quantization_config")
 
-
-KV_FP8: Final = {"num_bits": 8, "type": "float", "strategy": "tensor", "dynamic": False, "symmetric": True}
-KV_INT8: Final = KV_FP8 | {"type": "int"}
-TOWERS: Final = ("visual", "vision", "projector", "merger")
 
 CONFIG_FAULTS: Final[tuple[Fault, ...]] = (
     # The config as a whole.

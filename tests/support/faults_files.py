@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+__all__ = ["FILE_FAULTS", "INDEX_FAULTS", "json"]
+
 
 def index(name: str, change: Callable[[dict[str, Any]], object]) -> Fault:
     """Change the index and nothing else."""
@@ -212,5 +214,3 @@ FILE_FAULTS: Final[tuple[Fault, ...]] = (
     files("generation-config-broken", lambda folder: (folder / "generation_config.json").write_text("{")),
     files("index-rewritten", lambda folder: [several(folder), write_index(folder)]),
 )  # fmt: skip
-
-__all__ = ["FILE_FAULTS", "INDEX_FAULTS", "json"]

@@ -23,6 +23,7 @@ Json: TypeAlias = dict[str, Any]
 HEAD_LEAVES: Final = ("lm_head", "embed_out", "proj_out", "output")
 WEIGHTS: Final = ("weight", "weight_packed")
 PARTS: Final = ("weight", "weight_packed", "weight_scale", "weight_shape", "weight_zero_point", "input_scale")
+__all__ = ["INDEX", "Inapplicable", "Json", "Model", "Raw", "edit_tensors", "none", "open_model"]
 
 
 class Inapplicable(Exception):  # noqa: N818  # no error: this fault does not concern this checkpoint
@@ -178,6 +179,3 @@ def open_model(folder: Path) -> Model:
         tensors |= part
         homes |= dict.fromkeys(part, path.name)
     return Model(folder, json.loads((folder / "config.json").read_text()), tensors, homes)
-
-
-__all__ = ["INDEX", "Inapplicable", "Json", "Model", "Raw", "edit_tensors", "none", "open_model"]

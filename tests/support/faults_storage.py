@@ -28,6 +28,9 @@ SIZES: Final = {
     "BOOL": 1,
     "F8_E8M0": 1,
 }
+EMBEDDING: Final = r"(embed_tokens|embed_in|wte)\.weight$"
+ROUTER: Final = r"\.gate\.weight$"
+NORM: Final = r"norm\.weight$"
 
 
 def _scale_dtype(dtype: str) -> Callable[[Model, str], None]:
@@ -184,10 +187,6 @@ def _scale_values(dtype: str) -> Callable[[Model, str], None]:
 def _drop_everywhere(part: str) -> Callable[[Model], None]:
     return _everywhere(part, lambda model, module: model.drop(f"{module}.{part}"))
 
-
-EMBEDDING: Final = r"(embed_tokens|embed_in|wte)\.weight$"
-ROUTER: Final = r"\.gate\.weight$"
-NORM: Final = r"norm\.weight$"
 
 STORAGE_FAULTS: Final[tuple[Fault, ...]] = (
     *each("scale-float64", _scale_doubles, "head", "body", "k", "expert"),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Codes = npt.NDArray[np.int8]
     from fault import Fault
 
+NORM: Final = r"layers\.1\..*norm\.weight$"
+
 
 def dense(name: str, pattern: str, change: Callable[[Floats], Floats]) -> Fault:
     """Change the values of a dense tensor."""
@@ -151,7 +153,6 @@ def _all_rows_of_experts(model: Model) -> None:
                 model.tensors[name] = raw
 
 
-NORM: Final = r"layers\.1\..*norm\.weight$"
 VALUE_FAULTS: Final[tuple[Fault, ...]] = (
     *scales("scales-two-swapped", _first_two),
     *scales("scale-next", _next),

@@ -22,6 +22,7 @@ EMBEDDINGS: Final = ("embed_tokens", "wte", "embed_in", "tok_embeddings", "word_
 EXPERT: Final = re.compile(r"^(.*\.experts)\.(\d+)\.(.*)$")
 TEXTS: Final = ("text_config", "llm_config", "language_config", "thinker_config")
 MODULES: Final = ("weight", "weight_packed")
+NUMPY: Final = {8: "u1", 16: "<u2", 32: "<u4", 64: "<u8"}
 
 
 class Skip(Exception):  # noqa: N818  # no error: the kind does not concern the checkpoint
@@ -213,8 +214,6 @@ def _skip() -> Any:
 
 
 # -- tensors ------------------------------------------------------------------------------------------------------------------
-
-NUMPY: Final = {8: "u1", 16: "<u2", 32: "<u4", 64: "<u8"}
 
 
 def bits(raw: Raw) -> np.ndarray[Any, Any]:

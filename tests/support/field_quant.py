@@ -49,6 +49,19 @@ for _status in STATUSES:
 for _key in ("quant_method", "format", "ignore", "quantization_status", "config_groups", "version", "kv_cache_scheme"):
     add(f"without {_key}", lambda m, d, k=_key: m.quant.pop(k) if k in m.quant else pick(d, []))
 
+KINDS_OF_OTHERS: Final[dict[str, Json]] = {
+    "gptq": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "sym": True, "lm_head": False},
+    "awq": {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True, "version": "gemm"},
+    "fp8": {"quant_method": "fp8", "activation_scheme": "dynamic"},
+    "fp8 blocks": {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128]},
+    "bitsandbytes": {"quant_method": "bitsandbytes", "load_in_8bit": True, "load_in_4bit": False},
+    "bitsandbytes 4": {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
+    "modelopt": {"quant_method": "modelopt", "quant_algo": "FP8"},
+    "torchao": {"quant_method": "torchao", "quant_type": {"default": {"_type": "Int8WeightOnlyConfig"}}},
+    "quark": {"quant_method": "quark", "global_quant_config": {}},
+    "no method": {"bits": 8},
+}
+
 
 @kind
 def formats_of_groups_left_out(m: Model, d: Random) -> None:
@@ -116,20 +129,6 @@ def keys_of_gptq_beside(m: Model, d: Random) -> None:
 @kind
 def keys_of_bitsandbytes_beside(m: Model, d: Random) -> None:
     m.quant.update({"load_in_8bit": True, "llm_int8_threshold": 6.0, "_load_in_8bit": True})
-
-
-KINDS_OF_OTHERS: Final[dict[str, Json]] = {
-    "gptq": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "sym": True, "lm_head": False},
-    "awq": {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True, "version": "gemm"},
-    "fp8": {"quant_method": "fp8", "activation_scheme": "dynamic"},
-    "fp8 blocks": {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128]},
-    "bitsandbytes": {"quant_method": "bitsandbytes", "load_in_8bit": True, "load_in_4bit": False},
-    "bitsandbytes 4": {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
-    "modelopt": {"quant_method": "modelopt", "quant_algo": "FP8"},
-    "torchao": {"quant_method": "torchao", "quant_type": {"default": {"_type": "Int8WeightOnlyConfig"}}},
-    "quark": {"quant_method": "quark", "global_quant_config": {}},
-    "no method": {"bits": 8},
-}
 
 
 def _other(m: Model, d: Random, content: Json) -> None:

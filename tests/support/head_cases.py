@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from raw_safetensors import Raw
 
 Word: TypeAlias = Literal["quantized", "dense", "fails", "garbage", "unknown"]
+TIE = breaks.config(tie_word_embeddings=True)
+NAMED = breaks.steps(breaks.targets("re:.*lm_head$", "Linear"), breaks.ignore())
+NO_CONFIG = breaks.without_config("quantization_config")
 
 
 def nothing(folder: Path) -> None:
@@ -64,9 +67,6 @@ def pooled(folder: Path) -> None:
 GROUPED = breaks.steps(
     breaks.weights(strategy="group", group_size=32), lambda folder: edit_tensors(folder, spread_scales)
 )
-TIE = breaks.config(tie_word_embeddings=True)
-NAMED = breaks.steps(breaks.targets("re:.*lm_head$", "Linear"), breaks.ignore())
-NO_CONFIG = breaks.without_config("quantization_config")
 
 CASES = (
     HeadCase("healthy int8", "w8a8", "quantized", nothing, "quantized", "quantized", "quantized"),

@@ -18,6 +18,7 @@ PACKED = {
     "weight_shape": HeadTensor("I64", (2,)),
 }
 DENSE = {"weight": HeadTensor("BF16", (ROWS, COLUMNS))}
+TIED: dict[str, bool] = {"": True}
 
 
 def config(*targets: str, packed: bool = False, ignore: list[str] | None = None, **weights: Any) -> dict[str, Any]:
@@ -47,4 +48,3 @@ W8A8 = HeadFacts(
     hidden_size=COLUMNS,
 )
 W8A16 = replace(W8A8, quantization=config(HEAD, "Linear", packed=True), tensors=PACKED)
-TIED: dict[str, bool] = {"": True}

@@ -45,6 +45,11 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
 )
+PIECES: Final = (
+    b"", b'"', b"{", b"}", b"[", b"]", b",", b":", b"0", b"-", b"9" * 30, b"NaN", b"\x00", b"\xff", b"\n", b"\xed\xa0\x80", b"\\ud800",
+    b"&a [*a,*a]", b"!!python/object/apply:os.system [id]", b"*a", b"<<: *a", b"? ", b"- " * 50, b"[" * 2000, b"{a: " * 300, b"\xef\xbb\xbf",
+    b'"a":1,"a":2,', b"\x1b[31m", b"e999", b"1_0", b"0x10", b"2001-01-01", b"|+\n", b"%YAML 9\n---\n", b"\x7f" * 8,
+)  # fmt: skip
 
 
 def paths(value: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -97,10 +102,3 @@ def damaged(draw: st.DrawFn, raw: bytes) -> bytes:
         piece = draw(st.binary(max_size=4) | st.sampled_from(PIECES))
         content[start:stop] = piece
     return bytes(content)
-
-
-PIECES: Final = (
-    b"", b'"', b"{", b"}", b"[", b"]", b",", b":", b"0", b"-", b"9" * 30, b"NaN", b"\x00", b"\xff", b"\n", b"\xed\xa0\x80", b"\\ud800",
-    b"&a [*a,*a]", b"!!python/object/apply:os.system [id]", b"*a", b"<<: *a", b"? ", b"- " * 50, b"[" * 2000, b"{a: " * 300, b"\xef\xbb\xbf",
-    b'"a":1,"a":2,', b"\x1b[31m", b"e999", b"1_0", b"0x10", b"2001-01-01", b"|+\n", b"%YAML 9\n---\n", b"\x7f" * 8,
-)  # fmt: skip

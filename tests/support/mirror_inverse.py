@@ -14,6 +14,8 @@ Row = tuple[str, str, Any]
 Shard = Any
 MOST = 400
 """Candidates that are followed of one name."""
+_GROUP = re.compile(r"\((?!\?)([^()]*)\)")
+_REFERENCE = re.compile(r"\\(?:g<)?(\d)>?")
 
 
 def inverse_of_list(name: str, rows: Iterable[Row]) -> list[tuple[str, Shard]]:
@@ -74,10 +76,6 @@ def _swap_prefix(name: str, old: str, new: str) -> Iterator[str]:
 def _swap_anywhere(name: str, old: str, new: str) -> Iterator[str]:
     for found in re.finditer(f"(?={re.escape(new)})", name):
         yield name[: found.start()] + old + name[found.start() + len(new) :]
-
-
-_GROUP = re.compile(r"\((?!\?)([^()]*)\)")
-_REFERENCE = re.compile(r"\\(?:g<)?(\d)>?")
 
 
 def _swap_pattern(name: str, old: Any, new: str) -> Iterator[str]:

@@ -27,6 +27,28 @@ WHISPER: Final[Config] = {
     "num_mel_bins": 16, "max_source_positions": 64, "vocab_size": 320, "num_hidden_layers": 2, "decoder_layers": 2,
     "decoder_attention_heads": 4, "decoder_ffn_dim": 256, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip
+PLAIN: Final[Config] = {"torch_dtype": "bfloat16", "tie_word_embeddings": False}
+INTERN: Final[Config] = {
+    **PLAIN, "downsample_ratio": 0.5, "ps_version": "v2", "select_layer": -1, "force_image_size": 28, "min_dynamic_patch": 1,
+    "max_dynamic_patch": 12, "dynamic_image_size": True, "use_thumbnail": True, "pad2square": False, "template": "internvl2_5",
+}  # fmt: skip
+KEYE: Final[Config] = {
+    **HEADS, "attention_bias": False, "use_sliding_window": False, "sliding_window": None, "max_window_layers": 2,
+    "image_token_id": 300, "video_token_id": 301, "vision_start_token_id": 302, "vision_end_token_id": 303,
+    "rope_scaling": {"type": "default", "mrope_section": [4, 6, 6]},
+    "vision_config": {**SIGLIP, "spatial_merge_size": 2, "temporal_patch_size": 2},
+}  # fmt: skip
+MINICPM: Final[Config] = {
+    **HEADS, "vision_config": SIGLIP, "query_num": 64, "image_size": 28, "drop_vision_last_layer": False, "patch_size": 14,
+    "batch_vision_input": True,
+}  # fmt: skip
+MOONDREAM: Final[Config] = {
+    "text": {"dim": 128, "ff_dim": 256, "n_layers": 2, "vocab_size": 320, "n_heads": 4, "n_kv_heads": 4, "max_context": 256,
+             "moe": {"start_layer": 1, "n_experts": 4, "n_experts_per_tok": 2, "expert_inner_dim": 128}},
+    "vision": {"enc_dim": 128, "enc_n_layers": 2, "enc_n_heads": 4, "enc_ff_dim": 256, "enc_patch_size": 14, "crop_size": 28,
+               "proj_out_dim": 128, "proj_inner_dim": 256, "max_crops": 2},
+}  # fmt: skip
+IMAGE: Final = ("<image>", "<IMG_CONTEXT>", "<img>", "</img>")
 
 
 def inner(architecture: str, model_type: str, base: Config = BASE, /, **over: Any) -> Config:
@@ -40,25 +62,10 @@ QWEN3_MOE: Final = inner("Qwen3MoeForCausalLM", "qwen3_moe", HEADS, num_experts=
                          moe_intermediate_size=128, norm_topk_prob=True)  # fmt: skip
 MOONLIGHT: Final = inner("DeepseekV3ForCausalLM", "deepseek_v3", {**BASE, **ROUTED, **MLA}, q_lora_rank=None,
                          topk_method="noaux_tc", scoring_func="sigmoid")  # fmt: skip
-PLAIN: Final[Config] = {"torch_dtype": "bfloat16", "tie_word_embeddings": False}
-INTERN: Final[Config] = {
-    **PLAIN, "downsample_ratio": 0.5, "ps_version": "v2", "select_layer": -1, "force_image_size": 28, "min_dynamic_patch": 1,
-    "max_dynamic_patch": 12, "dynamic_image_size": True, "use_thumbnail": True, "pad2square": False, "template": "internvl2_5",
-}  # fmt: skip
 LLAVA: Final[Config] = {
     **PLAIN, "text_config": QWEN3, "vision_config": SIGLIP, "image_token_index": 300, "image_token_id": 300,
     "vision_feature_layer": -2, "vision_feature_select_strategy": "full", "projector_hidden_act": "gelu",
     "vision_aspect_ratio": "anyres_max_9", "image_grid_pinpoints": [[28, 28], [56, 56]], "multimodal_projector_bias": True,
-}  # fmt: skip
-KEYE: Final[Config] = {
-    **HEADS, "attention_bias": False, "use_sliding_window": False, "sliding_window": None, "max_window_layers": 2,
-    "image_token_id": 300, "video_token_id": 301, "vision_start_token_id": 302, "vision_end_token_id": 303,
-    "rope_scaling": {"type": "default", "mrope_section": [4, 6, 6]},
-    "vision_config": {**SIGLIP, "spatial_merge_size": 2, "temporal_patch_size": 2},
-}  # fmt: skip
-MINICPM: Final[Config] = {
-    **HEADS, "vision_config": SIGLIP, "query_num": 64, "image_size": 28, "drop_vision_last_layer": False, "patch_size": 14,
-    "batch_vision_input": True,
 }  # fmt: skip
 STEP3_TEXT: Final = inner("Step3TextForCausalLM", "step3_text", HEADS, num_attention_groups=1, share_q_dim=128, moe_layers_enum="1",
                           moe_num_experts=4, moe_top_k=2, moe_intermediate_size=128, share_expert_dim=128, norm_expert_weight=True,
@@ -67,13 +74,6 @@ QWEN3_5_MOE: Final = inner("Qwen3_5MoeForCausalLM", "qwen3_5_moe_text", HEADS, n
                            moe_intermediate_size=128, shared_expert_intermediate_size=128, full_attention_interval=2,
                            layer_types=["linear_attention", "full_attention"], linear_num_key_heads=4, linear_num_value_heads=4,
                            linear_key_head_dim=32, linear_value_head_dim=32, linear_conv_kernel_dim=4)  # fmt: skip
-MOONDREAM: Final[Config] = {
-    "text": {"dim": 128, "ff_dim": 256, "n_layers": 2, "vocab_size": 320, "n_heads": 4, "n_kv_heads": 4, "max_context": 256,
-             "moe": {"start_layer": 1, "n_experts": 4, "n_experts_per_tok": 2, "expert_inner_dim": 128}},
-    "vision": {"enc_dim": 128, "enc_n_layers": 2, "enc_n_heads": 4, "enc_ff_dim": 256, "enc_patch_size": 14, "crop_size": 28,
-               "proj_out_dim": 128, "proj_inner_dim": 256, "max_crops": 2},
-}  # fmt: skip
-IMAGE: Final = ("<image>", "<IMG_CONTEXT>", "<img>", "</img>")
 
 MIRRORED_MULTIMODAL: Final[tuple[Mirrored, ...]] = (
     text("internvl-qwen2", "InternVLChatModel", "internvl_chat", INTERN, llm_config=QWEN2, vision_config=INTERN_VIT, tokens=IMAGE),

@@ -18,6 +18,7 @@ EXPONENT = {"BF16": 0x7F80, "F16": 0x7C00, "F32": 0x7F800000}
 LARGEST_EXPONENT = {"BF16": 127, "F16": 15, "F32": 127}
 SMALLEST_EXPONENT = {"BF16": -133, "F16": -24, "F32": -149}
 DTYPES = tuple(TORCH)
+_SHARE = st.floats(-1, 1, width=32) | st.just(-1.0) | st.just(1.0) | st.just(0.0)
 
 
 def to_bits(values: Any, dtype: str) -> NDArray[Any]:
@@ -69,9 +70,6 @@ def tied_bits(dtype: str) -> st.SearchStrategy[NDArray[Any]]:
 def weights(dtype: str) -> st.SearchStrategy[NDArray[Any]]:
     """Draw any of these."""
     return any_bits(dtype) | alike_bits(dtype) | tied_bits(dtype)
-
-
-_SHARE = st.floats(-1, 1, width=32) | st.just(-1.0) | st.just(1.0) | st.just(0.0)
 
 
 def _finite(bits: NDArray[Any], dtype: str) -> NDArray[Any]:

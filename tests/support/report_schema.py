@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 TEXT, NUMBER, FLAG, NONE = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}, {"type": "null"}
+STATES = ("quantized", "dense", "tied", "absent", "broken")
 
 
 def record(**properties: Any) -> dict[str, Any]:
@@ -23,7 +24,6 @@ def many(kind: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": kind}
 
 
-STATES = ("quantized", "dense", "tied", "absent", "broken")
 SCHEMA = record(
     schema_version={"const": 1},
     checkpoint=record(

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     Build = Callable[[Path, Callable[[str], Path]], Path]
 
 DISPATCHES: Final = 600
+_ALONE: Final = ("llama", "llama-tied", "qwen2", "qwen3-tied", "qwen3-moe")
+"""Families of which nothing but the head is quantized: every layer that SGLang fuses must then be ignored by its own name."""
+_KINDS: Final = ("w8a16-g32", "w8a16-asym", "w4a16", "naive", "fp8", "fp8-block", "nvfp4", "mxfp4", "mxfp8")
 
 
 def _one_scale(tensors: dict[str, Raw]) -> None:
@@ -45,9 +48,6 @@ _CHANGED: Final[Mapping[str, tuple[str, Change]]] = {
     "int8, ignore null": ("w8a8", do.says(ignore=None)),
     "packed, of three bits": ("w8a16", do.weights(num_bits=3)),
 }  # fmt: skip
-_ALONE: Final = ("llama", "llama-tied", "qwen2", "qwen3-tied", "qwen3-moe")
-"""Families of which nothing but the head is quantized: every layer that SGLang fuses must then be ignored by its own name."""
-_KINDS: Final = ("w8a16-g32", "w8a16-asym", "w4a16", "naive", "fp8", "fp8-block", "nvfp4", "mxfp4", "mxfp8")
 
 
 def loads() -> dict[str, Build]:

@@ -21,6 +21,7 @@ UNREAD: Final = re.compile(
 ACTIVATION: Final = re.compile(r"act$|act_fn$|activation$|activation_function$")
 OTHER_TEXTS: Final = ("nonesuch",)
 FUNCTIONS: Final = ("quick", "gelu", "relu2", "mish")
+_COUNTED: Final = re.compile(r"head|patch|merge|group|layer|depth|window|index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,6 @@ def is_telling(change: Change) -> bool:
     if change.value in (DELETED, None) or isinstance(change.value, float):
         return False
     return type(change.value) is not int or change.value % 2 == 1 or bool(_COUNTED.search(key))
-
-
-_COUNTED: Final = re.compile(r"head|patch|merge|group|layer|depth|window|index")
 
 
 def changed(config: Mapping[str, Any], change: Change) -> dict[str, Any]:

@@ -19,6 +19,8 @@ UNBROKEN = 1 << 20
 """A width that nothing reaches."""
 _GAP = 2
 """Columns between the columns of a table."""
+Row = tuple[str, tuple[str, str], str]
+"""A name, the style and words of how it is stored, and a size."""
 
 
 def line(*pieces: tuple[str, str]) -> Line:
@@ -49,10 +51,6 @@ def entry(label: str, words: str, width: int) -> Line:
 
 def _wrap(words: str, width: int, first: str, others: str) -> list[str]:
     return textwrap.wrap(words, width, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
-
-
-Row = tuple[str, tuple[str, str], str]
-"""A name, the style and words of how it is stored, and a size."""
 
 
 def table(header: Row, rows: Sequence[Row], width: int) -> Iterator[Line]:

@@ -16,6 +16,8 @@ _LENGTH = ".#"
 _LAST_USED = "vision_feature_layer"
 """The layer whose features wrappers take, counted from the end: those behind it vLLM does not build."""
 _LAST_DROPPED = "drop_vision_last_layer"
+MOST_LAYERS = 10_000
+"""Layers that are looked for: a config that counts more is wrong, and the first that the files lack say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,6 @@ def _other_number(config: ModelConfig, path: str) -> int | None:
     stated = [level[name] for name in names if name in level] if isinstance(level, dict) else [None]
     value = stated[0] if stated else fields.get(key)
     return value if type(value) is int else None
-
-
-MOST_LAYERS = 10_000
-"""Layers that are looked for: a config that counts more is wrong, and the first that the files lack say so."""
 
 
 def layers_needed(layers: TowerList, config: ModelConfig) -> range | None:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons.skeleton import Skeleton
 
+_DEEPSEEK: Final = ("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM")
+_LOW_RANK: Final = ("q_a_proj.weight", "q_a_layernorm.weight", "q_b_proj.weight")
+_CORRECTION: Final = "model.layers.#.mlp.gate.e_score_correction_bias"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionalTensor:
@@ -115,11 +119,6 @@ def _of_vllm(config: ModelConfig, architecture: str) -> Iterator[OptionalTensor]
                 taken=value in entry["takes"],
                 beside=f"{tensor.removesuffix('.bias')}.weight",
             )
-
-
-_DEEPSEEK: Final = ("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM")
-_LOW_RANK: Final = ("q_a_proj.weight", "q_a_layernorm.weight", "q_b_proj.weight")
-_CORRECTION: Final = "model.layers.#.mlp.gate.e_score_correction_bias"
 
 
 def _of_deepseek(config: ModelConfig) -> Iterator[OptionalTensor]:

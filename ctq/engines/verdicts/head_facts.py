@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from ctq.checkpoint.dtypes import FLOATS
 from ctq.recipe.heads import has_no_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Word = Literal["quantized", "dense", "fails", "garbage", "unknown"]
-
-_DENSE = ("BF16", "F16", "F32", "F64")
 
 
 class Stored(StrEnum):
@@ -82,7 +81,7 @@ class HeadFacts:
         weight = self.tensors.get("weight")
         if weight is None:
             return Stored.OTHER if self.tensors else Stored.ABSENT
-        if weight.dtype in _DENSE:
+        if weight.dtype in FLOATS:
             return Stored.DENSE
         if weight.dtype == "I8":
             return Stored.INT8

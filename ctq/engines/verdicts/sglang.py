@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     Scheme = tuple[str, SchemeArgs] | None
 
 __all__ = ["newest_sglang", "sglang_outcome"]
+_DENSE = {
+    Given.NAMELESS: "builds its head without a name",
+    Given.NO_CONFIG: "does not pass the quantization config to its head",
+}
+_ALWAYS: Mapping[Way, tuple[Word, str]] = {
+    Way.PASSED_OVER: ("garbage", "builds a head of its own and loads nothing into it"),
+    Way.REFUSED: ("fails", "refuses tied embeddings"),
+    Way.UNKNOWN: ("unknown", "ties its head in a way that is not known well enough"),
+}
 
 
 def sglang_outcome(facts: HeadFacts, version: str) -> Outcome:
@@ -81,12 +90,6 @@ def _scheme(facts: HeadFacts, head: SglangHead, version: str) -> tuple[Scheme, s
     return found[0], "no target names it, or ignore does; SGLang does not ask for classes such as Linear"
 
 
-_DENSE = {
-    Given.NAMELESS: "builds its head without a name",
-    Given.NO_CONFIG: "does not pass the quantization config to its head",
-}
-
-
 def _load(way: Way, facts: HeadFacts, scheme: Scheme, why: str) -> Outcome:
     if way in _ALWAYS:
         verdict, sentence = _ALWAYS[way]
@@ -124,10 +127,3 @@ def _overwrite(scheme: Scheme) -> Outcome:
         "garbage",
         f"the config gives the head {scheme[0]}, but SGLang puts the embedding's weight there, without scales",
     )
-
-
-_ALWAYS: Mapping[Way, tuple[Word, str]] = {
-    Way.PASSED_OVER: ("garbage", "builds a head of its own and loads nothing into it"),
-    Way.REFUSED: ("fails", "refuses tied embeddings"),
-    Way.UNKNOWN: ("unknown", "ties its head in a way that is not known well enough"),
-}

@@ -79,6 +79,7 @@ MODEL_FUSED: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 _MERGED = "merged_proj_"
+_SURE = frozenset({"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"})
 
 
 def fused_mapping(architecture: str | None = None) -> Mapping[str, tuple[str, ...]]:
@@ -100,9 +101,6 @@ def _of_the_backend(shared: Mapping[str, tuple[str, ...]], built: Iterable[str])
     apart = {part for part in names if part in _SURE} | {part for parts in merged.values() for part in parts}
     kept = {name: parts for name, parts in shared.items() if name in names or apart.isdisjoint(parts)}
     return {**kept, **merged}
-
-
-_SURE = frozenset({"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"})
 
 
 def _parts(name: str) -> tuple[str, ...]:

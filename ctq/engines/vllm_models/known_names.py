@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 _BARE = "Model"
 _CHAT = "ChatModel"
 _GENERATING = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
+_WRAPPER = "ForConditionalGeneration"
+_ENDINGS = (
+    *("ForCausalLM", "ForConditionalGeneration", "ChatModel", "LMHeadModel"),
+    *("ForTextEncoding", "EmbeddingModel", "ForSequenceClassification", "ForTokenClassification"),
+    *("ForAudioClassification", "ForImageClassification", "ForVideoClassification", "ClassificationModel"),
+    *("ForRewardModeling", "RewardModel", "Model"),
+)
+"""vLLM's endings in its order: the first four generate, the others pool."""
+_GENERATES = _ENDINGS[:4]
+_BY_THE_VERY_NAME = ("GPTNeoXForCausalLM",)
+"""Those whose head vLLM's backend finds by the class of that name alone: it is called `embed_out`."""
 
 
 @lru_cache(maxsize=1)
@@ -69,19 +80,6 @@ def last_release_with(architecture: str, version: str) -> str | None:
     older = (one for one in known_versions() if version_key(one) < version_key(version))
     found = [one for one in older if registered_support(architecture, one) is not None]
     return found[-1] if found else None
-
-
-_WRAPPER = "ForConditionalGeneration"
-_ENDINGS = (
-    *("ForCausalLM", "ForConditionalGeneration", "ChatModel", "LMHeadModel"),
-    *("ForTextEncoding", "EmbeddingModel", "ForSequenceClassification", "ForTokenClassification"),
-    *("ForAudioClassification", "ForImageClassification", "ForVideoClassification", "ClassificationModel"),
-    *("ForRewardModeling", "RewardModel", "Model"),
-)
-"""vLLM's endings in its order: the first four generate, the others pool."""
-_GENERATES = _ENDINGS[:4]
-_BY_THE_VERY_NAME = ("GPTNeoXForCausalLM",)
-"""Those whose head vLLM's backend finds by the class of that name alone: it is called `embed_out`."""
 
 
 def generating_name(architecture: str) -> str | None:

@@ -49,6 +49,7 @@ _PARTS = {
 }
 """Parameters of a scheme that must not stay uninitialised; of other schemes only the dispatch is judged."""
 _INT8_WEIGHTS = {"W8A8Int8": Form.INT, "WNA16": Form.PACKED}
+_ANYTHING = (".*", "(?!", "(.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +129,6 @@ def _any_prefix_will_do(config: ModelConfig, quant: DispatchConfig) -> bool:
     patterns = [pattern for pattern in (*quant.schemes, *(quant.ignore or ())) if pattern.startswith(REGEX_PREFIX)]
     wrapped = any(path for path, _ in config.text_levels)
     return not wrapped or all(pattern.removeprefix(REGEX_PREFIX).startswith(_ANYTHING) for pattern in patterns)
-
-
-_ANYTHING = (".*", "(?!", "(.*")
 
 
 def _cache_fault(quant: DispatchConfig) -> Iterator[BodyFault]:

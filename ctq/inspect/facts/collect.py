@@ -26,6 +26,25 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.entries import Entry
     from ctq.recipe.quant_config import QuantConfig
 
+_NOT_SAID = Diagnosis(Defect.UNDECLARED, "stored quantized, but config.json has no quantization_config")
+_MLX_KEY = "quantization"
+_SIDE_FILES = {
+    "hf_quant_config.json": "modelopt",
+    "quantize_config.json": "gptq",
+    "quant_config.json": "awq",
+}
+"""Files in which other tools keep what others write into ``config.json``."""
+_METHOD_OF_FORM = {
+    Form.GPTQ: "gptq",
+    Form.AWQ: "awq",
+    Form.FP8: "fp8",
+    Form.MODELOPT_FP4: "modelopt",
+    Form.MXFP4_BLOCKS: "mxfp4",
+    Form.BNB_INT8: "bitsandbytes",
+    Form.BNB_4BIT: "bitsandbytes",
+    Form.MLX: "mlx",
+}
+
 
 def collect_facts(checkpoint: Checkpoint) -> Facts:
     """Compute the facts of an opened checkpoint; time and memory grow with the number of tensors alone."""
@@ -63,10 +82,6 @@ def as_loaded(config: ModelConfig) -> ModelConfig:
     return replace(config, chosen=known[0]) if known and known[0] != config.architecture else config
 
 
-_NOT_SAID = Diagnosis(Defect.UNDECLARED, "stored quantized, but config.json has no quantization_config")
-_MLX_KEY = "quantization"
-
-
 def _lacks_config(checkpoint: Checkpoint, quant: QuantConfig | None) -> bool:
     elsewhere = any(file in checkpoint.source.files for file in _SIDE_FILES) or _has_mlx_config(checkpoint)
     unsaid = quant is None or (quant.method is None and not quant.groups and "config_groups" not in quant.raw)
@@ -94,25 +109,6 @@ def _bare(quant: QuantConfig) -> list[str]:
         for target in quant.targets
         if target not in KNOWN_CLASSES and target.isidentifier() and not target.startswith(REGEX_PREFIX)
     ]
-
-
-_SIDE_FILES = {
-    "hf_quant_config.json": "modelopt",
-    "quantize_config.json": "gptq",
-    "quant_config.json": "awq",
-}
-"""Files in which other tools keep what others write into ``config.json``."""
-
-_METHOD_OF_FORM = {
-    Form.GPTQ: "gptq",
-    Form.AWQ: "awq",
-    Form.FP8: "fp8",
-    Form.MODELOPT_FP4: "modelopt",
-    Form.MXFP4_BLOCKS: "mxfp4",
-    Form.BNB_INT8: "bitsandbytes",
-    Form.BNB_4BIT: "bitsandbytes",
-    Form.MLX: "mlx",
-}
 
 
 def _method(checkpoint: Checkpoint, quant: QuantConfig | None, entries: Sequence[Entry]) -> str | None:

@@ -22,6 +22,24 @@ if TYPE_CHECKING:
     from ctq.inspect.modules.grouping import Part
     from ctq.recipe.schemes import QuantArgs
 
+BODY_LINEARS = frozenset(
+    (
+        *("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "out_proj", "query_key_value"),
+        *("gate_proj", "up_proj", "down_proj", "gate_up_proj", "fc1", "fc2", "w1", "w2", "w3"),
+        *("dense_h_to_4h", "dense_4h_to_h", "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj"),
+    )
+)
+"""Last names that are linear layers in every model that has them."""
+_EXPERT = re.compile(r"\.experts\.#\.\w+$")
+"""vLLM 0.32.0 fused_moe/routed_experts.py copies a scale without dimensions over all rows of an expert (``_load_w13``)."""
+_INTEGER_PARTS = frozenset(
+    (
+        *("weight", "weight_packed", "weight_scale", "weight_zero_point", "bias", "input_scale"),
+        *("k_scale", "v_scale", "q_scale"),
+        "g_idx",  # dropped wherever there is a config: vLLM 0.32.0 base_config.py, get_checkpoint_weight_mapper
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -83,16 +101,6 @@ def _is_body_linear(entry: Entry, around: Surroundings) -> bool:
     return entry.kind is Kind.LINEAR and known
 
 
-BODY_LINEARS = frozenset(
-    (
-        *("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "out_proj", "query_key_value"),
-        *("gate_proj", "up_proj", "down_proj", "gate_up_proj", "fc1", "fc2", "w1", "w2", "w3"),
-        *("dense_h_to_4h", "dense_4h_to_h", "q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj"),
-    )
-)
-"""Last names that are linear layers in every model that has them."""
-
-
 def _wrong_format(entry: Entry, around: Surroundings) -> Diagnosis | None:
     del around
     form, declared = entry.stored.form, entry.format
@@ -147,10 +155,6 @@ def _wrong_input_scale(entry: Entry) -> Diagnosis | None:
     return Diagnosis(
         Defect.WRONG_SHAPE, f"input_scale is {list(scale.shape)}, expected one value for static activations"
     )
-
-
-_EXPERT = re.compile(r"\.experts\.#\.\w+$")
-"""vLLM 0.32.0 fused_moe/routed_experts.py copies a scale without dimensions over all rows of an expert (``_load_w13``)."""
 
 
 def _missing_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
@@ -217,15 +221,6 @@ def _extra_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
     if strangers:
         return Diagnosis(Defect.EXTRA_PART, f"{' and '.join(strangers)}, which the scheme does not have")
     return None
-
-
-_INTEGER_PARTS = frozenset(
-    (
-        *("weight", "weight_packed", "weight_scale", "weight_zero_point", "bias", "input_scale"),
-        *("k_scale", "v_scale", "q_scale"),
-        "g_idx",  # dropped wherever there is a config: vLLM 0.32.0 base_config.py, get_checkpoint_weight_mapper
-    )
-)
 
 
 def _known_parts(entry: Entry) -> frozenset[str]:

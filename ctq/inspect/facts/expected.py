@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.inspect.modules.forms import FLOATS, FP8, Form
+from ctq.checkpoint.dtypes import FLOATS
+from ctq.engines.vllm.scheme_choice import ACTIVATION_FORMATS
+from ctq.inspect.modules.forms import FP8, Form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,11 +14,10 @@ if TYPE_CHECKING:
     from ctq.inspect.modules.grouping import Part
     from ctq.recipe.schemes import QuantArgs
 
-_ACTIVATION_FORMATS = frozenset({"int-quantized", "naive-quantized", "float-quantized", "nvfp4-pack-quantized"})
-_ANY_FORMAT = frozenset({*_ACTIVATION_FORMATS, "pack-quantized", "mxfp4-pack-quantized", "mxfp8-quantized"})
+_ANY_FORMAT = frozenset({*ACTIVATION_FORMATS, "pack-quantized", "mxfp4-pack-quantized", "mxfp8-quantized"})
 FORMATS: Mapping[Form, frozenset[str]] = {
-    Form.INT: _ACTIVATION_FORMATS,
-    Form.FLOAT: _ACTIVATION_FORMATS,
+    Form.INT: ACTIVATION_FORMATS,
+    Form.FLOAT: ACTIVATION_FORMATS,
     Form.PACKED: frozenset({"pack-quantized", "marlin-24"}),
     Form.NVFP4: _ANY_FORMAT,
     Form.MXFP4: _ANY_FORMAT,
@@ -36,6 +37,7 @@ SCALE_DTYPES: Mapping[Form, frozenset[str]] = {
     Form.MXFP4: frozenset({"U8", "F8_E8M0"}),
     Form.MXFP8: frozenset({"U8", "F8_E8M0"}),
 }
+Shapes = tuple[tuple[int, ...], ...]
 
 
 def weight_dtypes(form: Form, args: QuantArgs) -> frozenset[str]:
@@ -45,9 +47,6 @@ def weight_dtypes(form: Form, args: QuantArgs) -> frozenset[str]:
     if form in (Form.NVFP4, Form.MXFP4):
         return frozenset({"U8"})
     return FP8 if args.type == "float" else frozenset({"I8"})
-
-
-Shapes = tuple[tuple[int, ...], ...]
 
 
 def expected_shapes(form: Form, args: QuantArgs, weight: tuple[int, ...], scale: Part | None) -> dict[str, Shapes]:

@@ -7,13 +7,14 @@ from enum import StrEnum
 from math import prod
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.dtypes import FLOATS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ctq.inspect.modules.grouping import Part
     from ctq.recipe.schemes import QuantArgs
 
-FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 FP8 = frozenset({"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"})
 _CODES = FP8 | {"I8", "U8", "F4", "I16", "U16", "I32", "U32", "I64", "U64", "BOOL"}
 """No form has weights of the wide integers, but nothing else than codes can be meant by them, be it a norm's weight."""

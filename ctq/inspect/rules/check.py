@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.rules.rule import Hit, Rule
 
+_BY_CODE = {rule.code: rule for rule in RULES}
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -82,6 +84,3 @@ def _finding(rule: Rule, hit: Hit) -> Finding:
         where=hit.where,
         hint=hit.hint,
     )
-
-
-_BY_CODE = {rule.code: rule for rule in RULES}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("What it checks", "Why it hurts", "Example", "How to mend", "References")
 """The sections of every rule's docstring, in order."""
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,9 @@ class Rule:
         return inspect.cleandoc(self.check.__doc__ or "")
 
 
-_MOST_NAMED = 3
+def more_like_this(found: Sequence[object], what: str = "") -> str:
+    """Return the words that tell how many others were found beside the first; none where there is none."""
+    return f"; and {len(found) - 1} more {what}like this" if len(found) > 1 else ""
 
 
 def missing_from_files(names: Sequence[str]) -> Iterator[Hit]:

@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 NAME = "builtin"
 _EVERYWHERE = "Marlin"
 """The weight-only kernel that every CUDA build has, for every GPU from 7.5 on."""
+_METHODS = {
+    "linear": "CompressedTensorsLinearMethod",
+    "embedding": "CompressedTensorsEmbeddingMethod",
+    "moe": "CompressedTensorsMoEMethod",
+    "kv_cache": "CompressedTensorsKVCacheMethod",
+}
+"""vLLM's classes of the methods (CT/compressed_tensors.py)."""
 
 
 def ask_builtin(engine: EngineName, subject: Subject) -> EngineAnswer:
@@ -108,15 +115,6 @@ def _report(subject: Subject, rules: EngineRules, head: HeadDispatch, loading: H
         unexpected=found.unexpected,
         never_loaded=missing,
     )
-
-
-_METHODS = {
-    "linear": "CompressedTensorsLinearMethod",
-    "embedding": "CompressedTensorsEmbeddingMethod",
-    "moe": "CompressedTensorsMoEMethod",
-    "kv_cache": "CompressedTensorsKVCacheMethod",
-}
-"""vLLM's classes of the methods (CT/compressed_tensors.py)."""
 
 
 def _unmet(subject: Subject, head: HeadDispatch, known: Outcome) -> Iterator[str]:

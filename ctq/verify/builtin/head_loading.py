@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32", "half": "F16", "float": "F32"}
 _WEIGHTS = ("weight", "weight_packed")
 _BIAS = "bias"
+_NARROW = "word_embed_proj_dim"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +67,6 @@ def plan_loading(
     placements = place(specs, tensors, geometry, rules=rules)
     reasons = tuple(_reasons(placements, name, quantized=head.quantized))
     return HeadLoading(geometry=geometry, parameters=specs, placements=placements, reasons=reasons)
-
-
-_NARROW = "word_embed_proj_dim"
 
 
 def head_tensors(checkpoint: Checkpoint, name: str) -> dict[str, TensorInfo]:

@@ -20,6 +20,7 @@ VOCAB_PADDING = 64
 """Rows of a head are padded to a multiple of this (``DEFAULT_VOCAB_PADDING_SIZE``)."""
 
 Layout = Literal["whole", "rows", "packed-rows"]
+_STRATEGIES = frozenset({"tensor", "channel", "group"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,6 @@ def _packed(args: SchemeArgs, head: HeadGeometry) -> Iterator[ParameterSpec]:
         yield ParameterSpec(name="weight_zero_point", dtype="I32", shape=shape, layout="packed-rows", per_word=per_word)
 
 
-_STRATEGIES = frozenset({"tensor", "channel", "group"})
 _CREATE: dict[str, Callable[[SchemeArgs, HeadGeometry], Iterator[ParameterSpec]]] = {
     "W8A8Int8": _int8,
     "WNA16": _packed,

@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.dtypes import FLOATS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ctq.checkpoint.header import TensorInfo
     from ctq.engines.vllm.rules import EngineRules
     from ctq.verify.builtin.parameters import HeadGeometry, ParameterSpec
-
-_FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _is_converted(spec: ParameterSpec, dtype: str) -> bool:
 
 
 def _same_kind(parameter: str, tensor: str) -> bool:
-    return parameter == tensor or (parameter in _FLOATS and tensor in _FLOATS) or {parameter, tensor} == {"I32", "I64"}
+    return parameter == tensor or (parameter in FLOATS and tensor in FLOATS) or {parameter, tensor} == {"I32", "I64"}
 
 
 def _converted(spec: ParameterSpec, tensor: TensorInfo) -> str:

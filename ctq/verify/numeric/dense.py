@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctq.checkpoint.dtypes import FLOAT_SOURCES
 from ctq.verify.numeric.decode import RAW_TYPES, floats
-from ctq.verify.numeric.pairs import FLOATS
 from ctq.verify.numeric.result import Difference
 from ctq.verify.tensor_bytes import first_difference
 
@@ -28,7 +28,7 @@ def same_form(pair: DensePair) -> bool:
 
 def is_rounded(pair: DensePair) -> bool:
     """Tell whether the values may be the reference's in another float dtype."""
-    return pair.tensor.shape == pair.reference.shape and {pair.tensor.dtype, pair.reference.dtype} <= FLOATS
+    return pair.tensor.shape == pair.reference.shape and {pair.tensor.dtype, pair.reference.dtype} <= FLOAT_SOURCES
 
 
 def compare_bytes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ctq.checkpoint.dtypes import DTYPES
+from ctq.checkpoint.dtypes import DTYPES, FLOAT_SOURCES
 from ctq.checkpoint.weight_slice import whole
 from ctq.recipe.experts import separate_experts
 from ctq.recipe.heads import find_head
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ctq.recipe.heads import Head
 
 Form = Literal["int", "packed", "float8"]
-FLOATS = frozenset({"BF16", "F16", "F32"})
 _WEIGHT_FORMS: dict[tuple[str, str], Form] = {
     ("weight", "I8"): "int",
     ("weight", "F8_E4M3"): "float8",
@@ -143,7 +142,7 @@ def _quantized_modules(tensors: Mapping[str, TensorInfo]) -> Iterator[tuple[str,
             modules.setdefault(module, {})[part] = info
     for name, info in tensors.items():
         module, _, part = name.rpartition(".")
-        if part == "weight" and (module in modules or info.dtype not in FLOATS):
+        if part == "weight" and (module in modules or info.dtype not in FLOAT_SOURCES):
             modules.setdefault(module, {})[part] = info
     yield from modules.items()
 
@@ -189,7 +188,7 @@ def _pair(
     if "weight_g_idx" in parts:
         return "groups in an order of their own (weight_g_idx) are not taken apart here"
     reference, part = original.info, original.part
-    if part is None or reference.dtype not in FLOATS:
+    if part is None or reference.dtype not in FLOAT_SOURCES:
         return f"the reference has {reference.dtype} {list(reference.shape)} there"
     if not _readable(form, parts):
         return "its scales or zero points have a dtype that is not taken apart here"
@@ -212,7 +211,7 @@ def _pair(
 def _readable(form: Form, parts: Mapping[str, TensorInfo]) -> bool:
     zero = parts.get("weight_zero_point")
     wanted = "I32" if form == "packed" else "I8"
-    return parts["weight_scale"].dtype in FLOATS and (zero is None or zero.dtype == wanted)
+    return parts["weight_scale"].dtype in FLOAT_SOURCES and (zero is None or zero.dtype == wanted)
 
 
 def _width(form: Form, weight: TensorInfo, columns: int, declared: tuple[int, ...]) -> int | None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Json: TypeAlias = "Mapping[str, Any]"
+PLAIN = ("architecture", "dtype", "tensors", "stand_ins", "unused_count", "head_skipped", "seconds", "peak_bytes")
 
 
 class Outcome(StrEnum):
@@ -216,9 +217,6 @@ def read_generation(answer: Json, engine: Engine) -> Generation:
         seconds=answer.get("seconds", 0.0),
         peak_bytes=answer.get("peak_bytes", 0),
     )
-
-
-PLAIN = ("architecture", "dtype", "tensors", "stand_ins", "unused_count", "head_skipped", "seconds", "peak_bytes")
 
 
 def _refusal(value: Json) -> Refusal:

@@ -26,6 +26,7 @@ Json: TypeAlias = dict[str, Any]
 WORKER = Path(__file__).parent / "worker" / "__main__.py"
 POLL_SECONDS = 0.05
 NOISE_BYTES = 2000
+HINT = "run that interpreter with -c 'import vllm' to see the whole error"
 
 
 @dataclass
@@ -78,9 +79,6 @@ def _run_worker(run: Run, jobs: list[Json], *, folder: Path, python: Path, timeo
     elif any(job["id"] not in run.answers for job in jobs):  # it died between two jobs, or while it was started again
         first = next(job["id"] for job in jobs if job["id"] not in run.answers)
         run.answers[first] = {"outcome": "crashed", "error": _death(end, noise)}
-
-
-HINT = "run that interpreter with -c 'import vllm' to see the whole error"
 
 
 def _environment() -> dict[str, str]:

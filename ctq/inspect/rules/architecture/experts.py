@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.dtypes import FLOAT_SOURCES
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.vllm.dispatch import DispatchConfig
 from ctq.engines.vllm.layers import FusedMoE
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
-_FLOATS = frozenset({"BF16", "F16", "F32"})
 _EXPERT = f".experts.{NUMBER}."
 
 
@@ -80,7 +80,7 @@ def surplus_experts(facts: Facts) -> Iterator[Hit]:
 
 def _is_dense(entry: Entry) -> bool:
     weights = [part for name, part in entry.modules.parts.items() if name in ("", "weight")]
-    return any(part.dtype in _FLOATS and len(part.shape) == 3 for part in weights)  # [experts, out, in]
+    return any(part.dtype in FLOAT_SOURCES and len(part.shape) == 3 for part in weights)  # [experts, out, in]
 
 
 def _is_built_quantized(entry: Entry, config: DispatchConfig) -> bool:

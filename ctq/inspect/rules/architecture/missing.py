@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from ctq.inspect.rules.rule import Hit
 
 _HEAD = "lm_head.weight"
+_TOWER = re.compile(r"vis|vpm")
+_NORM = re.compile(r"norm|\bln_")
+_ROUTERS = ("gate", "router")
+_SHARED_COUNTS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "shared_expert_intermediate_size")
+_EMBEDDING_ALWAYS = ("embed_as_head", "always_tied")
+"""Classes of vLLM that take the logits from the embedding whatever the config says of ties."""
 
 
 def missing_tensor(facts: Facts) -> Iterator[Hit]:
@@ -136,9 +142,6 @@ def _lost_towers(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
         yield from towers
 
 
-_TOWER = re.compile(r"vis|vpm")
-
-
 def _biases_of_towers(config: ModelConfig, skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
     """Yield biases that norms and layers of other parts lack beside their weights, where no switch of the config leaves them out.
 
@@ -155,9 +158,6 @@ def _biases_of_towers(config: ModelConfig, skeleton: Skeleton, present: Mapping[
             yield from (name.replace(NUMBER, str(number), 1) for number in sorted(lost))
             if NUMBER not in name and found is None:
                 yield name
-
-
-_NORM = re.compile(r"norm|\bln_")
 
 
 def _switches(level: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
@@ -207,9 +207,6 @@ def _routers(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Itera
             yield known[0].replace(NUMBER, str(layer), 1).replace(NUMBER, "0")
 
 
-_ROUTERS = ("gate", "router")
-
-
 def _shared_experts(facts: Facts, skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
     """Yield shared experts that layers with experts lack, where the config says that there are some."""
     if not facts.checkpoint.config.text_int(*_SHARED_COUNTS):
@@ -221,9 +218,6 @@ def _shared_experts(facts: Facts, skeleton: Skeleton, present: Mapping[str, froz
         experts = [found for other, found in present.items() if other.startswith(f"{parent}.experts.")]
         for layer in sorted(frozenset[int]().union(*experts) - present.get(name, frozenset())):
             yield name.replace(NUMBER, str(layer), 1)
-
-
-_SHARED_COUNTS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "shared_expert_intermediate_size")
 
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
@@ -239,7 +233,3 @@ def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
     return (bool(flags) and not any(flags.values())) or (
         support is not None and tie_when_tied(support.tie or "") is Tie.OWN
     )
-
-
-_EMBEDDING_ALWAYS = ("embed_as_head", "always_tied")
-"""Classes of vLLM that take the logits from the embedding whatever the config says of ties."""

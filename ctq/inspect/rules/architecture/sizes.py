@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.dtypes import FLOATS
 from ctq.engines.skeletons.head_bias import has_head_bias
 from ctq.engines.skeletons.skeleton_names import own_name
 from ctq.engines.skeletons.skeletons import dimension, skeleton_of
-from ctq.inspect.modules.forms import FLOATS, Form
+from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import Kind

@@ -33,6 +33,7 @@ _MASKS = re.compile(r"(?:.*\.)?(?:attn|attention)\.(?:masked_)?bias")
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
 _ELSEWHERE = (Kind.TOWER, Kind.PROJECTOR)
 """Parts of wrappers that come in many kinds."""
+_LEFT = PARTS - CACHE_PARTS - {"weight", "bias"}
 
 
 def unknown_module(facts: Facts) -> Iterator[Hit]:
@@ -142,9 +143,6 @@ def _leftovers(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
     if entry.kind in _ELSEWHERE or entry.is_head or _is_stranger(entry, skeleton, facts):
         return []
     return sorted(entry.modules.parts.keys() & _LEFT)
-
-
-_LEFT = PARTS - CACHE_PARTS - {"weight", "bias"}
 
 
 def _is_module(template: str, skeleton: Skeleton) -> bool:

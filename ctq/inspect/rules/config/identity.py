@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from ctq.inspect.facts.facts import Facts
 
+_CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
+_CLASSIFIER_HEADS = frozenset({"score", "classifier", "classification_head", "dense"})
+
 
 def unknown_model_type(facts: Facts) -> Iterator[Hit]:
     """Report a `model_type` that no loader knows beside an architecture that is known.
@@ -188,7 +191,3 @@ def _only_pools(facts: Facts) -> bool:
     known = pools_without_head(name)
     served = known if known is not None else not is_wrapper and resembles_a_class(name)
     return served and facts.head.state in (State.DENSE, State.TIED)
-
-
-_CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
-_CLASSIFIER_HEADS = frozenset({"score", "classifier", "classification_head", "dense"})

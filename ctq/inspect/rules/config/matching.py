@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ctq.inspect.modules.patterns import PatternList
 
 _CONFIG = "config.json: quantization_config"
+_MOST_NAMED = 3
+_SURE_FUSIONS = FUSED_PARTS[:2]
+"""Parts that vLLM fuses in nearly every model that has them: q, k, v and gate, up."""
 
 
 def unmatched_target(facts: Facts) -> Iterator[Hit]:
@@ -85,9 +88,6 @@ def unmatched_ignore(facts: Facts) -> Iterator[Hit]:
     if near:
         message = f"ignore {_quoted(near)} {_matches_nothing(near)} (the files have `{tails[_tail(near[0])]}`)"
         yield Hit(where=f"{_CONFIG}.ignore", message=message, hint=hint, severity=Severity.NOTE)
-
-
-_MOST_NAMED = 3
 
 
 def _quoted(patterns: Sequence[str]) -> str:
@@ -236,10 +236,6 @@ def fused_parts_differ(facts: Facts) -> Iterator[Hit]:
                 hint="quantize or ignore all parts of a fused layer together",
             )
             return
-
-
-_SURE_FUSIONS = FUSED_PARTS[:2]
-"""Parts that vLLM fuses in nearly every model that has them: q, k, v and gate, up."""
 
 
 def _fusions(entries: Sequence[Entry]) -> Iterator[tuple[str, tuple[str, ...], list[Entry]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import QUANTIZATION_KEYS, dotted
+from ctq.engines.vllm.scheme_choice import ACTIVATION_FORMATS
 from ctq.engines.vllm_models.known_names import quant_methods
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import COMPRESSED, FOREIGN, Form
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.facts import Facts
 
 _CONFIG = "config.json: quantization_config"
+_OURS_ALONE = frozenset({Form.INT, Form.PACKED})
+_OTHER_METHODS = frozenset(
+    {"gptq", "awq", "bitsandbytes", "fp8", "modelopt", "mxfp4", "fbgemm_fp8", "hqq", "eetq", "aqlm"}
+)
+"""Methods that write no `weight_scale` beside int8 weights and no `weight_packed`."""
 
 
 def missing_quantization_config(facts: Facts) -> Iterator[Hit]:
@@ -118,13 +124,6 @@ def method_contradicts_tensors(facts: Facts) -> Iterator[Hit]:
             message=f"quant_method is {facts.quant.method}, but {listing(found)} has the tensors of {found[0].stored.form}",
             hint="restore the quantization_config of the tool that wrote the tensors",
         )
-
-
-_OURS_ALONE = frozenset({Form.INT, Form.PACKED})
-_OTHER_METHODS = frozenset(
-    {"gptq", "awq", "bitsandbytes", "fp8", "modelopt", "mxfp4", "fbgemm_fp8", "hqq", "eetq", "aqlm"}
-)
-"""Methods that write no `weight_scale` beside int8 weights and no `weight_packed`."""
 
 
 def status_not_compressed(facts: Facts) -> Iterator[Hit]:
@@ -244,7 +243,7 @@ def weight_only_int_quantized(facts: Facts) -> Iterator[Hit]:
         if group.weights is not None
         and group.weights.type == "int"
         and group.activations is None
-        and quant.format_of(group) in _ASSERTED
+        and quant.format_of(group) in ACTIVATION_FORMATS
     ]
     if names:
         yield Hit(
@@ -253,6 +252,3 @@ def weight_only_int_quantized(facts: Facts) -> Iterator[Hit]:
             "assertion",
             hint="quantize again with --scheme W8A16 (pack-quantized), or with activations (W8A8)",
         )
-
-
-_ASSERTED = frozenset({"int-quantized", "naive-quantized", "float-quantized", "nvfp4-pack-quantized"})

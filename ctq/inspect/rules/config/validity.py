@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.quant_schema import schema_defects
-from ctq.inspect.rules.rule import Hit
+from ctq.inspect.rules.rule import Hit, more_like_this
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,9 +98,8 @@ def invalid_pattern(facts: Facts) -> Iterator[Hit]:
     for where, patterns in (("targets", facts.patterns.targets), ("ignore", facts.patterns.ignore)):
         messages = list(patterns.invalid.values())
         if messages:
-            more = f"; and {len(messages) - 1} more like this" if len(messages) > 1 else ""
             yield Hit(
                 where=f"{_CONFIG}.{where}",
-                message=messages[0] + more,
+                message=messages[0] + more_like_this(messages),
                 hint="write a Python regular expression after `re:`, e.g. re:.*lm_head$",
             )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from ctq.inspect.facts.facts import Facts
 
+_CONSOLIDATED = "consolidated*.safetensors"
+
 
 def wrong_total_size(facts: Facts) -> Iterator[Hit]:
     """Report an index whose `total_size` is not the size of the tensors.
@@ -152,6 +154,3 @@ def consolidated_elsewhere(facts: Facts) -> Iterator[Hit]:
             message=f"{found[0]}: for this file's name, vLLM passes over the weights of the checkpoint and finds none",
             hint="leave the folder out, or move it elsewhere",
         )
-
-
-_CONSOLIDATED = "consolidated*.safetensors"

@@ -11,7 +11,7 @@ from ctq.engines.vllm_models.names import EngineNames, engine_names
 from ctq.findings import Severity
 from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.rules.files.shards import faults_of
-from ctq.inspect.rules.rule import Hit
+from ctq.inspect.rules.rule import Hit, more_like_this
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,10 +47,9 @@ def tensor_not_in_shard(facts: Facts) -> Iterator[Hit]:
     missed = [fault for fault in lost if not _is_strange(fault.tensor or "", facts, places)]
     if lost:
         first = (missed or lost)[0]
-        more = f"; and {len(lost) - 1} more like this" if len(lost) > 1 else ""
         yield Hit(
             where=first.tensor or first.file,
-            message=f"{first.message}, and nowhere else{more}",
+            message=f"{first.message}, and nowhere else{more_like_this(lost)}",
             hint="write the index again from the shards, or fetch them again",
             severity=None if missed else Severity.WARNING,
         )

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import Fault, FaultKind
 from ctq.findings import Severity
-from ctq.inspect.rules.rule import Hit
+from ctq.inspect.rules.rule import Hit, more_like_this
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ctq.inspect.facts.facts import Facts
 
@@ -21,10 +21,13 @@ def faults_of(facts: Facts, kind: FaultKind) -> list[Fault]:
 
 def one_of_kind(facts: Facts, kind: FaultKind, hint: str) -> Iterator[Hit]:
     """Make one finding of all faults of a kind."""
-    faults = faults_of(facts, kind)
+    yield from _one_of(faults_of(facts, kind), hint)
+
+
+def _one_of(faults: Sequence[Fault], hint: str) -> Iterator[Hit]:
     if faults:
-        more = f"; and {len(faults) - 1} more like this" if len(faults) > 1 else ""
-        yield Hit(where=faults[0].tensor or faults[0].file, message=faults[0].message + more, hint=hint)
+        first = faults[0]
+        yield Hit(where=first.tensor or first.file, message=first.message + more_like_this(faults), hint=hint)
 
 
 def unreadable_shard(facts: Facts) -> Iterator[Hit]:
@@ -192,13 +195,7 @@ def tensor_not_in_index(facts: Facts) -> Iterator[Hit]:
         fault for fault in faults_of(facts, FaultKind.TENSOR_NOT_IN_SHARD) if fault.tensor in facts.checkpoint.tensors
     ]
     faults = [*elsewhere, *faults_of(facts, FaultKind.TENSOR_NOT_IN_INDEX)]
-    if faults:
-        more = f"; and {len(faults) - 1} more like this" if len(faults) > 1 else ""
-        yield Hit(
-            where=faults[0].tensor or faults[0].file,
-            message=faults[0].message + more,
-            hint="write the index again from the shards",
-        )
+    yield from _one_of(faults, "write the index again from the shards")
 
 
 def tensor_duplicate(facts: Facts) -> Iterator[Hit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.dtypes import FLOATS
 from ctq.checkpoint.faults import FaultKind
 from ctq.checkpoint.header import Header
 from ctq.checkpoint.index import INDEX_NAME
@@ -11,7 +12,6 @@ from ctq.checkpoint.weights import is_hidden, read_headers
 from ctq.engines.configs.tie_flags import tie_flags
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.findings import Severity
-from ctq.inspect.modules.forms import FLOATS
 from ctq.inspect.rules.files.shards import faults_of
 from ctq.inspect.rules.rule import Hit
 

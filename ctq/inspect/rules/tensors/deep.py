@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.findings import Severity
 from ctq.inspect.facts.oddities import Oddity
-from ctq.inspect.rules.rule import Hit
+from ctq.inspect.rules.rule import Hit, more_like_this
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ _AGAIN = "quantize again, or fetch the checkpoint again if it was copied"
 def _hits(facts: Facts, oddity: Oddity, hint: str) -> Iterator[Hit]:
     found = [odd for odd in facts.deep if odd.oddity is oddity]
     if found:
-        more = f"; and {len(found) - 1} more tensors like this" if len(found) > 1 else ""
+        more = more_like_this(found, "tensors ")
         yield Hit(where=found[0].tensor, message=f"{found[0].tensor}: {found[0].detail}{more}", hint=hint)
 
 

@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
+SPECIAL_KINDS = frozenset({Kind.EMBEDDING, Kind.ROUTER, Kind.FUSED_EXPERTS})
+"""Kinds that should not be quantized at all, with rules of their own."""
+
 
 def _others_rule(entry: Entry) -> bool:
     """Tell modules that rules of their own are about: heads and the embedding."""
     return entry.is_head or entry.modules.names[0].endswith("lm_head") or entry.kind is Kind.EMBEDDING
-
-
-SPECIAL_KINDS = frozenset({Kind.EMBEDDING, Kind.ROUTER, Kind.FUSED_EXPERTS})
-"""Kinds that should not be quantized at all, with rules of their own."""
 
 
 def with_defect(facts: Facts, defect: Defect) -> list[Entry]:

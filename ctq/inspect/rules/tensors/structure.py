@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
+_FEWEST_LAYERS = 3
+"""With fewer others it cannot be told which is the odd one."""
+
 
 def vocabulary_mismatch(facts: Facts) -> Iterator[Hit]:
     """Report a head whose rows are not the vocabulary's.
@@ -155,7 +158,3 @@ def uneven_layers(facts: Facts) -> Iterator[Hit]:
                 severity=Severity.WARNING if at_the_end else None,
             )
             return
-
-
-_FEWEST_LAYERS = 3
-"""With fewer others it cannot be told which is the odd one."""

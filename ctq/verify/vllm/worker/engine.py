@@ -25,6 +25,7 @@ SETTINGS = {
     "VLLM_DO_NOT_TRACK": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+_KEPT: list[Any] = []
 
 
 def import_engine() -> dict[str, Any]:
@@ -67,9 +68,6 @@ def mend_torchvision() -> None:
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _KEPT.append(library)  # an operator lives as long as the library that defined it
-
-
-_KEPT: list[Any] = []
 
 
 def mend_triton() -> None:

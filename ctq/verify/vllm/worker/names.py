@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+FEW = ({"num_hidden_layers": 0}, {"num_hidden_layers": 0, "head_dim": 128}, {"num_hidden_layers": 1})
+"""Numbers to build a base model of: some configurations have no default for the width of a head, or need a layer."""
 
 
 def mappers(job: dict[str, Any]) -> dict[str, Any]:
@@ -91,10 +93,6 @@ def backend_mapper(architecture: str, failed: dict[str, Any]) -> dict[str, Any]:
             [r"^model\.(.+\.)*(lm_head.+)", r"\2"],
         ]
     return {"regex": pairs} if pairs else {}
-
-
-FEW = ({"num_hidden_layers": 0}, {"num_hidden_layers": 0, "head_dim": 128}, {"num_hidden_layers": 1})
-"""Numbers to build a base model of: some configurations have no default for the width of a head, or need a layer."""
 
 
 def children_of(config_class: type) -> list[str]:
