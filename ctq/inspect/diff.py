@@ -111,7 +111,7 @@ def _kept(facts: Facts) -> Iterator[tuple[_Place, _Kept]]:
 
 
 def _words(entry: Entry, facts: Facts) -> str:
-    words = scheme_words(entry.stored, facts.quant.raw if facts.quant is not None else {})
+    words = scheme_words(entry.stored, facts.raw_quantization)
     if words is not None:
         return words
     weight = next(iter(entry.modules.parts.values()))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ctq.findings import Finding, Severity
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Expected, Facts
-    from ctq.inspect.facts.head import HeadFacts
+    from ctq.inspect.facts.head import InspectedHead
 
 SCHEMA_VERSION = 1
 
@@ -103,7 +103,7 @@ def checkpoint_json(facts: Facts) -> dict[str, Any]:
     }
 
 
-def head_json(head: HeadFacts) -> dict[str, Any]:
+def head_json(head: InspectedHead) -> dict[str, Any]:
     """Return the ``lm_head`` object of the report."""
     return {
         "name": head.name,
@@ -126,11 +126,11 @@ def modules_json(facts: Facts) -> Iterator[dict[str, Any]]:
 
 def _shared_json(entry: Entry, facts: Facts) -> dict[str, Any]:
     quantized = entry.stored.is_quantized
-    activations = entry.group.activations if entry.group is not None and quantized else None
+    activations = entry.activations if quantized else None
     return {
         "kind": "head" if entry.is_head else str(entry.kind),
         "state": str(entry.state),
-        "scheme": scheme_words(entry.stored, facts.quant.raw if facts.quant is not None else {}),
+        "scheme": scheme_words(entry.stored, facts.raw_quantization),
         "activations": activation_words(activations),
         "format": str(entry.stored.form) if quantized else None,
         "matched_target": entry.match.target,

@@ -131,7 +131,7 @@ def _is_small(entry: Entry) -> bool:
 
 
 def _stored(entry: Entry, facts: Facts) -> str:
-    words = scheme_words(entry.stored, facts.quant.raw if facts.quant is not None else {})
+    words = scheme_words(entry.stored, facts.raw_quantization)
     if words is None:
         words = {Form.FROZEN: "dense, with scales", Form.NO_WEIGHT: "no weight"}.get(entry.stored.form) or _dense(entry)
     return f"{words} (broken)" if entry.state is State.BROKEN else words

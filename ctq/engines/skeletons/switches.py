@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ctq.engines.skeletons.skeleton import Skeleton
 
 _DEEPSEEK: Final = ("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM")
+"""Classes whose attention has a query of low rank, and whose router may have a bias of correction."""
 _LOW_RANK: Final = ("q_a_proj.weight", "q_a_layernorm.weight", "q_b_proj.weight")
 _CORRECTION: Final = "model.layers.#.mlp.gate.e_score_correction_bias"
 

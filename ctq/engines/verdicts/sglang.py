@@ -16,6 +16,7 @@ from ctq.engines.sglang.heads import Given, SglangHead, Way, first_sglang, newes
 from ctq.engines.verdicts.head_facts import Outcome, Stored
 from ctq.engines.verdicts.head_loading import Loader, load_dense, load_quantized
 from ctq.engines.versions import version_key
+from ctq.recipe.quant_config import METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +31,13 @@ _DENSE = {
     Given.NAMELESS: "builds its head without a name",
     Given.NO_CONFIG: "does not pass the quantization config to its head",
 }
+"""What a class gives its head where that is dense whatever the targets say."""
 _ALWAYS: Mapping[Way, tuple[Word, str]] = {
     Way.PASSED_OVER: ("garbage", "builds a head of its own and loads nothing into it"),
     Way.REFUSED: ("fails", "refuses tied embeddings"),
     Way.UNKNOWN: ("unknown", "ties its head in a way that is not known well enough"),
 }
+"""Ways that decide by themselves, whatever the files hold."""
 
 
 def sglang_outcome(facts: HeadFacts, version: str) -> Outcome:
@@ -44,7 +47,7 @@ def sglang_outcome(facts: HeadFacts, version: str) -> Outcome:
         UsageError: ``version`` is not a version number.
 
     """
-    if facts.method not in (None, "compressed-tensors"):
+    if facts.method not in (None, METHOD):
         return Outcome("unknown", f"the quantization method {facts.method} is not judged here")
     head = sglang_head(facts.architecture)
     if head.given is Given.NOTHING and facts.architecture is not None and facts.method is not None:

@@ -16,6 +16,7 @@ from ctq.engines.verdicts.head_facts import Outcome, Stored
 from ctq.engines.verdicts.transformers_layers import head_name
 from ctq.errors import UsageError
 from ctq.recipe.match import first_match, is_match
+from ctq.recipe.quant_config import METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,7 @@ _MATCHED: Mapping[tuple[Stored, Stored], tuple[Word, str]] = {
 
 def transformers_outcome(facts: HeadFacts, version: str) -> Outcome:  # noqa: ARG001  # one behaviour is known
     """Return what transformers makes of the head."""
-    if facts.method not in (None, "compressed-tensors"):
+    if facts.method not in (None, METHOD):
         return Outcome("unknown", f"the quantization method {facts.method} is not judged here")
     if facts.quantization is None or facts.method is None:
         return _unquantized(facts)

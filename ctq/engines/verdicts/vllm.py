@@ -20,6 +20,7 @@ from ctq.engines.vllm_models.limits import breaking_limit
 from ctq.engines.vllm_models.model_dispatch import model_dispatch
 from ctq.engines.vllm_models.ties import Tie
 from ctq.recipe.heads import has_no_head, is_pooling
+from ctq.recipe.quant_config import METHOD
 
 if TYPE_CHECKING:
     from ctq.engines.verdicts.head_facts import HeadFacts
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from ctq.engines.vllm.scheme_predicates import SchemeArgs
     from ctq.engines.vllm_models.heads import HeadSupport
 
-METHOD = "compressed-tensors"
 _UNTIED = "the config says that the head is not tied, but the files hold no tensors of it"
 _GENERATES = (
     "vLLM takes {} for a model that generates, and the files hold no head; beside the modules.json of sentence-transformers, or "

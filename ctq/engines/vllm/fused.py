@@ -79,7 +79,9 @@ MODEL_FUSED: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 _MERGED = "merged_proj_"
+"""How the backend begins the name of a layer that it fuses and that no table names."""
 _SURE = frozenset({"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"})
+"""Layers that every model has which has attention or gates: where the backend builds one apart, it fuses none of its kind."""
 
 
 def fused_mapping(architecture: str | None = None) -> Mapping[str, tuple[str, ...]]:

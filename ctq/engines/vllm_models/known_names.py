@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 _BARE = "Model"
 _CHAT = "ChatModel"
-_GENERATING = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
+_CAUSAL_LM = "ForCausalLM"
 _WRAPPER = "ForConditionalGeneration"
+_WITH_HEAD = (_CAUSAL_LM, _WRAPPER, "LMHeadModel")
+"""Endings of the model whose body ends in `Model`."""
 _ENDINGS = (
-    *("ForCausalLM", "ForConditionalGeneration", "ChatModel", "LMHeadModel"),
+    *(_CAUSAL_LM, _WRAPPER, _CHAT, "LMHeadModel"),
     *("ForTextEncoding", "EmbeddingModel", "ForSequenceClassification", "ForTokenClassification"),
     *("ForAudioClassification", "ForImageClassification", "ForVideoClassification", "ClassificationModel"),
     *("ForRewardModeling", "RewardModel", "Model"),
@@ -117,7 +119,7 @@ def resembles_a_class(architecture: str) -> bool:
 
 def _whole(architecture: str) -> Iterator[str]:
     stem = architecture.removesuffix(_BARE)
-    return (f"{stem}{task}" for task in _GENERATING)
+    return (f"{stem}{task}" for task in _WITH_HEAD)
 
 
 @lru_cache(maxsize=1)
@@ -138,7 +140,7 @@ def chosen_architecture(model_type: str | None) -> str | None:
 
 def has_a_type(architecture: str | None) -> bool:
     """Tell an architecture whose base model is that of some model type."""
-    stem = (architecture or "").removesuffix(_GENERATING[0])
+    stem = (architecture or "").removesuffix(_CAUSAL_LM)
     return f"{stem}{_BARE}" in read_data("known_names")["chosen"].values()
 
 

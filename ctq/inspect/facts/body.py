@@ -50,6 +50,7 @@ _PARTS = {
 """Parameters of a scheme that must not stay uninitialised; of other schemes only the dispatch is judged."""
 _INT8_WEIGHTS = {"W8A8Int8": Form.INT, "WNA16": Form.PACKED}
 _ANYTHING = (".*", "(?!", "(.*")
+"""How regular expressions begin that look at no prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ def _unloadable(entry: Entry, module: str, layer: EngineLayer, config: ModelConf
         return BodyFault(
             message=f"refused at {module}: the loader cuts its tensors by rows, which it cannot do with a packed layer"
         )
-    by_row = entry.group is not None and entry.group.weights is not None and entry.group.weights.strategy == "channel"
+    by_row = entry.weights is not None and entry.weights.strategy == "channel"
     if not by_row or not isinstance(layer.spec, FusedMoE) or (config.hidden_size or 0) % EXPERTS_MULTIPLE == 0:
         return None
     return BodyFault(

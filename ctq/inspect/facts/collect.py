@@ -11,7 +11,7 @@ from ctq.inspect.facts.defects import Surroundings, diagnose
 from ctq.inspect.facts.diagnosis import Defect, Diagnosis
 from ctq.inspect.facts.entries import KNOWN_CLASSES, find_entries
 from ctq.inspect.facts.facts import Facts
-from ctq.inspect.facts.head import head_facts, locate_head
+from ctq.inspect.facts.head import inspect_head, locate_head
 from ctq.inspect.facts.second_opinion import with_second_opinion
 from ctq.inspect.modules.forms import QUANTIZED, Form
 from ctq.inspect.modules.grouping import group_modules
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _NOT_SAID = Diagnosis(Defect.UNDECLARED, "stored quantized, but config.json has no quantization_config")
 _MLX_KEY = "quantization"
+"""Where MLX keeps its own config."""
 _SIDE_FILES = {
     "hf_quant_config.json": "modelopt",
     "quantize_config.json": "gptq",
@@ -44,6 +45,7 @@ _METHOD_OF_FORM = {
     Form.BNB_4BIT: "bitsandbytes",
     Form.MLX: "mlx",
 }
+"""The method that writes tensors in a form, where no config says it."""
 
 
 def collect_facts(checkpoint: Checkpoint) -> Facts:
@@ -55,20 +57,21 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
     sets = group_modules(checkpoint.tensors, layers=layer_count(config))
     head = locate_head(sets, config, checkpoint.tensors)
     entries, patterns = find_entries(sets, config, quant, head=head.name if head is not None and head.tensor else None)
+    lacks_config = _lacks_config(checkpoint, quant)
     if quant is not None and quant.is_compressed_tensors:
         around = _surroundings(entries, quant)
         entries = [replace(entry, diagnosis=diagnose(entry, around)) for entry in entries]
         entries = with_second_opinion(entries, config, quant, around)
-    elif _lacks_config(checkpoint, quant):
+    elif lacks_config:
         entries = [replace(entry, diagnosis=_NOT_SAID) if entry.stored.is_quantized else entry for entry in entries]
     return Facts(
         checkpoint=checkpoint,
         quant=quant,
         method=_method(checkpoint, quant, entries),
-        lacks_config=_lacks_config(checkpoint, quant),
+        lacks_config=lacks_config,
         entries=tuple(entries),
         patterns=patterns,
-        head=head_facts(head, entries, patterns, quant),
+        head=inspect_head(head, entries, patterns, quant),
     )
 
 

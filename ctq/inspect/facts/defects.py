@@ -39,6 +39,7 @@ _INTEGER_PARTS = frozenset(
         "g_idx",  # dropped wherever there is a config: vLLM 0.32.0 base_config.py, get_checkpoint_weight_mapper
     )
 )
+"""Parts that every integer scheme may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def _undeclared(entry: Entry, around: Surroundings) -> Diagnosis | None:
 def _stored_dense(entry: Entry, around: Surroundings) -> Diagnosis | None:
     if entry.stored.form is not Form.DENSE or not entry.match.declared or len(_weight(entry.modules.parts).shape) < 2:
         return None
-    if entry.group is None or entry.group.weights is None:
+    if entry.weights is None:
         return None
     detail = f"{_weight(entry.modules.parts).dtype} weight, but target `{entry.match.target}` declares it quantized"
     sure = entry.is_head or entry.match.target in entry.modules.names or _is_body_linear(entry, around)
@@ -111,7 +112,7 @@ def _wrong_format(entry: Entry, around: Surroundings) -> Diagnosis | None:
 
 def _wrong_dtype(entry: Entry, around: Surroundings) -> Diagnosis | None:
     del around
-    args, parts, form = _args(entry), entry.modules.parts, entry.stored.form
+    args, parts, form = entry.weights, entry.modules.parts, entry.stored.form
     if args is None or form not in COMPRESSED:
         return None
     expected = {"weight_packed" if "weight_packed" in parts else "weight": weight_dtypes(form, args)}
@@ -129,7 +130,7 @@ def _wrong_dtype(entry: Entry, around: Surroundings) -> Diagnosis | None:
 
 def _wrong_shape(entry: Entry, around: Surroundings) -> Diagnosis | None:
     del around
-    args, parts = _args(entry), entry.modules.parts
+    args, parts = entry.weights, entry.modules.parts
     weight = _weight(parts) if entry.stored.form in COMPRESSED else None
     if args is None or weight is None or len(weight.shape) != 2:  # a matrix
         return None
@@ -148,7 +149,7 @@ def _wrong_shape(entry: Entry, around: Surroundings) -> Diagnosis | None:
 
 def _wrong_input_scale(entry: Entry) -> Diagnosis | None:
     """Name a scale of static activations with more than one value (vLLM 0.32.0 ``model_executor/parameter.py``, PerTensorScale)."""
-    activations = entry.group.activations if entry.group is not None else None
+    activations = entry.activations
     scale = entry.modules.parts.get("input_scale")
     if activations is None or activations.dynamic or scale is None or prod(scale.shape) == 1:
         return None
@@ -159,12 +160,12 @@ def _wrong_input_scale(entry: Entry) -> Diagnosis | None:
 
 def _missing_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
     del around
-    args, parts, form = _args(entry), entry.modules.parts, entry.stored.form
+    args, parts, form = entry.weights, entry.modules.parts, entry.stored.form
     if args is None or form not in COMPRESSED:
         return None
     if not args.symmetric and "weight_zero_point" not in parts:
         return Diagnosis(Defect.MISSING_ZERO_POINT, "declared asymmetric, but no weight_zero_point")
-    activations = entry.group.activations if entry.group is not None else None
+    activations = entry.activations
     if form in (Form.INT, Form.FLOAT) and activations is not None and not activations.dynamic:
         if "input_scale" not in parts:
             return Diagnosis(Defect.MISSING_INPUT_SCALE, "declared with static activations, but no input_scale")
@@ -201,7 +202,7 @@ def _is_static_int8(args: QuantArgs | None) -> bool:
 
 def _extra_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
     del around
-    args, parts = _args(entry), entry.modules.parts
+    args, parts = entry.weights, entry.modules.parts
     if args is None or entry.stored.form not in COMPRESSED:
         return None
     if "weight" in parts and "weight_packed" in parts:
@@ -210,7 +211,7 @@ def _extra_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
         return Diagnosis(Defect.EXTRA_PART, "weight_g_idx, an order of columns that engines no longer read")
     if args.symmetric and "weight_zero_point" in parts:
         return Diagnosis(Defect.EXTRA_PART, "weight_zero_point, but declared symmetric")
-    activations = entry.group.activations if entry.group is not None else None
+    activations = entry.activations
     judged = entry.stored.form in (Form.INT, Form.PACKED, Form.FLOAT)
     if judged and "input_scale" in parts and (activations is None or activations.dynamic):
         return Diagnosis(
@@ -234,10 +235,6 @@ def _known_parts(entry: Entry) -> frozenset[str]:
     if group is not None and group.quantizes_outputs:
         known |= {"output_scale", "output_zero_point"}
     return frozenset(known)
-
-
-def _args(entry: Entry) -> QuantArgs | None:
-    return entry.group.weights if entry.group is not None else None
 
 
 def _weight(parts: Mapping[str, Part]) -> Part:

@@ -78,17 +78,9 @@ def head_facts_for_engines(facts: Facts) -> HeadFacts:
     """Return what engines look at in a head: its tensors as they are, and the config as it stands."""
     config, head = facts.checkpoint.config, facts.head
     parts = head.entry.modules.parts if head.entry is not None else {}
-    inner = config.inner_architecture or next(
-        (
-            str(level["model_type"])
-            for path, level in config.text_levels
-            if path and isinstance(level.get("model_type"), str)
-        ),
-        None,
-    )
     return HeadFacts(
         architecture=config.architecture,
-        inner_architecture=inner,
+        inner_architecture=config.inner_architecture,
         quantization=facts.quant.raw if facts.quant is not None else None,
         name=head.name if head.entry is not None else None,
         tensors={part: HeadTensor(tensor.dtype, tensor.shape) for part, tensor in parts.items()},

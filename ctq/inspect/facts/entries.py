@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.diagnosis import Diagnosis
     from ctq.inspect.modules.grouping import ModuleSet
     from ctq.recipe.quant_config import ConfigGroup, QuantConfig
+    from ctq.recipe.schemes import QuantArgs
 
 CLASS_NAMES: Mapping[Kind, tuple[str, ...]] = {
     Kind.LINEAR: ("Linear",),
@@ -69,6 +70,16 @@ class Entry:
     def by_name(self) -> bool:
         """Whether the target that matches is a name or a pattern rather than a class."""
         return self.match.target is not None and self.match.target not in KNOWN_CLASSES
+
+    @property
+    def weights(self) -> QuantArgs | None:
+        """What the config declares of the weights, where a target matches."""
+        return self.group.weights if self.group is not None else None
+
+    @property
+    def activations(self) -> QuantArgs | None:
+        """What the config declares of the activations, where a target matches; None where they stay floats."""
+        return self.group.activations if self.group is not None else None
 
     @property
     def state(self) -> State:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ctq.inspect.facts.entries import State
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.inspect.facts.engine_verdict import EngineVerdict
     from ctq.inspect.facts.entries import Entry, Patterns
-    from ctq.inspect.facts.head import HeadFacts
+    from ctq.inspect.facts.head import InspectedHead
     from ctq.inspect.facts.oddities import Odd
     from ctq.recipe.quant_config import QuantConfig
 
@@ -34,16 +36,26 @@ class Facts:
     lacks_config: bool
     entries: tuple[Entry, ...]
     patterns: Patterns
-    head: HeadFacts
+    head: InspectedHead
     engines: tuple[EngineVerdict, ...] = ()
     expected: Expected | None = None
     unreadable: tuple[str, ...] = ()
     deep: tuple[Odd, ...] = ()
 
     @property
+    def compressed_tensors(self) -> QuantConfig | None:
+        """The quantization config, if it is one that these rules judge."""
+        return self.quant if self.quant is not None and self.quant.is_compressed_tensors else None
+
+    @property
     def is_compressed_tensors(self) -> bool:
-        """Whether the config is one that these rules judge."""
-        return self.quant is not None and self.quant.is_compressed_tensors
+        """Whether there is such a config."""
+        return self.compressed_tensors is not None
+
+    @property
+    def raw_quantization(self) -> Mapping[str, Any]:
+        """The quantization config as it stands, empty where there is none."""
+        return self.quant.raw if self.quant is not None else {}
 
     @property
     def as_expected(self) -> bool:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeadFacts:
-    """The head of a checkpoint.
+class InspectedHead:
+    """The head of a checkpoint, of which ``ctq.engines.verdicts.head_facts.HeadFacts`` has what engines look at.
 
     ``entry`` is the head's own module in the files, None where it is tied or absent; ``embedding`` the input embedding's weight
     tensor; ``others`` further modules that ``re:.*lm_head$`` would also reach.
@@ -82,7 +82,9 @@ def _is_orphan(modules: ModuleSet) -> bool:
     return modules.count == 1 and modules.leaf == "lm_head" and stored_form(modules.parts) is Form.NO_WEIGHT
 
 
-def head_facts(head: Head | None, entries: Sequence[Entry], patterns: Patterns, quant: QuantConfig | None) -> HeadFacts:
+def inspect_head(
+    head: Head | None, entries: Sequence[Entry], patterns: Patterns, quant: QuantConfig | None
+) -> InspectedHead:
     """Judge the head: its own tensors against the config, or what the config says of a head that has none."""
     entry = next((entry for entry in entries if entry.is_head), None)
     if head is None:
@@ -91,7 +93,7 @@ def head_facts(head: Head | None, entries: Sequence[Entry], patterns: Patterns, 
         return _tied(head, patterns)
     module = entry.modules.names[0]
     raw = quant.raw if quant is not None else {}
-    return HeadFacts(
+    return InspectedHead(
         name=module,
         state=entry.state,
         scheme=scheme_words(entry.stored, raw),
@@ -128,7 +130,7 @@ def _reason(entry: Entry, quant: QuantConfig | None) -> str:
     return f"{stored}, no target matches"
 
 
-def _tied(head: Head, patterns: Patterns) -> HeadFacts:
+def _tied(head: Head, patterns: Patterns) -> InspectedHead:
     """Judge a head without tensors, which shares the embedding's: healthy, unless the config declares it quantized by name."""
     target = patterns.targets.first([head.name], HEAD_CLASSES)[0]
     ignored = patterns.ignore.first([head.name], HEAD_CLASSES)[0]
@@ -141,8 +143,10 @@ def _tied(head: Head, patterns: Patterns) -> HeadFacts:
     return _without_tensors(head, State.TIED, match, head.embedding, f"no tensors of its own: tied to {head.embedding}")
 
 
-def _without_tensors(head: Head | None, state: State, match: Match, embedding: str | None, reason: str) -> HeadFacts:
-    return HeadFacts(
+def _without_tensors(
+    head: Head | None, state: State, match: Match, embedding: str | None, reason: str
+) -> InspectedHead:
+    return InspectedHead(
         name=head.name if head is not None else None,
         state=state,
         scheme=None,

@@ -42,11 +42,12 @@ def fused_experts_not_ignored(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `compressed_tensors_moe/compressed_tensors_moe.py:38`.
     """
-    if facts.quant is None or not facts.is_compressed_tensors:
+    quant = facts.compressed_tensors
+    if quant is None:
         return
     dense = [entry for entry in facts.entries if entry.kind is Kind.FUSED_EXPERTS and _is_dense(entry)]
     try:
-        config = DispatchConfig.from_quantization_config(facts.quant.raw, rules_for())
+        config = DispatchConfig.from_quantization_config(quant.raw, rules_for())
         built = [entry for entry in dense if _is_built_quantized(entry, config)]
     except DispatchError:
         return  # the config itself, or its scheme, is another rule's finding

@@ -34,6 +34,7 @@ _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForC
 _ELSEWHERE = (Kind.TOWER, Kind.PROJECTOR)
 """Parts of wrappers that come in many kinds."""
 _LEFT = PARTS - CACHE_PARTS - {"weight", "bias"}
+"""Parts that a quantizer writes, and that dequantizing may leave."""
 
 
 def unknown_module(facts: Facts) -> Iterator[Hit]:

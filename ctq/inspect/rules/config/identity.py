@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
 _CLASSIFIER_HEADS = frozenset({"score", "classifier", "classification_head", "dense"})
+"""Last names of a classifier's output."""
 
 
 def unknown_model_type(facts: Facts) -> Iterator[Hit]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _CONFIG = "config.json: quantization_config"
 _MOST_NAMED = 3
+_TAIL = 3
+"""Last words of a name that no wrapper changes."""
 _SURE_FUSIONS = FUSED_PARTS[:2]
 """Parts that vLLM fuses in nearly every model that has them: q, k, v and gate, up."""
 
@@ -161,8 +163,8 @@ def _tails(facts: Facts) -> dict[str | None, str]:
 
 
 def _tail(name: str) -> str | None:
-    words = name.rsplit(".", _MOST_NAMED)
-    return ".".join(words[-3:]) if len(words) >= 3 and not _is_regex(name) else None  # words that no wrapper changes
+    words = name.rsplit(".", _TAIL)
+    return ".".join(words[-_TAIL:]) if len(words) >= _TAIL and not _is_regex(name) else None
 
 
 def ambiguous_targets(facts: Facts) -> Iterator[Hit]:
@@ -184,8 +186,8 @@ def ambiguous_targets(facts: Facts) -> Iterator[Hit]:
     ## References
     compressed-tensors 0.17.0 `match_targets`; vLLM 0.32.0 `find_matched_target`.
     """
-    quant = facts.quant
-    if quant is None or not quant.is_compressed_tensors or len(quant.groups) < 2:  # one group cannot disagree
+    quant = facts.compressed_tensors
+    if quant is None or len(quant.groups) < 2:  # one group cannot disagree
         return
     regexes = [(group, target) for group in quant.groups for target in group.targets if target.startswith(REGEX_PREFIX)]
     for entry in facts.entries:
@@ -195,7 +197,7 @@ def ambiguous_targets(facts: Facts) -> Iterator[Hit]:
         for group, target in regexes:
             if target in facts.patterns.targets.invalid or not matches_name(name, target):
                 continue
-            if (group.weights, group.activations) != (entry.group.weights, entry.group.activations):
+            if (group.weights, group.activations) != (entry.weights, entry.activations):
                 yield Hit(
                     where=name,
                     message=f"`{entry.match.target}` and `{target}` both reach {counted_name(entry.modules)}, with different "
@@ -264,11 +266,10 @@ def _differing(leaves: tuple[str, ...], parts: Sequence[Entry]) -> Iterator[tupl
 
 
 def _scheme(entry: Entry) -> object:
-    args = entry.group.weights if entry.group is not None and entry.match.declared else None
-    activations = entry.group.activations if entry.group is not None and entry.match.declared else None
-    return entry.state is State.QUANTIZED, args, activations
+    declared = (entry.weights, entry.activations) if entry.match.declared else (None, None)
+    return entry.state is State.QUANTIZED, *declared
 
 
 def _words(entry: Entry) -> str:
-    args = entry.group.weights if entry.group is not None and entry.state is State.QUANTIZED else None
+    args = entry.weights if entry.state is State.QUANTIZED else None
     return f"{args.type}{args.num_bits}" if args is not None else "dense"

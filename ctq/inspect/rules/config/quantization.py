@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _CONFIG = "config.json: quantization_config"
 _OURS_ALONE = frozenset({Form.INT, Form.PACKED})
+"""Forms that compressed-tensors alone writes."""
 _OTHER_METHODS = frozenset(
     {"gptq", "awq", "bitsandbytes", "fp8", "modelopt", "mxfp4", "fbgemm_fp8", "hqq", "eetq", "aqlm"}
 )
@@ -146,10 +147,11 @@ def status_not_compressed(facts: Facts) -> Iterator[Hit]:
     transformers issues #47152, #48072.
     """
     stored = any(entry.stored.form in COMPRESSED for entry in facts.entries)
-    if facts.quant is not None and facts.is_compressed_tensors and stored and facts.quant.status != "compressed":
+    quant = facts.compressed_tensors
+    if quant is not None and stored and quant.status != "compressed":
         yield Hit(
             where=_CONFIG + ".quantization_status",
-            message=f"quantization_status is {facts.quant.status or 'not stated'}, but the tensors are compressed",
+            message=f"quantization_status is {quant.status or 'not stated'}, but the tensors are compressed",
             hint='set "quantization_status": "compressed"',
         )
 
@@ -172,7 +174,8 @@ def sparsity_config(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `compressed_tensors.py` (`_parse_sparsity_config`).
     """
-    raw = facts.quant.raw.get("sparsity_config") if facts.quant is not None and facts.is_compressed_tensors else None
+    quant = facts.compressed_tensors
+    raw = quant.raw.get("sparsity_config") if quant is not None else None
     if isinstance(raw, dict) and raw.get("targets"):
         yield Hit(
             where=_CONFIG + ".sparsity_config",
@@ -201,8 +204,8 @@ def mixed_precision_without_group_format(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `compressed_tensors.py:792`, `:946`.
     """
-    quant = facts.quant
-    if quant is None or not quant.is_compressed_tensors or quant.format != "mixed-precision":
+    quant = facts.compressed_tensors
+    if quant is None or quant.format != "mixed-precision":
         return
     found = [group for group in quant.groups if group.weights is not None and group.format is None]
     used = [group for group in found if not facts.patterns.targets.used.isdisjoint(group.targets)]
@@ -234,8 +237,8 @@ def weight_only_int_quantized(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `compressed_tensors.py:365`.
     """
-    quant = facts.quant
-    if quant is None or not quant.is_compressed_tensors:
+    quant = facts.compressed_tensors
+    if quant is None:
         return
     names = [
         group.name

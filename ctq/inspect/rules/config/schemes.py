@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ctq.engines.vllm.target_schemes import TargetScheme
+    from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
 _CONFIG = "config.json: quantization_config"
@@ -30,10 +31,11 @@ _KERNEL_GROUPS = frozenset({32, 64, 128})
 
 def _schemes(facts: Facts) -> Mapping[str, TargetScheme]:
     """Return what the newest known vLLM reads from the config; nothing where it refuses, which is another rule's finding."""
-    if facts.quant is None or not facts.is_compressed_tensors:
+    quant = facts.compressed_tensors
+    if quant is None:
         return {}
     try:
-        return read_target_schemes(facts.quant.raw, rules_for())
+        return read_target_schemes(quant.raw, rules_for())
     except DispatchError:
         return {}
 
@@ -56,7 +58,8 @@ def group_activation_ordering(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `compressed_tensors.py` (`_quantization_scheme_map_from_config`).
     """
-    groups = facts.quant.raw.get("config_groups") if facts.quant is not None and facts.is_compressed_tensors else None
+    quant = facts.compressed_tensors
+    groups = quant.raw.get("config_groups") if quant is not None else None
     names = [name for name, group in groups.items() if _orders_by_group(group)] if isinstance(groups, dict) else []
     if names:
         yield Hit(
@@ -90,14 +93,10 @@ def unsupported_scheme(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `compressed_tensors.py:774-948`.
     """
-    if facts.quant is None or facts.quant.format == "mixed-precision":
-        schemes = {
-            target: scheme for target, scheme in _schemes(facts).items() if scheme.args.format != "mixed-precision"
-        }
-    else:
-        schemes = dict(_schemes(facts))
-    seen = set()
-    for target, scheme in schemes.items():
+    quant, seen = facts.compressed_tensors, set()
+    for target, scheme in _schemes(facts).items():
+        if quant is not None and quant.format == scheme.args.format == "mixed-precision":
+            continue  # that a group lacks a format of its own has a rule of its own
         refusal = _refusal(scheme)
         if refusal is not None and scheme.args not in seen and target in facts.patterns.targets.used:
             seen.add(scheme.args)
@@ -140,10 +139,11 @@ def refused_config(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `compressed_tensors.py` (`from_config`, `validate_kv_cache_scheme`).
     """
-    if facts.quant is None or not facts.is_compressed_tensors:
+    quant = facts.compressed_tensors
+    if quant is None:
         return
     try:
-        config = DispatchConfig.from_quantization_config(facts.quant.raw, rules_for())
+        config = DispatchConfig.from_quantization_config(quant.raw, rules_for())
         config.matched(LinearBase(), "linear")  # any layer finds an `ignore` that is null
     except DispatchError as error:
         yield Hit(
@@ -190,24 +190,21 @@ def group_size_does_not_divide(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `distributed/utils.py:65` (`verify_group_size_divides_partition`).
     """
-    bad = [
-        entry
-        for entry in facts.quantized
-        if entry.diagnosis is None
-        and entry.group is not None
-        and entry.group.weights is not None
-        and entry.group.weights.strategy == "group"
-        and entry.stored.columns
-        and entry.stored.form in (Form.INT, Form.PACKED)
-        and entry.stored.columns % (entry.group.weights.group_size or 1)
-    ]
-    if bad and bad[0].group is not None and bad[0].group.weights is not None:
-        size = bad[0].group.weights.group_size
+    bad = [entry for entry in facts.quantized if entry.diagnosis is None and not _divides(entry)]
+    if bad and bad[0].weights is not None:
         yield Hit(
             where=bad[0].modules.names[0],
-            message=f"{listing(bad)}: group size {size} does not divide {bad[0].stored.columns} columns",
+            message=f"{listing(bad)}: group size {bad[0].weights.group_size} does not divide {bad[0].stored.columns} columns",
             hint="quantize again per channel, or with a smaller group size",
         )
+
+
+def _divides(entry: Entry) -> bool:
+    """Tell whether groups fill the columns; other strategies and unknown columns do."""
+    args, columns = entry.weights, entry.stored.columns
+    if args is None or args.strategy != "group" or not columns or entry.stored.form not in (Form.INT, Form.PACKED):
+        return True
+    return columns % (args.group_size or 1) == 0
 
 
 def scheme_without_kernel(facts: Facts) -> Iterator[Hit]:
@@ -229,7 +226,8 @@ def scheme_without_kernel(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `model_executor/kernels/linear/__init__.py:431`.
     """
-    for group in facts.quant.groups if facts.quant is not None and facts.is_compressed_tensors else ():
+    quant = facts.compressed_tensors
+    for group in quant.groups if quant is not None else ():
         args = group.weights
         if args is None or args.num_bits != 8 or args.type != "int" or group.activations is not None:  # bits
             continue

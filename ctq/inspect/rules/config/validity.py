@@ -69,10 +69,11 @@ def oddity_that_only_vllm_reads(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `compressed_tensors/utils.py` (`should_ignore_layer`); compressed-tensors 0.17.0 `quant_config.py`.
     """
-    if facts.quant is not None and facts.is_compressed_tensors and facts.quant.oddities:
+    quant = facts.compressed_tensors
+    if quant is not None and quant.oddities:
         yield Hit(
             where=_CONFIG,
-            message=f"compressed-tensors refuses the config: {'; '.join(facts.quant.oddities[:3])}",
+            message=f"compressed-tensors refuses the config: {'; '.join(quant.oddities[:3])}",
             hint="write what compressed-tensors 0.17 defines",
         )
 

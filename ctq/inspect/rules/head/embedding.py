@@ -41,11 +41,11 @@ def target_hits_embedding(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `compressed_tensors.py:197`.
     """
-    name = _dense_embedding(facts)
-    if name is None or facts.quant is None or not facts.is_compressed_tensors:
+    name, quant = _dense_embedding(facts), facts.compressed_tensors
+    if name is None or quant is None:
         return
     try:
-        config = DispatchConfig.from_quantization_config(facts.quant.raw, rules_for())
+        config = DispatchConfig.from_quantization_config(quant.raw, rules_for())
         nameless, named = _target(config, ""), _target(config, name)
     except DispatchError:
         return  # the config itself is another rule's finding

@@ -37,16 +37,17 @@ def body_not_served(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `compressed_tensors/utils.py` (`should_ignore_layer`, `find_matched_target`).
     """
-    if facts.quant is None or not facts.is_compressed_tensors:
+    quant = facts.compressed_tensors
+    if quant is None:
         return
     config = facts.checkpoint.config
     try:
-        quant = model_dispatch(
-            facts.quant.raw, rules_for(), architecture=config.architecture, inner=config.inner_architecture
+        dispatch = model_dispatch(
+            quant.raw, rules_for(), architecture=config.architecture, inner=config.inner_architecture
         )
     except DispatchError:
         return  # a config that is refused as a whole has its own rules
-    for fault in check_body(facts, quant):
+    for fault in check_body(facts, dispatch):
         yield Hit(
             where=next(iter((*fault.unexpected, *fault.never_loaded)), "config.json: quantization_config"),
             message=fault.message,

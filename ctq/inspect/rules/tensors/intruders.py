@@ -45,9 +45,10 @@ def misplaced_cache_scale(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `layers/quantization/base_config.py` (`get_cache_scale_mapper`), `model_loader/weight_utils.py:1485`.
     """
-    if not facts.is_compressed_tensors:
+    quant = facts.compressed_tensors
+    if quant is None:
         return
-    scheme = facts.quant.raw.get("kv_cache_scheme") if facts.quant is not None else None
+    scheme = quant.raw.get("kv_cache_scheme")
     per_head = isinstance(scheme, dict) and scheme.get("strategy") == "attn_head"
     attention = _attention_modules(facts)
     lost, odd = [], []
