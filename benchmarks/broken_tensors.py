@@ -26,14 +26,14 @@ from mirrored import build_mirrored
 from mirrored_text import MIRRORED_TEXT
 from raw_safetensors import Raw, read_safetensors, write_safetensors
 from sweep_quantize import SCHEMES, quantize_as
-from sweep_truth import Observation, Truth, observe, read_observation, truth_of
+from sweep_truth import Observation, Truth, read_observation, truth_of
 from wrapped import build_wrapped
 
+from benchmarks.loads import observed
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
 from ctq.findings import Severity
 from ctq.inspect.report import inspect_checkpoint
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,11 +166,9 @@ class Answers:
     def of(self, folders: list[Path]) -> list[tuple[Path, Truth]]:
         """Return each checkpoint with what vLLM makes of it; those that it was not asked about are asked about."""
         asked = [folder for folder in folders if folder.name not in self._known]
-        requests = [VllmRequest(checkpoint=folder) for folder in asked]
-        results = run_vllm(requests, python=self._python, timeout_s=180) if requests else []
         with self._path.open("a") as store:
-            for folder, seen in zip(asked, results, strict=True):
-                self._known[folder.name] = observe(seen)
+            for folder, seen in zip(asked, observed(asked, self._python), strict=True):
+                self._known[folder.name] = seen
                 store.write(json.dumps([folder.name, self._known[folder.name].to_json()]) + "\n")
         return [(folder, truth_of(self._known[folder.name])[0]) for folder in folders]
 

@@ -25,11 +25,11 @@ from sweep_faults import (
 )
 from sweep_outcomes import Outcomes, case_of, read_outcomes, write_outcomes
 from sweep_store import Store, stamp_of
-from sweep_truth import Observation, observe, read_observation, truth_of
+from sweep_truth import Observation, read_observation, truth_of
 from sweep_verdict import Kind, disagreements
 
 from benchmarks.conformance_faults_page import PAGE, page
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 if TYPE_CHECKING:
     import argparse
@@ -128,9 +128,8 @@ class Sweep:
         return read_observation(answer) if answer else Observation(outcome="undecided")
 
     def _ask_engine(self, folders: Mapping[Case, Path], stamps: Mapping[Case, str], python: Path) -> None:
-        results = run_vllm([VllmRequest(checkpoint=folder) for folder in folders.values()], python=python)
-        for case, result in zip(folders, results, strict=True):
-            self._truths.put(case.name, stamps[case], observe(result).to_json())
+        for case, seen in zip(folders, observed(folders.values(), python), strict=True):
+            self._truths.put(case.name, stamps[case], seen.to_json())
 
     def _said(self, case: Case, folder: Path, stamp: str) -> Claims:
         stamp = f"{stamp}-{self._code}"

@@ -24,11 +24,11 @@ from field_cases import Case, changed, drawn
 from field_model import Skip, read_model
 from sweep_claims import REFUSAL, Claims, claims_of, read_claims
 from sweep_store import Store, stamp_of
-from sweep_truth import Observation, observe, read_observation, truth_of
+from sweep_truth import Observation, read_observation, serves, truth_of
 from sweep_verdict import disagreements
 
 import ctq
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 if TYPE_CHECKING:
     import argparse
@@ -150,7 +150,7 @@ class Field:
         found = self._drawn() if wanted is None else self._built(wanted)
         self._ask(dict(found))
         self._folders = dict(found)
-        good = [(case, folder) for case, folder in found if truth_of(self.truth(case), self.truth(case))[0].is_good]
+        good = [(case, folder) for case, folder in found if serves(self.truth(case), self.truth(case))]
         print(
             f"{len(good)} of {len(found)} bases are served, of {len({case.family for case, _ in good})} families",
             flush=True,
@@ -189,9 +189,7 @@ class Field:
     def judged_bases(self) -> Iterator[tuple[Case, Observation, Claims]]:
         """Yield what the engine and ctq say of the healthy checkpoints themselves, where the dense original is served."""
         folders = {
-            case: folder
-            for case, folder in self._folders.items()
-            if truth_of(self.baseline(case), self.baseline(case))[0].is_good
+            case: folder for case, folder in self._folders.items() if serves(self.baseline(case), self.baseline(case))
         }
         said = self._said(folders, {case: stamp_of(folder, *FILES) for case, folder in folders.items()})
         for case in folders:
@@ -221,8 +219,7 @@ class Field:
         start = time.monotonic()
 
         def ask(part: list[Case]) -> list[Observation]:
-            requests = [VllmRequest(checkpoint=folders[case]) for case in part]
-            return [observe(result) for result in run_vllm(requests, python=self._python, timeout_s=SLOW_S)]
+            return observed([folders[case] for case in part], self._python, timeout_s=SLOW_S)
 
         if count:
             parts = [new[number::count] for number in range(count)]

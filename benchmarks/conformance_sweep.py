@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Final
 from sweep_claims import Claims, claims_of, read_claims
 from sweep_quantize import SCHEMES, Made, quantize_as
 from sweep_store import Store, stamp_of
-from sweep_truth import Observation, Truth, observe, read_observation, truth_of
+from sweep_truth import Observation, Truth, read_observation, serves, truth_of
 from sweep_verdict import disagreements
 
 from benchmarks import ROOT
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-SLOW_S: Final = 180.0
 SHORT: Final = 60
 """Longer names are no names of folders."""
 
@@ -107,14 +106,13 @@ class Sweep:
     def _observed(self, folders: dict[tuple[str, str], Path]) -> dict[tuple[str, str], Observation]:
         stamps = {key: stamp_of(folder, "*.json", "*.safetensors") for key, folder in folders.items()}
         new = [key for key in folders if self._truths.get(":".join(key), stamps[key]) is None]
-        requests = [VllmRequest(checkpoint=folders[key]) for key in new]
-        for key, result in zip(new, run_vllm(requests, python=self._python, timeout_s=SLOW_S), strict=True):
-            self._truths.put(":".join(key), stamps[key], observe(result).to_json())
+        for key, one in zip(new, observed([folders[key] for key in new], self._python), strict=True):
+            self._truths.put(":".join(key), stamps[key], one.to_json())
         answers = {key: self._truths.get(":".join(key), stamps[key]) for key in folders}
         return {key: read_observation(answer) for key, answer in answers.items() if answer}
 
     def _said(self, name: str, scheme: str, made: Made, seen: Mapping[tuple[str, str], Observation]) -> Claims:
-        if not made.promise or not truth_of(seen[name, ""])[0].is_good:
+        if not made.promise or not serves(seen[name, ""]):
             return Claims()
         stamp = f"{stamp_of(made.folder, '*.json', '*.safetensors')}-{self._code}"
         answer = self._claims.get(f"{name}:{scheme}", stamp)

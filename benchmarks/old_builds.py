@@ -17,10 +17,10 @@ from typing import Final
 
 from families import build
 from old_build_cases import FAMILIES, cases, make
-from sweep_truth import Truth, observe, truth_of
+from sweep_truth import Truth, serves, truth_of
 
 from benchmarks import ROOT
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 ANSWERS: Final = ROOT / "tests" / "engines_rules" / "old_builds.json"
 WORDS: Final = {Truth.QUANTIZED: "quantized", Truth.DENSE: "dense", Truth.REFUSED: "fails", Truth.GARBAGE: "garbage"}
@@ -40,17 +40,15 @@ def main() -> None:
 def ask(work: Path, python: Path) -> tuple[str, dict[str, str]]:
     """Return the release's version and its outcome in each case."""
     dense = {family: build(family, work / "dense" / family) for family in FAMILIES}
-    found = run_vllm([VllmRequest(checkpoint=folder) for folder in dense.values()], python=python)
-    baselines = {family: observe(result) for family, result in zip(dense, found, strict=True)}
+    baselines = dict(zip(dense, observed(dense.values(), python), strict=True))
     for family, seen in baselines.items():
-        if not truth_of(seen)[0].is_good:
+        if not serves(seen):
             print(f"left out: {family} does not load dense: {truth_of(seen)[1]}")
-    able = [case for case in cases() if truth_of(baselines[case[0]])[0].is_good]
+    able = [case for case in cases() if serves(baselines[case[0]])]
     folders = [make(case, dense[case[0]], work / str(number)) for number, case in enumerate(able)]
-    results = run_vllm([VllmRequest(checkpoint=folder) for folder in folders], python=python)
     answers = {}
-    for case, result in zip(able, results, strict=True):
-        truth, reason = truth_of(observe(result), baselines[case[0]])
+    for case, seen in zip(able, observed(folders, python), strict=True):
+        truth, reason = truth_of(seen, baselines[case[0]])
         print(f"{' / '.join(case)}: {truth} ({reason})")
         if truth in WORDS:
             answers[" / ".join(case)] = WORDS[truth]

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Final
 from families import FAMILIES, LEARNT_ONLY, MORE_FAMILIES, build
 from sweep_claims import claims_of
 from sweep_quantize import quantize_as
-from sweep_truth import Observation, Truth, observe, read_observation, truth_of
+from sweep_truth import Observation, Truth, read_observation, serves, truth_of
 from sweep_verdict import disagreements
 from tower_changes import Change, changed, changes, is_telling
 
+from benchmarks.loads import observed
 from ctq.checkpoint.config import CONFIG_NAME
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,15 +98,14 @@ def ask(names: Sequence[str], store: Path, work: Path, python: Path, *, few: boo
             cases.append((name, None, base))
             for number, one in enumerate(waiting):
                 cases.append((name, one, with_change(base, Path(scratch) / f"{name}-{number}", one)))
-        results = run_vllm([VllmRequest(checkpoint=folder) for *_, folder in cases], python=python, timeout_s=180)
+        loads = observed([folder for *_, folder in cases], python)
     usual: dict[str, Observation] = {}
     with store.open("a") as stream:
-        for (name, change, _), result in zip(cases, results, strict=True):
-            seen = observe(result)
+        for (name, change, _), seen in zip(cases, loads, strict=True):
             if change is None:
                 usual[name] = seen
                 print(name, truth_of(seen, seen), flush=True)
-            elif truth_of(usual[name], usual[name])[0].is_good:
+            elif serves(usual[name], usual[name]):
                 row = {"family": name, "path": change.path, "value": change.value}
                 stream.write(json.dumps({**row, "usual": usual[name].to_json(), "seen": seen.to_json()}) + "\n")
 

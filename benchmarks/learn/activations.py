@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from families import FAMILIES, MORE_FAMILIES, build
-from sweep_truth import observe, truth_of
+from sweep_truth import serves
 from transformers.activations import ACT2FN
 
 from benchmarks.learn import ENGINE_DATA
@@ -28,9 +28,9 @@ from benchmarks.learn.built import built
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.known_names import installed, registered_classes
 from benchmarks.learn.options import script
-from ctq.checkpoint.config import CONFIG_NAME, ModelConfig
+from benchmarks.loads import observed
+from ctq.checkpoint.config import CONFIG_NAME, ModelConfig, dotted
 from ctq.engines.vllm_models.known_names import activations
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -64,9 +64,9 @@ def ask(names: Sequence[str], python: Path, store: Path) -> None:
     found: Answers = {name: {} for name in names}
     with tempfile.TemporaryDirectory() as scratch:
         cases = [(name, *case) for name in names for case in renamed(name, Path(scratch) / name)]
-        results = run_vllm([VllmRequest(checkpoint=case[-1]) for case in cases], python=python, timeout_s=180)
-    for (name, path, value, _), result in zip(cases, results, strict=True):
-        found[name].setdefault(path, {})[value] = truth_of(observe(result))[0].is_good
+        seen = observed([folder for *_, folder in cases], python)
+    for (name, path, value, _), one in zip(cases, seen, strict=True):
+        found[name].setdefault(path, {})[value] = serves(one)
     with store.open("a") as stream:
         for name, answers in found.items():
             print(name, answers, flush=True)
@@ -99,7 +99,7 @@ def keys_of(config: Mapping[str, Any]) -> Iterator[str]:
     for path, level in ModelConfig(config).text_levels:
         for key, value in level.items():
             if isinstance(value, str) and KEY.search(key) and value.lower() in activations():
-                yield f"{path}.{key}" if path else key
+                yield dotted(path, key)
 
 
 def changed(config: Mapping[str, Any], path: Sequence[str], value: str) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Final
 from builders import edit_config
 from families import FAMILIES, MORE_FAMILIES
 from sweep_quantize import quantize_as
-from sweep_truth import Observation, observe, truth_of
+from sweep_truth import Observation, serves
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.built import built
 from benchmarks.learn.options import script
+from benchmarks.loads import observed
 from ctq.checkpoint.config import CONFIG_NAME
 from ctq.engines.vllm_models.known_names import chosen_architecture, is_bare
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,10 +35,10 @@ def main() -> None:
     python = script(__doc__, "vllm_python").parse_args().vllm_python
     with tempfile.TemporaryDirectory() as scratch:
         cases = [pair for name in (*FAMILIES, *MORE_FAMILIES) for pair in nameless(name, Path(scratch) / name)]
-        results = run_vllm([VllmRequest(checkpoint=folder) for _, folder in cases], python=python, timeout_s=180)
+        seen = observed([folder for _, folder in cases], python)
     found: dict[str, bool] = {}
-    for (name, _), result in zip(cases, results, strict=True):
-        found[name] = pools(observe(result)) and found.get(name, True)
+    for (name, _), one in zip(cases, seen, strict=True):
+        found[name] = pools(one) and found.get(name, True)
     write(found)
 
 
@@ -57,7 +57,7 @@ def nameless(name: str, scratch: Path) -> Iterator[tuple[str, Path]]:
 
 def pools(seen: Observation) -> bool:
     """Tell a load without a head, of which all the rest was filled."""
-    return truth_of(seen)[0].is_good and not seen.head
+    return serves(seen) and not seen.head
 
 
 def write(found: Mapping[str, bool]) -> None:

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from mirrored import build_mirrored
 from mirrored_multimodal import MIRRORED_MULTIMODAL
 from raw_safetensors import read_file
-from sweep_truth import truth_of
+from sweep_truth import serves, truth_of
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.known_names import installed
 from benchmarks.learn.options import script
-from benchmarks.learn.skeletons import asked, probe, probes_of
+from benchmarks.learn.skeletons import probe, probes_of
+from benchmarks.loads import observed
 from ctq.checkpoint.config import parse_config
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models.heads import head_support
@@ -127,11 +128,11 @@ def wrappers(dense: Path, scratch: Path, python: Path) -> Json:
         ]
     seen = {
         (name, key): one
-        for (name, key, _), one in zip(jobs, asked([folder for *_, folder in jobs], python), strict=True)
+        for (name, key, _), one in zip(jobs, observed([folder for *_, folder in jobs], python), strict=True)
     }
     groups: dict[str, list[str]] = defaultdict(list)
     for name, architecture in made.items():
-        if shapes[name] and truth_of(seen[name, ""], seen[name, ""])[0].is_good:
+        if shapes[name] and serves(seen[name, ""], seen[name, ""]):
             groups[architecture].append(name)
         else:
             print(f"{name}: {truth_of(seen[name, ''])}")

@@ -25,13 +25,13 @@ from families import FAMILIES as MAIN_FAMILIES
 from families import MORE_FAMILIES, build
 from family_default import TEXT
 from sweep_claims import inspected
-from sweep_truth import Observation, observe, read_observation, truth_of
+from sweep_truth import Observation, read_observation, serves, truth_of
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.options import script
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence, Set
@@ -130,10 +130,10 @@ def ask(names: Sequence[str], known: Set[tuple[str, ...]], scratch: Path, python
             folders.append(_with_config(base, scratch / f"{name}-{number}", changed))
     if not folders:
         return
-    results = run_vllm([VllmRequest(checkpoint=folder) for folder in folders], python=python, timeout_s=180)
+    seen = observed(folders, python)
     with answers.open("a") as out:
-        for row, result in zip(rows, results, strict=True):
-            out.write(json.dumps({**row, "obs": observe(result).to_json()}) + "\n")
+        for row, one in zip(rows, seen, strict=True):
+            out.write(json.dumps({**row, "obs": one.to_json()}) + "\n")
     print(names, len(rows), flush=True)
 
 
@@ -211,7 +211,7 @@ def refused(answers: Iterable[Json]) -> dict[str, dict[str, list[str]]]:
         lacks = LACKS.search(seen.message) if row["what"] == "base" and _is_refused(seen) else None
         if lacks is not None:  # a key that vLLM reads and transformers' class does not have
             found.setdefault(FAMILIES[row["family"]].architecture, {})[lacks[1]] = [GONE]
-        if not kind or not truth_of(bases[row["family"]])[0].is_good:
+        if not kind or not serves(bases[row["family"]]):
             continue
         kinds = found.setdefault(FAMILIES[row["family"]].architecture, {})
         if _is_refused(seen) and (kind != GONE or WITHOUT.search(seen.message)):
@@ -302,7 +302,7 @@ def disagreements(answers: Sequence[Json], scratch: Path) -> Iterator[str]:
     for number, row in enumerate(answers):
         baseline = bases[row["family"]]
         truth, why = truth_of(_observed(row), baseline)
-        if not truth_of(baseline)[0].is_good or truth == "undecided":
+        if not serves(baseline) or truth == "undecided":
             continue
         dense = scratch / "dense" / row["family"]
         if not dense.exists():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from mirrored import build_mirrored
 from mirrored_default import MIRRORED_DEFAULT
 from mirrored_text import MIRRORED_TEXT
-from sweep_truth import truth_of
+from sweep_truth import serves
 
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import fit
@@ -27,7 +27,6 @@ from benchmarks.learn.skeletons import (
     DATA,
     FEWEST,
     Json,
-    asked,
     changes_of,
     probe,
     probes_of,
@@ -35,6 +34,7 @@ from benchmarks.learn.skeletons import (
     refused_places,
     write,
 )
+from benchmarks.loads import observed
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ def learn(rows: list[Mirrored], scratch: Path, python: Path) -> Json:
     for name, made in builds.items():
         for key, tensor in probes_of(made[0].shapes).items():
             jobs.append((name, key, probe(scratch / name, scratch / "probes" / name / key, tensor)))
-    answers = zip(jobs, asked([folder for *_, folder in jobs], python), strict=True)
+    answers = zip(jobs, observed([folder for *_, folder in jobs], python), strict=True)
     seen = {(name, key): one for (name, key, _), one in answers}
     found: Json = {}
     for row in rows:
         made = builds.get(row.name, [])
-        if len(made) < FEWEST or not truth_of(seen[row.name, ""])[0].is_good:
+        if len(made) < FEWEST or not serves(seen[row.name, ""]):
             print(f"{row.name}: {len(made)} builds, not learnt", flush=True)
             continue
         computed = [] if HEAD_DIM in row.config else [HEAD_DIM]  # its sizes were learnt of the width over the heads

@@ -17,14 +17,14 @@ from typing import Any, Final
 
 from builders import edit_config
 from families import FAMILIES, build
-from sweep_truth import Truth, observe, truth_of
+from sweep_truth import Truth, truth_of
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import Build, presence
 from benchmarks.learn.skeletons import SWITCH, read_build
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 DATA: Final = ENGINE_DATA / "optional_tensors.json"
 ELSEWHERE: Final = ("tie_word_embeddings", "add_cross_attention")
@@ -49,10 +49,8 @@ def main() -> None:
                 key: value for key, value in {**known, **learnt}.items() if known.get(key, value) == value
             }
             print(name, learnt, flush=True)
-        requests = [VllmRequest(checkpoint=folder) for folder in folders.values()]
-        results = run_vllm(requests, python=options.vllm_python, timeout_s=180)
-    seen = zip(folders, results, strict=True)
-    write(found, vllm_of({state: truth_of(observe(result)) for state, result in seen}))
+        seen = zip(folders, observed(folders.values(), options.vllm_python), strict=True)
+    write(found, vllm_of({state: truth_of(one) for state, one in seen}))
 
 
 def vllm_of(outcomes: dict[State, tuple[Truth, str]]) -> dict[str, dict[str, list[list[bool]]]]:

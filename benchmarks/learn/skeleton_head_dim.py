@@ -16,13 +16,13 @@ from typing import Any, Final, TypeAlias
 
 from families import FAMILIES
 from sweep_quantize import quantize_as
-from sweep_truth import observe, truth_of
+from sweep_truth import serves
 
 from benchmarks.learn.built import built
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import template
 from benchmarks.learn.skeletons import DATA, read_build, write
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 Json: TypeAlias = dict[str, Any]
 HEAD_DIM: Final = 64
@@ -62,8 +62,8 @@ def wider(name: str, tensors: Json, scratch: Path, python: Path) -> set[tuple[st
     }
     if not found or quantize_as("no head", scratch / "dense", scratch / "out").promise == "":
         return set()
-    [result] = run_vllm([VllmRequest(checkpoint=scratch / "out")], python=python, timeout_s=180)
-    return found if truth_of(observe(result))[0].is_good else set()
+    [seen] = observed([scratch / "out"], python)
+    return found if serves(seen) else set()
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from families import build
 from learnt_sizes import Odd, changed, odd_sizes
 from sweep_quantize import quantize_as
-from sweep_truth import observe, truth_of
+from sweep_truth import serves
 
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_sizes import NO_SIZE
 from benchmarks.learn.skeleton_switches import in_text
 from benchmarks.learn.skeletons import DATA, FAMILIES, SWITCH, write
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,9 +87,8 @@ def served(name: str, found: dict[Odd, Changes], python: Path) -> dict[Odd, Chan
             build(name, folder / "dense", config=in_text(FAMILIES[name], dict(changes)))
             if quantize_as("no head", folder / "dense", folder / "out").promise:
                 folders[changes] = folder / "out"
-        requests = [VllmRequest(checkpoint=folder) for folder in folders.values()]
-        results = run_vllm(requests, python=python) if requests else []
-    good = {key for key, one in zip(folders, results, strict=True) if truth_of(observe(one))[0].is_good}
+        seen = observed(folders.values(), python)
+    good = {key for key, one in zip(folders, seen, strict=True) if serves(one)}
     return {odd: changes for odd, changes in found.items() if changes in good}
 
 

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from families import build
 from sweep_quantize import quantize_as
-from sweep_truth import observe, truth_of
+from sweep_truth import serves
 
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import Axis, Terms, moved, template, value, written
 from benchmarks.learn.skeleton_switches import in_text, made, samples
 from benchmarks.learn.skeletons import DATA, FAMILIES, read_build, write
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -159,9 +159,8 @@ def refused_of(name: str, changes: Sequence[Change], python: Path) -> list[Chang
             build(name, folder / "dense", config=in_text(FAMILIES[name], change.numbers))
             made_ = quantize_as("no head", folder / "dense", folder / "out")
             folders |= {number: made_.folder} if made_.promise else {}
-        requests = [VllmRequest(checkpoint=folder) for folder in folders.values()]
-        results = run_vllm(requests, python=python, timeout_s=300) if requests else []
-    good = {n for n, result in zip(folders, results, strict=True) if truth_of(observe(result))[0].is_good}
+        seen = observed(folders.values(), python)
+    good = {number for number, one in zip(folders, seen, strict=True) if serves(one)}
     return [change for number, change in enumerate(changes) if number not in good]
 
 

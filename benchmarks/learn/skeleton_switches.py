@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from families import build
 from sweep_quantize import quantize_as
-from sweep_truth import observe, truth_of
+from sweep_truth import serves
 from variants import fields_of, outline_of, overrides
 
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import Axis, Build, build_from, dimension, moved, template, text_level
 from benchmarks.learn.skeletons import DATA, FAMILIES, OTHER_VALUES, write
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,8 +122,8 @@ def is_served(name: str, switches: Json, scratch: Path, python: Path) -> bool:
     build(name, scratch / "dense", config=in_text(FAMILIES[name], switches))
     if not quantize_as("no head", scratch / "dense", scratch / "out").promise:
         return False
-    [result] = run_vllm([VllmRequest(checkpoint=scratch / "out")], python=python, timeout_s=180)
-    return truth_of(observe(result))[0].is_good
+    [seen] = observed([scratch / "out"], python)
+    return serves(seen)
 
 
 def tree(switches: tuple[str, ...], sizes: Sizes) -> str:

@@ -22,12 +22,12 @@ from families import FAMILIES as MAIN_FAMILIES
 from families import LEARNT_ONLY, MORE_FAMILIES, _plain, build
 from raw_safetensors import Raw, read_file, read_safetensors, write_safetensors
 from sweep_quantize import quantize_as
-from sweep_truth import Observation, observe, truth_of
+from sweep_truth import Observation, serves
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import Build, build_from, fit, text_level
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -203,37 +203,29 @@ def learn(names: list[str], scratch: Path, python: Path) -> Json:
             jobs.append((name, key, probe(base, scratch / "probes" / name / key, tensor)))
         embedding = targeted_embedding(scratch / name, scratch / "probes" / name / "embedding")
         jobs += [(name, "embedding", folder) for folder in embedding]
-    seen = asked([folder for *_, folder in jobs], python)
+    seen = observed([folder for *_, folder in jobs], python)
     return merge(list(bases), builds, {(name, key): one for (name, key, _), one in zip(jobs, seen, strict=True)})
 
 
 def loadable(names: list[str], scratch: Path, python: Path) -> dict[str, Path]:
     """Return what the engine loads of each family: the dense checkpoint, or else the quantized one."""
-    dense = asked([scratch / name for name in names], python)
-    found = {name: scratch / name for name, one in zip(names, dense, strict=True) if truth_of(one)[0].is_good}
+    dense = observed([scratch / name for name in names], python)
+    found = {name: scratch / name for name, one in zip(names, dense, strict=True) if serves(one)}
     others = {
         name: quantize_as("no head", scratch / name, scratch / "quantized" / name)
         for name in names
         if name not in found
     }
     made = {name: one.folder for name, one in others.items() if one.promise}
-    loads = asked(list(made.values()), python)
-    return found | {
-        name: folder for (name, folder), one in zip(made.items(), loads, strict=True) if truth_of(one)[0].is_good
-    }
-
-
-def asked(folders: list[Path], python: Path) -> list[Observation]:
-    """Return what the engine makes of checkpoints."""
-    requests = [VllmRequest(checkpoint=folder) for folder in folders]
-    return [observe(result) for result in run_vllm(requests, python=python, timeout_s=180)] if requests else []
+    loads = observed(list(made.values()), python)
+    return found | {name: folder for (name, folder), one in zip(made.items(), loads, strict=True) if serves(one)}
 
 
 def merge(names: list[str], builds: dict[str, list[Build]], seen: dict[tuple[str, str], Any]) -> Json:
     """Join the families of each architecture that loads dense."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        if truth_of(seen[name, ""])[0].is_good and len(builds[name]) >= FEWEST:
+        if serves(seen[name, ""]) and len(builds[name]) >= FEWEST:
             groups[FAMILIES[name].architecture].append(name)
     found: Json = {}
     for architecture, members in sorted(groups.items()):

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 from builders import edit_tensors
 from families import FAMILIES, MORE_FAMILIES
 from sweep_quantize import quantize_as
-from sweep_truth import observe, truth_of
+from sweep_truth import serves
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.built import built
 from benchmarks.learn.known_names import installed, registered_classes
 from benchmarks.learn.options import script
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,8 +38,8 @@ def main() -> None:
     python = script(__doc__, "vllm_python").parse_args().vllm_python
     with tempfile.TemporaryDirectory() as scratch:
         cases = [(name, *pair) for name in ALL for pair in enlarged(name, Path(scratch) / name)]
-        results = iter(run_vllm([VllmRequest(checkpoint=at) for *_, at in cases], python=python, timeout_s=180))
-    loads = {(name, more): truth_of(observe(next(results)))[0].is_good for name, more, _ in cases}
+        seen = observed([folder for *_, folder in cases], python)
+    loads = {(name, more): serves(one) for (name, more, _), one in zip(cases, seen, strict=True)}
     names = {name for name, _ in loads if loads[name, False]}
     found = {ALL[name].architecture: not loads[name, True] for name in names}
     write(found, registered_classes(installed(python, "model_executor/models/registry.py")))

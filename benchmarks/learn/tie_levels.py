@@ -19,20 +19,19 @@ from typing import Any, Final
 
 from builders import edit_config, edit_tensors
 from families import FAMILIES, MORE_FAMILIES
-from sweep_truth import observe, truth_of
+from sweep_truth import serves
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.built import built
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.options import script
-from ctq.checkpoint.config import ModelConfig
+from benchmarks.loads import observed
+from ctq.checkpoint.config import TIE_KEY, ModelConfig
 from ctq.engines.vllm_models.tie_levels import WAYS, decide
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 DATA: Final = ENGINE_DATA / "tie_levels.json"
 ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 FLAGS: Final = (None, False, True)
-KEY: Final = "tie_word_embeddings"
 
 
 def main() -> None:
@@ -40,11 +39,10 @@ def main() -> None:
     seen: dict[str, list[tuple[ModelConfig, bool]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
         made = [pair for name in ALL if ALL[name].text for pair in headless(name, Path(scratch) / name)]
-        requests = [VllmRequest(checkpoint=folder) for _, folder in made]
-        results = run_vllm(requests, python=options.vllm_python, timeout_s=180)
-        for (name, folder), result in zip(made, results, strict=True):
+        loads = observed([folder for _, folder in made], options.vllm_python)
+        for (name, folder), one in zip(made, loads, strict=True):
             config = ModelConfig(json.loads((folder / "config.json").read_text()))
-            seen[ALL[name].architecture].append((config, truth_of(observe(result))[0].is_good))
+            seen[ALL[name].architecture].append((config, serves(one)))
     write({name: way for name, answers in sorted(seen.items()) if (way := way_of(name, answers)) is not None})
 
 
@@ -67,11 +65,11 @@ def set_flags(config: dict[str, Any], path: str, top: bool | None, text: bool | 
     """State both flags, or leave them out."""
     inner = config
     for word in filter(None, path.split(".")):
-        inner.pop(KEY, None)
+        inner.pop(TIE_KEY, None)
         inner = inner.setdefault(word, {})
     for level, flag in ((config, top), (inner, text)):
-        level.pop(KEY, None)
-        level.update({KEY: flag} if flag is not None else {})
+        level.pop(TIE_KEY, None)
+        level.update({TIE_KEY: flag} if flag is not None else {})
 
 
 def way_of(architecture: str, answers: list[tuple[ModelConfig, bool]]) -> str | None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from dense_builder import edit_config
 from sweep_quantize import quantize_as
-from sweep_truth import Observation, Truth, observe, truth_of
+from sweep_truth import Observation, Truth, serves, truth_of
 
 from benchmarks.learn.tower_builds import LENGTH
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from benchmarks.loads import observed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,16 +88,15 @@ class Loads:
 
     def _is_good(self, key: str) -> bool:
         usual, seen = self.answers.get("usual"), self.answers.get(key)
-        return seen is not None and truth_of(seen, usual)[0].is_good
+        return seen is not None and serves(seen, usual)
 
 
 def asked(loads: Sequence[Loads], python: Path) -> None:
     """Ask the engine about all folders that it was not asked about."""
     waiting = [(one, key) for one in loads for key in one.folders if key not in one.answers]
-    requests = [VllmRequest(checkpoint=one.folders[key]) for one, key in waiting]
-    results = run_vllm(requests, python=python, timeout_s=180) if requests else []
-    for (one, key), result in zip(waiting, results, strict=True):
-        one.answers[key] = observe(result)
+    answers = observed([one.folders[key] for one, key in waiting], python)
+    for (one, key), answer in zip(waiting, answers, strict=True):
+        one.answers[key] = answer
 
 
 def _set(config: Any, path: str, number: int) -> None:  # noqa: ANN401  # whatever a JSON file holds

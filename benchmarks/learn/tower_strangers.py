@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Final
 import torch
 from dense_builder import INDEX, write_index
 from safetensors.torch import load_file, save_file
-from sweep_truth import observe, truth_of
+from sweep_truth import serves
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import template
+from benchmarks.loads import observed
 from benchmarks.tower_values import ALL, base_of, wrappers
 from ctq.engines.skeletons.skeletons import skeleton_named
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,15 +64,11 @@ def main() -> None:
                     cases.append(
                         (name, stack, suffixes, stored(base, Path(scratch) / f"{name}{stack}{number}", tensors))
                     )
-        results = run_vllm(
-            [VllmRequest(checkpoint=folder) for *_, folder in cases],
-            python=options.vllm_python,
-            timeout_s=180,
-        )
-    usual = {name: observe(one) for (name, stack, *_), one in zip(cases, results, strict=True) if not stack}
-    for (name, stack, suffixes, _), one in zip(cases, results, strict=True):
-        if stack and truth_of(usual[name], usual[name])[0].is_good:
-            refuses = not truth_of(observe(one), usual[name])[0].is_good
+        seen = observed([folder for *_, folder in cases], options.vllm_python)
+    usual = {name: one for (name, stack, *_), one in zip(cases, seen, strict=True) if not stack}
+    for (name, stack, suffixes, _), one in zip(cases, seen, strict=True):
+        if stack and serves(usual[name], usual[name]):
+            refuses = not serves(one, usual[name])
             print(name, stack, suffixes, refuses, flush=True)
             refused, taken = found[ALL[name].architecture].setdefault(stack, ([], []))
             (refused if refuses else taken).extend(suffixes)

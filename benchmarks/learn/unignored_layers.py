@@ -23,16 +23,16 @@ from families import FAMILIES, MORE_FAMILIES, build
 from mirrored import build_mirrored
 from mirrored_multimodal import MIRRORED_MULTIMODAL
 from sweep_quantize import quantize_as
-from sweep_truth import observe, truth_of
+from sweep_truth import serves
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.options import script
+from benchmarks.loads import observed
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
 from ctq.inspect.facts.collect import collect_facts
 from ctq.inspect.modules.forms import Form
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,14 +55,13 @@ def main() -> None:
             for scheme in SCHEMES
             for kind, folder in variants(name, scheme, dense, Path(scratch))
         ]
-        requests = [VllmRequest(checkpoint=folder) for *_, folder in jobs]
-        results = run_vllm(requests, python=options.vllm_python, timeout_s=180)
-    seen = {tuple(case): observe(result) for (*case, _), result in zip(jobs, results, strict=True)}
+        loads = observed([folder for *_, folder in jobs], options.vllm_python)
+    seen = {tuple(case): one for (*case, _), one in zip(jobs, loads, strict=True)}
     for (name, scheme, kind), observation in seen.items():
         control = seen[name, scheme, NONE]
-        if kind != NONE and truth_of(control, control)[0].is_good:
+        if kind != NONE and serves(control, control):
             learnt = found[(MIRRORED.get(name) or ALL[name]).architecture]
-            learnt[kind] = learnt.get(kind, False) or not truth_of(observation, control)[0].is_good
+            learnt[kind] = learnt.get(kind, False) or not serves(observation, control)
     write(found)
 
 

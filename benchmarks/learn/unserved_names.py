@@ -21,8 +21,8 @@ from families import FAMILIES, MORE_FAMILIES, build
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.options import script
+from benchmarks.loads import loaded
 from ctq.engines.data_file import read_data
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,10 +66,8 @@ def learn(names: list[str], scratch: Path, python: Path) -> tuple[dict[str, list
         except Exception as error:  # noqa: BLE001  # whatever a model says
             print(f"  {name}: {type(error).__name__} {str(error)[:80]}")
     for _ in range(ROUNDS):
-        requests = [VllmRequest(checkpoint=folder) for folder in waiting.values()]
-        results = run_vllm(requests, python=python, timeout_s=180) if requests else []
         again: dict[str, Path] = {}
-        for (name, folder), result in zip(waiting.items(), results, strict=True):
+        for (name, folder), result in zip(waiting.items(), loaded(waiting.values(), python), strict=True):
             architecture = every[name].architecture
             template = refused_template(result)
             if template is not None:

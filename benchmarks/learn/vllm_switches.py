@@ -24,15 +24,15 @@ from builders import edit_config, edit_tensors, read_safetensors
 from families import FAMILIES as MAIN_FAMILIES
 from families import MORE_FAMILIES, build
 from raw_safetensors import Raw
-from sweep_truth import Truth, observe, truth_of
+from sweep_truth import Truth, observe, serves, truth_of
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.known_names import installed, registered_classes
 from benchmarks.learn.options import script
+from benchmarks.loads import loaded
 from ctq.engines.vllm.fused import fused_mapping
 from ctq.engines.vllm_models.names import engine_names
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,10 +91,10 @@ def learn(names: Sequence[str], scratch: Path, python: Path) -> dict[str, Any]:
     turns = [turn for turn in turns if turn.tensors]
     states = [(turn, there, value) for turn in turns for there in (True, False) for value in (True, False)]
     folders = [_state(scratch, turn, there=there, value=value) for turn, there, value in states]
-    answers = _ask(folders, python)
+    answers = loaded(folders, python)
     silent = [turn for turn in turns if turn.there]
     folders = [_state(scratch, turn, there=True, value=None) for turn in silent]
-    unsaid = dict(zip(map(id, silent), map(_is_good, _ask(folders, python)), strict=True))
+    unsaid = dict(zip(map(id, silent), map(_is_good, loaded(folders, python)), strict=True))
     found: dict[str, Any] = {}
     for turn in turns:
         seen = {(t, v): answer for (one, t, v), answer in zip(states, answers, strict=True) if one is turn}
@@ -150,7 +150,7 @@ def _discover(turns: Sequence[Turn], scratch: Path, python: Path) -> None:
     """Fill in the tensors that come with each switch: those that stay empty under its other value, or that are refused there."""
     folders = [_turned(scratch, turn) for turn in turns]
     names = list(dict.fromkeys(turn.family for turn in turns))
-    answers = _ask([*(scratch / name for name in names), *folders], python)
+    answers = loaded([*(scratch / name for name in names), *folders], python)
     bases = dict(zip(names, answers, strict=False))
     again = []
     for turn, answer in zip(turns, answers[len(names) :], strict=True):
@@ -165,7 +165,7 @@ def _discover(turns: Sequence[Turn], scratch: Path, python: Path) -> None:
             again.append(turn)
     # Of the biases beside a refused one, those that stay empty without them belong to no switch.
     folders = [_state(scratch, turn, there=False, value=turn.value) for turn in again]
-    for turn, answer in zip(again, _ask(folders, python), strict=True):
+    for turn, answer in zip(again, loaded(folders, python), strict=True):
         lost = {parameter.name: parameter.shape for parameter in answer.never_loaded}
         for name in _fillers(turn.family, lost, scratch):
             turn.tensors.pop(name, None)
@@ -231,12 +231,8 @@ def _state(scratch: Path, turn: Turn, *, there: bool, value: bool | None) -> Pat
     return folder
 
 
-def _ask(folders: Sequence[Path], python: Path) -> list[VllmResult]:
-    return run_vllm([VllmRequest(checkpoint=folder) for folder in folders], python=python, timeout_s=180)
-
-
 def _is_good(answer: VllmResult) -> bool:
-    return truth_of(observe(answer))[0].is_good
+    return serves(observe(answer))
 
 
 def _stumbles(answer: VllmResult) -> bool:

@@ -109,6 +109,11 @@ def _has_float_codes(head: Head) -> bool:
     )
 
 
+def serves(seen: Observation, baseline: Observation | None = None) -> bool:
+    """Tell a load that serves every number as it was meant; ``baseline`` as in `truth_of`."""
+    return truth_of(seen, baseline)[0].is_good
+
+
 def truth_of(seen: Observation, baseline: Observation | None = None) -> tuple[Truth, str]:
     """Return the word and the reason; ``baseline`` is the healthy or dense twin, whose own gaps are nobody's fault."""
     if seen.outcome in (Outcome.CRASHED, Outcome.UNDECIDED):
