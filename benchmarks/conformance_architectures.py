@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from families import FAMILIES, MORE_FAMILIES, build
+from families import SWEPT, build
 from mirrored import build_mirrored
 from mirrored_default import MIRRORED_DEFAULT
 from mirrored_multimodal import MIRRORED_MULTIMODAL
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TABLE: Final = RESULTS / "architectures.json"
 VARIANTS: Final = RESULTS / "variants.json"
 MIRRORED: Final = {row.name: row for row in (*MIRRORED_TEXT, *MIRRORED_MULTIMODAL, *MIRRORED_DEFAULT)}
-ALL: Final = {**FAMILIES, **MORE_FAMILIES, **MIRRORED}
+ALL: Final = {**SWEPT, **MIRRORED}
 _PLACE: Final = re.compile(r"/[^\s':\"]*/(?:dense|made)/[^\s':\"\\]*")
 """Where the checkpoints of a run lie, which is nobody else's concern."""
 BATCH: Final = 12

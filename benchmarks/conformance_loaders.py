@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from families import FAMILIES, MORE_FAMILIES, build
+from families import SWEPT, build
 from sweep_loader import Dense, Seen, load_dense, observe, read_seen, truth_of
 from sweep_loader_claims import Said, said_of
 from sweep_quantize import SCHEMES, Made, quantize_as
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TABLE: Final = RESULTS / "loaders.json"
-ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 WEIGHT_ONLY: Final = ("W8A16",)
 
 
@@ -58,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Run the sweep, print every disagreement and return how many there are."""
     os.environ["TQDM_DISABLE"] = "1"
-    names = options.families.split(",") if options.families else list(ALL)
+    names = options.families.split(",") if options.families else list(SWEPT)
     sweep = Sweep(options.work)
     rows: list[Row] = []
     for number, name in enumerate(names, 1):
@@ -127,7 +126,7 @@ class Sweep:
 
     @staticmethod
     def _row(name: str, scheme: str, **facts: str) -> Row:
-        return Row(family=name, architecture=ALL[name].architecture, scheme=scheme, **facts)
+        return Row(family=name, architecture=SWEPT[name].architecture, scheme=scheme, **facts)
 
 
 def _result_of(folder: Path, dense: Dense) -> Seen:

@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from families import FAMILIES, LEARNT_ONLY, MORE_FAMILIES, build
+from families import EVERY, build
 from sweep_claims import claims_of
 from sweep_quantize import quantize_as
 from sweep_truth import Observation, Truth, read_observation, serves, truth_of
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from family import Family
 
-ALL: Final = {**FAMILIES, **MORE_FAMILIES, **LEARNT_ONLY}
 Json = dict[str, Any]
 BATCH: Final = 5
 """Families that vLLM is asked about together."""
@@ -59,8 +58,8 @@ def main() -> None:
 
 def wrappers() -> dict[str, Family]:
     """Return the families with a text model inside, one of each architecture."""
-    firsts = {family.architecture: family for family in reversed(ALL.values()) if family.text}
-    return {family.name: family for family in ALL.values() if family in firsts.values()}
+    firsts = {family.architecture: family for family in reversed(EVERY.values()) if family.text}
+    return {family.name: family for family in EVERY.values() if family in firsts.values()}
 
 
 def base_of(name: str, work: Path) -> Path | None:

@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from families import FAMILIES, MORE_FAMILIES, build
+from families import SWEPT, build
 from sweep_truth import serves
 from transformers.activations import ACT2FN
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 DATA: Final = ENGINE_DATA / "activations.json"
-ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 KEY: Final = re.compile(r"act$|act_fn$|activation$|activation_function$")
 ASKED: Final = ("gelu", "relu2", "swish", "mish", "nonesuch")
 """Names that tell the sets apart."""
@@ -51,7 +50,7 @@ def main() -> None:
     python, store = options.vllm_python, options.work / "activations.jsonl"
     store.parent.mkdir(parents=True, exist_ok=True)
     answers = read_answers(store)
-    missing = [name for name in ALL if name not in answers]
+    missing = [name for name in SWEPT if name not in answers]
     for start in range(0, len(missing), BATCH):
         ask(missing[start : start + BATCH], python, store)
     sets = sets_of(installed(python, "model_executor/layers/activation.py"))
@@ -130,8 +129,8 @@ def learnt(answers: Answers, sets: Mapping[str, Sequence[str]]) -> dict[str, dic
             way = way_of({value: loads[value] for value in ASKED}, own_value(name, path), sets) if path else None
             if way is not None:
                 keys[path.rpartition(".")[2]] = way  # of two levels the inner one counts
-        known = found.setdefault(ALL[name].architecture, keys)
-        found[ALL[name].architecture] = {key: way for key, way in keys.items() if known.get(key) == way}
+        known = found.setdefault(SWEPT[name].architecture, keys)
+        found[SWEPT[name].architecture] = {key: way for key, way in keys.items() if known.get(key) == way}
     return found
 
 

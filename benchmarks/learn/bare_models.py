@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from builders import edit_config
-from families import FAMILIES, MORE_FAMILIES
+from families import SWEPT
 from sweep_quantize import quantize_as
 from sweep_truth import Observation, serves
 
@@ -34,7 +34,7 @@ DATA: Final = ENGINE_DATA / "bare_models.json"
 def main() -> None:
     python = script(__doc__, "vllm_python").parse_args().vllm_python
     with tempfile.TemporaryDirectory() as scratch:
-        cases = [pair for name in (*FAMILIES, *MORE_FAMILIES) for pair in nameless(name, Path(scratch) / name)]
+        cases = [pair for name in SWEPT for pair in nameless(name, Path(scratch) / name)]
         seen = observed([folder for _, folder in cases], python)
     found: dict[str, bool] = {}
     for (name, _), one in zip(cases, seen, strict=True):

@@ -21,8 +21,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from families import FAMILIES as MAIN_FAMILIES
-from families import MORE_FAMILIES, build
+from families import FAMILIES, SWEPT, build
 from family_default import TEXT
 from sweep_claims import inspected
 from sweep_truth import Observation, read_observation, serves, truth_of
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = dict[str, Any]
 DATA: Final = ENGINE_DATA / "config_values.json"
-FAMILIES: Final = {**MAIN_FAMILIES, **MORE_FAMILIES}
 GONE: Final = "gone"
 PART: Final = 4
 """Families that are asked about together."""
@@ -91,8 +89,8 @@ def main() -> None:
 def text_families() -> list[str]:
     """Return one family of each architecture that is a text model."""
     found: dict[str, str] = {}
-    for name, row in FAMILIES.items():
-        if not row.multimodal and (name in MAIN_FAMILIES or row.architecture in TEXT):
+    for name, row in SWEPT.items():
+        if not row.multimodal and (name in FAMILIES or row.architecture in TEXT):
             found.setdefault(row.architecture, name)
     return list(found.values())
 
@@ -210,10 +208,10 @@ def refused(answers: Iterable[Json]) -> dict[str, dict[str, list[str]]]:
         seen, kind = _observed(row), _kind(row)
         lacks = LACKS.search(seen.message) if row["what"] == "base" and _is_refused(seen) else None
         if lacks is not None:  # a key that vLLM reads and transformers' class does not have
-            found.setdefault(FAMILIES[row["family"]].architecture, {})[lacks[1]] = [GONE]
+            found.setdefault(SWEPT[row["family"]].architecture, {})[lacks[1]] = [GONE]
         if not kind or not serves(bases[row["family"]]):
             continue
-        kinds = found.setdefault(FAMILIES[row["family"]].architecture, {})
+        kinds = found.setdefault(SWEPT[row["family"]].architecture, {})
         if _is_refused(seen) and (kind != GONE or WITHOUT.search(seen.message)):
             kinds.setdefault(".".join(row["path"]), []).append(kind)
     return found
@@ -228,7 +226,7 @@ def others(answers: Iterable[Json]) -> dict[str, list[str]]:
     """Return the kinds of values of keys that many architectures refuse and few take."""
     found, counts = refused(answers), defaultdict(lambda: defaultdict(set))  # type: ignore[var-annotated]
     for row in answers:
-        architecture, key, kind = FAMILIES[row["family"]].architecture, ".".join(row["path"]), _kind(row)
+        architecture, key, kind = SWEPT[row["family"]].architecture, ".".join(row["path"]), _kind(row)
         if kind and architecture in found:
             counts[key, kind][kind in found[architecture].get(key, ())].add(architecture)
     common: dict[str, list[str]] = {}
@@ -248,7 +246,7 @@ def lists(answers: Iterable[Json]) -> dict[str, dict[str, tuple[int | str, bool]
         seen, [*parents, key] = _observed(row), row["path"] or [""]
         if row["what"] == "short" and not parents and seen.stage == "build" and TOO_SHORT.search(seen.message):
             length = len(row["config"][key]) + 1 if _is_constant(row["config"], key) else LAYERS
-            found[FAMILIES[row["family"]].architecture][key] = (length, _is_filled_in(row["config"], key))
+            found[SWEPT[row["family"]].architecture][key] = (length, _is_filled_in(row["config"], key))
     return found
 
 

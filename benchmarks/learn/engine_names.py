@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from families import FAMILIES, MORE_FAMILIES
+from families import FAMILIES, SWEPT
 from sweep_quantize import quantize_as
 
 from benchmarks.learn import ENGINE_DATA
@@ -42,7 +42,7 @@ gpt2.py:378, bloom.py:368."""
 def main() -> None:
     options = script(__doc__, "vllm_python").parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        made = {name: quantized(name, Path(scratch)) for name in (*FAMILIES, *MORE_FAMILIES)}
+        made = {name: quantized(name, Path(scratch)) for name in SWEPT}
         folders = [folder for folder in made.values() if folder]
         jobs: list[Json] = [{"task": "prefixes", "checkpoint": str(folder)} for folder in folders]
         python = options.vllm_python

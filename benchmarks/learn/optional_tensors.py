@@ -29,8 +29,6 @@ from benchmarks.loads import observed
 DATA: Final = ENGINE_DATA / "optional_tensors.json"
 ELSEWHERE: Final = ("tie_word_embeddings", "add_cross_attention")
 """Switches that have rules of their own, or that engines do not read."""
-
-
 MISSES: Final = "were not initialized"
 """In vLLM's words for tensors that a dense model lacks."""
 State = tuple[str, str, bool, bool]
@@ -136,11 +134,8 @@ def _level(config: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def _turned(name: str, key: str, folder: Path, *, value: bool) -> Build | None:
-    over: dict[str, Any] = {key: value}
-    for level in reversed([word for word in FAMILIES[name].text.split(".") if word]):
-        over = {level: over}
     try:
-        return read_build(build(name, folder, config=over))
+        return read_build(build(name, folder, config=FAMILIES[name].in_text({key: value})))
     except Exception as error:  # noqa: BLE001  # whatever a model says against a switch: it is not taken
         print(f"  {name} {key}: {type(error).__name__} {str(error)[:80]}")
         return None

@@ -21,7 +21,6 @@ from sweep_truth import serves
 
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_sizes import NO_SIZE
-from benchmarks.learn.skeleton_switches import in_text
 from benchmarks.learn.skeletons import DATA, FAMILIES, SWITCH, write
 from benchmarks.loads import observed
 
@@ -84,7 +83,7 @@ def served(name: str, found: dict[Odd, Changes], python: Path) -> dict[Odd, Chan
         folders: dict[Changes, Path] = {}
         for number, changes in enumerate(dict.fromkeys(found.values())):
             folder = Path(scratch) / str(number)
-            build(name, folder / "dense", config=in_text(FAMILIES[name], dict(changes)))
+            build(name, folder / "dense", config=FAMILIES[name].in_text(dict(changes)))
             if quantize_as("no head", folder / "dense", folder / "out").promise:
                 folders[changes] = folder / "out"
         seen = observed(folders.values(), python)

@@ -23,7 +23,7 @@ from sweep_truth import serves
 
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import Axis, Terms, moved, template, value, written
-from benchmarks.learn.skeleton_switches import in_text, made, samples
+from benchmarks.learn.skeleton_switches import made, samples
 from benchmarks.learn.skeletons import DATA, FAMILIES, read_build, write
 from benchmarks.loads import observed
 
@@ -105,7 +105,7 @@ def maker(name: str, keys: set[str], scratch: Path) -> Make:
 
     def whole(over: Json) -> Build | None:
         try:
-            return read_build(build(name, scratch / str(next(count)), config=in_text(family, over)))
+            return read_build(build(name, scratch / str(next(count)), config=family.in_text(over)))
         except Exception:  # noqa: BLE001  # whatever a model says against a number: it is not taken
             return None
 
@@ -156,7 +156,7 @@ def refused_of(name: str, changes: Sequence[Change], python: Path) -> list[Chang
         folders: dict[int, Path] = {}
         for number, change in enumerate(changes):
             folder = Path(scratch) / str(number)
-            build(name, folder / "dense", config=in_text(FAMILIES[name], change.numbers))
+            build(name, folder / "dense", config=FAMILIES[name].in_text(change.numbers))
             made_ = quantize_as("no head", folder / "dense", folder / "out")
             folders |= {number: made_.folder} if made_.promise else {}
         seen = observed(folders.values(), python)

@@ -69,14 +69,6 @@ def made(family: Family, changes: Mapping[str, Any]) -> Build | None:
     return None if outline is None else build_from(text_level(outline.config), outline.shapes)
 
 
-def in_text(family: Family, changes: Json) -> Json:
-    """Return changes of the text model's config as the whole config has them."""
-    over: Json = changes
-    for level in reversed([word for word in family.text.split(".") if word]):
-        over = {level: over}
-    return over
-
-
 def switches_of(family: Family) -> tuple[str, ...]:
     """Return the switches that change sizes."""
     first = made(family, {})
@@ -119,7 +111,7 @@ def samples(axis: Axis, builds: list[Build]) -> list[tuple[int, dict[str, int]]]
 
 def is_served(name: str, switches: Json, scratch: Path, python: Path) -> bool:
     """Tell whether the real vLLM loads a combination."""
-    build(name, scratch / "dense", config=in_text(FAMILIES[name], switches))
+    build(name, scratch / "dense", config=FAMILIES[name].in_text(switches))
     if not quantize_as("no head", scratch / "dense", scratch / "out").promise:
         return False
     [seen] = observed([scratch / "out"], python)

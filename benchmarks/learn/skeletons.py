@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from builders import edit_config
-from families import FAMILIES as MAIN_FAMILIES
-from families import LEARNT_ONLY, MORE_FAMILIES, _plain, build
+from families import EVERY, build, plain
 from raw_safetensors import Raw, read_file, read_safetensors, write_safetensors
 from sweep_quantize import quantize_as
 from sweep_truth import Observation, serves
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 UNMARKED: Final = frozenset({"Phi4MultimodalForCausalLM", "MoshiForCausalLM", "GraniteMoeSWAForCausalLM"})
 """Families of which is not said where their text model lies among others inside, and one that comes under two sets of names."""
-EVERY: Final = {**MAIN_FAMILIES, **LEARNT_ONLY, **MORE_FAMILIES}
 FAMILIES: Final = {name: family for name, family in EVERY.items() if name not in UNMARKED}
 DATA: Final = ENGINE_DATA / "skeletons.json"
 SWITCH: Final = re.compile(r"bias|norm|tie_word|gate|shared|swiglu|add_|use_qk|parallel")
@@ -94,13 +92,10 @@ def builds_of(name: str, base: Path, scratch: Path) -> list[Build]:
     found = [first]
     for number, change in enumerate(changes_of(first)):
         folder = scratch / f"{name}-{number}"
-        over: Json = change
-        for level in reversed([word for word in family.text.split(".") if word]):
-            over = {level: over}
         options = {"tied": change["tie_word_embeddings"]} if "tie_word_embeddings" in change else {}
         options |= {"vocab": change["vocab_size"]} if "vocab_size" in change else {}
         try:
-            build(name, folder, config={} if options else over, **options)
+            build(name, folder, config={} if options else family.in_text(change), **options)
         except Exception as error:  # noqa: BLE001  # whatever a model says against a number: it is not taken
             print(f"  {name} {change}: {type(error).__name__} {str(error)[:80]}")
             continue
@@ -257,13 +252,13 @@ def inner_type(name: str) -> str | None:
     family = FAMILIES[name]
     if not family.text:
         return None
-    made = getattr(transformers, family.architecture).config_class(**_plain(family.config))
+    made = getattr(transformers, family.architecture).config_class(**plain(family.config))
     return str(made.get_text_config().model_type)
 
 
 def computed(members: list[str], builds: dict[str, list[Build]]) -> list[str]:
     """Return the numbers that the config works out where a file leaves them out, as the families that do so show."""
-    silent = [name for name in members if "head_dim" not in json.dumps(_plain(FAMILIES[name].config))]
+    silent = [name for name in members if "head_dim" not in json.dumps(plain(FAMILIES[name].config))]
     found = [build.numbers for name in silent for build in builds[name] if "head_dim" in build.numbers]
     right = [
         numbers["head_dim"] * numbers["num_attention_heads"] == numbers["hidden_size"]

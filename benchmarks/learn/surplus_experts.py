@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from builders import edit_tensors
-from families import FAMILIES, MORE_FAMILIES
+from families import SWEPT
 from sweep_quantize import quantize_as
 from sweep_truth import serves
 
@@ -30,18 +30,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 DATA: Final = ENGINE_DATA / "surplus_experts.json"
-ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 EXPERT: Final = re.compile(r"(?P<before>.*\.experts\.)(?P<number>\d+)(?P<part>\..*)")
 
 
 def main() -> None:
     python = script(__doc__, "vllm_python").parse_args().vllm_python
     with tempfile.TemporaryDirectory() as scratch:
-        cases = [(name, *pair) for name in ALL for pair in enlarged(name, Path(scratch) / name)]
+        cases = [(name, *pair) for name in SWEPT for pair in enlarged(name, Path(scratch) / name)]
         seen = observed([folder for *_, folder in cases], python)
     loads = {(name, more): serves(one) for (name, more, _), one in zip(cases, seen, strict=True)}
     names = {name for name, _ in loads if loads[name, False]}
-    found = {ALL[name].architecture: not loads[name, True] for name in names}
+    found = {SWEPT[name].architecture: not loads[name, True] for name in names}
     write(found, registered_classes(installed(python, "model_executor/models/registry.py")))
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from builders import edit_config, edit_tensors
-from families import FAMILIES, MORE_FAMILIES
+from families import SWEPT
 from sweep_truth import serves
 
 from benchmarks.learn import ENGINE_DATA
@@ -30,7 +30,6 @@ from ctq.checkpoint.config import TIE_KEY, ModelConfig
 from ctq.engines.vllm_models.tie_levels import WAYS, decide
 
 DATA: Final = ENGINE_DATA / "tie_levels.json"
-ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 FLAGS: Final = (None, False, True)
 
 
@@ -38,11 +37,11 @@ def main() -> None:
     options = script(__doc__, "vllm_python").parse_args()
     seen: dict[str, list[tuple[ModelConfig, bool]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
-        made = [pair for name in ALL if ALL[name].text for pair in headless(name, Path(scratch) / name)]
+        made = [pair for name in SWEPT if SWEPT[name].text for pair in headless(name, Path(scratch) / name)]
         loads = observed([folder for _, folder in made], options.vllm_python)
         for (name, folder), one in zip(made, loads, strict=True):
             config = ModelConfig(json.loads((folder / "config.json").read_text()))
-            seen[ALL[name].architecture].append((config, serves(one)))
+            seen[SWEPT[name].architecture].append((config, serves(one)))
     write({name: way for name, answers in sorted(seen.items()) if (way := way_of(name, answers)) is not None})
 
 
@@ -55,7 +54,7 @@ def headless(name: str, scratch: Path) -> list[tuple[str, Path]]:
     folders = []
     for top, text in product(FLAGS, FLAGS):
         folder = shutil.copytree(base, scratch / f"{top}-{text}")
-        edit_config(folder, lambda config, top=top, text=text: set_flags(config, ALL[name].text, top, text))
+        edit_config(folder, lambda config, top=top, text=text: set_flags(config, SWEPT[name].text, top, text))
         folders.append((name, folder))
     print(name, flush=True)
     return folders

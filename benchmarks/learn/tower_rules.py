@@ -18,13 +18,14 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
+from families import EVERY
 from tower_changes import ACTIVATION, DELETED, OTHER_TEXTS, Change, changed
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.known_names import installed, registered_classes
 from benchmarks.learn.options import script
-from benchmarks.tower_values import ALL, read_answers, truth_in
+from benchmarks.tower_values import read_answers, truth_in
 from ctq.checkpoint.config import CONFIG_NAME, ModelConfig
 from ctq.engines.configs.field_types import mistyped
 from ctq.engines.configs.tower_fields import refused_by_tower_classes, towers_of
@@ -51,7 +52,7 @@ def main() -> None:
     types: dict[str, list[Rules]] = defaultdict(list)
     classes = registered_classes(installed(options.vllm_python, "model_executor/models/registry.py"))
     for name, asked in rows.items():
-        module = classes.get(ALL[name].architecture, ("", ""))[0]
+        module = classes.get(EVERY[name].architecture, ("", ""))[0]
         source = "".join(
             installed(options.vllm_python, f"model_executor/models/{one}.py")
             for one in (module, *SHARED.get(module, ()))
@@ -59,7 +60,7 @@ def main() -> None:
         )
         config = json.loads((options.work / "bases" / name / CONFIG_NAME).read_text())
         rules = {path: own for path, own in learnt(config, asked, source) if path or own}
-        found[ALL[name].architecture] = rules
+        found[EVERY[name].architecture] = rules
         for tower in towers_of(ModelConfig(config)):
             types[tower.model_type or ""].append(rules.get(tower.path, {}))
     by_class = {classes[name]: rules for name, rules in found.items() if name in classes}

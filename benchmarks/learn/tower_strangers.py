@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 from dense_builder import INDEX, write_index
+from families import EVERY
 from safetensors.torch import load_file, save_file
 from sweep_truth import serves
 
@@ -27,7 +28,7 @@ from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import template
 from benchmarks.loads import observed
-from benchmarks.tower_values import ALL, base_of, wrappers
+from benchmarks.tower_values import base_of, wrappers
 from ctq.engines.skeletons.skeletons import skeleton_named
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def main() -> None:
         if stack and serves(usual[name], usual[name]):
             refuses = not serves(one, usual[name])
             print(name, stack, suffixes, refuses, flush=True)
-            refused, taken = found[ALL[name].architecture].setdefault(stack, ([], []))
+            refused, taken = found[EVERY[name].architecture].setdefault(stack, ([], []))
             (refused if refuses else taken).extend(suffixes)
     write(found)
 

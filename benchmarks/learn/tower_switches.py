@@ -15,12 +15,14 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from families import EVERY
+
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import template
 from benchmarks.learn.tower_builds import Maker
-from benchmarks.tower_values import ALL, read_answers, truth_in
+from benchmarks.tower_values import read_answers, truth_in
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS, TIE_KEY
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def main() -> None:
     asked: dict[str, dict[str, list[list[bool]]]] = defaultdict(dict)
     for name, switches in turned.items():
         with tempfile.TemporaryDirectory() as scratch:
-            make = Maker(ALL[name], Path(scratch))
+            make = Maker(EVERY[name], Path(scratch))
             first = make({})
             for path, value in switches.items():
                 other = make({path: value}) if path != TIE_KEY else None
@@ -49,8 +51,8 @@ def main() -> None:
                 base, there = set(map(template, first.shapes)), set(map(template, other.shapes))
                 brings = value if there - base else not value
                 for tensor in sorted(there - base or base - there):
-                    tensors[ALL[name].architecture][tensor] = [path, brings]
-                    asked[ALL[name].architecture][path] = [[brings], [True, False] if there - base else [brings]]
+                    tensors[EVERY[name].architecture][tensor] = [path, brings]
+                    asked[EVERY[name].architecture][path] = [[brings], [True, False] if there - base else [brings]]
     write(tensors, asked)
 
 

@@ -16,7 +16,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from families import FAMILIES, _plain
+from families import FAMILIES, plain
 from shrink import shrunk
 
 from benchmarks.learn import ENGINE_DATA
@@ -49,7 +49,7 @@ def built(architecture: str) -> PreTrainedModel:
 
     kind = getattr(transformers, architecture)
     family = next((item for item in FAMILIES.values() if item.architecture == architecture and not item.shrunk), None)
-    known = [_plain(family.config) | {"vocab_size": family.vocab}] if family else []
+    known = [plain(family.config) | {"vocab_size": family.vocab}] if family else []
     for settings in (*known, shrunk(kind.config_class()), {}):
         try:
             with torch.device("meta"):

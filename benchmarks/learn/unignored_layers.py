@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from builders import edit_config
-from families import FAMILIES, MORE_FAMILIES, build
+from families import FAMILIES, SWEPT, build
 from mirrored import build_mirrored
 from mirrored_multimodal import MIRRORED_MULTIMODAL
 from sweep_quantize import quantize_as
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 DATA: Final = ENGINE_DATA / "unignored_layers.json"
 NONE: Final = "none"
-ALL: Final = {**FAMILIES, **MORE_FAMILIES}
 MIRRORED: Final = {row.name: row for row in MIRRORED_MULTIMODAL}
 SCHEMES: Final = ("no head", "W8A8")
 
@@ -60,7 +59,7 @@ def main() -> None:
     for (name, scheme, kind), observation in seen.items():
         control = seen[name, scheme, NONE]
         if kind != NONE and serves(control, control):
-            learnt = found[(MIRRORED.get(name) or ALL[name]).architecture]
+            learnt = found[(MIRRORED.get(name) or SWEPT[name]).architecture]
             learnt[kind] = learnt.get(kind, False) or not serves(observation, control)
     write(found)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from builders import edit_tensors, read_safetensors
-from families import FAMILIES, MORE_FAMILIES, build
+from families import SWEPT, build
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
@@ -42,7 +42,7 @@ def main() -> None:
     known = read_data("skeletons")["architectures"]
     names = [
         name
-        for name, row in {**FAMILIES, **MORE_FAMILIES}.items()
+        for name, row in SWEPT.items()
         if row.architecture not in known and (not options.families or name in options.families)
     ]
     with tempfile.TemporaryDirectory() as scratch:
@@ -56,7 +56,6 @@ def main() -> None:
 
 def learn(names: list[str], scratch: Path, python: Path) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Return what is refused and what is needed, by architecture."""
-    every = {**FAMILIES, **MORE_FAMILIES}
     refused: dict[str, list[str]] = {}
     needed: dict[str, list[str]] = {}
     waiting: dict[str, Path] = {}
@@ -68,7 +67,7 @@ def learn(names: list[str], scratch: Path, python: Path) -> tuple[dict[str, list
     for _ in range(ROUNDS):
         again: dict[str, Path] = {}
         for (name, folder), result in zip(waiting.items(), loaded(waiting.values(), python), strict=True):
-            architecture = every[name].architecture
+            architecture = SWEPT[name].architecture
             template = refused_template(result)
             if template is not None:
                 refused.setdefault(architecture, []).append(template)

@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from builders import edit_config, edit_tensors, read_safetensors
-from families import FAMILIES as MAIN_FAMILIES
-from families import MORE_FAMILIES, build
+from families import SWEPT, build
 from raw_safetensors import Raw
 from sweep_truth import Truth, observe, serves, truth_of
 
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from ctq.verify.vllm.facts import VllmResult
 
 DATA: Final = ENGINE_DATA / "vllm_switches.json"
-FAMILIES: Final = {**MAIN_FAMILIES, **MORE_FAMILIES}
 SWITCH: Final = re.compile(r"bias|norm(?!.*eps)|sinks?$|_gate$|gating")
 READS: Final = (
     re.compile(r'(?:get|has)attr\(\s*[\w.]*(?:config|cfg)\w*,\s*"(\w+)"'),
@@ -73,7 +71,7 @@ def main() -> None:
     options = script(__doc__, "vllm_python", "families").parse_args()
     python, names = (
         options.vllm_python,
-        options.families or [n for n, row in FAMILIES.items() if not (row.text or row.multimodal)],
+        options.families or [n for n, row in SWEPT.items() if not (row.text or row.multimodal)],
     )
     found: dict[str, Any] = json.loads(DATA.read_text())["architectures"] if DATA.exists() else {}
     for start in range(0, len(names), PART):
@@ -106,7 +104,7 @@ def learn(names: Sequence[str], scratch: Path, python: Path) -> dict[str, Any]:
             continue
         entry = {"tensors": sorted({NUMBER.sub("#", name) for name in turn.tensors}), "needs": needs, "takes": takes}
         entry["assumes"] = bool(turn.own) if unsaid.get(id(turn), True) else not turn.own
-        found.setdefault(FAMILIES[turn.family].architecture, {})[turn.switch] = entry
+        found.setdefault(SWEPT[turn.family].architecture, {})[turn.switch] = entry
     return found
 
 
@@ -117,7 +115,7 @@ def _turns(name: str, scratch: Path, python: Path) -> list[Turn]:
         print(f"  {name}: {type(error).__name__} {str(error)[:80]}")
         return []
     config = json.loads((folder / "config.json").read_text())
-    words = sorted(_words(FAMILIES[name].architecture, python) | {key for key in config if SWITCH.search(key)})
+    words = sorted(_words(SWEPT[name].architecture, python) | {key for key in config if SWITCH.search(key)})
     states = [(word, config.get(word)) for word in words if SWITCH.search(word) and "tie" not in word]
     return [
         Turn(family=name, switch=word, own=own, value=not own)
@@ -187,7 +185,7 @@ def _is_bias_in(name: str, parent: str) -> bool:
 
 def _fillers(family: str, lost: dict[str, tuple[int, ...]], scratch: Path) -> dict[str, Raw]:
     """Return the tensors of files that fill biases and vectors of vLLM's model, by the modules of the files that lie there."""
-    held, architecture = _tensors(scratch / family), FAMILIES[family].architecture
+    held, architecture = _tensors(scratch / family), SWEPT[family].architecture
     names, fused = engine_names(architecture), fused_mapping(architecture)
     found: dict[str, Raw] = {}
     for name, raw in held.items():

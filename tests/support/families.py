@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["FAMILIES", "Family", "build", "build_family"]
 FIXED: Final = ("inv_freq", "num_batches_tracked", "slope_rate", "_decay", "running_mean", "running_var")
 """Buffers that are no weights: noise would break the model."""
 
@@ -47,12 +46,14 @@ MORE_FAMILIES: Final = _index(DEFAULT_FAMILIES)
 """Further architectures, for the whole sweep alone."""
 LEARNT_ONLY: Final = _index(LEARNT_FAMILIES)
 """Others that only what is learnt of architectures is made of."""
+SWEPT: Final = _index((*FAMILIES.values(), *MORE_FAMILIES.values()))
+"""The families of the whole sweep."""
+EVERY: Final = _index((*FAMILIES.values(), *LEARNT_ONLY.values(), *MORE_FAMILIES.values()))
 
 
 def build(name: str, folder: Path, **options: Any) -> Path:
     """Build the family called ``name`` in ``folder``; options as in `build_family`."""
-    family = FAMILIES.get(name) or MORE_FAMILIES.get(name) or LEARNT_ONLY[name]
-    return build_family(family, folder, **options)
+    return build_family(EVERY[name], folder, **options)
 
 
 def build_family(
@@ -89,7 +90,7 @@ def settings_of(
     family: Family, *, tied: bool | None = None, vocab: int | None = None, config: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Return what the family's config class is given; options as in `build_family`."""
-    settings = _merge(_default(family) if family.shrunk else {}, copy.deepcopy(_plain(family.config)))
+    settings = _merge(_default(family) if family.shrunk else {}, copy.deepcopy(plain(family.config)))
     settings = _merge(settings, config or {})
     if not family.shrunk or vocab is not None:
         _set_vocab(settings, family, vocab or family.vocab)
@@ -113,9 +114,10 @@ def _default(family: Family) -> dict[str, Any]:
     return shrunk(getattr(transformers, family.architecture).config_class())
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a configuration's mappings as dictionaries, at every level."""
     if hasattr(value, "items"):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: plain(entry) for key, entry in value.items()}
     return value
 
 

@@ -44,3 +44,9 @@ class Family:
     """Whether the configuration is the class's default one made small, ``config`` what differs from it."""
     renames: tuple[tuple[str, str], ...] = ()
     """Patterns and replacements that give tensors the names of published checkpoints, where transformers saves others."""
+
+    def in_text(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Return changes of the text model's configuration as the whole configuration has them."""
+        for level in reversed([word for word in self.text.split(".") if word]):
+            changes = {level: changes}
+        return changes

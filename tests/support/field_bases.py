@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from families import FAMILIES, MORE_FAMILIES, build
+from families import SWEPT, build
 from field_model import read_model
 from mirrored import build_mirrored
 from mirrored_multimodal import MIRRORED_MULTIMODAL
@@ -76,7 +76,7 @@ def dense_of(family: str, work: Path, python: Path) -> Path:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise ValueError(str(wrong))
         else:
-            assert family in FAMILIES or family in MORE_FAMILIES
+            assert family in SWEPT
             build(family, folder)
     return folder
 

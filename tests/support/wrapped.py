@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from families import FAMILIES, MORE_FAMILIES, build_family, settings_of
+from families import SWEPT, build_family, settings_of
 
 
 def build_wrapped(wrapper: str, inner: str, folder: Path) -> Path:
@@ -15,8 +15,7 @@ def build_wrapped(wrapper: str, inner: str, folder: Path) -> Path:
     """
     import transformers
 
-    every = {**FAMILIES, **MORE_FAMILIES}
-    outer, text = every[wrapper], every[inner]
+    outer, text = SWEPT[wrapper], SWEPT[inner]
     model_type = getattr(transformers, text.architecture).config_class.model_type
     settings = settings_of(text)
     tied = bool(settings.get("tie_word_embeddings", False))
