@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from families import EVERY, build
+from families import EVERY, LEARNT_ONLY, SWEPT, build
 from sweep_claims import claims_of
 from sweep_quantize import quantize_as
 from sweep_truth import Observation, Truth, read_observation, serves, truth_of
@@ -57,8 +57,10 @@ def main() -> None:
 
 
 def wrappers() -> dict[str, Family]:
-    """Return the families with a text model inside, one of each architecture."""
-    firsts = {family.architecture: family for family in reversed(EVERY.values()) if family.text}
+    """Return the families with a text model inside, one of each architecture: that of the sweep where it has one."""
+    firsts = {
+        family.architecture: family for family in (*LEARNT_ONLY.values(), *reversed(SWEPT.values())) if family.text
+    }
     return {family.name: family for family in EVERY.values() if family in firsts.values()}
 
 

@@ -169,7 +169,7 @@ def inside(seen: Mapping[str, Observation], dense: Path) -> dict[str, str]:
 def of_text(folder: Path, architecture: str) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the text model's tensors, where vLLM keeps it below a name of its own."""
     support = head_support(architecture)
-    before = (support.prefix or "").removesuffix("lm_head") if support is not None else ""
+    before = support.before if support is not None else ""
     found = places(folder, architecture)
     return {name: shape for name, (place, shape) in found.items() if before and place.startswith(before)}
 

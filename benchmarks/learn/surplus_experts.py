@@ -73,12 +73,9 @@ def add_expert(folder: Path) -> bool:
 def write(found: Mapping[str, bool], classes: Mapping[str, tuple[str, str]]) -> None:
     """Write the data."""
     refusing = {classes[name] for name, refuses in found.items() if refuses and name in classes}
-    lists = {
-        "refused": sorted({name for name, kind in classes.items() if kind in refusing and found.get(name, True)}),
-        "unread": sorted(name for name, refuses in found.items() if not refuses),
-    }
-    about = "What vLLM 0.32.0 does with experts beyond the number of the config: made by benchmarks/learn/surplus_experts.py."
-    DATA.write_text(json.dumps({"about": about, **lists}, indent=1) + "\n")
+    refused = sorted({name for name, kind in classes.items() if kind in refusing and found.get(name, True)})
+    about = "Architectures of vLLM 0.32.0 that refuse surplus experts: made by benchmarks/learn/surplus_experts.py."
+    DATA.write_text(json.dumps({"about": about, "refused": refused}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ class Kernel:
     columns_multiple: int = 1
     rows_multiple: int = 1
     needs: str = ""
+    grouped_alone: bool = False
+    """Whether it takes no weights with one scale to a row."""
 
 
 KERNELS: tuple[Kernel, ...] = (
@@ -76,6 +78,7 @@ KERNELS: tuple[Kernel, ...] = (
         platform="cuda",
         capability=(75, 1000),
         needs="float16 activations and grouped weights",
+        grouped_alone=True,
     ),
     Kernel(
         scheme="WNA16",
@@ -93,7 +96,13 @@ KERNELS: tuple[Kernel, ...] = (
         zero_points=True,
         needs="the conch package",
     ),
-    Kernel(scheme="WNA16", name="Exllama", platform="rocm", needs="float16 activations and grouped weights"),
+    Kernel(
+        scheme="WNA16",
+        name="Exllama",
+        platform="rocm",
+        needs="float16 activations and grouped weights",
+        grouped_alone=True,
+    ),
 )
 
 _SCHEMES = {"W8A8": "W8A8Int8", "W8A16": "WNA16"}
@@ -150,7 +159,7 @@ def _takes(kernel: Kernel, layer: Layer) -> bool:
         return False
     if kernel.scheme == "WNA16" and not layer.symmetric and not kernel.zero_points:
         return False
-    if kernel.name == "Exllama" and size == CHANNEL:
+    if kernel.grouped_alone and size == CHANNEL:
         return False
     return _divides(kernel.columns_multiple, layer.columns) and _divides(kernel.rows_multiple, layer.rows_per_rank)
 

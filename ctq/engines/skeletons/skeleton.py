@@ -68,6 +68,10 @@ class Skeleton:
         """What stands behind the number of a layer, in any list of layers."""
         return frozenset(name.partition(".#.")[2] for name in self.tensors if ".#." in name)
 
+    def is_of_text(self, tensor: str) -> bool:
+        """Tell a tensor of the text model, by its template, from what belongs to a wrapper's other parts."""
+        return not self.wrapped or (self.stack is not None and tensor.startswith(self.stack.rpartition(".")[0]))
+
     def knows(self, tensor: str) -> bool:
         """Tell whether the architecture has a tensor of this name, in whatever form its weight is stored."""
         module, _, part = _NUMBER.sub("#", tensor).rpartition(".")

@@ -27,7 +27,7 @@ from ctq.engines.data_file import read_data
 from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
 from ctq.engines.skeletons.skeleton import Skeleton, Slot
 from ctq.engines.skeletons.switches import learnt_tensors
-from ctq.engines.skeletons.with_text import refused_places, with_text
+from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_text
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.borrowed import inner_name
 from ctq.engines.vllm_models.heads import causal_lm_of, head_support
@@ -108,19 +108,17 @@ def borrowed_skeleton(architecture: str, inner: str | None) -> Skeleton | None:
     if architecture in data["same"]:
         return skeleton_named(data["same"][architecture])
     wrapper, name, support = data["wrappers"].get(architecture), _architecture(inner), head_support(architecture)
-    before = (support.prefix or "").removesuffix("lm_head") if support is not None else ""
+    before = support.before if support is not None else ""
     if wrapper is None or not before or name not in all_known or all_known[name]["inner"] is not None:
         return None
     text = skeleton_named(name)
+    moved = {tensor: f"{before}{tensor}" for tensor in text.tensors}
     return replace(
         text,
         architecture=architecture,
         text=name,
-        moved={tensor: f"{before}{tensor}" for tensor in text.tensors},
-        tensors={
-            f"{before}{tensor}": replace(slot, beside=slot.beside and f"{before}{slot.beside}")
-            for tensor, slot in text.tensors.items()
-        },
+        moved=moved,
+        tensors=moved_tensors(text, moved),
         refuses=refused_places(frozenset(wrapper["refuses"]), text),
         inner=inner,
         embedding=None,

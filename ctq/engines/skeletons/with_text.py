@@ -34,7 +34,7 @@ def with_text(wrapper: Skeleton, learnt: Skeleton, text: Skeleton, inner: str) -
     moved = {name: other for name, other in names.items() if other is not None}
     return replace(
         wrapper,
-        tensors=outside | {other: _moved(text.tensors[name], moved) for name, other in moved.items()},
+        tensors=outside | moved_tensors(text, moved),
         text=text.architecture,
         moved=moved,
         refuses=refused_places(wrapper.refuses, text),
@@ -48,8 +48,10 @@ def _is_inside(name: str, wrapper: Skeleton) -> bool:
     return wrapper.stack is not None and name.startswith(f"{wrapper.stack.rpartition('.')[0]}.")
 
 
-def _moved(slot: Slot, names: Mapping[str, str]) -> Slot:
-    return replace(slot, beside=names.get(slot.beside)) if slot.beside is not None else slot
+def moved_tensors(text: Skeleton, names: Mapping[str, str]) -> dict[str, Slot]:
+    """Return the tensors of a text model under the names that a wrapper gives them."""
+    slots = ((other, text.tensors[name]) for name, other in names.items())
+    return {other: replace(slot, beside=names.get(slot.beside or "")) for other, slot in slots}
 
 
 def refused_places(places: frozenset[str], text: Skeleton) -> frozenset[str]:
@@ -64,10 +66,10 @@ def _renaming(wrapper: Skeleton, learnt: Skeleton) -> Callable[[str], str | None
     body, own = (stack.rpartition(".")[0] for stack in (wrapper.stack, learnt.stack))
     if body.endswith(f".{own}"):  # whole models lie inside, under one name
         return lambda name: f"{body.removesuffix(own)}{name}"
-    return lambda name: (
-        name
-        if name.startswith(f"{_HEAD}.")
-        else f"{body}{name.removeprefix(own)}"
-        if name.startswith(f"{own}.")
-        else None
-    )
+
+    def rename(name: str) -> str | None:
+        if name.startswith(f"{_HEAD}."):
+            return name
+        return f"{body}{name.removeprefix(own)}" if name.startswith(f"{own}.") else None
+
+    return rename

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ctq.checkpoint.dtypes import FLOATS
 from ctq.recipe.heads import has_no_head
+from ctq.recipe.quant_config import METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,3 +126,13 @@ class HeadFacts:
             return None
         name = self.quantization.get("quant_method")
         return str(name).lower().replace("_", "-") if name else None
+
+    @property
+    def is_of_another_method(self) -> bool:
+        """Whether the config names a method that is not compressed-tensors."""
+        return self.method not in (None, METHOD)
+
+
+def not_judged(facts: HeadFacts) -> Outcome:
+    """Return what there is to say of a head that another method quantized."""
+    return Outcome("unknown", f"the quantization method {facts.method} is not judged here")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ctq.engines.engine_args import EngineArgs
-    from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor
+    from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor, Word
     from ctq.engines.vllm.scheme_predicates import SchemeArgs
 
 _WORD_BITS = 32
@@ -26,7 +26,7 @@ _STORED_AS = {"W8A8Int8": Stored.INT8, "WNA16": Stored.PACKED} | dict.fromkeys(_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loader:
-    """How an engine treats what does not fit; ``keeps_order`` is whether WNA16 has a parameter for activation order."""
+    """How an engine treats what does not fit."""
 
     engine: str
     refuses_unknown_names: bool
@@ -73,9 +73,8 @@ def _load_unjudged(facts: HeadFacts, scheme: str, loader: Loader) -> Outcome:
     """Of a scheme that is only known by name, see that the weight is not stored dense."""
     if not facts.is_plain:
         return Outcome("quantized", f"the config gives the head {scheme}, whose tensors are not checked here")
-    if loader.refuses_unknown_names and scheme not in _FLOAT8_SCHEMES:
-        return Outcome("fails", f"the config gives the head {scheme}, but it is stored dense")
-    return Outcome("garbage", f"the config gives the head {scheme}, but it is stored dense")
+    word: Word = "fails" if loader.refuses_unknown_names and scheme not in _FLOAT8_SCHEMES else "garbage"
+    return Outcome(word, f"the config gives the head {scheme}, but it is stored dense")
 
 
 def _parameters(scheme: str, args: SchemeArgs) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.sglang.dispatch import sglang_scheme, target_args
 from ctq.engines.sglang.heads import Given, SglangHead, Way, first_sglang, newest_sglang, sglang_head
-from ctq.engines.verdicts.head_facts import Outcome, Stored
+from ctq.engines.verdicts.head_facts import Outcome, Stored, not_judged
 from ctq.engines.verdicts.head_loading import Loader, load_dense, load_quantized
 from ctq.engines.versions import version_key
-from ctq.recipe.quant_config import METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,8 +46,8 @@ def sglang_outcome(facts: HeadFacts, version: str) -> Outcome:
         UsageError: ``version`` is not a version number.
 
     """
-    if facts.method not in (None, METHOD):
-        return Outcome("unknown", f"the quantization method {facts.method} is not judged here")
+    if facts.is_of_another_method:
+        return not_judged(facts)
     head = sglang_head(facts.architecture)
     if head.given is Given.NOTHING and facts.architecture is not None and facts.method is not None:
         return Outcome(

@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING, Any
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.engine_args import parse_args
 from ctq.engines.raw_config import raw_format, raw_targets, strings
-from ctq.engines.verdicts.head_facts import Outcome, Stored
+from ctq.engines.verdicts.head_facts import Outcome, Stored, not_judged
 from ctq.engines.verdicts.transformers_layers import head_name
 from ctq.errors import UsageError
 from ctq.recipe.match import first_match, is_match
-from ctq.recipe.quant_config import METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ctq.engines.verdicts.head_facts import HeadFacts, Word
 
-NEWEST_TRANSFORMERS = "5.19.0"
 _CLASSES = ("Linear", "Module")
 _PACKED_FORMATS = frozenset({"pack-quantized"})
 
@@ -45,8 +43,8 @@ _MATCHED: Mapping[tuple[Stored, Stored], tuple[Word, str]] = {
 
 def transformers_outcome(facts: HeadFacts, version: str) -> Outcome:  # noqa: ARG001  # one behaviour is known
     """Return what transformers makes of the head."""
-    if facts.method not in (None, METHOD):
-        return Outcome("unknown", f"the quantization method {facts.method} is not judged here")
+    if facts.is_of_another_method:
+        return not_judged(facts)
     if facts.quantization is None or facts.method is None:
         return _unquantized(facts)
     try:
@@ -107,9 +105,8 @@ def _needed(form: Stored) -> tuple[str, ...]:
 
 
 def _matched_without_tensors(facts: HeadFacts, group: _Group) -> Outcome:
-    if facts.tied is False and group.form is Stored.INT8:
-        return Outcome("fails", f"the target {group.target} quantizes the head, but the files hold no tensors of it")
-    return Outcome("garbage", f"the target {group.target} quantizes the head, but the files hold no tensors of it")
+    word: Word = "fails" if facts.tied is False and group.form is Stored.INT8 else "garbage"
+    return Outcome(word, f"the target {group.target} quantizes the head, but the files hold no tensors of it")
 
 
 def _unmatched(facts: HeadFacts) -> Outcome:

@@ -29,6 +29,11 @@ class Layer(NamedTuple):
     form: Form
 
 
+def newest_transformers() -> str:
+    """Return the newest release of transformers that the data covers."""
+    return str(read_data("transformers_loading")["version"])
+
+
 def head_name(architecture: str | None) -> str | None:
     """Return the full name that transformers' class gives its head where that is not `lm_head`; None of others and unknown ones."""
     found = read_data("transformers_loading")["heads"].get(architecture or "")

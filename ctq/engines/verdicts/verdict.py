@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor, Outcome, Verdict, Word
 from ctq.engines.verdicts.sglang import newest_sglang, sglang_outcome
-from ctq.engines.verdicts.transformers import NEWEST_TRANSFORMERS, transformers_outcome
+from ctq.engines.verdicts.transformers import transformers_outcome
+from ctq.engines.verdicts.transformers_layers import newest_transformers
 from ctq.engines.verdicts.vllm import vllm_outcome
 from ctq.engines.versions import version_key
 from ctq.engines.vllm_models.heads import newest_vllm
@@ -28,7 +29,7 @@ class _Engine:
 _ENGINES = {
     "vllm": _Engine(newest_vllm, vllm_outcome),
     "sglang": _Engine(newest_sglang, sglang_outcome),
-    "transformers": _Engine(lambda: NEWEST_TRANSFORMERS, transformers_outcome),
+    "transformers": _Engine(newest_transformers, transformers_outcome),
 }
 
 ENGINES = tuple(_ENGINES)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.pooling import MODULES_NAME
 from ctq.engines.dispatch_error import DispatchError
-from ctq.engines.verdicts.head_facts import Outcome, Stored
+from ctq.engines.verdicts.head_facts import Outcome, Stored, not_judged
 from ctq.engines.verdicts.head_loading import Loader, load_dense, load_quantized
 from ctq.engines.verdicts.tying import tie_of
 from ctq.engines.versions import version_key
 from ctq.engines.vllm.backend import SEEN_WITH, refused_architectures
-from ctq.engines.vllm.dispatch import DispatchConfig
 from ctq.engines.vllm.layers import ParallelLMHead
 from ctq.engines.vllm.rules import FIRST_WITH_HEAD, rules_for
 from ctq.engines.vllm_models.dropped_heads import dropping_architectures
@@ -20,11 +20,10 @@ from ctq.engines.vllm_models.limits import breaking_limit
 from ctq.engines.vllm_models.model_dispatch import model_dispatch
 from ctq.engines.vllm_models.ties import Tie
 from ctq.recipe.heads import has_no_head, is_pooling
-from ctq.recipe.quant_config import METHOD
 
 if TYPE_CHECKING:
     from ctq.engines.verdicts.head_facts import HeadFacts
-    from ctq.engines.vllm.dispatch import Method
+    from ctq.engines.vllm.dispatch import DispatchConfig, Method
     from ctq.engines.vllm.rules import EngineRules
     from ctq.engines.vllm.scheme_predicates import SchemeArgs
     from ctq.engines.vllm_models.heads import HeadSupport
@@ -44,8 +43,8 @@ def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
 
     """
     rules = rules_for(version)
-    if facts.method not in (None, METHOD):
-        return Outcome("unknown", f"the quantization method {facts.method} is not judged here")
+    if facts.is_of_another_method:
+        return not_judged(facts)
     try:
         config = _config(facts, rules)
     except DispatchError as error:
@@ -106,7 +105,6 @@ def _guess(facts: HeadFacts, config: DispatchConfig | None, why: str) -> Outcome
 
 
 def _dispatched(facts: HeadFacts, support: HeadSupport, config: DispatchConfig | None, rules: EngineRules) -> Outcome:
-    prefix = (support.prefix or "").replace("<idx>", "0")
     if config is None:
         return _finish(facts, support, rules, None, "there is no quantization config that vLLM reads")
     if support.quant_config != "yes":
@@ -114,27 +112,20 @@ def _dispatched(facts: HeadFacts, support: HeadSupport, config: DispatchConfig |
         return _finish(facts, support, rules, None, why)
     layer = ParallelLMHead()
     try:
-        method = config.get_quant_method(layer, prefix)
-        found = config.matched(layer, prefix) if method else None
+        method = config.get_quant_method(layer, support.name)
+        found = config.matched(layer, support.name) if method else None
     except DispatchError as error:
         return Outcome("fails", f"vLLM refuses the head's scheme ({error.kind}): {error.message}")
     if method is None or method.scheme is None or found is None:
-        return _finish(facts, support, rules, None, _unmatched(config, prefix))
+        return _finish(facts, support, rules, None, _unmatched(config, support.name))
     return _finish(facts, support, rules, (method, found.args), "")
 
 
 def _unmatched(config: DispatchConfig, prefix: str) -> str:
     if not prefix:
         return f"vLLM builds it without a name, so that only the class target {HEAD_CLASS} reaches it"
-    without_ignore = DispatchConfig(
-        schemes=config.schemes,
-        ignore=(),
-        kv_cache_scheme=None,
-        rules=config.rules,
-        fused_mapping=config.fused_mapping,
-    )
     try:
-        ignored = without_ignore.matched(ParallelLMHead(), prefix) is not None
+        ignored = replace(config, ignore=()).matched(ParallelLMHead(), prefix) is not None
     except DispatchError:
         ignored = False
     return f"ignore holds {prefix}" if ignored else f"no target matches {prefix}, as vLLM calls it"
@@ -172,11 +163,7 @@ def _finish(
 
 
 def _without_tensors(facts: HeadFacts, tie: Tie, found: tuple[Method, SchemeArgs] | None, why: str) -> Outcome:
-    if (
-        tie is Tie.ALIAS
-        or (found is None and tie is not Tie.OWN)
-        or (found is None and facts.tied_in_vllm is not False)
-    ):
+    if tie is Tie.ALIAS or (found is None and (tie is not Tie.OWN or facts.tied_in_vllm is not False)):
         return Outcome("dense", "the head is the dense embedding, to which it is tied")
     if found is not None:
         return Outcome(

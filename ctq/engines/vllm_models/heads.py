@@ -43,6 +43,16 @@ class HeadSupport:
     tie: str
     version: str
 
+    @property
+    def name(self) -> str:
+        """The name that it passes, the first of several heads; "" where it passes none."""
+        return (self.prefix or "").replace("<idx>", "0")
+
+    @property
+    def before(self) -> str:
+        """What stands before `lm_head` in that name, which is where a wrapper keeps its text model."""
+        return (self.prefix or "").removesuffix("lm_head")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
@@ -225,12 +235,11 @@ def _inside(wrapper: HeadSupport, inner: HeadSupport | None) -> HeadSupport:
         return wrapper
     if not inner.prefix:
         return inner
-    before = (wrapper.prefix or "").removesuffix("lm_head")
-    return replace(inner, prefix=before + inner.prefix.removeprefix("."))
+    return replace(inner, prefix=wrapper.before + inner.prefix.removeprefix("."))
 
 
 def _match(support: HeadSupport, architecture: str, targets: Sequence[str], asked: str) -> Reach:
-    name = (support.prefix or "").replace("<idx>", "0")
+    name = support.name
     try:
         target = find_matched_target(name, HEAD_CLASS, targets, {}, rules_for(asked))
     except UnmatchedLayerError:

@@ -19,6 +19,8 @@ from ctq.recipe.match import REGEX_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ctq.checkpoint.config import ModelConfig
+
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 _INSIDE = "language_model."
 """Where nearly all wrappers keep their text model."""
@@ -109,8 +111,13 @@ def engine_names(architecture: str | None, inner: str | None = None) -> EngineNa
     if text is None:
         return known
     support = head_support(architecture)
-    own = (support.prefix or "").removesuffix("lm_head") if support is not None else ""
+    own = support.before if support is not None else ""
     return replace(known, before=own or _INSIDE, inner=text)
+
+
+def names_of(config: ModelConfig) -> EngineNames | None:
+    """Return what vLLM calls the modules of a config's model; None where its class is not known."""
+    return engine_names(config.architecture, config.inner_architecture)
 
 
 @lru_cache(maxsize=64)

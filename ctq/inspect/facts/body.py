@@ -22,7 +22,7 @@ from ctq.engines.vllm.layers import (
     QKVParallelLinear,
     RowParallelLinear,
 )
-from ctq.engines.vllm_models.names import EngineNames, engine_names
+from ctq.engines.vllm_models.names import EngineNames, names_of
 from ctq.inspect.facts.diagnosis import Defect
 from ctq.inspect.modules.forms import COMPRESSED, Form
 from ctq.recipe.kinds import Kind
@@ -73,7 +73,7 @@ class BodyFault:
 def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
     """Yield what is wrong with the modules beside the head."""
     config = facts.checkpoint.config
-    names = engine_names(config.architecture, config.inner_architecture)
+    names = names_of(config)
     if names is None or "attention" not in names.unasked:
         yield from _cache_fault(quant)
     model = model_layers(config, facts.entries, quant)
@@ -112,7 +112,7 @@ class ModelLayers:
 
 def model_layers(config: ModelConfig, entries: Sequence[Entry], quant: DispatchConfig) -> ModelLayers | None:
     """Return the layers of a model; None where the engine's names are not known, and a pattern looks at them."""
-    names = engine_names(config.architecture, config.inner_architecture)
+    names = names_of(config)
     if names is None:
         if not _any_prefix_will_do(config, quant):
             return None

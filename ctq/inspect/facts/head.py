@@ -99,7 +99,7 @@ def inspect_head(
         scheme=scheme_words(entry.stored, raw),
         format=_format(entry, quant),
         match=entry.match,
-        tensors=tuple(entry.modules.tensor_names(module)),
+        tensors=tuple(entry.modules.first_tensors),
         reason=_reason(entry, quant),
         entry=entry,
         embedding=head.embedding,

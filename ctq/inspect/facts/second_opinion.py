@@ -14,7 +14,7 @@ from ctq.engines.vllm.layers import ParallelLMHead
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.heads import resolved_support
 from ctq.engines.vllm_models.model_dispatch import model_dispatch
-from ctq.engines.vllm_models.names import EngineNames, engine_names
+from ctq.engines.vllm_models.names import EngineNames, names_of
 from ctq.inspect.facts.body import EngineLayer, ModelLayers, model_layers
 from ctq.inspect.facts.defects import diagnose
 from ctq.inspect.modules.forms import describe
@@ -44,7 +44,7 @@ def with_second_opinion(
     except DispatchError:
         return list(entries)
     model = model_layers(config, entries, dispatch)
-    names = engine_names(config.architecture, config.inner_architecture)
+    names = names_of(config)
     return [
         entry
         if entry.diagnosis is None
@@ -68,8 +68,7 @@ def _layer(entry: Entry, config: ModelConfig, model: ModelLayers | None) -> Engi
     """Return the engine's layer for a set of modules; None where it is not known."""
     if entry.is_head:
         support = resolved_support(config.architecture, config.inner_architecture)
-        prefix = (support.prefix or "").replace("<idx>", "0") if support is not None else None
-        return EngineLayer(ParallelLMHead(), prefix) if prefix is not None else None
+        return EngineLayer(ParallelLMHead(), support.name) if support is not None else None
     return model.layer(entry.modules.names[0]) if model is not None and entry.kind is Kind.LINEAR else None
 
 

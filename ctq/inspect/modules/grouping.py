@@ -75,9 +75,16 @@ class ModuleSet:
         """Bytes of all tensors of the set."""
         return self.nbytes_each * len(self.names)
 
-    def tensor_names(self, module: str) -> list[str]:
-        """Return the tensors of one module, as the files call them."""
+    @property
+    def first_tensors(self) -> list[str]:
+        """The tensors of the first module, as the files call them."""
+        module = self.names[0]
         return [f"{module}.{part}" if part else module for part in self.parts]
+
+
+def numbered(template: str, number: int) -> str:
+    """Return a template with its first number filled in."""
+    return template.replace(NUMBER, str(number), 1)
 
 
 class _Place(NamedTuple):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from ctq.findings import Severity
 from ctq.inspect.rules.architecture import experts, layer_kinds, missing, sizes, skeleton, switched_off
-from ctq.inspect.rules.config import identity, matching, model_config, other_methods, quantization, schemes, validity
+from ctq.inspect.rules.config import (
+    agreement,
+    identity,
+    matching,
+    model_config,
+    other_methods,
+    quantization,
+    schemes,
+    validity,
+)
 from ctq.inspect.rules.files import leftovers, promised, shards, strays
 from ctq.inspect.rules.head import embedding, serving, stored
 from ctq.inspect.rules.rule import Check, Rule
@@ -83,8 +92,8 @@ RULES: tuple[Rule, ...] = (
     _rule("CFG012", schemes.group_activation_ordering, unless=_CONFIG),
     _rule("CFG013", quantization.sparsity_config, unless=_CONFIG),
     _rule("CFG014", schemes.refused_config, unless=(*_CONFIG, "CFG006", "CFG007", "CFG012", "CFG013", "TEN009")),
-    _rule("CFG015", matching.fused_parts_differ, unless=_CONFIG),
-    _rule("CFG016", matching.ambiguous_targets, Severity.WARNING, unless=(*_CONFIG, "TEN009", "TEN010", "TEN011")),
+    _rule("CFG015", agreement.fused_parts_differ, unless=_CONFIG),
+    _rule("CFG016", agreement.ambiguous_targets, Severity.WARNING, unless=(*_CONFIG, "TEN009", "TEN010", "TEN011")),
     _rule(
         "CFG017",
         matching.unmatched_target,

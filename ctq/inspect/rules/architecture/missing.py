@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ctq.checkpoint.config import TEXT_CONFIG_KEYS
-from ctq.engines.skeletons.skeleton_names import other_part
 from ctq.engines.skeletons.skeletons import counted_stacks, layer_count, skeleton_of
 from ctq.engines.skeletons.switches import optional_tensors
 from ctq.engines.skeletons.unserved_names import needed_names
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.ties import Tie, tie_when_tied
-from ctq.inspect.modules.grouping import NUMBER
-from ctq.inspect.rules.architecture.stands_for import layers_by_tensor
+from ctq.inspect.modules.grouping import NUMBER, numbered
+from ctq.inspect.rules.architecture.missing_experts import missing_routers, missing_shared_experts
+from ctq.inspect.rules.architecture.missing_parts import biases_of_towers, lost_parts, lost_towers
+from ctq.inspect.rules.architecture.stands_for import HEAD, layers_by_tensor
 from ctq.inspect.rules.architecture.towers import lacking
 from ctq.inspect.rules.rule import missing_from_files
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons.skeleton import Skeleton
+    from ctq.engines.skeletons.switches import OptionalTensor
     from ctq.inspect.facts.facts import Facts
+    from ctq.inspect.rules.architecture.stands_for import Present
     from ctq.inspect.rules.rule import Hit
 
-_HEAD = "lm_head.weight"
-_TOWER = re.compile(r"vis|vpm")
-_NORM = re.compile(r"norm|\bln_")
-_ROUTERS = ("gate", "router")
-_SHARED_COUNTS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "shared_expert_intermediate_size")
 _EMBEDDING_ALWAYS = ("embed_as_head", "always_tied")
 """Classes of vLLM that take the logits from the embedding whatever the config says of ties."""
 
@@ -66,118 +61,60 @@ def _unserved(facts: Facts) -> Iterator[str]:
     config = facts.checkpoint.config
     held = {name for entry in facts.entries for name in entry.modules.names}
     for template in needed_names(config.architecture):
-        names = [template.replace(NUMBER, str(layer), 1) for layer in range(layer_count(config) or 0)]
+        names = [numbered(template, layer) for layer in range(layer_count(config) or 0)]
         yield from (name for name in names if name.rpartition(".")[0] not in held)
 
 
 def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
-    present = layers_by_tensor(facts, skeleton)
-    layers = range(layer_count(facts.checkpoint.config) or 0)
+    config, present = facts.checkpoint.config, layers_by_tensor(facts, skeleton)
     if _is_called_otherwise(facts, skeleton, present):
         return
-    stacks = counted_stacks(skeleton, facts.checkpoint.config)
-    optional = list(optional_tensors(facts.checkpoint.config, skeleton))
+    optional, stacks = list(optional_tensors(config, skeleton)), counted_stacks(skeleton, config)
     switched = {one.tensor: one.needed for one in optional if not one.beside}
-    beside = {one.tensor: present.get(one.beside, frozenset()) for one in optional if one.beside and one.needed}
-    for name, slot in skeleton.tensors.items():
-        stack, numbered, _ = name.partition(f".{NUMBER}.")
-        if not switched.get(name, slot.always) or not _is_of_text(name, skeleton) or name.endswith(_HEAD):
-            continue  # of a wrapper's head, engines' verdicts tell
-        if not numbered and name not in present:
-            yield name
-        elif numbered and stack in stacks:
-            found = present.get(name, frozenset())
-            yield from (name.replace(NUMBER, str(layer), 1) for layer in layers if layer not in found)
-    shared = _shared_experts(facts, skeleton, present)
-    yield from sorted({*_beside(skeleton, present, switched, stacks), *_routers(skeleton, present), *shared})
-    yield from _other_parts(skeleton, present)
-    for name, where in beside.items():
-        lost = where - present.get(name, frozenset())
-        yield from (name.replace(NUMBER, str(layer), 1) for layer in sorted(lost))
-    yield from _lost_towers(facts, skeleton)
-    yield from _biases_of_towers(facts.checkpoint.config, skeleton, present)
-    others = [name for name in skeleton.tensors if not _is_of_text(name, skeleton) and not name.endswith(_HEAD)]
+    yield from _of_every_layer(skeleton, present, switched, {stack: layer_count(config) or 0 for stack in stacks})
+    of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
+    yield from sorted({*_beside(skeleton, present, switched, stacks), *of_experts})
+    yield from lost_parts(skeleton, present)
+    yield from _brought(optional, present)
+    yield from lost_towers(facts, skeleton)
+    yield from biases_of_towers(config, skeleton, present)
+    others = [name for name in skeleton.tensors if not skeleton.is_of_text(name) and not name.endswith(HEAD)]
     yield from lacking(facts, skeleton, present, {name: switched.get(name) for name in others})
     if _lacks_head(facts, skeleton):
-        yield _HEAD
+        yield HEAD
 
 
-def _is_called_otherwise(facts: Facts, skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> bool:
+def _of_every_layer(
+    skeleton: Skeleton, present: Present, switched: Mapping[str, bool], counts: Mapping[str, int]
+) -> Iterator[str]:
+    """Yield tensors of the text model that it always has, by template once or in each layer; of a wrapper's head, verdicts tell."""
+    for name, slot in skeleton.tensors.items():
+        stack, listed, _ = name.partition(f".{NUMBER}.")
+        if not switched.get(name, slot.always) or not skeleton.is_of_text(name) or name.endswith(HEAD):
+            continue
+        if not listed and name not in present:
+            yield name
+        elif listed:
+            found = present.get(name, frozenset())
+            yield from (numbered(name, layer) for layer in range(counts.get(stack, 0)) if layer not in found)
+
+
+def _brought(optional: Sequence[OptionalTensor], present: Present) -> Iterator[str]:
+    """Yield tensors that a switch brings to layers which have another one, and that are not there beside it."""
+    beside = {one.tensor: present.get(one.beside, frozenset()) for one in optional if one.beside and one.needed}
+    for name, where in beside.items():
+        yield from (numbered(name, layer) for layer in sorted(where - present.get(name, frozenset())))
+
+
+def _is_called_otherwise(facts: Facts, skeleton: Skeleton, present: Present) -> bool:
     """Tell a wrapper that has none of its tensors and layers all the same: the same model under other prefixes."""
     if not skeleton.wrapped or any(name in present for name, slot in skeleton.tensors.items() if slot.always):
         return False
     return any(entry.modules.depth and entry.kind not in (Kind.TOWER, Kind.PROJECTOR) for entry in facts.entries)
 
 
-def _is_of_text(name: str, skeleton: Skeleton) -> bool:
-    """Leave out what belongs to a wrapper's other parts."""
-    return not skeleton.wrapped or (skeleton.stack is not None and name.startswith(skeleton.stack.rpartition(".")[0]))
-
-
-def _other_parts(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
-    """Yield the first tensor of each other part of a wrapper of which the files hold nothing: a tower, or a piece of one."""
-    parts: dict[str, dict[str, list[str]]] = {}
-    for name, slot in skeleton.tensors.items():
-        if slot.always and not _is_of_text(name, skeleton) and not name.endswith(_HEAD):
-            part, piece = _part_and_piece(name)
-            parts.setdefault(part, {}).setdefault(piece, []).append(name)
-    for pieces in parts.values():
-        lost = [names[0] for names in pieces.values() if not any(name in present for name in names)]
-        if len(lost) == len(pieces):
-            yield lost[0].replace(NUMBER, "0")
-        else:
-            # How many layers there are, the config decides: none may be right.
-            yield from (
-                name.replace(NUMBER, "0") for name in lost if f"{_part_and_piece(name)[1]}.{NUMBER}." not in name
-            )
-
-
-def _lost_towers(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
-    """Yield towers that a config describes and the files hold nothing of, where no more is known of them than their name."""
-    config = facts.checkpoint.config.raw.get("vision_config")
-    towers = [part for part in sorted(skeleton.others) if _TOWER.search(part)] if isinstance(config, dict) else []
-    names = (name for entry in facts.entries for name in entry.modules.tensor_names(entry.modules.names[0]))
-    present = {other_part(skeleton, name) for name in names} if towers else set()
-    if present.isdisjoint(towers):
-        yield from towers
-
-
-def _biases_of_towers(config: ModelConfig, skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
-    """Yield biases that norms and layers of other parts lack beside their weights, where no switch of the config leaves them out.
-
-    Of what stands outside layers, only norms: towers of several kinds share names of the others.
-    """
-    is_off = any(key.endswith("bias") and value is False for key, value in _switches(config.raw))
-    for name, slot in skeleton.tensors.items():
-        weight = f"{name.removesuffix('.bias')}.weight"
-        if not slot.always or not name.endswith(".bias") or weight not in present or _is_of_text(name, skeleton):
-            continue
-        if _NORM.search(weight) or (NUMBER in name and not is_off):
-            found = present.get(name)
-            lost = present[weight] - (found or frozenset())
-            yield from (name.replace(NUMBER, str(number), 1) for number in sorted(lost))
-            if NUMBER not in name and found is None:
-                yield name
-
-
-def _switches(level: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    """Yield the switches of a wrapper's config and of those inside, but the text model's."""
-    for key, value in level.items():
-        if isinstance(value, bool):
-            yield key, value
-        elif isinstance(value, dict) and key not in TEXT_CONFIG_KEYS:
-            yield from _switches(value)
-
-
-def _part_and_piece(name: str) -> tuple[str, str]:
-    """Return a wrapper's part that a tensor belongs to and the piece of that part (`model.visual`, `model.visual.merger`)."""
-    words = name.split(".")
-    depth = 2 if words[0] == "model" else 1
-    return ".".join(words[:depth]), ".".join(words[: depth + 1])
-
-
 def _beside(
-    skeleton: Skeleton, present: Mapping[str, frozenset[int]], switched: Mapping[str, bool], stacks: tuple[str, ...]
+    skeleton: Skeleton, present: Present, switched: Mapping[str, bool], stacks: tuple[str, ...]
 ) -> Iterator[str]:
     """Yield optional tensors that a layer lacks although it has what they never lack beside it.
 
@@ -189,40 +126,12 @@ def _beside(
             continue
         if name.partition(f".{NUMBER}.")[0] in stacks:
             for layer in sorted(present.get(slot.beside, frozenset()) - present.get(name, frozenset())):
-                yield name.replace(NUMBER, str(layer), 1)
-
-
-def _routers(skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
-    """Yield routers that layers with experts lack, and experts that layers with a router lack: not every layer may have them."""
-    for name, slot in skeleton.tensors.items():
-        parent, _, leaf = name.removesuffix(".weight").rpartition(".")
-        if slot.always or leaf not in _ROUTERS or not name.endswith(".weight"):
-            continue
-        experts = {other: found for other, found in present.items() if other.startswith(f"{parent}.experts.")}
-        layers, routed = frozenset().union(*experts.values()), present.get(name, frozenset())
-        for layer in sorted(layers - routed):
-            yield name.replace(NUMBER, str(layer), 1)
-        known = [other for other in skeleton.tensors if other.startswith(f"{parent}.experts.")]
-        for layer in sorted(routed - layers) if known else ():
-            yield known[0].replace(NUMBER, str(layer), 1).replace(NUMBER, "0")
-
-
-def _shared_experts(facts: Facts, skeleton: Skeleton, present: Mapping[str, frozenset[int]]) -> Iterator[str]:
-    """Yield shared experts that layers with experts lack, where the config says that there are some."""
-    if not facts.checkpoint.config.text_int(*_SHARED_COUNTS):
-        return
-    for name, slot in skeleton.tensors.items():
-        parent, shared, _ = name.partition(".shared_expert")
-        if slot.always or not shared or not name.endswith(".weight"):
-            continue
-        experts = [found for other, found in present.items() if other.startswith(f"{parent}.experts.")]
-        for layer in sorted(frozenset[int]().union(*experts) - present.get(name, frozenset())):
-            yield name.replace(NUMBER, str(layer), 1)
+                yield numbered(name, layer)
 
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
     """Tell a model without a head of its own that says it is not tied, or whose class in vLLM never ties."""
-    if _HEAD not in skeleton.tensors or facts.head.entry is not None or skeleton.wrapped:
+    if HEAD not in skeleton.tensors or facts.head.entry is not None or skeleton.wrapped:
         return False
     if facts.checkpoint.config.pools:
         return False

@@ -10,7 +10,7 @@ from ctq.engines.skeletons.head_bias import has_head_bias
 from ctq.engines.skeletons.skeleton_names import own_name
 from ctq.engines.skeletons.skeletons import dimension, skeleton_of
 from ctq.inspect.modules.forms import Form
-from ctq.inspect.modules.grouping import NUMBER
+from ctq.inspect.modules.grouping import numbered
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import Kind
 
@@ -107,7 +107,7 @@ def _slot(skeleton: Skeleton, name: str, entry: Entry) -> Slot | None:
     slot = skeleton.slot(name)
     if slot is None or name not in skeleton.numbered:
         return slot
-    own = (skeleton.sizes.get(name.replace(NUMBER, str(numbers[0]), 1)) for numbers in entry.modules.numbers)
+    own = (skeleton.sizes.get(numbered(name, numbers[0])) for numbers in entry.modules.numbers)
     return replace(slot, dimensions=next((sizes for sizes in own if sizes is not None), slot.dimensions))
 
 

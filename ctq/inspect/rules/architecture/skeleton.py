@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.skeletons.skeleton_names import has_part, is_head_of_engine, lies_in, other_part, own_name
 from ctq.engines.skeletons.skeletons import counted_stacks, layer_count, skeleton_of
 from ctq.engines.skeletons.unserved_names import refused_names
-from ctq.engines.vllm_models.names import engine_names
+from ctq.engines.vllm_models.names import names_of
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import NUMBER
@@ -20,7 +20,7 @@ from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.entries import Entry
@@ -60,37 +60,42 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
     """
     yield from surplus_experts(facts)
     skeleton = skeleton_of(facts.checkpoint.config)
-    if skeleton is None:
-        yield from _unserved(facts)
-        return
-    strangers = [entry for entry in facts.entries if _is_stranger(entry, skeleton, facts)]
-    refused = [
-        entry
-        for entry in strangers
-        if is_strange_to_tower(entry, skeleton, facts) or _place(entry, skeleton, facts) in skeleton.refuses
-    ]
-    biased = [entry for entry in facts.entries if _has_unknown_bias(entry, skeleton, facts)]
-    left = [entry for entry in facts.entries if _leftovers(entry, skeleton, facts)]
-    if left and not refused:
-        part = _leftovers(left[0], skeleton, facts)[0]
+    yield from _unserved(facts) if skeleton is None else _strange(facts, skeleton)
+
+
+def _strange(facts: Facts, skeleton: Skeleton) -> Iterator[Hit]:
+    """Report the gravest of what the architecture does not have: modules that are refused, parts that are, modules left unread."""
+    judged = [(entry, _is_stranger(entry, skeleton, facts)) for entry in facts.entries]
+    strangers, own = ([entry for entry, is_strange in judged if is_strange is wanted] for wanted in (True, False))
+    refused = [entry for entry in strangers if _is_refused(entry, skeleton, facts)]
+    left = [(entry, parts) for entry in own if (parts := _leftovers(entry, skeleton, facts))]
+    biased = [entry for entry in own if _has_unknown_bias(entry, skeleton, facts)]
+    if refused:
+        yield _unknown(facts, refused)
+    elif left:
+        first, (part, *_) = left[0]
         yield Hit(
-            where=f"{left[0].modules.names[0]}.{part}",
-            message=f"{part} beside the dense weight of {listing(left)}, and no quantization_config",
+            where=f"{first.modules.names[0]}.{part}",
+            message=f"{part} beside the dense weight of {listing([entry for entry, _ in left])}, and no quantization_config",
             hint="leave it out if the weights are dequantized, else restore quantization_config",
         )
-    elif biased and not refused:
+    elif biased:
         yield Hit(
             where=f"{biased[0].modules.names[0]}.bias",
             message=f"{facts.checkpoint.config.architecture} has no bias of {listing(biased)}",
             hint="leave the biases out, or restore the architecture of the original",
         )
-    elif found := refused or strangers:
-        yield Hit(
-            where=found[0].modules.names[0],
-            message=f"{facts.checkpoint.config.architecture} has no {listing(found)}",
-            hint="give the tensors the names of the architecture, or leave them out",
-            severity=None if refused else Severity.WARNING,
-        )
+    elif strangers:
+        yield _unknown(facts, strangers, Severity.WARNING)
+
+
+def _unknown(facts: Facts, found: Sequence[Entry], severity: Severity | None = None) -> Hit:
+    return Hit(
+        where=found[0].modules.names[0],
+        message=f"{facts.checkpoint.config.architecture} has no {listing(found)}",
+        hint="give the tensors the names of the architecture, or leave them out",
+        severity=severity,
+    )
 
 
 def _unserved(facts: Facts) -> Iterator[Hit]:
@@ -105,17 +110,18 @@ def _unserved(facts: Facts) -> Iterator[Hit]:
 
 
 def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell modules that the architecture does not have, or that lie beyond its layers; none in parts that are not known."""
     module = entry.modules.template
     if entry.is_head and (module == "lm_head" or is_head_of_engine(skeleton, module)):
         return False  # of the head, engines' verdicts tell
     if _is_buffer(entry.modules.names[0], facts):
         return False
-    if any(other_part(skeleton, name) for name in facts_names(entry)):
+    if any(other_part(skeleton, name) for name in entry.modules.first_tensors):
         return False
     if skeleton.wrapped and entry.kind in _ELSEWHERE and not entry.is_head:
         is_refused = is_beyond_tower(entry, skeleton, facts) or is_strange_to_tower(entry, skeleton, facts)
-        return is_refused or not any(has_part(skeleton, name) for name in facts_names(entry))
-    if skeleton.wrapped and not any(has_part(skeleton, name) for name in facts_names(entry)):
+        return is_refused or not any(has_part(skeleton, name) for name in entry.modules.first_tensors)
+    if skeleton.wrapped and not any(has_part(skeleton, name) for name in entry.modules.first_tensors):
         return True
     if entry.modules.parts.keys() <= CACHE_PARTS and _is_module(module.removesuffix(".attn"), skeleton):
         return False
@@ -125,13 +131,18 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     return not any(own_name(skeleton, name) in skeleton.tensors for name in names)
 
 
+def _is_refused(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell a stranger in a place where vLLM refuses what it does not know."""
+    return is_strange_to_tower(entry, skeleton, facts) or _place(entry, skeleton, facts) in skeleton.refuses
+
+
 def _has_unknown_bias(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
-    """Tell a bias beside a weight that the architecture has, where vLLM refuses biases that it does not know."""
+    """Tell a bias beside a weight of the architecture that it does not have, where vLLM refuses biases that it does not know."""
     if "bias" not in skeleton.refuses or not {"bias", "weight"} <= entry.modules.parts.keys():
         return False
-    if (skeleton.wrapped and entry.kind in _ELSEWHERE) or _is_stranger(entry, skeleton, facts):
+    if skeleton.wrapped and entry.kind in _ELSEWHERE:
         return False
-    if any(other_part(skeleton, name) for name in facts_names(entry)):
+    if any(other_part(skeleton, name) for name in entry.modules.first_tensors):
         return False
     names = (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts))
     return not any(own_name(skeleton, name) in skeleton.tensors for name in names if name.endswith(".bias"))
@@ -141,7 +152,7 @@ def _leftovers(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
     """Return what a quantizer left beside a dense weight in an unquantized model, where vLLM refuses what it does not know."""
     if facts.quant is not None or entry.stored.form not in (Form.DENSE, Form.FROZEN) or "inner" not in skeleton.refuses:
         return []
-    if entry.kind in _ELSEWHERE or entry.is_head or _is_stranger(entry, skeleton, facts):
+    if entry.kind in _ELSEWHERE or entry.is_head:
         return []
     return sorted(entry.modules.parts.keys() & _LEFT)
 
@@ -172,14 +183,14 @@ def _beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
 def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
     """Name the place of a stranger as the data calls it; ``unread`` is one that vLLM drops before it looks at it."""
     name, config = entry.modules.template, facts.checkpoint.config
-    names = engine_names(config.architecture, config.inner_architecture)
+    names = names_of(config)
     if names is not None and names.drops(entry.modules.names[0]):
         return "unread"
     if _beyond(entry, skeleton, facts) or is_beyond_tower(entry, skeleton, facts):
         return "beyond"
     if name.rpartition(".")[2] == "lm_head":
         return "head"
-    if skeleton.wrapped and not any(has_part(skeleton, tensor) for tensor in facts_names(entry)):
+    if skeleton.wrapped and not any(has_part(skeleton, tensor) for tensor in entry.modules.first_tensors):
         return "module"
     if entry.kind is Kind.DRAFT:
         return "draft"
@@ -188,9 +199,4 @@ def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
     inside = name.partition(f".{NUMBER}.")[2]
     if inside:
         return "inner" if "." in inside else "layer"
-    return "module" if "." in next(iter(facts_names(entry))) else "top"
-
-
-def facts_names(entry: Entry) -> list[str]:
-    """Return the tensors of the first module, as the files call them."""
-    return entry.modules.tensor_names(entry.modules.names[0])
+    return "module" if "." in entry.modules.first_tensors[0] else "top"

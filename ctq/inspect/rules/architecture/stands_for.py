@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ctq.engines.skeletons.skeleton_names import own_name
 from ctq.engines.vllm.fused import TAKEN_APART, fused_mapping
@@ -10,10 +10,16 @@ from ctq.inspect.modules.grouping import NUMBER
 from ctq.recipe.experts import fused_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
+HEAD = "lm_head.weight"
+"""How the template of a head's weight ends."""
+Present: TypeAlias = "Mapping[str, frozenset[int]]"
+"""The layers that have each tensor that the files stand for, by template."""
 _WEIGHTS = frozenset({"weight", "weight_packed", "qweight", "weight_scale", "blocks"})
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.switches import optional_tensors
+from ctq.inspect.modules.grouping import numbered
 from ctq.inspect.rules.architecture.stands_for import layers_by_tensor
 from ctq.inspect.rules.rule import Hit
 
@@ -43,7 +44,7 @@ def tensor_switched_off(facts: Facts) -> Iterator[Hit]:
     found = [one for one in refused if one.tensor in present]
     if found:
         one = found[0]
-        name = one.tensor.replace("#", str(min(present[one.tensor], default=0)))
+        name = numbered(one.tensor, min(present[one.tensor], default=0))
         more = f", nor for {len(found) - 1} more like it" if len(found) > 1 else ""
         yield Hit(
             where=name,

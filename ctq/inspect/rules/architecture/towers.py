@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.configs.towers import is_switched_on, layers_needed, tower_number
 from ctq.engines.skeletons.skeleton_names import lies_in, own_name
 from ctq.engines.skeletons.tower_strangers import strangers_of
-from ctq.inspect.modules.grouping import NUMBER
+from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.rules.architecture.stands_for import dense_tensors, fused_tensors
 from ctq.recipe.kinds import Kind
 
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
+    from ctq.inspect.rules.architecture.stands_for import Present
 
 _PARTS = (Kind.TOWER, Kind.PROJECTOR)
 
 
-def lacking(
-    facts: Facts, skeleton: Skeleton, present: Mapping[str, frozenset[int]], names: Mapping[str, bool | None]
-) -> Iterator[str]:
+def lacking(facts: Facts, skeleton: Skeleton, present: Present, names: Mapping[str, bool | None]) -> Iterator[str]:
     """Yield what the files lack of tensors that every build has; nothing where they call parts of a tower otherwise.
 
     ``names`` tells of tensors that come with a switch whether vLLM needs them under its value, of others nothing.
@@ -39,11 +38,7 @@ def lacking(
         if NUMBER not in name and name not in present:
             yield name
         found = present.get(name, frozenset())
-        yield from (
-            name.replace(NUMBER, str(layer), 1)
-            for layer in _needed(skeleton, name, config, present)
-            if layer not in found
-        )
+        yield from (numbered(name, layer) for layer in _needed(skeleton, name, config, present) if layer not in found)
 
 
 def _has_others(facts: Facts, skeleton: Skeleton) -> bool:
@@ -58,7 +53,7 @@ def _has_others(facts: Facts, skeleton: Skeleton) -> bool:
     return not all(known)
 
 
-def _needed(skeleton: Skeleton, name: str, config: ModelConfig, present: Mapping[str, frozenset[int]]) -> Iterable[int]:
+def _needed(skeleton: Skeleton, name: str, config: ModelConfig, present: Present) -> Iterable[int]:
     """Return the numbers under which a tensor of a list is needed: those of all layers, of what is there, or always the same."""
     stack = name.partition(f".{NUMBER}")[0]
     if stack not in skeleton.lists:

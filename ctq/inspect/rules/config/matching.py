@@ -1,22 +1,18 @@
-"""CFG: targets and ignore entries that reach nothing, or that engines read in different ways."""
+"""CFG: targets and ignore entries that reach nothing."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from ctq.findings import Severity
-from ctq.inspect.facts.entries import KNOWN_CLASSES, State
-from ctq.inspect.modules.fold import counted_name
+from ctq.inspect.facts.entries import KNOWN_CLASSES
 from ctq.inspect.rules.rule import Hit
-from ctq.recipe.fused import FUSED_INTO, FUSED_PARTS
-from ctq.recipe.kinds import Kind
+from ctq.recipe.fused import FUSED_INTO
 from ctq.recipe.match import REGEX_PREFIX, matches_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.modules.patterns import PatternList
 
@@ -24,8 +20,6 @@ _CONFIG = "config.json: quantization_config"
 _MOST_NAMED = 3
 _TAIL = 3
 """Last words of a name that no wrapper changes."""
-_SURE_FUSIONS = FUSED_PARTS[:2]
-"""Parts that vLLM fuses in nearly every model that has them: q, k, v and gate, up."""
 
 
 def unmatched_target(facts: Facts) -> Iterator[Hit]:
@@ -165,111 +159,3 @@ def _tails(facts: Facts) -> dict[str | None, str]:
 def _tail(name: str) -> str | None:
     words = name.rsplit(".", _TAIL)
     return ".".join(words[-_TAIL:]) if len(words) >= _TAIL and not _is_regex(name) else None
-
-
-def ambiguous_targets(facts: Facts) -> Iterator[Hit]:
-    """Report a module that targets of different groups reach in a way that engines decide differently.
-
-    ## What it checks
-    Two regular expressions of groups with different schemes match the same module.
-
-    ## Why it hurts
-    compressed-tensors takes the first by the alphabet, vLLM the first in the config: with the loser's scheme the tensors do not
-    fit.
-
-    ## Example
-    `re:.*proj$` (W4A16) in one group and `re:.*down_proj$` (W8A8) in another.
-
-    ## How to mend
-    Narrow one of the two patterns.
-
-    ## References
-    compressed-tensors 0.17.0 `match_targets`; vLLM 0.32.0 `find_matched_target`.
-    """
-    quant = facts.compressed_tensors
-    if quant is None or len(quant.groups) < 2:  # one group cannot disagree
-        return
-    regexes = [(group, target) for group in quant.groups for target in group.targets if target.startswith(REGEX_PREFIX)]
-    for entry in facts.entries:
-        if entry.group is None or not entry.match.declared or not (entry.match.target or "").startswith(REGEX_PREFIX):
-            continue
-        name = entry.modules.names[0]
-        for group, target in regexes:
-            if target in facts.patterns.targets.invalid or not matches_name(name, target):
-                continue
-            if (group.weights, group.activations) != (entry.weights, entry.activations):
-                yield Hit(
-                    where=name,
-                    message=f"`{entry.match.target}` and `{target}` both reach {counted_name(entry.modules)}, with different "
-                    "schemes: engines do not agree on which counts",
-                    hint="narrow one of the two targets",
-                )
-                return
-            break  # the first in the config, which is vLLM's choice
-
-
-def fused_parts_differ(facts: Facts) -> Iterator[Hit]:
-    """Report parts of one fused layer that do not share a scheme.
-
-    ## What it checks
-    q, k and v, gate and up, or the experts of one layer: some quantized and some dense, or with different schemes.
-
-    ## Why it hurts
-    Engines load them into one parameter. vLLM raises *Found different quantization schemes for the shards*, or takes the first
-    part's scheme for all.
-
-    ## Example
-    `"ignore": ["model.layers.0.self_attn.q_proj"]` with k and v quantized.
-
-    ## How to mend
-    Quantize or ignore all parts of a fused layer together.
-
-    ## References
-    vLLM 0.32.0 `compressed_tensors/utils.py:65`.
-    """
-    healthy = [entry for entry in facts.entries if entry.diagnosis is None and not entry.is_head]
-    for parent, leaves, parts in _fusions(healthy):
-        kinds = {_scheme(entry) for entry in parts}
-        if len(kinds) > 1 and facts.is_compressed_tensors:
-            words = ", ".join(dict.fromkeys(f"{entry.modules.leaf} {_words(entry)}" for entry in parts))
-            yield Hit(
-                where=parent,
-                message=f"engines fuse {' and '.join(leaves)} of {parent}, but they differ: {words}",
-                hint="quantize or ignore all parts of a fused layer together",
-            )
-            return
-
-
-def _fusions(entries: Sequence[Entry]) -> Iterator[tuple[str, tuple[str, ...], list[Entry]]]:
-    """Yield each parent whose fused parts lie in more than one kind of entry, once for each kind of parent."""
-    by_parent: dict[tuple[str, tuple[str, ...]], list[Entry]] = defaultdict(list)
-    for entry in entries:
-        if entry.kind is not Kind.LINEAR:
-            continue
-        for leaves in _SURE_FUSIONS:
-            if entry.modules.leaf in leaves:
-                by_parent[entry.modules.template.rpartition(".")[0], leaves].append(entry)
-    for (_, leaves), parts in by_parent.items():
-        if len({_scheme(entry) for entry in parts}) < 2:  # all alike, whatever the layer
-            continue
-        yield from _differing(leaves, parts)
-
-
-def _differing(leaves: tuple[str, ...], parts: Sequence[Entry]) -> Iterator[tuple[str, tuple[str, ...], list[Entry]]]:
-    owners: dict[str, list[Entry]] = defaultdict(list)
-    for entry in parts:
-        for name in entry.modules.names:
-            owners[name.rpartition(".")[0]].append(entry)
-    for parent, members in owners.items():
-        if len({_scheme(entry) for entry in members}) > 1:
-            yield parent, leaves, members
-
-
-def _scheme(entry: Entry) -> object:
-    declared = (entry.weights, entry.activations) if entry.match.declared else (None, None)
-    return entry.state is State.QUANTIZED, *declared
-
-
-def _words(entry: Entry) -> str:
-    args = entry.weights if entry.state is State.QUANTIZED else None
-    return f"{args.type}{args.num_bits}" if args is not None else "dense"

@@ -10,7 +10,7 @@ from ctq.engines.vllm.layers import Attention, LinearBase
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm.scheme_choice import Question, choose_scheme
 from ctq.engines.vllm.target_schemes import read_target_schemes
-from ctq.engines.vllm_models.names import engine_names
+from ctq.engines.vllm_models.names import names_of
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.rules.rule import Hit, listing
@@ -157,7 +157,7 @@ def refused_config(facts: Facts) -> Iterator[Hit]:
 
 def _refused_cache(facts: Facts, config: DispatchConfig) -> Iterator[Hit]:
     """Report a scheme of the cache that attention refuses; a warning where the model class does not let it read one."""
-    names = engine_names(facts.checkpoint.config.architecture)
+    names = names_of(facts.checkpoint.config)
     unread = names is not None and "attention" in names.unasked
     try:
         config.get_quant_method(Attention(), "attn")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.faults import FaultKind
 from ctq.engines.skeletons.skeleton_names import own_name
 from ctq.engines.skeletons.skeletons import skeleton_of
-from ctq.engines.vllm_models.names import EngineNames, engine_names
+from ctq.engines.vllm_models.names import EngineNames, names_of
 from ctq.findings import Severity
 from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.rules.files.shards import faults_of
@@ -58,7 +58,7 @@ def tensor_not_in_shard(facts: Facts) -> Iterator[Hit]:
 def _places(facts: Facts) -> frozenset[tuple[str | None, str]]:
     """Return the places in the engine's model that the tensors of the files take: the module's, and the part."""
     config = facts.checkpoint.config
-    names = engine_names(config.architecture, config.inner_architecture) or EngineNames()
+    names = names_of(config) or EngineNames()
     return frozenset(
         (names.module(name), part)
         for entry in facts.entries
@@ -75,7 +75,7 @@ def _is_strange(tensor: str, facts: Facts, places: frozenset[tuple[str | None, s
     skeleton = skeleton_of(facts.checkpoint.config)
     if skeleton is not None and not skeleton.knows(tensor) and not skeleton.knows(_own_name(skeleton, tensor)):
         return True
-    names = engine_names(facts.checkpoint.config.architecture, facts.checkpoint.config.inner_architecture)
+    names = names_of(facts.checkpoint.config)
     module, _, part = tensor.rpartition(".")
     return names is not None and (names.module(module), part) in places
 

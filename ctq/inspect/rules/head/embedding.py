@@ -9,7 +9,7 @@ from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.vllm.dispatch import DispatchConfig
 from ctq.engines.vllm.layers import VocabParallelEmbedding
 from ctq.engines.vllm.rules import rules_for
-from ctq.engines.vllm_models.names import engine_names
+from ctq.engines.vllm_models.names import names_of
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.heads import HEAD_PATTERN
@@ -75,7 +75,7 @@ def _dense_embedding(facts: Facts) -> str | None:
 
 def _is_unasked(facts: Facts) -> bool:
     """Tell model classes that build their embedding without the config."""
-    names = engine_names(facts.checkpoint.config.architecture)
+    names = names_of(facts.checkpoint.config)
     return names is not None and "embedding" in names.unasked
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from ctq.inspect.facts.defects import BODY_LINEARS
-from ctq.inspect.modules.grouping import NUMBER
+from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.recipe.kinds import EXPERT_COUNTS, Kind
 
 if TYPE_CHECKING:
@@ -83,10 +83,9 @@ def missing_experts(facts: Facts) -> Iterator[str]:
         all_but_one = sum(last == most for last in last_of.values()) >= len(last_of) - 1
         for layer, present in sorted(experts.items()):
             last = most if all_but_one else last_of[layer]
-            numbered = template.replace(NUMBER, str(layer), 1)
             end = min(last + 1, promised or last + 1)
             missing = (expert for expert in range(end) if expert not in present)
-            yield from (numbered.replace(NUMBER, str(expert), 1) for expert in missing)
+            yield from (numbered(numbered(template, layer), expert) for expert in missing)
 
 
 def _routed_layers(facts: Facts, promised: int) -> set[tuple[str, int]]:
@@ -151,7 +150,7 @@ def missing_modules(facts: Facts) -> Iterator[str]:
             continue
         [template] = full - present
         if _is_sure(template, templates[template], number, len(by_layer)):
-            yield template.replace(NUMBER, str(number), 1)
+            yield numbered(template, number)
 
 
 def _by_layer(facts: Facts) -> tuple[dict[tuple[str, int], set[str]], Counter[str]]:

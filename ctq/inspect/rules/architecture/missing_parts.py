@@ -1,0 +1,85 @@
+"""What the files lack of a wrapper's other parts than its text model: whole parts, pieces of them, and biases of their layers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ctq.checkpoint.config import TEXT_CONFIG_KEYS
+from ctq.engines.skeletons.skeleton_names import other_part
+from ctq.inspect.modules.grouping import NUMBER, numbered
+from ctq.inspect.rules.architecture.stands_for import HEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.skeletons.skeleton import Skeleton
+    from ctq.inspect.facts.facts import Facts
+    from ctq.inspect.rules.architecture.stands_for import Present
+
+_TOWER = re.compile(r"vis|vpm")
+"""First words of towers of images."""
+_NORM = re.compile(r"norm|\bln_")
+
+
+def lost_parts(skeleton: Skeleton, present: Present) -> Iterator[str]:
+    """Yield the first tensor of each other part of a wrapper of which the files hold nothing: a tower, or a piece of one."""
+    parts: dict[str, dict[str, list[str]]] = {}
+    for name, slot in skeleton.tensors.items():
+        if slot.always and not skeleton.is_of_text(name) and not name.endswith(HEAD):
+            part, piece = _part_and_piece(name)
+            parts.setdefault(part, {}).setdefault(piece, []).append(name)
+    for pieces in parts.values():
+        lost = [names[0] for names in pieces.values() if not any(name in present for name in names)]
+        if len(lost) == len(pieces):
+            yield lost[0].replace(NUMBER, "0")
+        else:
+            # How many layers there are, the config decides: none may be right.
+            yield from (
+                name.replace(NUMBER, "0") for name in lost if f"{_part_and_piece(name)[1]}.{NUMBER}." not in name
+            )
+
+
+def lost_towers(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
+    """Yield towers that a config describes and the files hold nothing of, where no more is known of them than their name."""
+    config = facts.checkpoint.config.raw.get("vision_config")
+    towers = [part for part in sorted(skeleton.others) if _TOWER.search(part)] if isinstance(config, dict) else []
+    names = (name for entry in facts.entries for name in entry.modules.first_tensors)
+    present = {other_part(skeleton, name) for name in names} if towers else set()
+    if present.isdisjoint(towers):
+        yield from towers
+
+
+def biases_of_towers(config: ModelConfig, skeleton: Skeleton, present: Present) -> Iterator[str]:
+    """Yield biases that norms and layers of other parts lack beside their weights, where no switch of the config leaves them out.
+
+    Of what stands outside layers, only norms: towers of several kinds share names of the others.
+    """
+    is_off = any(key.endswith("bias") and value is False for key, value in _switches(config.raw))
+    for name, slot in skeleton.tensors.items():
+        weight = f"{name.removesuffix('.bias')}.weight"
+        if not slot.always or not name.endswith(".bias") or weight not in present or skeleton.is_of_text(name):
+            continue
+        if _NORM.search(weight) or (NUMBER in name and not is_off):
+            found = present.get(name)
+            lost = present[weight] - (found or frozenset())
+            yield from (numbered(name, number) for number in sorted(lost))
+            if NUMBER not in name and found is None:
+                yield name
+
+
+def _switches(level: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Yield the switches of a wrapper's config and of those inside, but the text model's."""
+    for key, value in level.items():
+        if isinstance(value, bool):
+            yield key, value
+        elif isinstance(value, dict) and key not in TEXT_CONFIG_KEYS:
+            yield from _switches(value)
+
+
+def _part_and_piece(name: str) -> tuple[str, str]:
+    """Return a wrapper's part that a tensor belongs to and the piece of that part (`model.visual`, `model.visual.merger`)."""
+    words = name.split(".")
+    depth = 2 if words[0] == "model" else 1
+    return ".".join(words[:depth]), ".".join(words[: depth + 1])
