@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from builders import INDEX
 from fault import Fault
-from faults_files import _config_text, _last, _some, files, index, several, shards
+from faults_files import duplicate, edit_config_text, files, index, last_shard, several, shards, some_tensor
 from faults_model import none
 from raw_safetensors import edit_header, read_file, write_file
 
@@ -24,8 +24,8 @@ def _first(folder: Path) -> Path:
 
 def _header_text(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
     def run(folder: Path) -> None:
-        header, data = read_file(_last(folder))
-        write_file(_last(folder), change(json.dumps(header, separators=(",", ":")).encode()), data)
+        header, data = read_file(last_shard(folder))
+        write_file(last_shard(folder), change(json.dumps(header, separators=(",", ":")).encode()), data)
 
     return run
 
@@ -51,13 +51,7 @@ def _duplicate_name(text: bytes) -> bytes:
 
 def _twice_but_different(folder: Path) -> None:
     """Put a tensor of the first file into the last one with other values."""
-    first, last = several(folder)[0], several(folder)[-1]
-    header, data = read_file(first)
-    other, rest = read_file(last)
-    name = next(name for name in header if name.endswith("weight"))
-    start, end = header[name]["data_offsets"]
-    other[name] = header[name] | {"data_offsets": [len(rest), len(rest) + end - start]}
-    write_file(last, other, rest + data[start:end][::-1])
+    duplicate(folder, lambda data: data[::-1])
 
 
 def _twice_of_another_shape(folder: Path) -> None:
@@ -94,13 +88,13 @@ def _config_bytes(change: Callable[[str], bytes]) -> Callable[[Path], None]:
 
 
 def _link_gone(folder: Path) -> None:
-    path = _last(folder)
+    path = last_shard(folder)
     path.unlink()
     path.symlink_to(folder / "blobs" / "0123")
 
 
 def _folder_instead(folder: Path) -> None:
-    path = _last(folder)
+    path = last_shard(folder)
     path.unlink()
     path.mkdir()
 
@@ -112,17 +106,17 @@ def _moved_down(folder: Path) -> None:
 
 
 def _suffix(new: str) -> Callable[[Path], None]:
-    return lambda folder: _last(folder).rename(_last(folder).with_name(_last(folder).name + new))  # type: ignore[func-returns-value]
+    return lambda folder: last_shard(folder).rename(last_shard(folder).with_name(last_shard(folder).name + new))  # type: ignore[func-returns-value]
 
 
 COPY_INDEX_FAULTS: Final[tuple[Fault, ...]] = (
     index("index-lacks-head", _without_file_of("lm_head")),
     index("index-names-prefixed", _other_names),
-    index("index-absolute", lambda value: value["weight_map"].update({_some(value): "/tmp/model.safetensors"})),
+    index("index-absolute", lambda value: value["weight_map"].update({some_tensor(value): "/tmp/model.safetensors"})),
     index("index-folder", lambda value: value["weight_map"].update({name: f"weights/{file}" for name, file in value["weight_map"].items()})),
     index("index-map-list", lambda value: value.update(weight_map=list(value["weight_map"].items()))),
-    index("index-file-number", lambda value: value["weight_map"].update({_some(value): 3})),
-    index("index-file-null", lambda value: value["weight_map"].update({_some(value): None})),
+    index("index-file-number", lambda value: value["weight_map"].update({some_tensor(value): 3})),
+    index("index-file-null", lambda value: value["weight_map"].update({some_tensor(value): None})),
     index("index-of-pickles", lambda value: value.update(weight_map={name: file.replace("model-", "pytorch_model-").replace(".safetensors", ".bin") for name, file in value["weight_map"].items()})),
     index("index-all-in-first", lambda value: value.update(weight_map=dict.fromkeys(value["weight_map"], min(value["weight_map"].values())))),
     index("index-rotated", lambda value: value.update(weight_map=dict(zip(value["weight_map"], [*list(value["weight_map"].values())[40:], *list(value["weight_map"].values())[:40]], strict=True)))),
@@ -141,8 +135,8 @@ COPY_FILE_FAULTS: Final[tuple[Fault, ...]] = (
     files("first-truncated", lambda folder: _first(folder).write_bytes(_first(folder).read_bytes()[:-7])),
     files("first-empty", lambda folder: _first(folder).write_bytes(b"")),
     files("first-gone", lambda folder: several(folder)[0].unlink()),
-    files("eight-bytes-left", lambda folder: _last(folder).write_bytes(_last(folder).read_bytes()[:8])),
-    files("one-byte-appended", lambda folder: _last(folder).write_bytes(_last(folder).read_bytes() + b"\n")),
+    files("eight-bytes-left", lambda folder: last_shard(folder).write_bytes(last_shard(folder).read_bytes()[:8])),
+    files("one-byte-appended", lambda folder: last_shard(folder).write_bytes(last_shard(folder).read_bytes() + b"\n")),
     files("header-padded", _header_text(lambda text: text + b" " * 512)),
     files("header-padded-with-zeros", _header_text(lambda text: text + b"\0" * 8)),
     files("header-padded-before", _header_text(lambda text: b" " * 8 + text)),
@@ -150,32 +144,32 @@ COPY_FILE_FAULTS: Final[tuple[Fault, ...]] = (
     files("header-name-twice", _header_text(_duplicate_name)),
     files("header-list", _header_text(lambda text: b"[]")),
     files("header-empty-object", _header_text(lambda text: b"{}")),
-    files("header-length-zero", lambda folder: _last(folder).write_bytes(b"\0" * 8 + _last(folder).read_bytes()[8:])),
-    files("header-shifted", lambda folder: edit_header(_last(folder), _shift)),
-    files("header-beyond-end", lambda folder: edit_header(_last(folder), lambda header: _last_entry(header).update(data_offsets=[offset + 4096 for offset in _last_entry(header)["data_offsets"]]))),
-    files("header-backwards", lambda folder: edit_header(_last(folder), lambda header: _last_entry(header).update(data_offsets=_last_entry(header)["data_offsets"][::-1]))),
-    files("header-shape-negative", lambda folder: edit_header(_last(folder), lambda header: _last_entry(header).update(shape=[-1, 128]))),
-    files("header-shape-float", lambda folder: edit_header(_last(folder), lambda header: _last_entry(header).update(shape=[float(size) for size in _last_entry(header)["shape"]]))),
-    files("header-shape-missing", lambda folder: edit_header(_last(folder), lambda header: _last_entry(header).pop("shape"))),
-    files("header-dtype-lower-case", lambda folder: edit_header(_last(folder), lambda header: _last_entry(header).update(dtype=_last_entry(header)["dtype"].lower()))),
-    files("header-dtype-torch", lambda folder: edit_header(_last(folder), lambda header: _last_entry(header).update(dtype="torch.int8"))),
-    files("header-entry-key", lambda folder: edit_header(_last(folder), lambda header: _last_entry(header).update(note="x"))),
-    files("header-metadata-numbers", lambda folder: edit_header(_last(folder), lambda header: header.update(__metadata__={"format": "pt", "step": 7}))),
-    files("header-metadata-nested", lambda folder: edit_header(_last(folder), lambda header: header.update(__metadata__={"format": "pt", "more": {"a": "b"}}))),
-    files("header-metadata-null", lambda folder: edit_header(_last(folder), lambda header: header.update(__metadata__=None))),
-    files("header-metadata-without-format", lambda folder: edit_header(_last(folder), lambda header: header.update(__metadata__={"made_by": "x"}))),
-    files("shard-compressed", lambda folder: _last(folder).write_bytes(gzip.compress(_last(folder).read_bytes()))),
-    files("shard-is-page", lambda folder: _last(folder).write_text("<!DOCTYPE html><html><body>404</body></html>")),
-    files("shard-is-zeros", lambda folder: _last(folder).write_bytes(b"\0" * _last(folder).stat().st_size)),
-    files("shard-is-pickle", lambda folder: _last(folder).write_bytes(b"PK\x03\x04" + b"\0" * 400)),
+    files("header-length-zero", lambda folder: last_shard(folder).write_bytes(b"\0" * 8 + last_shard(folder).read_bytes()[8:])),
+    files("header-shifted", lambda folder: edit_header(last_shard(folder), _shift)),
+    files("header-beyond-end", lambda folder: edit_header(last_shard(folder), lambda header: _last_entry(header).update(data_offsets=[offset + 4096 for offset in _last_entry(header)["data_offsets"]]))),
+    files("header-backwards", lambda folder: edit_header(last_shard(folder), lambda header: _last_entry(header).update(data_offsets=_last_entry(header)["data_offsets"][::-1]))),
+    files("header-shape-negative", lambda folder: edit_header(last_shard(folder), lambda header: _last_entry(header).update(shape=[-1, 128]))),
+    files("header-shape-float", lambda folder: edit_header(last_shard(folder), lambda header: _last_entry(header).update(shape=[float(size) for size in _last_entry(header)["shape"]]))),
+    files("header-shape-missing", lambda folder: edit_header(last_shard(folder), lambda header: _last_entry(header).pop("shape"))),
+    files("header-dtype-lower-case", lambda folder: edit_header(last_shard(folder), lambda header: _last_entry(header).update(dtype=_last_entry(header)["dtype"].lower()))),
+    files("header-dtype-torch", lambda folder: edit_header(last_shard(folder), lambda header: _last_entry(header).update(dtype="torch.int8"))),
+    files("header-entry-key", lambda folder: edit_header(last_shard(folder), lambda header: _last_entry(header).update(note="x"))),
+    files("header-metadata-numbers", lambda folder: edit_header(last_shard(folder), lambda header: header.update(__metadata__={"format": "pt", "step": 7}))),
+    files("header-metadata-nested", lambda folder: edit_header(last_shard(folder), lambda header: header.update(__metadata__={"format": "pt", "more": {"a": "b"}}))),
+    files("header-metadata-null", lambda folder: edit_header(last_shard(folder), lambda header: header.update(__metadata__=None))),
+    files("header-metadata-without-format", lambda folder: edit_header(last_shard(folder), lambda header: header.update(__metadata__={"made_by": "x"}))),
+    files("shard-compressed", lambda folder: last_shard(folder).write_bytes(gzip.compress(last_shard(folder).read_bytes()))),
+    files("shard-is-page", lambda folder: last_shard(folder).write_text("<!DOCTYPE html><html><body>404</body></html>")),
+    files("shard-is-zeros", lambda folder: last_shard(folder).write_bytes(b"\0" * last_shard(folder).stat().st_size)),
+    files("shard-is-pickle", lambda folder: last_shard(folder).write_bytes(b"PK\x03\x04" + b"\0" * 400)),
     files("shard-link-gone", _link_gone),
     files("shard-is-folder", _folder_instead),
     files("shard-incomplete", _suffix(".incomplete")),
-    files("shard-upper-case", lambda folder: _last(folder).rename(_last(folder).with_name(_last(folder).name.upper()))),
-    files("shard-copy-beside", lambda folder: shutil.copy(_last(folder), folder / f"{_last(folder).stem} (1).safetensors")),
+    files("shard-upper-case", lambda folder: last_shard(folder).rename(last_shard(folder).with_name(last_shard(folder).name.upper()))),
+    files("shard-copy-beside", lambda folder: shutil.copy(last_shard(folder), folder / f"{last_shard(folder).stem} (1).safetensors")),
     files("shards-of-earlier-run-beside", _other_set_beside),
     files("shards-in-folder", _moved_down),
-    files("resource-fork-beside", lambda folder: (folder / f"._{_last(folder).name}").write_bytes(b"\0\5\26\7" + b"\0" * 60)),
+    files("resource-fork-beside", lambda folder: (folder / f"._{last_shard(folder).name}").write_bytes(b"\0\5\26\7" + b"\0" * 60)),
     files("adapter-beside", lambda folder: write_file(folder / "adapter_model.safetensors", {}, b"")),
     files("adapter-config-beside", lambda folder: (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "x"}')),
     files("mistral-params-beside", lambda folder: (folder / "params.json").write_text('{"dim": 128}')),
@@ -184,13 +178,13 @@ COPY_FILE_FAULTS: Final[tuple[Fault, ...]] = (
     files("config-windows-lines", _config_bytes(lambda text: text.replace("\n", "\r\n").encode())),
     files("config-utf-16", _config_bytes(lambda text: text.encode("utf-16"))),
     files("config-latin-1", _config_bytes(lambda text: text.replace('"hidden_act"', '"author": "é", "hidden_act"').encode("latin-1"))),
-    files("config-comment", lambda folder: _config_text(folder, lambda text: "// made by hand\n" + text)),
-    files("config-single-quotes", lambda folder: _config_text(folder, lambda text: text.replace('"', "'"))),
+    files("config-comment", lambda folder: edit_config_text(folder, lambda text: "// made by hand\n" + text)),
+    files("config-single-quotes", lambda folder: edit_config_text(folder, lambda text: text.replace('"', "'"))),
     files("config-null", lambda folder: (folder / "config.json").write_text("null")),
-    files("config-twice", lambda folder: _config_text(folder, lambda text: text + text)),
-    files("config-key-twice", lambda folder: _config_text(folder, lambda text: text.rstrip().removesuffix("}").rstrip() + ', "vocab_size": 7}')),
-    files("config-one-line", lambda folder: _config_text(folder, lambda text: json.dumps(json.loads(text)))),
-    files("config-infinity", lambda folder: _config_text(folder, lambda text: text.replace('"model_type"', '"some_limit": Infinity, "model_type"', 1))),
+    files("config-twice", lambda folder: edit_config_text(folder, lambda text: text + text)),
+    files("config-key-twice", lambda folder: edit_config_text(folder, lambda text: text.rstrip().removesuffix("}").rstrip() + ', "vocab_size": 7}')),
+    files("config-one-line", lambda folder: edit_config_text(folder, lambda text: json.dumps(json.loads(text)))),
+    files("config-infinity", lambda folder: edit_config_text(folder, lambda text: text.replace('"model_type"', '"some_limit": Infinity, "model_type"', 1))),
     files("config-zeros-after", _config_bytes(lambda text: text.encode() + b"\0" * 64)),
     files("generation-config-gone", lambda folder: (folder / "generation_config.json").unlink() if (folder / "generation_config.json").exists() else none("none")),
     files("generation-config-list", lambda folder: (folder / "generation_config.json").write_text("[]")),

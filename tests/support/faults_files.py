@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import struct
 from typing import TYPE_CHECKING, Any, Final
@@ -15,8 +14,6 @@ from raw_safetensors import edit_header, read_file, write_file
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-__all__ = ["FILE_FAULTS", "INDEX_FAULTS", "json"]
 
 
 def index(name: str, change: Callable[[dict[str, Any]], object]) -> Fault:
@@ -46,22 +43,22 @@ def several(folder: Path) -> list[Path]:
     return found if len(found) > 1 else none("one file")
 
 
-def _last(folder: Path) -> Path:
+def last_shard(folder: Path) -> Path:
     return shards(folder)[-1]
 
 
-def _some(value: dict[str, Any]) -> str:
+def some_tensor(value: dict[str, Any]) -> str:
     return next(name for name in value["weight_map"] if name.endswith("weight_scale"))
 
 
 def _wrong_shard(value: dict[str, Any]) -> None:
-    name = _some(value)
+    name = some_tensor(value)
     other = next(file for file in value["weight_map"].values() if file != value["weight_map"][name])
     value["weight_map"][name] = other
 
 
 def _lose_entry(value: dict[str, Any]) -> None:
-    del value["weight_map"][_some(value)]
+    del value["weight_map"][some_tensor(value)]
 
 
 def _lose_file(value: dict[str, Any]) -> None:
@@ -97,15 +94,15 @@ def _same_contents(folder: Path) -> None:
     last.write_bytes(first.read_bytes())
 
 
-def _duplicate(folder: Path) -> None:
-    """Put a tensor of the first file into the last one as well."""
+def duplicate(folder: Path, change: Callable[[bytes], bytes] = bytes) -> None:
+    """Put a tensor of the first file into the last one as well, its bytes as ``change`` gives them."""
     first, last = several(folder)[0], several(folder)[-1]
     header, data = read_file(first)
     other, rest = read_file(last)
     name = next(name for name in header if name.endswith("weight"))
     start, end = header[name]["data_offsets"]
     other[name] = header[name] | {"data_offsets": [len(rest), len(rest) + end - start]}
-    write_file(last, other, rest + data[start:end])
+    write_file(last, other, rest + change(data[start:end]))
 
 
 def _overlap(header: dict[str, Any]) -> None:
@@ -133,7 +130,9 @@ def _consolidated(folder: Path) -> None:
 
 
 def _pointer(folder: Path) -> None:
-    _last(folder).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n")
+    last_shard(folder).write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
+    )
 
 
 def _merge(folder: Path) -> None:
@@ -155,7 +154,7 @@ def _without_metadata(header: dict[str, Any]) -> None:
     header.pop("__metadata__", None) or none("no metadata")
 
 
-def _config_text(folder: Path, change: Callable[[str], str]) -> None:
+def edit_config_text(folder: Path, change: Callable[[str], str]) -> None:
     path = folder / "config.json"
     path.write_text(change(path.read_text()))
 
@@ -172,27 +171,27 @@ INDEX_FAULTS: Final[tuple[Fault, ...]] = (
     index("index-no-total", lambda value: value.pop("metadata")),
     index("index-no-map", lambda value: value.pop("weight_map")),
     index("index-map-empty", lambda value: value.update(weight_map={})),
-    index("index-outside", lambda value: value["weight_map"].update({_some(value): "../model.safetensors"})),
+    index("index-outside", lambda value: value["weight_map"].update({some_tensor(value): "../model.safetensors"})),
     files("index-not-json", lambda folder: (folder / INDEX).write_text("{")),
     files("index-empty", lambda folder: (folder / INDEX).write_text("")),
     files("index-beside-one-file", _merge),
 )  # fmt: skip
 
 FILE_FAULTS: Final[tuple[Fault, ...]] = (
-    files("truncated", lambda folder: _cut(_last(folder), 100)),
-    files("truncated-by-one", lambda folder: _cut(_last(folder), 1)),
-    files("truncated-to-header", lambda folder: _cut(_last(folder), len(read_file(_last(folder))[1]))),
-    files("truncated-in-header", lambda folder: _last(folder).write_bytes(_last(folder).read_bytes()[:100])),
-    files("empty-file", lambda folder: _last(folder).write_bytes(b"")),
-    files("bytes-appended", lambda folder: _last(folder).write_bytes(_last(folder).read_bytes() + b"\0" * 64)),
-    files("header-length-huge", lambda folder: _length(_last(folder), lambda _: 2**60)),
-    files("header-length-off", lambda folder: _length(_last(folder), lambda length: length - 8)),
-    files("header-not-json", lambda folder: write_file(_last(folder), b"{" * 64, b"")),
-    files("header-overlap", lambda folder: edit_header(_last(folder), _overlap)),
-    files("header-dtype-unknown", lambda folder: edit_header(_last(folder), lambda header: _entry(header).update(dtype="I7"))),
-    files("header-shape-off", lambda folder: edit_header(_last(folder), lambda header: _entry(header).update(shape=[3, 5]))),
-    files("header-without-metadata", lambda folder: edit_header(_last(folder), _without_metadata)),
-    files("header-metadata-tf", lambda folder: edit_header(_last(folder), lambda header: header.update(__metadata__={"format": "tf"}))),
+    files("truncated", lambda folder: _cut(last_shard(folder), 100)),
+    files("truncated-by-one", lambda folder: _cut(last_shard(folder), 1)),
+    files("truncated-to-header", lambda folder: _cut(last_shard(folder), len(read_file(last_shard(folder))[1]))),
+    files("truncated-in-header", lambda folder: last_shard(folder).write_bytes(last_shard(folder).read_bytes()[:100])),
+    files("empty-file", lambda folder: last_shard(folder).write_bytes(b"")),
+    files("bytes-appended", lambda folder: last_shard(folder).write_bytes(last_shard(folder).read_bytes() + b"\0" * 64)),
+    files("header-length-huge", lambda folder: _length(last_shard(folder), lambda _: 2**60)),
+    files("header-length-off", lambda folder: _length(last_shard(folder), lambda length: length - 8)),
+    files("header-not-json", lambda folder: write_file(last_shard(folder), b"{" * 64, b"")),
+    files("header-overlap", lambda folder: edit_header(last_shard(folder), _overlap)),
+    files("header-dtype-unknown", lambda folder: edit_header(last_shard(folder), lambda header: _entry(header).update(dtype="I7"))),
+    files("header-shape-off", lambda folder: edit_header(last_shard(folder), lambda header: _entry(header).update(shape=[3, 5]))),
+    files("header-without-metadata", lambda folder: edit_header(last_shard(folder), _without_metadata)),
+    files("header-metadata-tf", lambda folder: edit_header(last_shard(folder), lambda header: header.update(__metadata__={"format": "tf"}))),
     files("shard-gone", lambda folder: several(folder)[-1].unlink()),
     files("shard-is-pointer", _pointer),
     files("shards-swapped", _swap),
@@ -200,17 +199,17 @@ FILE_FAULTS: Final[tuple[Fault, ...]] = (
     files("shards-renamed", _rename_files),
     files("shard-of-dense-beside", _stray_dense),
     files("consolidated-beside", _consolidated),
-    files("tensor-twice", _duplicate),
+    files("tensor-twice", duplicate),
     files("pickle-beside", lambda folder: (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")),
     files("no-weights", lambda folder: [path.unlink() for path in shards(folder)]),
     files("config-gone", lambda folder: (folder / "config.json").unlink()),
     files("config-empty", lambda folder: (folder / "config.json").write_text("")),
-    files("config-cut", lambda folder: _config_text(folder, lambda text: text[:-20])),
-    files("config-conflict", lambda folder: _config_text(folder, lambda text: "<<<<<<< HEAD\n" + text)),
-    files("config-list", lambda folder: _config_text(folder, lambda text: f"[{text}]")),
-    files("config-trailing-comma", lambda folder: _config_text(folder, lambda text: text.rstrip().removesuffix("}") + ",}")),
-    files("config-byte-order-mark", lambda folder: _config_text(folder, lambda text: "\ufeff" + text)),
-    files("config-nan", lambda folder: _config_text(folder, lambda text: text.replace('"vocab_size"', '"some_factor": NaN, "vocab_size"', 1))),
+    files("config-cut", lambda folder: edit_config_text(folder, lambda text: text[:-20])),
+    files("config-conflict", lambda folder: edit_config_text(folder, lambda text: "<<<<<<< HEAD\n" + text)),
+    files("config-list", lambda folder: edit_config_text(folder, lambda text: f"[{text}]")),
+    files("config-trailing-comma", lambda folder: edit_config_text(folder, lambda text: text.rstrip().removesuffix("}") + ",}")),
+    files("config-byte-order-mark", lambda folder: edit_config_text(folder, lambda text: "\ufeff" + text)),
+    files("config-nan", lambda folder: edit_config_text(folder, lambda text: text.replace('"vocab_size"', '"some_factor": NaN, "vocab_size"', 1))),
     files("generation-config-broken", lambda folder: (folder / "generation_config.json").write_text("{")),
     files("index-rewritten", lambda folder: [several(folder), write_index(folder)]),
 )  # fmt: skip

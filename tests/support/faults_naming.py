@@ -9,7 +9,7 @@ import numpy as np
 from fault_places import each_name, names
 from faults_config import KV_FP8
 from faults_model import Model, none
-from faults_tensors import _copy_head, _floats, _int8, _named, _put, _rename_everywhere, _rename_head, _rename_part
+from faults_tensors import copy_head, float_tensor, int8_parts, named, put, rename_everywhere, rename_head, rename_part
 from raw_safetensors import Raw, from_floats, from_numpy
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _split_fused(model: Model) -> None:
         size = len(raw.data) // raw.shape[0]
         for number, piece in enumerate(pieces):
             data = raw.data[number * rows * size : (number + 1) * rows * size]
-            _put(model, f"{path}.{piece}.{part}", Raw(raw.dtype, (rows, *raw.shape[1:]), data))
+            put(model, f"{path}.{piece}.{part}", Raw(raw.dtype, (rows, *raw.shape[1:]), data))
     model.drop_module(fused)
 
 
@@ -47,7 +47,7 @@ def _fuse_attention(model: Model) -> None:
     for part in found[0]:
         raws = [parts[part] for parts in found]
         rows = sum(raw.shape[0] for raw in raws)
-        _put(
+        put(
             model,
             f"{path}.qkv_proj.{part}",
             Raw(raws[0].dtype, (rows, *raws[0].shape[1:]), b"".join(raw.data for raw in raws)),
@@ -65,7 +65,7 @@ def _experts_in_one(model: Model) -> None:
         count += 1
     for part in model.parts(first):
         raws = [model.tensors[f"{path}.experts.{number}.{leaf}.{part}"] for number in range(count)]
-        _put(
+        put(
             model,
             f"{path}.experts.{leaf}.{part}",
             Raw(raws[0].dtype, (count, *raws[0].shape), b"".join(raw.data for raw in raws)),
@@ -92,11 +92,11 @@ def _expert_names(model: Model) -> None:
 def _extra_expert(model: Model) -> None:
     path, _, leaf = model.expert().rpartition(".experts.1.")
     for part, raw in model.parts(f"{path}.experts.1.{leaf}").items():
-        _put(model, f"{path}.experts.99.{leaf}.{part}", raw)
+        put(model, f"{path}.experts.99.{leaf}.{part}", raw)
 
 
 def _beside(suffix: str, make: Callable[[int, int], Raw]) -> Callable[[Model, str], None]:
-    return lambda model, module: _put(model, f"{module}.{suffix}", make(*model.shape(module)))
+    return lambda model, module: put(model, f"{module}.{suffix}", make(*model.shape(module)))
 
 
 def _layer_twice(model: Model) -> None:
@@ -111,36 +111,36 @@ def _embedding_as_head(model: Model) -> None:
     raw = model.tensors[model.embedding]
     model.drop_module(model.head)
     model.drop(model.embedding)
-    _put(model, "lm_head.weight", raw)
+    put(model, "lm_head.weight", raw)
 
 
 NAMING_FAULTS: Final[tuple[Fault, ...]] = (
-    names("prefix-language-model", _rename_everywhere(r"^model\.", "language_model.model.")),
-    names("prefix-inner-language-model", _rename_everywhere(r"^model\.", "model.language_model.")),
-    names("prefix-transformer", _rename_everywhere(r"^model\.", "transformer.")),
-    names("prefix-doubled", _rename_everywhere(r"^model\.", "model.model.")),
-    names("prefix-peft", _rename_everywhere(r"^", "base_model.model.")),
+    names("prefix-language-model", rename_everywhere(r"^model\.", "language_model.model.")),
+    names("prefix-inner-language-model", rename_everywhere(r"^model\.", "model.language_model.")),
+    names("prefix-transformer", rename_everywhere(r"^model\.", "transformer.")),
+    names("prefix-doubled", rename_everywhere(r"^model\.", "model.model.")),
+    names("prefix-peft", rename_everywhere(r"^", "base_model.model.")),
     names("prefix-on-one-file", _half_renamed),
-    names("prefix-on-one-layer", _rename_everywhere(r"^(.*\.(?:layers|h)\.1\.)", r"decoder.\1")),
-    names("gpt-names", _rename_everywhere(r"\.layers\.", ".h.")),
-    names("layers-in-blocks", _rename_everywhere(r"\.layers\.", ".blocks.")),
-    names("mistral-names", _rename_everywhere(r"\.self_attn\.([qkvo])_proj\.", r".attention.w\1.")),
-    names("norm-called-scale", _rename_everywhere(r"norm\.weight$", "norm.scale")),
-    names("norm-renamed", _rename_everywhere(r"\.input_layernorm\.", ".ln_1.")),
-    names("embedding-renamed", _rename_everywhere(r"\.embed_tokens\.", ".tok_embeddings.")),
-    names("embedding-nested", _rename_everywhere(r"\.embed_tokens\.weight$", ".embed_tokens.embedding.weight")),
-    names("suffix-wrapped", _rename_everywhere(r"\.(weight\w*)$", r".linear.\1")),
-    names("suffix-base-layer", _rename_everywhere(r"_proj\.(weight\w*)$", r"_proj.base_layer.\1")),
-    names("dots-as-underscores", _rename_everywhere(r"^model\.layers\.", "model_layers_")),
-    names("layers-padded", _rename_everywhere(r"\.layers\.(\d)\.", r".layers.0\1.")),
-    *each_name("scale-doubly-named", _rename_part("weight_scale", "weight.weight_scale")),
-    *each_name("scale-plural", _rename_part("weight_scale", "weight_scales")),
-    *each_name("scale-dash", _rename_part("weight_scale", "weight-scale")),
-    *each_name("scale-upper-case", _rename_part("weight_scale", "WEIGHT_SCALE")),
-    *each_name("scale-of-input", _rename_part("weight_scale", "input_scale")),
-    *each_name("weight-called-int8", _rename_part("weight", "int8_weight")),
-    *each_name("packed-doubly-named", _rename_part("weight_packed", "weight.packed")),
-    *each_name("packed-called-quantized", _rename_part("weight_packed", "weight_quantized")),
+    names("prefix-on-one-layer", rename_everywhere(r"^(.*\.(?:layers|h)\.1\.)", r"decoder.\1")),
+    names("gpt-names", rename_everywhere(r"\.layers\.", ".h.")),
+    names("layers-in-blocks", rename_everywhere(r"\.layers\.", ".blocks.")),
+    names("mistral-names", rename_everywhere(r"\.self_attn\.([qkvo])_proj\.", r".attention.w\1.")),
+    names("norm-called-scale", rename_everywhere(r"norm\.weight$", "norm.scale")),
+    names("norm-renamed", rename_everywhere(r"\.input_layernorm\.", ".ln_1.")),
+    names("embedding-renamed", rename_everywhere(r"\.embed_tokens\.", ".tok_embeddings.")),
+    names("embedding-nested", rename_everywhere(r"\.embed_tokens\.weight$", ".embed_tokens.embedding.weight")),
+    names("suffix-wrapped", rename_everywhere(r"\.(weight\w*)$", r".linear.\1")),
+    names("suffix-base-layer", rename_everywhere(r"_proj\.(weight\w*)$", r"_proj.base_layer.\1")),
+    names("dots-as-underscores", rename_everywhere(r"^model\.layers\.", "model_layers_")),
+    names("layers-padded", rename_everywhere(r"\.layers\.(\d)\.", r".layers.0\1.")),
+    *each_name("scale-doubly-named", rename_part("weight_scale", "weight.weight_scale")),
+    *each_name("scale-plural", rename_part("weight_scale", "weight_scales")),
+    *each_name("scale-dash", rename_part("weight_scale", "weight-scale")),
+    *each_name("scale-upper-case", rename_part("weight_scale", "WEIGHT_SCALE")),
+    *each_name("scale-of-input", rename_part("weight_scale", "input_scale")),
+    *each_name("weight-called-int8", rename_part("weight", "int8_weight")),
+    *each_name("packed-doubly-named", rename_part("weight_packed", "weight.packed")),
+    *each_name("packed-called-quantized", rename_part("weight_packed", "weight_quantized")),
     *each_name("parametrized", lambda model, module: model.rename(lambda name: name.replace(f"{module}.weight", f"{module}.parametrizations.weight.original") if name in (f"{module}.weight", f"{module}.weight_packed") else name)),
     names("fused-split", _split_fused),
     names("attention-fused", _fuse_attention),
@@ -150,42 +150,42 @@ NAMING_FAULTS: Final[tuple[Fault, ...]] = (
     names("expert-extra", _extra_expert),
     names("layer-of-deeper-model", _layer_twice),
     names("embedding-as-head", _embedding_as_head),
-    names("embedding-twice", lambda model: _put(model, "model.decoder.embed_tokens.weight", model.tensors[model.embedding])),
-    names("head-called-score", _rename_head("score")),
-    names("head-nested", _rename_head("lm_head.linear")),
-    names("head-numbered", _rename_head("lm_head.0")),
-    names("head-in-base-model", _rename_head("base_model.model.lm_head")),
-    names("head-in-decoder", _rename_head("model.decoder.lm_head")),
-    names("head-twice-dense", lambda model: _put(model, "lm_head.weight_dense", _floats(*model.shape(model.head)))),
-    names("head-score-beside", _copy_head("score")),
-    names("draft-head-quantized", lambda model: [_put(model, f"mtp.lm_head.{part}", raw) for part, raw in _int8(320, 128).items()]),
-    names("draft-shared-head", lambda model: _put(model, "model.layers.2.shared_head.head.weight", _floats(320, 128))),
-    names("medusa-head", lambda model: _put(model, "medusa_head.0.weight", _floats(320, 128))),
-    names("value-head", lambda model: [_put(model, "v_head.summary.weight", _floats(1, 128)), _put(model, "v_head.summary.bias", _floats(1))]),
-    *each_name("adapter-left", lambda model, module: [_put(model, f"{module}.lora_A.weight", _floats(8, model.shape(module)[1])), _put(model, f"{module}.lora_B.weight", _floats(model.shape(module)[0], 8))]),
-    *each_name("smoothing-left", _beside("smooth_scale", lambda rows, columns: _floats(columns))),
-    *each_name("observer-left", _beside("weight_observer.min_val", lambda rows, columns: _floats(rows))),
+    names("embedding-twice", lambda model: put(model, "model.decoder.embed_tokens.weight", model.tensors[model.embedding])),
+    names("head-called-score", rename_head("score")),
+    names("head-nested", rename_head("lm_head.linear")),
+    names("head-numbered", rename_head("lm_head.0")),
+    names("head-in-base-model", rename_head("base_model.model.lm_head")),
+    names("head-in-decoder", rename_head("model.decoder.lm_head")),
+    names("head-twice-dense", lambda model: put(model, "lm_head.weight_dense", float_tensor(*model.shape(model.head)))),
+    names("head-score-beside", copy_head("score")),
+    names("draft-head-quantized", lambda model: [put(model, f"mtp.lm_head.{part}", raw) for part, raw in int8_parts(320, 128).items()]),
+    names("draft-shared-head", lambda model: put(model, "model.layers.2.shared_head.head.weight", float_tensor(320, 128))),
+    names("medusa-head", lambda model: put(model, "medusa_head.0.weight", float_tensor(320, 128))),
+    names("value-head", lambda model: [put(model, "v_head.summary.weight", float_tensor(1, 128)), put(model, "v_head.summary.bias", float_tensor(1))]),
+    *each_name("adapter-left", lambda model, module: [put(model, f"{module}.lora_A.weight", float_tensor(8, model.shape(module)[1])), put(model, f"{module}.lora_B.weight", float_tensor(model.shape(module)[0], 8))]),
+    *each_name("smoothing-left", _beside("smooth_scale", lambda rows, columns: float_tensor(columns))),
+    *each_name("observer-left", _beside("weight_observer.min_val", lambda rows, columns: float_tensor(rows))),
     *each_name("zero-point-of-input", _beside("input_zero_point", lambda rows, columns: from_numpy(np.zeros(1, np.int8)))),
-    *each_name("output-scale-left", _beside("output_scale", lambda rows, columns: _floats(1))),
+    *each_name("output-scale-left", _beside("output_scale", lambda rows, columns: float_tensor(1))),
     *each_name("global-scale-left", _beside("weight_global_scale", lambda rows, columns: from_floats(np.ones(1, np.float32), "F32"))),
     *each_name("quant-state-left", _beside("weight.quant_state.bitsandbytes__nf4", lambda rows, columns: Raw("U8", (64,), b"\0" * 64))),
-    names("query-scale-left", lambda model: _put(model, "model.layers.0.self_attn.q_scale", _floats(1))),
-    names("cache-scale-of-projections", lambda model: [_put(model, f"model.layers.0.self_attn.{part}_proj.output_scale", _floats(1)) for part in "kv"]),
-    names("cache-scales-declared", lambda model: [model.quant.update(kv_cache_scheme=KV_FP8), *(_put(model, f"model.layers.{layer}.self_attn.{part}_proj.output_scale", _floats(1)) for part in "kv" for layer in (0, 1))]),
-    names("cache-scales-of-attention", lambda model: [model.quant.update(kv_cache_scheme=KV_FP8), *(_put(model, f"model.layers.{layer}.self_attn.{part}_scale", _floats(1)) for part in "kv" for layer in (0, 1))]),
-    names("norm-bias-left", lambda model: _put(model, _named(r"layernorm\.weight$")(model).replace(".weight", ".bias"), _floats(128))),
-    names("key-norm-left", lambda model: _put(model, "model.layers.0.self_attn.k_norm.weight", _floats(32))),
-    names("causal-mask-left", lambda model: _put(model, "model.layers.0.self_attn.masked_bias", _floats(1))),
-    names("rotary-of-model-left", lambda model: _put(model, "model.rotary_emb.inv_freq", _floats(16, dtype="F32"))),
-    names("positions-left", lambda model: _put(model, "model.embeddings.position_ids", from_numpy(np.arange(64)))),
-    names("optimizer-left", lambda model: _put(model, "optimizer.state.exp_avg", _floats(16))),
-    names("empty-name", lambda model: _put(model, "", _floats(4))),
+    names("query-scale-left", lambda model: put(model, "model.layers.0.self_attn.q_scale", float_tensor(1))),
+    names("cache-scale-of-projections", lambda model: [put(model, f"model.layers.0.self_attn.{part}_proj.output_scale", float_tensor(1)) for part in "kv"]),
+    names("cache-scales-declared", lambda model: [model.quant.update(kv_cache_scheme=KV_FP8), *(put(model, f"model.layers.{layer}.self_attn.{part}_proj.output_scale", float_tensor(1)) for part in "kv" for layer in (0, 1))]),
+    names("cache-scales-of-attention", lambda model: [model.quant.update(kv_cache_scheme=KV_FP8), *(put(model, f"model.layers.{layer}.self_attn.{part}_scale", float_tensor(1)) for part in "kv" for layer in (0, 1))]),
+    names("norm-bias-left", lambda model: put(model, named(r"layernorm\.weight$")(model).replace(".weight", ".bias"), float_tensor(128))),
+    names("key-norm-left", lambda model: put(model, "model.layers.0.self_attn.k_norm.weight", float_tensor(32))),
+    names("causal-mask-left", lambda model: put(model, "model.layers.0.self_attn.masked_bias", float_tensor(1))),
+    names("rotary-of-model-left", lambda model: put(model, "model.rotary_emb.inv_freq", float_tensor(16, dtype="F32"))),
+    names("positions-left", lambda model: put(model, "model.embeddings.position_ids", from_numpy(np.arange(64)))),
+    names("optimizer-left", lambda model: put(model, "optimizer.state.exp_avg", float_tensor(16))),
+    names("empty-name", lambda model: put(model, "", float_tensor(4))),
     names("no-biases", lambda model: model.drop(*[name for name in model.tensors if name.endswith(".bias")] or none("no biases"))),
     names("no-norms", lambda model: model.drop(*[name for name in model.tensors if re.search(r"layernorm\.weight$", name)] or none("no norms"))),
     names("no-latent", lambda model: model.drop_module(model.layer("kv_a_proj_with_mqa", "q_a_proj"))),
     names("no-shared-expert", lambda model: model.drop(*[name for name in model.tensors if "shared_expert" in name] or none("no shared experts"))),
-    names("no-correction-bias", lambda model: model.drop(_named(r"e_score_correction_bias$")(model))),
+    names("no-correction-bias", lambda model: model.drop(named(r"e_score_correction_bias$")(model))),
     names("no-tower", lambda model: model.drop(*[name for name in model.tensors if re.search(r"vision|visual", name)] or none("no tower"))),
     names("no-projector", lambda model: model.drop(*[name for name in model.tensors if re.search(r"projector|merger", name)] or none("no projector"))),
-    names("no-query-norm", lambda model: model.drop(_named(r"q_norm\.weight$")(model))),
+    names("no-query-norm", lambda model: model.drop(named(r"q_norm\.weight$")(model))),
 )  # fmt: skip

@@ -74,18 +74,18 @@ def _one_bit(rows: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     return rows
 
 
-def _swap(first: str, second: str) -> Callable[[Model], None]:
+def swap(first: str, second: str) -> Callable[[Model], None]:
     """Exchange two modules whose tensors have the same shapes."""
 
     def change(model: Model) -> None:
         one = model.layer(first)
         other = one.rpartition(".")[0] + f".{second}"
-        _exchange(model, one, other)
+        exchange(model, one, other)
 
     return change
 
 
-def _exchange(model: Model, one: str, other: str) -> None:
+def exchange(model: Model, one: str, other: str) -> None:
     for part, raw in model.parts(one).items():
         twin = model.tensors.get(f"{other}.{part}")
         if twin is None or twin.shape != raw.shape:
@@ -98,12 +98,12 @@ def _exchange(model: Model, one: str, other: str) -> None:
 def _swap_layers(model: Model) -> None:
     module = model.down()
     twin = module.replace(".0.", ".1.", 1) if ".0." in module else module.replace(".1.", ".0.", 1)
-    _exchange(model, module, twin)
+    exchange(model, module, twin)
 
 
 def _swap_experts(model: Model) -> None:
     module = model.expert()
-    _exchange(model, module, module.replace(".experts.1.", ".experts.0."))
+    exchange(model, module, module.replace(".experts.1.", ".experts.0."))
 
 
 def _change_dense(words: str) -> Callable[[Model], None]:
@@ -147,8 +147,8 @@ NUMBER_FAULTS: Final[tuple[Fault, ...]] = (
     *codes("codes-bits-flipped", _bits),
     *codes("codes-one-bit-flipped", _one_bit),
     *codes("codes-offset-lost", _without_offset),
-    numbers("gate-and-up-swapped", _swap("gate_proj", "up_proj")),
-    numbers("k-and-v-swapped", _swap("k_proj", "v_proj")),
+    numbers("gate-and-up-swapped", swap("gate_proj", "up_proj")),
+    numbers("k-and-v-swapped", swap("k_proj", "v_proj")),
     numbers("layers-swapped", _swap_layers),
     numbers("experts-swapped", _swap_experts),
     numbers("norm-changed", _change_dense("norm")),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from fault_places import each, tensors
 from faults_model import Model, none
-from faults_tensors import _floats, _int8, _named, _put, _quantize_tensor, _reshape, _rows
+from faults_tensors import float_tensor, int8_parts, named, put, quantize_tensor, recount_rows, reshape
 from raw_safetensors import Raw, from_floats, from_numpy
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ def _scale_dtype(dtype: str) -> Callable[[Model, str], None]:
     def change(model: Model, module: str) -> None:
         raw = model.tensors[f"{module}.weight_scale"]
         count = int(np.prod(raw.shape))
-        _put(model, f"{module}.weight_scale", Raw(dtype, raw.shape, (raw.data * 8)[: count * SIZES[dtype]]))
+        put(model, f"{module}.weight_scale", Raw(dtype, raw.shape, (raw.data * 8)[: count * SIZES[dtype]]))
 
     return change
 
 
 def _scale_doubles(model: Model, module: str) -> None:
     raw = model.tensors[f"{module}.weight_scale"]
-    _put(model, f"{module}.weight_scale", Raw("F64", raw.shape, raw.floats.astype(np.float64).tobytes()))
+    put(model, f"{module}.weight_scale", Raw("F64", raw.shape, raw.floats.astype(np.float64).tobytes()))
 
 
 def _packed_of(model: Model, module: str) -> Raw:
@@ -59,27 +59,25 @@ def _packed_view(dtype: str) -> Callable[[Model, str], None]:
     def change(model: Model, module: str) -> None:
         raw = _packed_of(model, module)
         columns = raw.shape[1] * 4 // SIZES[dtype]
-        _put(model, f"{module}.weight_packed", Raw(dtype, (raw.shape[0], columns), raw.data))
+        put(model, f"{module}.weight_packed", Raw(dtype, (raw.shape[0], columns), raw.data))
 
     return change
 
 
 def _packed_along_rows(model: Model, module: str) -> None:
     raw = _packed_of(model, module)
-    _put(model, f"{module}.weight_packed", Raw("I32", (raw.shape[0] // 4, raw.shape[1] * 4), raw.data))
+    put(model, f"{module}.weight_packed", Raw("I32", (raw.shape[0] // 4, raw.shape[1] * 4), raw.data))
 
 
 def _packed_by_four_bits(model: Model, module: str) -> None:
     raw = _packed_of(model, module)
-    _put(
-        model, f"{module}.weight_packed", Raw("I32", (raw.shape[0], raw.shape[1] // 2), raw.data[: len(raw.data) // 2])
-    )
+    put(model, f"{module}.weight_packed", Raw("I32", (raw.shape[0], raw.shape[1] // 2), raw.data[: len(raw.data) // 2]))
 
 
 def _unpacked(model: Model, module: str) -> None:
     """Store the codes of a packed module as int8 under its own name."""
     raw = _packed_of(model, module)
-    _put(model, f"{module}.weight_packed", Raw("I8", (raw.shape[0], raw.shape[1] * 4), raw.data))
+    put(model, f"{module}.weight_packed", Raw("I8", (raw.shape[0], raw.shape[1] * 4), raw.data))
 
 
 def _shape_as(dtype: str, values: Callable[[int, int], list[int]]) -> Callable[[Model, str], None]:
@@ -92,7 +90,7 @@ def _shape_as(dtype: str, values: Callable[[int, int], list[int]]) -> Callable[[
             if dtype == "F32"
             else from_numpy(np.array(numbers, dtype.replace("I", "int")))
         )
-        _put(model, f"{module}.weight_shape", raw)
+        put(model, f"{module}.weight_shape", raw)
 
     return change
 
@@ -101,11 +99,11 @@ def _relabelled(pattern: str, dtype: str) -> Callable[[Model], None]:
     """Store a dense tensor in another float dtype, value by value."""
 
     def change(model: Model) -> None:
-        name = _named(pattern)(model)
+        name = named(pattern)(model)
         raw = model.tensors[name]
         if raw.dtype == dtype:
             none("already so")
-        _put(model, name, from_floats(raw.floats, dtype))
+        put(model, name, from_floats(raw.floats, dtype))
 
     return change
 
@@ -114,54 +112,54 @@ def _resized(pattern: str, shape: Callable[[tuple[int, ...]], tuple[int, ...]]) 
     """Give a dense tensor another shape; the bytes are made to fit."""
 
     def change(model: Model) -> None:
-        name = _named(pattern)(model)
+        name = named(pattern)(model)
         raw = model.tensors[name]
         new = shape(raw.shape)
         if new == raw.shape:
             none("already so")
         size = len(raw.data) // int(np.prod(raw.shape))
         count = int(np.prod(new))
-        _put(model, name, Raw(raw.dtype, new, (raw.data * (1 + count * size // len(raw.data)))[: count * size]))
+        put(model, name, Raw(raw.dtype, new, (raw.data * (1 + count * size // len(raw.data)))[: count * size]))
 
     return change
 
 
 def _quantized_matrix(pattern: str) -> Callable[[Model], None]:
     def change(model: Model) -> None:
-        name = _named(pattern)(model)
+        name = named(pattern)(model)
         if model.tensors[name].dtype == "I8":
             none("quantized already")
-        _quantize_tensor(model, name)
+        quantize_tensor(model, name)
 
     return change
 
 
 def _padded_and_told(model: Model) -> None:
     """Pad the vocabulary everywhere: a healthy checkpoint."""
-    _rows(lambda count: count + 64)(model, model.head)
+    recount_rows(lambda count: count + 64)(model, model.head)
     raw = model.tensors[model.embedding]
     rows, columns = raw.shape
-    _put(model, model.embedding, Raw(raw.dtype, (rows + 64, columns), raw.data + raw.data[: 64 * columns * 2]))
+    put(model, model.embedding, Raw(raw.dtype, (rows + 64, columns), raw.data + raw.data[: 64 * columns * 2]))
     model.text("vocab_size")["vocab_size"] += 64
 
 
 def _head_as_experts(model: Model, module: str) -> None:
     raw = model.tensors[model.weight(module)]
-    _put(model, model.weight(module), Raw(raw.dtype, (2, raw.shape[0] // 2, raw.shape[1]), raw.data))
+    put(model, model.weight(module), Raw(raw.dtype, (2, raw.shape[0] // 2, raw.shape[1]), raw.data))
 
 
 def _key_value_repeated(model: Model) -> None:
     """Repeat k and v for every query head, as an export for engines without grouped attention."""
     for leaf in ("k_proj", "v_proj"):
         module = model.layer(leaf)
-        _rows(lambda count: count * 2)(model, module)
+        recount_rows(lambda count: count * 2)(model, module)
 
 
 def _int8_zero_point(dtype: str, value: int) -> Callable[[Model, str], None]:
     def change(model: Model, module: str) -> None:
         raw = model.tensors[f"{module}.weight_scale"]
         count = int(np.prod(raw.shape))
-        _put(model, f"{module}.weight_zero_point", Raw(dtype, raw.shape, bytes([value]) * (count * SIZES[dtype])))
+        put(model, f"{module}.weight_zero_point", Raw(dtype, raw.shape, bytes([value]) * (count * SIZES[dtype])))
 
     return change
 
@@ -179,7 +177,7 @@ def _everywhere(part: str, change: Callable[[Model, str], object]) -> Callable[[
 def _scale_values(dtype: str) -> Callable[[Model, str], None]:
     def change(model: Model, module: str) -> None:
         raw = model.tensors[f"{module}.weight_scale"]
-        _put(model, f"{module}.weight_scale", from_floats(raw.floats, dtype))
+        put(model, f"{module}.weight_scale", from_floats(raw.floats, dtype))
 
     return change
 
@@ -195,20 +193,20 @@ STORAGE_FAULTS: Final[tuple[Fault, ...]] = (
     *each("scale-exponents", _scale_dtype("F8_E8M0")),
     tensors("scales-float32-everywhere", _everywhere("weight_scale", _scale_values("F32"))),
     tensors("scales-float16-everywhere", _everywhere("weight_scale", _scale_values("F16"))),
-    *each("scale-by-column", lambda model, module: _put(model, f"{module}.weight_scale", _floats(1, model.shape(module)[1]))),
-    *each("scale-per-weight", lambda model, module: _put(model, f"{module}.weight_scale", _floats(*model.shape(module)))),
-    *each("scale-padded", _reshape("weight_scale", lambda shape: (shape[0] + 64, *shape[1:])), "head", "body", "k", "expert"),
+    *each("scale-by-column", lambda model, module: put(model, f"{module}.weight_scale", float_tensor(1, model.shape(module)[1]))),
+    *each("scale-per-weight", lambda model, module: put(model, f"{module}.weight_scale", float_tensor(*model.shape(module)))),
+    *each("scale-padded", reshape("weight_scale", lambda shape: (shape[0] + 64, *shape[1:])), "head", "body", "k", "expert"),
     *each("packed-as-bytes", _packed_view("U8"), "head", "body", "k", "expert"),
     *each("packed-as-int64", _packed_view("I64")),
     *each("packed-as-unsigned", _packed_view("U32"), "head", "body", "expert"),
     *each("packed-along-rows", _packed_along_rows, "head", "body", "k", "expert"),
     *each("packed-by-four-bits", _packed_by_four_bits, "head", "body", "expert"),
     *each("packed-unpacked", _unpacked, "head", "body", "expert"),
-    *each("codes-int16", lambda model, module: _put(model, model.weight(module), Raw("I16", model.tensors[model.weight(module)].shape, b"\1\0" * int(np.prod(model.tensors[model.weight(module)].shape))))),
-    *each("codes-bool", lambda model, module: _put(model, model.weight(module), Raw("BOOL", model.tensors[model.weight(module)].shape, b"\1" * int(np.prod(model.tensors[model.weight(module)].shape))))),
+    *each("codes-int16", lambda model, module: put(model, model.weight(module), Raw("I16", model.tensors[model.weight(module)].shape, b"\1\0" * int(np.prod(model.tensors[model.weight(module)].shape))))),
+    *each("codes-bool", lambda model, module: put(model, model.weight(module), Raw("BOOL", model.tensors[model.weight(module)].shape, b"\1" * int(np.prod(model.tensors[model.weight(module)].shape))))),
     *each("codes-in-two", _head_as_experts),
-    *each("codes-one-row-less", _reshape("codes", lambda shape: (shape[0] - 1, *shape[1:])), "head", "body", "k", "expert"),
-    *each("codes-one-column-less", _reshape("codes", lambda shape: (shape[0], shape[1] - 1)), "head", "body", "k", "expert"),
+    *each("codes-one-row-less", reshape("codes", lambda shape: (shape[0] - 1, *shape[1:])), "head", "body", "k", "expert"),
+    *each("codes-one-column-less", reshape("codes", lambda shape: (shape[0], shape[1] - 1)), "head", "body", "k", "expert"),
     *each("shape-int32", _shape_as("I32", lambda rows, columns: [rows, columns])),
     *each("shape-float", _shape_as("F32", lambda rows, columns: [rows, columns])),
     *each("shape-of-three", _shape_as("I64", lambda rows, columns: [1, rows, columns]), "head", "body", "k", "expert"),
@@ -216,10 +214,10 @@ STORAGE_FAULTS: Final[tuple[Fault, ...]] = (
     *each("shape-of-packed", _shape_as("I64", lambda rows, columns: [rows, columns // 4])),
     tensors("no-shapes", _drop_everywhere("weight_shape")),
     tensors("no-scales", _drop_everywhere("weight_scale")),
-    *each("rows-padded-128", _rows(lambda count: count + 128), "head", "body", "k", "expert"),
-    *each("rows-by-one", _rows(lambda count: count + 1), "head", "body", "k", "expert"),
-    *each("rows-halved", _rows(lambda count: count // 2), "head", "body", "k", "fused", "expert"),
-    *each("rows-doubled", _rows(lambda count: count * 2), "head", "body", "k", "fused", "expert"),
+    *each("rows-padded-128", recount_rows(lambda count: count + 128), "head", "body", "k", "expert"),
+    *each("rows-by-one", recount_rows(lambda count: count + 1), "head", "body", "k", "expert"),
+    *each("rows-halved", recount_rows(lambda count: count // 2), "head", "body", "k", "fused", "expert"),
+    *each("rows-doubled", recount_rows(lambda count: count * 2), "head", "body", "k", "fused", "expert"),
     tensors("vocabulary-padded-and-told", _padded_and_told),
     tensors("key-value-repeated", _key_value_repeated),
     *each("zero-point-int8", _int8_zero_point("I8", 0), "head", "body", "k", "expert"),
@@ -241,7 +239,7 @@ STORAGE_FAULTS: Final[tuple[Fault, ...]] = (
     tensors("norm-empty", _resized(NORM, lambda shape: (0,))),
     tensors("bias-short", _resized(r"\.bias$", lambda shape: (shape[0] // 2,))),
     tensors("bias-matrix", _resized(r"\.bias$", lambda shape: (1, *shape))),
-    tensors("bias-int8", lambda model: _put(model, _named(r"\.bias$")(model), Raw("I8", model.tensors[_named(r"\.bias$")(model)].shape, b"\1" * model.tensors[_named(r"\.bias$")(model)].shape[0]))),
+    tensors("bias-int8", lambda model: put(model, named(r"\.bias$")(model), Raw("I8", model.tensors[named(r"\.bias$")(model)].shape, b"\1" * model.tensors[named(r"\.bias$")(model)].shape[0]))),
     tensors("projector-quantized", _quantized_matrix(r"(projector|projection|merger).*weight$")),
-    tensors("norm-quantized", lambda model: [_put(model, _named(NORM)(model).replace(".weight", f".{part}"), raw) for part, raw in _int8(1, 128).items()]),
+    tensors("norm-quantized", lambda model: [put(model, named(NORM)(model).replace(".weight", f".{part}"), raw) for part, raw in int8_parts(1, 128).items()]),
 )  # fmt: skip

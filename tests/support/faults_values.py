@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from faults_model import Model, none
-from faults_numbers import _exchange, _swap, codes, numbers, scales
+from faults_numbers import codes, exchange, numbers, scales, swap
 from raw_safetensors import Raw, from_floats
 
 if TYPE_CHECKING:
@@ -174,10 +174,10 @@ VALUE_FAULTS: Final[tuple[Fault, ...]] = (
     *codes("codes-corner-transposed", _transposed_blocks),
     *codes("codes-random", lambda rows: np.random.default_rng(1).integers(-128, 128, rows.shape).astype(np.int8), "head", "body", "expert"),
     *codes("codes-largest", lambda rows: np.full_like(rows, 127)),
-    numbers("q-and-o-swapped", _swap("q_proj", "o_proj")),
+    numbers("q-and-o-swapped", swap("q_proj", "o_proj")),
     numbers("head-of-embedding", _head_of_embedding),
     numbers("experts-all-alike", _all_rows_of_experts),
-    numbers("expert-layers-swapped", lambda model: _exchange(model, model.expert(), re.sub(r"layers\.0\.", "layers.1.", model.expert()) if "layers.0." in model.expert() else model.expert().replace("layers.1.", "layers.0."))),
+    numbers("expert-layers-swapped", lambda model: exchange(model, model.expert(), re.sub(r"layers\.0\.", "layers.1.", model.expert()) if "layers.0." in model.expert() else model.expert().replace("layers.1.", "layers.0."))),
     dense("norm-zero", NORM, np.zeros_like),
     dense("norm-minus-one", NORM, lambda values: values - 1),
     dense("norm-nan", NORM, _one(float("nan"))),

@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING, Final
 
 from field_kind import add_as, kind
 from field_model import Model, cast, pick
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
-def _dtype(dtype: str) -> None:
-    @add_as(f"a dense matrix as {dtype}")
-    def one(m: Model, d: Random) -> None:
-        name = m.main(pick(d, m.dense()))
-        m.put(name, cast(m.tensors[name], dtype))
 
-    @add_as(f"a norm as {dtype}")
-    def norm(m: Model, d: Random) -> None:
-        name = pick(d, m.norms())
-        m.put(name, cast(m.tensors[name], dtype))
+PLACES: Final[Mapping[str, Callable[[Model, Random], str]]] = {
+    "a dense matrix": lambda m, d: m.main(pick(d, m.dense())),
+    "a norm": lambda m, d: pick(d, m.norms()),
+    "codes": lambda m, d: m.main(pick(d, m.quantized())),
+    "head": lambda m, _: m.main(m.head()),
+    "embedding": lambda m, _: m.main(m.embedding()),
+}
+"""Tensors that are cast, by what they are."""
 
-    @add_as(f"codes as {dtype}")
-    def codes(m: Model, d: Random) -> None:
-        name = m.main(pick(d, m.quantized()))
-        m.put(name, cast(m.tensors[name], dtype))
 
-    @add_as(f"head as {dtype}")
-    def head(m: Model, d: Random) -> None:
-        name = m.main(m.head())
-        m.put(name, cast(m.tensors[name], dtype))
-
-    @add_as(f"embedding as {dtype}")
-    def embedding(m: Model, d: Random) -> None:
-        name = m.main(m.embedding())
+def _cast(place: str, dtype: str) -> None:
+    @add_as(f"{place} as {dtype}")
+    def change(m: Model, d: Random) -> None:
+        name = PLACES[place](m, d)
         m.put(name, cast(m.tensors[name], dtype))
 
 
-for _name in ("F32", "F16", "F64", "F8_E4M3", "I8", "U8", "I32"):
-    _dtype(_name)
+for _dtype in ("F32", "F16", "F64", "F8_E4M3", "I8", "U8", "I32"):
+    for _place in PLACES:
+        _cast(_place, _dtype)
 
 
 @kind

@@ -101,12 +101,17 @@ def dense_matrix_left_beside_the_codes(m: Model, d: Random) -> None:
     m.put(f"{module}.weight", made("BF16", (out, words * 4)))
 
 
-@kind
-def embedding_quantized(m: Model, d: Random) -> None:
-    module = m.embedding()
+def _quantize(m: Model, module: str) -> None:
+    """Put int8 codes with one scale to a row in the place of a dense matrix."""
     shape = m.tensors[m.main(module)].shape
     m.put(f"{module}.weight", made("I8", shape))
     m.put(f"{module}.weight_scale", made("BF16", (shape[0], 1)))
+
+
+@kind
+def embedding_quantized(m: Model, d: Random) -> None:
+    module = m.embedding()
+    _quantize(m, module)
 
 
 @kind
@@ -114,17 +119,13 @@ def head_quantized_and_not_told(m: Model, d: Random) -> None:
     module = m.head()
     if f"{module}.weight_scale" in m.tensors:
         raise Skip
-    shape = m.tensors[m.main(module)].shape
-    m.put(f"{module}.weight", made("I8", shape))
-    m.put(f"{module}.weight_scale", made("BF16", (shape[0], 1)))
+    _quantize(m, module)
 
 
 @kind
 def a_dense_matrix_quantized_and_not_told(m: Model, d: Random) -> None:
     module = pick(d, m.dense())
-    shape = m.tensors[m.main(module)].shape
-    m.put(f"{module}.weight", made("I8", shape))
-    m.put(f"{module}.weight_scale", made("BF16", (shape[0], 1)))
+    _quantize(m, module)
 
 
 @kind

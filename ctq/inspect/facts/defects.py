@@ -30,6 +30,7 @@ BODY_LINEARS = frozenset(
     )
 )
 """Last names that are linear layers in every model that has them."""
+_INTEGERS = frozenset({"I32", "I64"})
 _EXPERT = re.compile(r"\.experts\.#\.\w+$")
 """vLLM 0.32.0 fused_moe/routed_experts.py copies a scale without dimensions over all rows of an expert (``_load_w13``)."""
 _INTEGER_PARTS = frozenset(
@@ -115,12 +116,12 @@ def _wrong_dtype(entry: Entry, around: Surroundings) -> Diagnosis | None:
     args, parts, form = entry.weights, entry.modules.parts, entry.stored.form
     if args is None or form not in COMPRESSED:
         return None
-    expected = {"weight_packed" if "weight_packed" in parts else "weight": weight_dtypes(form, args)}
-    expected |= {
+    expected = {
+        "weight_packed" if "weight_packed" in parts else "weight": weight_dtypes(form, args),
         "weight_scale": SCALE_DTYPES[form],
-        "weight_g_idx": frozenset({"I32", "I64"}),
+        "weight_g_idx": _INTEGERS,
+        "weight_zero_point": frozenset({"I32"} if form is Form.PACKED else {"I8", "U8"} | FP8),
     }
-    expected["weight_zero_point"] = frozenset({"I32"} if form is Form.PACKED else {"I8", "U8"} | FP8)
     for name, dtypes in expected.items():
         if name in parts and parts[name].dtype not in dtypes:
             detail = f"{name} is {parts[name].dtype}, expected {' or '.join(sorted(dtypes))}"
@@ -177,10 +178,7 @@ def _missing_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
         return Diagnosis(Defect.MISSING_INPUT_SCALE, lacking)
     if form is Form.PACKED and "weight_shape" not in parts:
         return Diagnosis(Defect.MISSING_WEIGHT_SHAPE, "packed weight without weight_shape")
-    if form is Form.PACKED and parts["weight_shape"].dtype not in (
-        "I64",
-        "I32",
-    ):  # engines convert it, and do not read it
+    if form is Form.PACKED and parts["weight_shape"].dtype not in _INTEGERS:  # engines convert it, and do not read it
         return Diagnosis(Defect.MISSING_WEIGHT_SHAPE, f"weight_shape is {parts['weight_shape'].dtype}, no integers")
     return None
 

@@ -70,7 +70,7 @@ def dispatch_head(
     if quant is None:
         return HeadDispatch(prefix=name, method=None, args=None, reason="no quantization config")
     reach = head_reach(
-        config.architecture, tuple(quant.schemes), inner=_inner(config), version=rules.asked, packed=packed
+        config.architecture, tuple(quant.schemes), inner=config.inner_architecture, version=rules.asked, packed=packed
     )
     prefix = name if reach.prefix is None else reach.prefix.replace("<idx>", "0")
     if reach.status == "impossible":
@@ -84,12 +84,6 @@ def dispatch_head(
         args=found.args if found else None,
         reason=_reason(quant, method, prefix, reach),
     )
-
-
-def _inner(config: ModelConfig) -> str | None:
-    """Return what names the text model inside a multimodal one: its architecture, else its model type."""
-    types = [level.get("model_type") for path, level in config.text_levels if path]
-    return config.inner_architecture or next((name for name in types if isinstance(name, str)), None)
 
 
 def _reason(quant: DispatchConfig, method: Method | None, prefix: str, reach: Reach) -> str:
