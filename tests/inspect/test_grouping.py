@@ -86,4 +86,4 @@ def test_odd_names_are_split_by_the_method_that_wrote_them(name: str, split: tup
 
 def test_a_tensor_without_a_dot_is_a_module_of_its_own() -> None:
     [modules] = group_modules(tensors(("weight", "F32", (2,))))
-    assert (folded_name(modules), modules.tensor_names("weight")) == ("weight", ["weight"])
+    assert (folded_name(modules), modules.first_tensors) == ("weight", ["weight"])
