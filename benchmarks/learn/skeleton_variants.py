@@ -25,7 +25,7 @@ from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import Build, presence, template
 from benchmarks.learn.skeletons import DATA, FAMILIES, SWITCH, read_build, write
 from ctq.checkpoint.config import TIE_KEY, ModelConfig
-from ctq.engines.skeletons.skeletons import dimension
+from ctq.engines.skeletons.dimensions import dimension
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

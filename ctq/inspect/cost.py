@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.dtypes import DTYPES, FLOATS
 from ctq.inspect.facts.entries import State
-from ctq.recipe.kinds import Kind
+from ctq.recipe.kinds import BESIDE, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,6 @@ _CHOSEN = (
     "top_k_experts",
     "num_selected_experts",
 )
-_NOT_DECODED = frozenset({Kind.TOWER, Kind.PROJECTOR, Kind.DRAFT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +103,7 @@ def _in_experts(entry: Entry) -> bool:
 
 def _read(entry: Entry, config: ModelConfig) -> int:
     words = entry.modules.template.split(".")
-    if entry.kind in _NOT_DECODED or (config.raw.get("is_encoder_decoder") is True and "encoder" in words):
+    if entry.kind in BESIDE or (config.raw.get("is_encoder_decoder") is True and "encoder" in words):
         return 0
     if entry.kind is Kind.EMBEDDING:
         return sum(part.nbytes // (part.shape[0] or 1) for part in entry.modules.parts.values() if part.shape)

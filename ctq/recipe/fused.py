@@ -25,6 +25,9 @@ FUSED_PARTS: tuple[tuple[str, ...], ...] = (
 )
 """Last names of modules that vLLM loads into one parameter (its models' ``packed_modules_mapping``)."""
 
+PROJECTIONS = (("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2"))
+"""The gate, up and down projection of a gated MLP or an expert, under the two sets of names that checkpoints use."""
+
 FUSED_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {**COMMON_FUSED, "fused_qkv_a_proj_with_mqa": ("q_a_proj", "kv_a_proj_with_mqa")}
 )

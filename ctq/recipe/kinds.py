@@ -40,7 +40,9 @@ class Kind(StrEnum):
     PARAMETER = "parameter"
 
 
-BESIDE = (Kind.TOWER, Kind.PROJECTOR, Kind.DRAFT)
+OTHER_PARTS = (Kind.TOWER, Kind.PROJECTOR)
+"""Parts of a wrapper beside its language model, which come in many kinds."""
+BESIDE = (*OTHER_PARTS, Kind.DRAFT)
 """What stands beside the language model."""
 
 

@@ -17,6 +17,8 @@ EMBEDDING = re.compile(
     r"(?:.*\.)?(?:embed_tokens|wte|word_embeddings|embed_in|tok_embeddings|embeddings|embedding|token_embedding|shared|embed)"
 )
 """Module names of the embedding of tokens."""
+LAYER_LISTS = ("layers", "h", "blocks")
+"""Last names of the lists of a language model's layers."""
 _USUAL = frozenset({"model", "language_model", "text_model", "transformer", "llm", "module"})
 """Names of the language model, and of what it lies in."""
 _NUMBERED = re.compile(r"(?:^|\.)\d+(?=\.)")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.configs.fields import known_number
 from ctq.engines.configs.layer_lists import assumed_layers
-from ctq.engines.skeletons.skeletons import layer_count
+from ctq.engines.skeletons.layer_counts import layer_count
 
 if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ctq.recipe.stack import LAYER_LISTS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ctq.engines.configs.towers import TowerList
 
-_LAYER_LISTS = ("layers", "h", "blocks")
 _TOWER = re.compile(r"vis|audio|image")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 _EXPERT = re.compile(r"(?P<block>.+)\.experts\.#\.(?P<part>gate_proj|up_proj|down_proj)\.weight")
@@ -101,5 +102,5 @@ class Skeleton:
         """The lists of the decoder's layers: several where a model runs through each of them (HRM)."""
         lists = {name.partition(".#.")[0] for name in self.tensors if ".#." in name}
         return tuple(
-            sorted(path for path in lists if path.rpartition(".")[2] in _LAYER_LISTS and not _TOWER.search(path))
+            sorted(path for path in lists if path.rpartition(".")[2] in LAYER_LISTS and not _TOWER.search(path))
         )

@@ -8,23 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from math import prod
 from typing import TYPE_CHECKING
 
-from ctq.engines.configs.fields import (
-    assumed,
-    assumed_number,
-    known_number,
-    other_names,
-    stated,
-    stated_number,
-    switch_value,
-    takes_field,
-)
-from ctq.engines.configs.layer_lists import assumed_layers
-from ctq.engines.configs.towers import MOST_LAYERS, TowerList, are_known, tower_number
+from ctq.engines.configs.towers import TowerList, are_known
 from ctq.engines.data_file import read_data
-from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
 from ctq.engines.skeletons.skeleton import Skeleton, Slot
 from ctq.engines.skeletons.switches import learnt_tensors
 from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_text
@@ -35,11 +22,6 @@ from ctq.engines.vllm_models.known_names import has_a_type
 
 if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
-
-_OF_EACH = "num_layers_per_stack"
-"""The number of layers of each of several lists (HRM); beside it `num_hidden_layers` counts something else, without it the same."""
-_KINDS = "layers_block_type"
-"""The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
 
 
 def skeleton_of(config: ModelConfig) -> Skeleton | None:
@@ -165,81 +147,3 @@ def is_wrapper(architecture: str | None) -> bool:
 def tower_configs(architecture: str | None) -> frozenset[str]:
     """Return the keys of a wrapper's config under which the configs of its towers were learnt to be."""
     return frozenset(read_data("skeletons")["architectures"].get(architecture or "", {}).get("towers", ()))
-
-
-def dimension(expression: str, config: ModelConfig, computed: frozenset[str] = frozenset()) -> int | None:
-    """Work out a sum of products of the config's numbers; None where it lacks one.
-
-    Of several (``n_inner|4*n_embd``) the first counts that it has the numbers of. ``switch?one:other`` is one where the switch is
-    set and the other where it is not, ``!switch?`` the other way round; nothing in its place where it is not known.
-    """
-    switch, asks, cases = expression.partition("?")
-    if asks:
-        state, (one, _, other) = switch_value(config, switch.removeprefix("!")), cases.partition(":")
-        chosen = one if state is not switch.startswith("!") else other
-        return None if state is None else dimension(chosen, config, computed)
-    sizes = (_sum(alternative, config, computed) for alternative in expression.split("|"))
-    return next((size for size in sizes if size is not None), None)
-
-
-def _sum(expression: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
-    total = 0
-    for term in expression.split("+"):
-        factors = [int(word) if word.isdecimal() else _number(word, config, computed) for word in term.split("*")]
-        if None in factors:
-            return None
-        total += prod(factor for factor in factors if factor is not None)
-    return total
-
-
-def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
-    if "." in key:
-        return tower_number(config, key)
-    if key == FEED_FORWARD:
-        return adjusted_feed_forward(lambda name: stated(config, name, assumed(config, name)))
-    value = stated_number(config, key)
-    if value is not None:
-        return value
-    if key == "num_key_value_heads":
-        return assumed_number(config, key) or _number("num_attention_heads", config, computed)
-    if key not in computed and not (key == "head_dim" and _has_no_field(config, key)):
-        return assumed_number(config, key)
-    hidden, heads = _number("hidden_size", config, computed), _number("num_attention_heads", config, computed)
-    return hidden // heads if hidden and heads else None
-
-
-def _has_no_field(config: ModelConfig, key: str) -> bool:
-    """Tell a key that the text model's known class does not have, so that engines work it out."""
-    kind = config.text_levels[-1][1].get("model_type")
-    return takes_field(kind, "hidden_size") and not any(takes_field(kind, name) for name in other_names(kind, key))
-
-
-def layer_count(config: ModelConfig) -> int | None:
-    """Return the number of decoder layers, of each list of them, as the config states it or as its model type assumes it.
-
-    It is never more than are looked for (`MOST_LAYERS`).
-    """
-    count = _all_layers(config)
-    return None if count is None else min(count, MOST_LAYERS)
-
-
-def _all_layers(config: ModelConfig) -> int | None:
-    of_each = known_number(config, _OF_EACH)
-    if of_each is not None:
-        return of_each
-    stated = config.num_hidden_layers
-    if stated is not None:
-        return stated
-    kinds = next((level[_KINDS] for _, level in config.text_levels if isinstance(level.get(_KINDS), list)), None)
-    assumed_count = assumed_number(config, "num_hidden_layers")
-    if kinds is None and assumed_count is None:
-        kinds = assumed_layers(config.text_levels[-1][1], _KINDS, 0) or None
-    return len(kinds) if kinds is not None else assumed_count
-
-
-def counted_stacks(skeleton: Skeleton, config: ModelConfig) -> tuple[str, ...]:
-    """Return the lists of layers that `layer_count` counts: the decoder's, or each of several that are as long as the others."""
-    has_each = known_number(config, _OF_EACH) is not None or takes_field(
-        config.text_levels[-1][1].get("model_type"), _OF_EACH
-    )
-    return skeleton.stacks if len(skeleton.stacks) == 1 or has_each else ()

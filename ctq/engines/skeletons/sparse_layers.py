@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.configs.fields import known_number
-from ctq.engines.skeletons.skeletons import layer_count
+from ctq.engines.skeletons.layer_counts import layer_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable

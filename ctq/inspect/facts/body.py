@@ -25,6 +25,7 @@ from ctq.engines.vllm.layers import (
 from ctq.engines.vllm_models.names import EngineNames, names_of
 from ctq.inspect.facts.diagnosis import Defect
 from ctq.inspect.modules.forms import COMPRESSED, Form
+from ctq.recipe.fused import PROJECTIONS
 from ctq.recipe.kinds import Kind
 from ctq.recipe.match import REGEX_PREFIX
 from ctq.recipe.sizes import EXPERTS_MULTIPLE, is_cut
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 _EXPERT = re.compile(r"(?P<layer>.*\.experts)\.\d+\.(?P<part>\w+)$")
 _ROW_PARALLEL = frozenset({"o_proj", "down_proj", "out_proj", "dense", "dense_4h_to_h", "w2", "fc2", "c_proj"})
-_PROJECTIONS = (("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2"))
-"""An expert's gate, up and down projection, under the two sets of names that checkpoints use."""
 _PARTS = {
     "W8A8Int8": frozenset({"weight", "weight_scale"}),
     "WNA16": frozenset({"weight_packed", "weight_scale"}),
@@ -145,7 +144,7 @@ def engine_layer(
     """Return the layer of the engine that holds ``module``; ``names`` are all modules, both as the engine calls them."""
     expert = _EXPERT.match(module)
     if expert:
-        projections = next((row for row in _PROJECTIONS if expert["part"] in row), _PROJECTIONS[0])
+        projections = next((row for row in PROJECTIONS if expert["part"] in row), PROJECTIONS[0])
         return EngineLayer(FusedMoE(projections=projections), expert["layer"])
     parent, _, leaf = module.rpartition(".")
     for key, parts in fused.items():

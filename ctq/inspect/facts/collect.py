@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ctq.engines.skeletons.skeletons import layer_count
+from ctq.engines.skeletons.layer_counts import layer_count
 from ctq.engines.vllm_models.known_names import chosen_architecture, generating_name
 from ctq.inspect.facts.defects import Surroundings, diagnose
 from ctq.inspect.facts.diagnosis import Defect, Diagnosis

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ctq.checkpoint.dtypes import DTYPES
 from ctq.inspect.modules.parts import PARTS, WEIGHT_PARTS, split_odd
+from ctq.recipe.stack import LAYER_LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 NUMBER = "#"
 """What stands for a number in a template."""
+SINGLE_EXPERT = f".experts.{NUMBER}."
+"""What the templates of experts have that lie one by one."""
 _NO_NUMBER = NUMBER * 2
 """What stands for a word that is spelt like that."""
 _DIGITS = 9
-_LAYER_LISTS = frozenset({"layers", "h", "blocks"})
 
 
 class Part(NamedTuple):
@@ -74,6 +76,11 @@ class ModuleSet:
     def nbytes(self) -> int:
         """Bytes of all tensors of the set."""
         return self.nbytes_each * len(self.names)
+
+    @property
+    def weight(self) -> Part | None:
+        """The weight, or its codes where they are packed; None where it has another name or is not there."""
+        return self.parts.get("weight") or self.parts.get("weight_packed")
 
     @property
     def first_tensors(self) -> list[str]:
@@ -168,7 +175,7 @@ def _part_rank(part: str) -> tuple[int, str]:
 
 
 def _is_layer_list(template: str) -> bool:
-    return NUMBER not in template and template.rpartition(".")[2] in _LAYER_LISTS
+    return NUMBER not in template and template.rpartition(".")[2] in LAYER_LISTS
 
 
 def _merged(found: Mapping[tuple[object, ...], tuple[list[str], list[tuple[int, ...]]]]) -> Iterable[ModuleSet]:

@@ -10,7 +10,7 @@ from ctq.engines.vllm.dispatch import DispatchConfig
 from ctq.engines.vllm.layers import FusedMoE
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.surplus_experts import refuses_surplus_experts
-from ctq.inspect.modules.grouping import NUMBER
+from ctq.inspect.modules.grouping import SINGLE_EXPERT
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import EXPERT_COUNTS, Kind
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
-
-_EXPERT = f".experts.{NUMBER}."
 
 
 def fused_experts_not_ignored(facts: Facts) -> Iterator[Hit]:
@@ -67,7 +65,7 @@ def surplus_experts(facts: Facts) -> Iterator[Hit]:
     if not count or not refuses_surplus_experts(config.architecture):
         return
     for entry in facts.entries:
-        if _EXPERT in entry.modules.template and entry.kind is not Kind.DRAFT:
+        if SINGLE_EXPERT in entry.modules.template and entry.kind is not Kind.DRAFT:
             pairs = zip(entry.modules.names, entry.modules.numbers, strict=True)
             name = next((name for name, numbers in pairs if numbers[-1] >= count), None)
             if name is not None:
@@ -85,7 +83,7 @@ def _is_dense(entry: Entry) -> bool:
 
 
 def _is_built_quantized(entry: Entry, config: DispatchConfig) -> bool:
-    method = config.get_quant_method(FusedMoE(projections=("gate_proj", "up_proj", "down_proj")), _experts_of(entry))
+    method = config.get_quant_method(FusedMoE(), _experts_of(entry))
     return method is not None and method.scheme is not None
 
 

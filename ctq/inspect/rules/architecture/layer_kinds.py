@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.skeletons.mixers import mixers
 from ctq.engines.skeletons.sparse_layers import sparse_layers
 from ctq.inspect.rules.rule import Hit
-from ctq.recipe.kinds import Kind
+from ctq.recipe.kinds import BESIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +89,6 @@ def _layers(facts: Facts, pattern: re.Pattern[str]) -> set[int]:
     return {
         numbers[0]
         for entry in facts.entries
-        if entry.kind not in (Kind.DRAFT, Kind.TOWER, Kind.PROJECTOR) and pattern.fullmatch(entry.modules.template)
+        if entry.kind not in BESIDE and pattern.fullmatch(entry.modules.template)
         for numbers in entry.modules.numbers
     }

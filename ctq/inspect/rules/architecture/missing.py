@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.skeletons.skeletons import counted_stacks, layer_count, skeleton_of
+from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
+from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.switches import optional_tensors
 from ctq.engines.skeletons.unserved_names import needed_names
 from ctq.engines.vllm_models.heads import head_support
@@ -15,7 +16,7 @@ from ctq.inspect.rules.architecture.missing_parts import biases_of_towers, lost_
 from ctq.inspect.rules.architecture.stands_for import HEAD, layers_by_tensor
 from ctq.inspect.rules.architecture.towers import lacking
 from ctq.inspect.rules.rule import missing_from_files
-from ctq.recipe.kinds import Kind
+from ctq.recipe.kinds import OTHER_PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -110,7 +111,7 @@ def _is_called_otherwise(facts: Facts, skeleton: Skeleton, present: Present) -> 
     """Tell a wrapper that has none of its tensors and layers all the same: the same model under other prefixes."""
     if not skeleton.wrapped or any(name in present for name, slot in skeleton.tensors.items() if slot.always):
         return False
-    return any(entry.modules.depth and entry.kind not in (Kind.TOWER, Kind.PROJECTOR) for entry in facts.entries)
+    return any(entry.modules.depth and entry.kind not in OTHER_PARTS for entry in facts.entries)
 
 
 def _beside(

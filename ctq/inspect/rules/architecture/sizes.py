@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.dtypes import FLOATS
+from ctq.engines.skeletons.dimensions import dimension
 from ctq.engines.skeletons.head_bias import has_head_bias
 from ctq.engines.skeletons.skeleton_names import own_name
-from ctq.engines.skeletons.skeletons import dimension, skeleton_of
+from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import numbered
 from ctq.inspect.rules.rule import Hit, listing
@@ -118,7 +119,7 @@ def _odd_bias(entry: Entry) -> str | None:
         return f"a bias of shape {list(bias.shape)}, where a vector is expected"
     if bias.dtype not in FLOATS:
         return f"a bias in {bias.dtype}, where floats are expected"
-    weight = entry.modules.parts.get("weight", entry.modules.parts.get("weight_packed"))
+    weight = entry.modules.weight
     if weight is None or not weight.shape:
         return None
     if entry.kind is Kind.LINEAR and len(weight.shape) == 2 and bias.shape[0] != weight.shape[0]:

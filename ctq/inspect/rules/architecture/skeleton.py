@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.skeletons.skeleton_names import has_part, is_head_of_engine, lies_in, other_part, own_name
-from ctq.engines.skeletons.skeletons import counted_stacks, layer_count, skeleton_of
+from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.unserved_names import refused_names
 from ctq.engines.vllm_models.names import names_of
 from ctq.findings import Severity
@@ -17,7 +18,7 @@ from ctq.inspect.rules.architecture.experts import surplus_experts
 from ctq.inspect.rules.architecture.stands_for import dense_tensors, fused_tensors, parts_of_fused
 from ctq.inspect.rules.architecture.towers import is_beyond_tower, is_strange_to_tower
 from ctq.inspect.rules.rule import Hit, listing
-from ctq.recipe.kinds import Kind
+from ctq.recipe.kinds import OTHER_PARTS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,8 +32,6 @@ _BUFFERS = re.compile(r".*(?:rotary_pos_emb\.inv_freq|rotary_emb\.(?:inv_freq|co
 _MASKS = re.compile(r"(?:.*\.)?(?:attn|attention)\.(?:masked_)?bias")
 """Others, that only these model classes of vLLM 0.32.0 look over."""
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
-_ELSEWHERE = (Kind.TOWER, Kind.PROJECTOR)
-"""Parts of wrappers that come in many kinds."""
 _LEFT = PARTS - CACHE_PARTS - {"weight", "bias"}
 """Parts that a quantizer writes, and that dequantizing may leave."""
 
@@ -118,7 +117,7 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
         return False
     if any(other_part(skeleton, name) for name in entry.modules.first_tensors):
         return False
-    if skeleton.wrapped and entry.kind in _ELSEWHERE and not entry.is_head:
+    if skeleton.wrapped and entry.kind in OTHER_PARTS and not entry.is_head:
         is_refused = is_beyond_tower(entry, skeleton, facts) or is_strange_to_tower(entry, skeleton, facts)
         return is_refused or not any(has_part(skeleton, name) for name in entry.modules.first_tensors)
     if skeleton.wrapped and not any(has_part(skeleton, name) for name in entry.modules.first_tensors):
@@ -140,7 +139,7 @@ def _has_unknown_bias(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell a bias beside a weight of the architecture that it does not have, where vLLM refuses biases that it does not know."""
     if "bias" not in skeleton.refuses or not {"bias", "weight"} <= entry.modules.parts.keys():
         return False
-    if skeleton.wrapped and entry.kind in _ELSEWHERE:
+    if skeleton.wrapped and entry.kind in OTHER_PARTS:
         return False
     if any(other_part(skeleton, name) for name in entry.modules.first_tensors):
         return False
@@ -152,7 +151,7 @@ def _leftovers(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
     """Return what a quantizer left beside a dense weight in an unquantized model, where vLLM refuses what it does not know."""
     if facts.quant is not None or entry.stored.form not in (Form.DENSE, Form.FROZEN) or "inner" not in skeleton.refuses:
         return []
-    if entry.kind in _ELSEWHERE or entry.is_head:
+    if entry.kind in OTHER_PARTS or entry.is_head:
         return []
     return sorted(entry.modules.parts.keys() & _LEFT)
 

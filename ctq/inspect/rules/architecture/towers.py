@@ -9,7 +9,7 @@ from ctq.engines.skeletons.skeleton_names import lies_in, own_name
 from ctq.engines.skeletons.tower_strangers import strangers_of
 from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.rules.architecture.stands_for import dense_tensors, fused_tensors
-from ctq.recipe.kinds import Kind
+from ctq.recipe.kinds import OTHER_PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.rules.architecture.stands_for import Present
-
-_PARTS = (Kind.TOWER, Kind.PROJECTOR)
 
 
 def lacking(facts: Facts, skeleton: Skeleton, present: Present, names: Mapping[str, bool | None]) -> Iterator[str]:
@@ -48,7 +46,7 @@ def _has_others(facts: Facts, skeleton: Skeleton) -> bool:
             for name in (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts))
         )
         for entry in facts.entries
-        if entry.kind in _PARTS
+        if entry.kind in OTHER_PARTS
     )
     return not all(known)
 

@@ -8,9 +8,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ctq.engines.vllm.fused import fused_mapping
-from ctq.inspect.modules.grouping import NUMBER
+from ctq.inspect.modules.grouping import SINGLE_EXPERT
 from ctq.inspect.rules.architecture.sizes import dense_shapes
 from ctq.inspect.rules.rule import Hit
+from ctq.recipe.fused import PROJECTIONS
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
     Sets = Mapping[str, list[tuple[Entry, Shape]]]
     Fits = Callable[[Shape, Shape], bool]
 
-_EXPERT = f".experts.{NUMBER}."
 _CROSS = re.compile(r"cross|encoder_attn|inter_attention")
 """Attention whose keys and values come from elsewhere, and may have another width."""
-_GATED = (("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2"))
 _THERE_AND_BACK = (
     ("up_proj", "down_proj"), ("gate_up_proj", "down_proj"), ("input_linear", "output_linear"), ("fc1", "fc2"),
     ("fc_in", "fc_out"), ("c_fc", "c_proj"), ("dense_h_to_4h", "dense_4h_to_h"),
@@ -88,7 +87,7 @@ def _numbered(sets: list[tuple[Entry, Shape]]) -> dict[tuple[int, ...], tuple[st
 
 def _uneven_experts(sets: Sets) -> Iterator[Hit]:
     for template, found in sets.items():
-        if _EXPERT not in template or len(found) == 1:
+        if SINGLE_EXPERT not in template or len(found) == 1:
             continue
         usual: dict[tuple[int, ...], tuple[str, Shape]] = {}
         for at, (name, shape) in sorted(_numbered(found).items()):
@@ -101,7 +100,7 @@ def _misfits(sets: Sets, facts: Facts) -> Iterator[Hit]:
     for parts in fused_mapping(facts.checkpoint.config.architecture).values():
         for one, other in pairwise(parts):
             yield from _pairs(sets, one, other, _same_columns)
-    for gate, up, down in _GATED:
+    for gate, up, down in PROJECTIONS:
         yield from _pairs(sets, gate, up, _same)
         yield from _pairs(sets, gate, down, _turned)
     for into, back in _THERE_AND_BACK:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.inspect.facts.defects import BODY_LINEARS
 from ctq.inspect.modules.grouping import NUMBER, numbered
-from ctq.recipe.kinds import EXPERT_COUNTS, Kind
+from ctq.recipe.kinds import BESIDE, EXPERT_COUNTS, Kind
+from ctq.recipe.stack import LAYER_LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.modules.grouping import ModuleSet
 
-_LAYER_LISTS = ("layers", "h", "blocks")
 _KINDS = "layers_block_type"
 """The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
 _ENCODERS = frozenset({"encoder", "decoder"})
@@ -48,12 +48,7 @@ def _stacks(facts: Facts) -> dict[str, set[int]]:
     for entry in facts.entries:
         before, found, _ = entry.modules.template.partition(f".{NUMBER}.")
         words = before.split(".")
-        if (
-            not found
-            or not entry.modules.depth
-            or words[-1] not in _LAYER_LISTS
-            or entry.kind in (Kind.TOWER, Kind.DRAFT, Kind.PROJECTOR)
-        ):
+        if not found or not entry.modules.depth or words[-1] not in LAYER_LISTS or entry.kind in BESIDE:
             continue
         if not _ENCODERS & set(words):
             stacks[before].update(numbers[0] for numbers in entry.modules.numbers)
@@ -174,6 +169,6 @@ def _is_sure(template: str, count: int, layer: int, layers: int) -> bool:
 def _by_template(facts: Facts, *, numbers: int) -> dict[str, list[ModuleSet]]:
     sets: dict[str, list[ModuleSet]] = defaultdict(list)
     for entry in facts.entries:
-        if entry.modules.depth == numbers and entry.kind not in (Kind.DRAFT,):
+        if entry.modules.depth == numbers and entry.kind is not Kind.DRAFT:
             sets[entry.modules.template].append(entry.modules)
     return sets

@@ -56,10 +56,8 @@ def _rows(entry: Entry, facts: Facts) -> int | None:
     """Return the rows of the head, or of the embedding where that is the head: elsewhere it may have rows of its own."""
     name = entry.modules.names[0]
     is_tied_head = facts.head.entry is None and facts.head.embedding == f"{name}.weight"
-    part = next((entry.modules.parts[key] for key in ("weight", "weight_packed") if key in entry.modules.parts), None)
-    return (
-        part.shape[0] if (entry.is_head or is_tied_head) and part is not None and len(part.shape) == 2 else None
-    )  # a matrix
+    weight = entry.modules.weight if entry.is_head or is_tied_head else None
+    return weight.shape[0] if weight is not None and len(weight.shape) == 2 else None  # a matrix
 
 
 def hidden_size_mismatch(facts: Facts) -> Iterator[Hit]:
@@ -143,7 +141,7 @@ def uneven_layers(facts: Facts) -> Iterator[Hit]:
     """
     shapes: dict[str, dict[tuple[int, ...], list[str]]] = defaultdict(lambda: defaultdict(list))
     for entry in facts.entries:
-        weight = entry.modules.parts.get("weight") or entry.modules.parts.get("weight_packed")
+        weight = entry.modules.weight
         if weight is not None and entry.modules.depth == 1 and entry.kind is Kind.LINEAR:
             shapes[f"{entry.modules.template} {entry.stored.form}"][weight.shape].extend(entry.modules.names)
     for by_shape in shapes.values():

@@ -1,0 +1,68 @@
+"""What the dimensions of a skeleton are worth in a config: sums of products of its numbers, by switches and in towers too."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from ctq.engines.configs.fields import (
+    assumed,
+    assumed_number,
+    other_names,
+    stated,
+    stated_number,
+    switch_value,
+    takes_field,
+)
+from ctq.engines.configs.towers import tower_number
+from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
+
+if TYPE_CHECKING:
+    from ctq.checkpoint.config import ModelConfig
+
+
+def dimension(expression: str, config: ModelConfig, computed: frozenset[str] = frozenset()) -> int | None:
+    """Work out a sum of products of the config's numbers; None where it lacks one.
+
+    Of several (``n_inner|4*n_embd``) the first counts that it has the numbers of. ``switch?one:other`` is one where the switch is
+    set and the other where it is not, ``!switch?`` the other way round; nothing in its place where it is not known.
+    """
+    switch, asks, cases = expression.partition("?")
+    if asks:
+        state, (one, _, other) = switch_value(config, switch.removeprefix("!")), cases.partition(":")
+        chosen = one if state is not switch.startswith("!") else other
+        return None if state is None else dimension(chosen, config, computed)
+    sizes = (_sum(alternative, config, computed) for alternative in expression.split("|"))
+    return next((size for size in sizes if size is not None), None)
+
+
+def _sum(expression: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
+    total = 0
+    for term in expression.split("+"):
+        factors = [int(word) if word.isdecimal() else _number(word, config, computed) for word in term.split("*")]
+        if None in factors:
+            return None
+        total += prod(factor for factor in factors if factor is not None)
+    return total
+
+
+def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
+    if "." in key:
+        return tower_number(config, key)
+    if key == FEED_FORWARD:
+        return adjusted_feed_forward(lambda name: stated(config, name, assumed(config, name)))
+    value = stated_number(config, key)
+    if value is not None:
+        return value
+    if key == "num_key_value_heads":
+        return assumed_number(config, key) or _number("num_attention_heads", config, computed)
+    if key not in computed and not (key == "head_dim" and _has_no_field(config, key)):
+        return assumed_number(config, key)
+    hidden, heads = _number("hidden_size", config, computed), _number("num_attention_heads", config, computed)
+    return hidden // heads if hidden and heads else None
+
+
+def _has_no_field(config: ModelConfig, key: str) -> bool:
+    """Tell a key that the text model's known class does not have, so that engines work it out."""
+    kind = config.text_levels[-1][1].get("model_type")
+    return takes_field(kind, "hidden_size") and not any(takes_field(kind, name) for name in other_names(kind, key))

@@ -1,0 +1,49 @@
+"""How many layers a decoder has, and which lists of a skeleton are as long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.configs.fields import assumed_number, known_number, takes_field
+from ctq.engines.configs.layer_lists import assumed_layers
+from ctq.engines.configs.towers import MOST_LAYERS
+
+if TYPE_CHECKING:
+    from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.skeletons.skeleton import Skeleton
+
+_OF_EACH = "num_layers_per_stack"
+"""The number of layers of each of several lists (HRM); beside it `num_hidden_layers` counts something else, without it the same."""
+_KINDS = "layers_block_type"
+"""The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
+
+
+def layer_count(config: ModelConfig) -> int | None:
+    """Return the number of decoder layers, of each list of them, as the config states it or as its model type assumes it.
+
+    It is never more than are looked for (`MOST_LAYERS`).
+    """
+    count = _all_layers(config)
+    return None if count is None else min(count, MOST_LAYERS)
+
+
+def _all_layers(config: ModelConfig) -> int | None:
+    of_each = known_number(config, _OF_EACH)
+    if of_each is not None:
+        return of_each
+    stated = config.num_hidden_layers
+    if stated is not None:
+        return stated
+    kinds = next((level[_KINDS] for _, level in config.text_levels if isinstance(level.get(_KINDS), list)), None)
+    assumed_count = assumed_number(config, "num_hidden_layers")
+    if kinds is None and assumed_count is None:
+        kinds = assumed_layers(config.text_levels[-1][1], _KINDS, 0) or None
+    return len(kinds) if kinds is not None else assumed_count
+
+
+def counted_stacks(skeleton: Skeleton, config: ModelConfig) -> tuple[str, ...]:
+    """Return the lists of layers that `layer_count` counts: the decoder's, or each of several that are as long as the others."""
+    has_each = known_number(config, _OF_EACH) is not None or takes_field(
+        config.text_levels[-1][1].get("model_type"), _OF_EACH
+    )
+    return skeleton.stacks if len(skeleton.stacks) == 1 or has_each else ()
