@@ -38,26 +38,15 @@ def show(lines: Iterable[Line]) -> None:
         return
     from rich.text import Text
 
-    console = data_console()
+    console = _console()
     for line in lines:
         console.print(Text.assemble(*((text, style) for style, text in line)), soft_wrap=True)
 
 
-def data_console() -> Console:
-    """Return the console of results, on stdout."""
-    return _console(stderr=False)
-
-
-def status_console() -> Console:
-    """Return the console of messages and progress, on stderr."""
-    return _console(stderr=True)
-
-
-def _console(*, stderr: bool) -> Console:
+def _console() -> Console:
     from rich.console import Console
 
-    _lenient(sys.stderr if stderr else sys.stdout)
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=False)
 
 
 def _lenient(stream: TextIO) -> TextIO:

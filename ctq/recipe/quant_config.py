@@ -51,7 +51,6 @@ class QuantConfig:
     status: str | None
     groups: tuple[ConfigGroup, ...]
     ignore: tuple[str, ...]
-    kv_cache: bool
     raw: Mapping[str, Any]
     defects: tuple[str, ...] = ()
     oddities: tuple[str, ...] = ()
@@ -86,7 +85,6 @@ def parse_quantization(raw: Mapping[str, Any]) -> QuantConfig:
         status=status if isinstance(status := raw.get("quantization_status"), str) else None,
         groups=tuple(group for group in parsed if group),
         ignore=_ignored(raw, defects),
-        kv_cache=raw.get("kv_cache_scheme") is not None,
         raw=raw,
         defects=tuple(defects),
         oddities=tuple(_oddities(raw)),

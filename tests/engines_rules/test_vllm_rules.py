@@ -21,10 +21,8 @@ from ctq.errors import UsageError
         ("0.25.0", "0.26.0", "wnam_int"),
         ("0.26.0", "0.27.0", "match_order"),
         ("0.28.0", "0.29.0", "unties_from_weight"),
-        ("0.28.0", "0.29.0", "skips_tied_head"),
         ("0.29.0", "0.30.0", "ignore_reads_fused_name"),
         ("0.30.0", "0.31.0", "wna16_zero_point_bits"),
-        ("0.31.0", "0.32.0", "warns_of_dtypes"),
     ],
 )
 def test_edges(before: str, after: str, field: str) -> None:

@@ -27,7 +27,6 @@ _STYLES = {
 _STATUS_STYLES = {Status.PASS: "green", Status.FAIL: "bold red", Status.UNAVAILABLE: "yellow"}
 _STATES = {"quantized": "green", "dense": "yellow", "tied": "yellow", "absent": "yellow", "broken": "bold red"}
 _ENGINE, _STATUS, _SCHEME = 22, 13, 12
-_NAMED = 3
 
 
 def verify_view(report: VerifyReport, width: int) -> Iterator[Line]:

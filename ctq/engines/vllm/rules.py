@@ -70,14 +70,10 @@ class EngineRules:
     passes_unknown_capability: bool = False
     """Where the platform has no compute capability (CPUs) schemes that need a least one are taken."""
 
-    skips_tied_head: bool = True
-    """`lm_head.*` is dropped while loading when embeddings are tied (`skip_prefixes` in the model files)."""
     unties_from_weight: bool = False
     """A tensor ending in `lm_head.weight` overrides the tie flag (config/model.py 0.32.0:1242 `maybe_untie_word_embeddings`)."""
     reshapes_scalar_scales: bool = False
     """A 0-dim scale is taken for one of length 1."""
-    warns_of_dtypes: bool = False
-    """A tensor whose dtype differs from the parameter's is converted with a warning; before, in silence."""
 
 
 _ALL_BITS = frozenset(range(2, 9))
@@ -126,10 +122,10 @@ _CHANGES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("0.27.0", {"match_order": ("name", "fused", "class")}),
     ("0.27.1", {}),
     ("0.28.0", {}),
-    ("0.29.0", {"skips_tied_head": False, "unties_from_weight": True}),
+    ("0.29.0", {"unties_from_weight": True}),
     ("0.30.0", {"ignore_reads_fused_name": True, "refuses_group_actorder": True}),
     ("0.31.0", {"wna16_zero_point_bits": _ALL_BITS, "w4a8_checks_types": True}),
-    ("0.32.0", {"w4a8_mxfp4": True, "warns_of_dtypes": True}),
+    ("0.32.0", {"w4a8_mxfp4": True}),
     ("0.33.0", {}),
 )
 
