@@ -1,4 +1,4 @@
-"""The sweep of architectures: every tiny family, or variants of their configs, quantized four ways and loaded by the real vLLM."""
+"""The sweep of architectures: every tiny family, or variants of their configs, quantized six ways and loaded by the real vLLM."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def variants(count: int, seed: int, names: Sequence[str]) -> list[Item]:
             name=variant.name,
             architecture=variant.family.architecture,
             build=variant.build,
-            more={"W8A16": variant.packing},
+            more=dict.fromkeys(("W8A16", "no head W8A16"), variant.packing),
         )
         for variant in drawn(count, seed, names)
     ]

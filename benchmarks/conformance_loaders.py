@@ -1,4 +1,4 @@
-"""The sweep of transformers as a loader: every tiny family, quantized five ways by the command line, loaded and run.
+"""The sweep of transformers as a loader: every tiny family, quantized six ways by the command line, loaded and run.
 
 The dense original is loaded first: what fails there is no fault of the quantization, and is listed as not judged.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TABLE: Final = RESULTS / "loaders.json"
-WEIGHT_ONLY: Final = ("W8A16",)
+WEIGHT_ONLY: Final = ("W8A16", "no head W8A16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

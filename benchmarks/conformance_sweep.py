@@ -1,4 +1,4 @@
-"""How a sweep of architectures judges: each item quantized five ways by the command line, loaded by the real vLLM, and compared.
+"""How a sweep of architectures judges: each item quantized six ways by the command line, loaded by the real vLLM, and compared.
 
 The dense checkpoint is loaded first: what the engine refuses there is no fault of the quantization, and is listed as not judged.
 """

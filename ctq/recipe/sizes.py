@@ -21,10 +21,13 @@ EXPERTS_MULTIPLE = 128
 vLLM 0.32.0 marlin_utils.py:379: the one kernel that takes them; compressed_tensors_moe_wna16.py:127 refuses others.
 """
 _EXPERT = re.compile(r"\.experts\.")
-_CUT = {"TeleChat2ForCausalLM": re.compile(r"\.key_value$")}
+_CUT = {
+    "BloomForCausalLM": re.compile(r"\.query_key_value$"),
+    "TeleChat2ForCausalLM": re.compile(r"\.key_value$"),
+}
 """Layers whose tensors vLLM cuts by rows while it loads, `weight_shape` of a packed one among them, which it refuses.
 
-vLLM 0.32.0 telechat2.py:86.
+vLLM 0.32.0 bloom.py:305, telechat2.py:86.
 """
 
 
@@ -52,7 +55,7 @@ def size_problems(
     if cut:
         yield Problem(
             message=f"vLLM's loader cuts the tensors of {cut[0]} by rows, which it cannot do with a packed layer",
-            hint="take W8A8, or --ignore these layers",
+            hint=f"take W8A8, or --ignore 're:.*{_CUT[config.architecture or ''].pattern}'",
             exit_code=ExitCode.USAGE,
         )
 

@@ -158,15 +158,18 @@ def test_a_model_without_a_head_cannot_include_it(tmp_path: Path) -> None:
     assert "the model has none (LlamaModel)" in problems[0].message
 
 
-def test_a_layer_that_the_loader_cuts_is_not_packed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("architecture", "layer"), [("TeleChat2ForCausalLM", "key_value"), ("BloomForCausalLM", "query_key_value")]
+)
+def test_a_layer_that_the_loader_cuts_is_not_packed(tmp_path: Path, architecture: str, layer: str) -> None:
     folder = tiny_checkpoint(tmp_path / "m")
     for number in range(2):
         old = f"model.layers.{number}.self_attn.v_proj.weight"
-        rename_tensor(folder, old, f"model.layers.{number}.self_attn.key_value.weight")
-    edit_config(folder, lambda raw: raw.update(architectures=["TeleChat2ForCausalLM"], model_type="telechat"))
+        rename_tensor(folder, old, f"model.layers.{number}.self_attn.{layer}.weight")
+    edit_config(folder, lambda raw: raw.update(architectures=[architecture]))
     packed = BodyGroup(targets=("Linear",), scheme=W8A16)
-    assert "cuts the tensors of model.layers.0.self_attn.key_value" in messages(
+    assert f"cuts the tensors of model.layers.0.self_attn.{layer}" in messages(
         decide(opened(folder), Recipe(body=(packed,)))
     )
-    assert not decide(opened(folder), Recipe(body=(packed,), ignore=("re:.*key_value$",))).problems
+    assert not decide(opened(folder), Recipe(body=(packed,), ignore=(f"re:.*{layer}$",))).problems
     assert not decide(opened(folder), Recipe()).problems

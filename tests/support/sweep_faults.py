@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAIN: Final = "llama"
-BROKEN: Final = tuple(scheme for scheme in SCHEMES if scheme != "head only")
+BROKEN: Final = tuple(scheme for scheme in SCHEMES if scheme not in {"no head W8A16", "head only"})
 """How the checkpoints are quantized that are broken."""
 OTHERS: Final = (
     "qwen3-tied",

@@ -24,10 +24,11 @@ SCHEMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "W8A16": ("--include-lm-head", "--scheme", "W8A16"),
         "mixed": ("--include-lm-head", "--scheme", "W8A8", "--lm-head-scheme", "W8A16"),
         "no head": ("--exclude-lm-head", "--scheme", "W8A8"),
+        "no head W8A16": ("--exclude-lm-head", "--scheme", "W8A16"),
         "head only": ("--recipe", str(HEAD_ONLY)),
     }
 )
-"""Head included as W8A8, W8A16 and one in the other, excluded, and alone."""
+"""Head included as W8A8, W8A16 and one in the other, excluded from either, and alone."""
 _IGNORE_HINT = re.compile(r"--ignore '([^']+)'")
 
 
