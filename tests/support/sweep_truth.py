@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ctq.verify.vllm.facts import Head, VllmResult
 
 QUANTIZED_PARTS: Final = ("weight_scale", "weight_packed", "weight_zero_point")
-INTEGERS: Final = ("int8", "int32", "uint8")
+CODES: Final = {"Int8": ("int8", "int32", "uint8"), "Fp8": ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz")}
+"""The dtypes of a head's codes, by a word in the name of its scheme."""
 PRINTED_SET: Final = re.compile(r"\{('[^'{}]*'(?:, '[^'{}]*')+)\}")
 
 
@@ -99,14 +100,9 @@ def in_order(message: str) -> str:
 def _has_float_codes(head: Head) -> bool:
     """Tell a quantized head whose codes are the embedding's floats: tied after its parameters were made."""
     parts = {parameter.name.rpartition(".")[2]: parameter.dtype for parameter in head.parameters}
-    codes = parts.get("weight", "")
-    return (
-        head.quantized
-        and "Int8" in head.scheme
-        and "weight_packed" not in parts
-        and "weight_scale" in parts
-        and codes not in INTEGERS
-    )
+    wanted = next((dtypes for word, dtypes in CODES.items() if word in head.scheme), ())
+    unpacked = "weight_packed" not in parts and "weight_scale" in parts
+    return head.quantized and bool(wanted) and unpacked and parts.get("weight", "") not in wanted
 
 
 def serves(seen: Observation, baseline: Observation | None = None) -> bool:
