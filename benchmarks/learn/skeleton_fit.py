@@ -46,8 +46,7 @@ class Build:
 
 def text_level(config: Json) -> Json:
     """Return the config of the text model, its numbers over those of the wrapper."""
-    inner = next((config[key] for key in ("text_config", "llm_config") if isinstance(config.get(key), dict)), {})
-    return {**config, **inner}
+    return {key: value for _, level in ModelConfig(config).text_levels for key, value in level.items()}
 
 
 def build_from(config: Json, shapes: dict[str, tuple[int, ...]]) -> Build:

@@ -125,30 +125,42 @@ def correct(entry: Json, field: str, outline: Outline) -> Iterator[str]:
 
 
 def layers_of(build_: Build) -> Layers:
-    """Return the layers that have each tensor of a numbered list."""
+    """Return the layers that have each tensor of a numbered list; a nameless one for each of no list."""
     found: dict[str, set[str]] = defaultdict(set)
     for name in build_.shapes:
         stack, numbered, _ = template(name).partition(".#.")
-        if numbered:
-            found[template(name)].add(name[len(stack) + 1 :].partition(".")[0])
+        found[template(name)].add(name[len(stack) + 1 :].partition(".")[0] if numbered else "")
     return {name: frozenset(numbers) for name, numbers in found.items()}
 
 
 def companion_of(name: str, builds: list[Layers]) -> str | None:
-    """Return the tensor beside which this one was never missing: of another module, of the most layers, the nearest by name."""
-    stack = name.partition(".#.")[0]
+    """Return the tensor beside which this one was never missing: of another module, of the most layers, the nearest by name.
+
+    Of a tensor of no list it is one of a list that lies beside it.
+    """
+    stack, is_numbered, _ = name.partition(".#.")
     lacking = [build_ for build_ in builds if name not in build_]
     candidates = {
-        other for build_ in builds for other in build_ if other != name and other.partition(".#.")[0] == stack
+        other
+        for build_ in builds
+        for other in build_
+        if other != name and (other.partition(".#.")[0] == stack if is_numbered else _lies_beside(other, name))
     }
     sure = [
         other
         for other in candidates
         if not any(other in build_ for build_ in lacking)
-        and all(build_.get(other, frozenset()) <= build_.get(name, frozenset()) for build_ in builds)
+        and all(build_.get(other, frozenset()) <= build_.get(name, frozenset()) or not is_numbered for build_ in builds)
     ]
     apart = [other for other in sure if other.rpartition(".")[0] != name.rpartition(".")[0]]
     return max(apart or sure, key=lambda other: (_count(other, builds), _shared(name, other), other), default=None)
+
+
+def _lies_beside(other: str, name: str) -> bool:
+    """Tell a tensor of a decoder's layers, whose list lies in what holds the module of the tensor ``name``."""
+    stack, numbered, _ = other.partition(".#.")
+    holder = f"{stack.rpartition('.')[0]}."
+    return bool(numbered) and holder != "." and name.startswith(holder) and name.count(".") == holder.count(".") + 1
 
 
 def _count(name: str, builds: list[Layers]) -> int:

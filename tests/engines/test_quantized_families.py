@@ -28,6 +28,8 @@ FAMILIES = [
 ]  # fmt: skip
 BESIDE = ["MiniCPMV4_6ForConditionalGeneration", "Phi4MultimodalForCausalLM", "Exaone4_5_ForConditionalGeneration"]
 """Towers that the files call otherwise than the engine, or that no list of names knows."""
+SPARSE = ["learnt-deepseek-v3.2", "learnt-glm-5"]
+"""Sparse attention, for which a CPU has no backend: CUDA's stands in."""
 MIRRORED = [
     "internlm2",
     "chatglm",
@@ -65,12 +67,13 @@ def test_vllm_loads_every_family_as_promised(
         assert {head.quant_method for head in found.heads} == {method}, family
 
 
-def test_vllm_loads_what_lies_beside_unknown_towers(tmp_path: Path, vllm_python: Path) -> None:
+@pytest.mark.parametrize("families", [BESIDE, SPARSE], ids=["unknown towers", "sparse attention"])
+def test_vllm_loads_what_is_out_of_the_way(tmp_path: Path, vllm_python: Path, families: list[str]) -> None:
     requests = []
-    for family in BESIDE:
+    for family in families:
         quantize(build(family, tmp_path / f"{family}-dense"), tmp_path / family)
         requests.append(VllmRequest(checkpoint=tmp_path / family))
-    for family, found in zip(BESIDE, run_vllm(requests, python=vllm_python), strict=True):
+    for family, found in zip(families, run_vllm(requests, python=vllm_python), strict=True):
         assert found.outcome is Outcome.LOADED, (family, found.error)
         assert not found.never_loaded, (family, found.never_loaded)
         assert not found.converted, (family, found.converted)

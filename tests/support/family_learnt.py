@@ -26,6 +26,18 @@ def small_text(name: str, architecture: str, **config: Any) -> Family:
     return Family(name=f"learnt-{name}", architecture=architecture, shrunk=True, head=None, config=config)
 
 
+UNTIED: Final[Config] = {"tie_word_embeddings": False}
+
+
+def omni(name: str, architecture: str, **towers: Config) -> Family:
+    """Make a row of a model that speaks too, of which vLLM reads the part that thinks."""
+    thinker = {**UNTIED, "text_config": UNTIED, **towers}
+    return Family(
+        name=f"learnt-{name}", architecture=architecture, shrunk=True, head=None, text="thinker_config.text_config",
+        config={**UNTIED, "enable_audio_output": False, "thinker_config": thinker},
+    )  # fmt: skip
+
+
 TOWER: Final[Config] = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4}
 GEMMA4: Final[Config] = {
     "num_hidden_layers": 4,
@@ -54,6 +66,8 @@ GEMMA4_VISION: Final[Config] = {
 GEMMA4_EMBEDDER: Final[Config] = {
     "patch_size": 14, "pooling_kernel_size": 1, "mm_embed_dim": 128, "mm_posemb_size": 64, "output_proj_dims": 128,
 }  # fmt: skip
+ROUTER: Final[Config] = {"topk_method": "noaux_tc", "scoring_func": "sigmoid"}
+"""As published configs say of a router with a bias, and transformers' classes do not."""
 
 LEARNT_FAMILIES: Final[tuple[Family, ...]] = (
     image("llava-next-video", "LlavaNextVideoForConditionalGeneration", LLAMA, CLIP, image_token_index=300,
@@ -70,4 +84,12 @@ LEARNT_FAMILIES: Final[tuple[Family, ...]] = (
       for kind, config in GEMMA4_KINDS.items() if kind in ("shared-keys", "moe")),
     *(small("Gemma4UnifiedForConditionalGeneration", f"gemma4-unified-{kind}", text_config=config, vision_config=GEMMA4_EMBEDDER)
       for kind, config in GEMMA4_KINDS.items() if kind in ("shared-keys", "dense")),
+    small_text("deepseek-v3.2", "DeepseekV32ForCausalLM", **ROUTER),
+    small_text("glm-5", "GlmMoeDsaForCausalLM", **ROUTER),
+    small("MuseGlimmerForConditionalGeneration", "muse-glimmer", out_hidden_size=512, projector_hidden_size=4096,
+          vision_config={"output_dim": 512}),
+    omni("qwen2.5-omni", "Qwen2_5OmniForConditionalGeneration", audio_config={"output_dim": 128}),
+    omni("qwen3-omni", "Qwen3OmniMoeForConditionalGeneration", audio_config={"output_dim": 128, "downsample_hidden_size": 32},
+         vision_config={"image_size": 28, "num_position_embeddings": 4, "deepstack_visual_indexes": [0],
+                        "apply_vit_abs_pos_embed": True}),
 )  # fmt: skip

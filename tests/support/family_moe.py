@@ -58,7 +58,7 @@ MOE_FAMILIES: Final[tuple[Family, ...]] = (
     moe("exaone-moe", "ExaoneMoeForCausalLM", ROUTED, num_experts=4, notes="vLLM passes no name to its head"),
     moe("solar-open", "SolarOpenForCausalLM", ROUTED, head_dim=32),
     moe("mimo-v2-flash", "MiMoV2FlashForCausalLM", ROUTED, GROUPED, head_dim=32, v_head_dim=32, swa_head_dim=32,
-        swa_v_head_dim=32, swa_num_attention_heads=4, swa_num_key_value_heads=2, hybrid_layer_pattern=[0, 1],
+        swa_v_head_dim=32, swa_num_attention_heads=4, swa_num_key_value_heads=4, hybrid_layer_pattern=[0, 1],
         moe_layer_freq=[0, 1], layernorm_epsilon=1e-6, sliding_window_size=64),
     moe("cohere2-moe", "Cohere2MoeForCausalLM", TOP2, num_experts=4, head_dim=32, tied=True),
     moe("laguna", "LagunaForCausalLM", TOP2, num_experts=4, head_dim=32, moe_intermediate_size=128),

@@ -100,6 +100,8 @@ def _number(config: ModelConfig, key: str) -> int | None:
 _WAYS: dict[str, _Way] = {
     "DeepseekV2ForCausalLM": _after_dense,
     "DeepseekV3ForCausalLM": _after_dense,
+    "DeepseekV32ForCausalLM": _after_dense,
+    "GlmMoeDsaForCausalLM": _after_dense,
     "Dots1ForCausalLM": _after("first_k_dense_replace"),
     "Glm4MoeForCausalLM": _after_dense,
     "Glm4MoeLiteForCausalLM": _after_dense,

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons.skeleton import Skeleton
 
-_DEEPSEEK: Final = ("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM")
+_DEEPSEEK: Final = (
+    "DeepseekV2ForCausalLM",
+    "DeepseekV3ForCausalLM",
+    "DeepseekV32ForCausalLM",
+    "GlmMoeDsaForCausalLM",
+)
 """Classes whose attention has a query of low rank, and whose router may have a bias of correction."""
 _LOW_RANK: Final = ("q_a_proj.weight", "q_a_layernorm.weight", "q_b_proj.weight")
 _CORRECTION: Final = "model.layers.#.mlp.gate.e_score_correction_bias"

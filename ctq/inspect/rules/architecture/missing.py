@@ -117,7 +117,7 @@ def _is_called_otherwise(facts: Facts, skeleton: Skeleton, present: Present) -> 
 def _beside(
     skeleton: Skeleton, present: Present, switched: Mapping[str, bool], stacks: tuple[str, ...]
 ) -> Iterator[str]:
-    """Yield optional tensors that a layer lacks although it has what they never lack beside it.
+    """Yield optional tensors that a layer lacks, or all of the model, although it has what they never lack beside it.
 
     Of a bias beside a bias nothing is said where it is not known that vLLM needs it under the switch's value: it may leave both
     unread.
@@ -128,6 +128,8 @@ def _beside(
         if name.partition(f".{NUMBER}.")[0] in stacks:
             for layer in sorted(present.get(slot.beside, frozenset()) - present.get(name, frozenset())):
                 yield numbered(name, layer)
+        elif NUMBER not in name and slot.beside in present and name not in present:
+            yield name
 
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:

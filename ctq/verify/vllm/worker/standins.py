@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from .dequantize import unpack
+from .standin_attention import install_sparse_attention
 
 NAMES: dict[str, str] = {}  # class name of a stand-in -> the kernel that it stands for
 USED: Counter[str] = Counter()  # how often each linear stand-in was made
@@ -29,6 +30,10 @@ def install() -> None:
     for experts in (install_int8_experts, install_packed_experts):
         with contextlib.suppress(ImportError, AttributeError):  # older versions choose their experts elsewhere
             experts()
+    with contextlib.suppress(
+        ImportError, AttributeError
+    ):  # older versions have no sparse attention, or choose it elsewhere
+        install_sparse_attention(current_platform)
 
 
 def install_linear(platform: Any) -> None:
