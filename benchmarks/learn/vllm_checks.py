@@ -66,7 +66,7 @@ def main() -> None:
     python = script(__doc__, "vllm_python").parse_args().vllm_python
     registry = installed(python, "model_executor/models/registry.py")
     texts = registry.partition(TEXT[0])[2].partition(TEXT[1])[0]
-    sources = _Sources(python)
+    sources = Sources(python)
     found = {}
     for architecture, (module, name) in sorted(registered_classes(texts).items()):
         conditions = dict.fromkeys(READ.get(architecture, ()))
@@ -80,7 +80,7 @@ def main() -> None:
     write_tables(DATA, about, architectures=found)
 
 
-class _Sources:
+class Sources:
     """vLLM's modules of models, parsed once."""
 
     def __init__(self, python: Path) -> None:

@@ -34,6 +34,8 @@ _LARGEST_INDEX = 100_000_000
 """Bytes; ten times what the largest models have. Parsing takes a multiple of it in memory."""
 _SHOWN_FAULTS = 20
 _NUMBERS = re.compile(r"(\d+)")
+_BASE = "Model"
+"""The end of names of models without a head."""
 _INSIDE = "model."
 """Where models that generate keep the model that pools; vLLM looks there too (0.32.0 model_executor/models/adapters.py:189)."""
 
@@ -87,8 +89,9 @@ def open_checkpoint(source: Source) -> Checkpoint:
         if index is not None:
             _check_index(index, headers, shard_of, faults)
         faults += _strangers(source)
-        if _is_pooled(source, faults):
-            config = replace(config, pools=True, relative=not any(name.startswith(_INSIDE) for name in tensors))
+        pools = _is_pooled(source, faults)
+        if pools or (config.architecture or "").endswith(_BASE):
+            config = replace(config, pools=pools, relative=not any(name.startswith(_INSIDE) for name in tensors))
         return Checkpoint(source, config, headers, tensors, shard_of, index, tuple(faults))
 
 

@@ -44,6 +44,7 @@ def taken_apart(folder: Path, *wholes: str, without: str = "") -> list[str]:
     [
         ("glm4", ["gate_up_proj"]),
         ("phi3", ["gate_up_proj"]),
+        ("phi3", ["qkv_proj"]),
     ],
 )
 def test_parts_that_vllm_fuses_itself(
@@ -57,10 +58,9 @@ def test_a_lost_part_is_missed(checkpoint: CheckpointFactory, tmp_path: Path) ->
     assert taken_apart(folder, "gate_up_proj", without="model.layers.1.mlp.up_proj.weight") != []
 
 
-def test_queries_keys_and_values_apart_are_not_taken_for_the_fused_layer(
-    checkpoint: CheckpointFactory, tmp_path: Path
-) -> None:
-    assert taken_apart(shutil.copytree(checkpoint("phi3"), tmp_path / "own"), "qkv_proj") != []
+def test_a_part_of_another_size(checkpoint: CheckpointFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ROWS, "qkv_proj", {"q_proj": 64, "k_proj": 96, "v_proj": 96})
+    assert taken_apart(shutil.copytree(checkpoint("phi3"), tmp_path / "own"), "qkv_proj") == ["TEN026"]
 
 
 def test_the_backend_takes_none_apart(checkpoint: CheckpointFactory, tmp_path: Path) -> None:

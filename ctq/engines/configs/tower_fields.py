@@ -7,6 +7,7 @@ The data is made by ``benchmarks/learn/tower_fields.py`` from transformers 5.19.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import dotted
@@ -70,7 +71,13 @@ def _unknown_words(path: str, model_type: object, level: Mapping[str, Any]) -> I
 
 def has_known_type(tower: Tower) -> bool:
     """Tell a tower that is of a model type that transformers has."""
-    return tower.model_type in read_data("tower_fields")["known"]
+    return tower.model_type in all_model_types()
+
+
+@lru_cache(maxsize=1)
+def all_model_types() -> frozenset[str]:
+    """Return every model type that transformers has, those of towers among them."""
+    return frozenset(read_data("tower_fields")["known"])
 
 
 def tower_fields(config: ModelConfig, path: str) -> tuple[Mapping[str, Any], list[list[str]]]:

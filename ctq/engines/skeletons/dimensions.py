@@ -16,6 +16,7 @@ from ctq.engines.configs.fields import (
 )
 from ctq.engines.configs.towers import tower_number
 from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
+from ctq.engines.vllm_models.config_classes import other_head_width
 
 if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
@@ -51,6 +52,8 @@ def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | No
         return tower_number(config, key)
     if key == FEED_FORWARD:
         return adjusted_feed_forward(lambda name: stated(config, name, assumed(config, name)))
+    if key == "head_dim" and (width := other_head_width(config)) is not None:
+        return width
     value = stated_number(config, key)
     if value is not None:
         return value

@@ -16,7 +16,9 @@ from ctq.engines.skeletons.skeleton import Skeleton, Slot
 from ctq.engines.skeletons.switches import learnt_tensors
 from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_text
 from ctq.engines.vllm.backend import is_served_by_backend
+from ctq.engines.vllm.fused import TAKEN_APART
 from ctq.engines.vllm_models.borrowed import inner_name
+from ctq.engines.vllm_models.config_classes import whole_model, wrapper_of
 from ctq.engines.vllm_models.heads import causal_lm_of, head_support
 from ctq.engines.vllm_models.known_names import has_a_type
 
@@ -34,12 +36,32 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     built = _built_by_type(config)
     if built is not None:
         places = frozenset(found["refuses"] if found is not None else ())
-        return replace(skeleton_named(built), refuses=places) if built in all_known else None
+        return _as_the_backend_builds(built, places) if built in all_known else None
+    if is_served_by_backend(config.architecture) and (wrapper := wrapper_of(config.model_type)) is not None:
+        around = skeleton_around(wrapper, inner_name(config))
+        return replace(around, refuses=frozenset()) if around is not None else None
+    whole = whole_model(config.architecture)
+    if whole is not None:
+        return _without_head(skeleton_named(whole), relative=config.relative) if whole in all_known else None
     towers = are_known(found.get("towers", {}) if found is not None else {}, config)
     skeleton = skeleton_around(config.architecture or "", inner_name(config), towers=towers)
-    if skeleton is None or not config.relative:
+    if skeleton is None or not (config.pools and config.relative):
         return skeleton
     return None if skeleton.wrapped or found is None else _relative(skeleton)
+
+
+def _as_the_backend_builds(architecture: str, places: frozenset[str]) -> Skeleton:
+    """Return the skeleton of transformers' own class, which loads no fused weight from its parts."""
+    own, parts = skeleton_named(architecture), _parts_of_fused(architecture)
+    tensors = {name: slot for name, slot in own.tensors.items() if name not in parts}
+    return replace(own, tensors=tensors, refuses=places)
+
+
+def _without_head(skeleton: Skeleton, *, relative: bool) -> Skeleton:
+    """Return the skeleton of a model that pools: vLLM drops the head, if there is one."""
+    tensors = {name: slot for name, slot in skeleton.tensors.items() if not name.startswith("lm_head.")}
+    pooling = replace(skeleton, tensors=tensors, refuses=skeleton.refuses - {"head", "top"})
+    return _relative(pooling) if relative else pooling
 
 
 def _relative(skeleton: Skeleton) -> Skeleton:
@@ -114,6 +136,7 @@ def skeleton_named(architecture: str, *, towers: bool = True) -> Skeleton:
     found = read_data("skeletons")["architectures"][architecture]
     lists = found.get("lists", {}) if towers else {}
     brought = {name: Slot(always=False, dimensions=None) for name in learnt_tensors(architecture)}
+    brought |= _parts_of_fused(architecture)
     return Skeleton(
         architecture=architecture,
         tensors={
@@ -130,6 +153,20 @@ def skeleton_named(architecture: str, *, towers: bool = True) -> Skeleton:
         switched={name: tuple(switch) for name, switch in found.get("switched", {}).items()},
         sizes={name: _dimensions(sizes, towers=towers) for name, sizes in found.get("sizes", {}).items()},
     )
+
+
+def _parts_of_fused(architecture: str) -> dict[str, Slot]:
+    """Return the parts of fused weights that vLLM's class loads apart too: the first rows, and two alike."""
+    known, slots = TAKEN_APART.get(architecture, {}), {}
+    tensors = read_data("skeletons")["architectures"][architecture]["tensors"] if known else {}
+    for name, (_, sizes, *_) in tensors.items():
+        parent, _, leaf = name.removesuffix(".weight").rpartition(".")
+        if leaf in known and name.endswith(".weight"):
+            first, _, alike = sizes[0].rpartition("+")
+            rows = [*([first] if first else []), *[alike.removeprefix("2*")] * 2]
+            for part, size in zip(known[leaf], rows, strict=True):
+                slots[f"{parent}.{part}.weight"] = Slot(always=False, dimensions=(size, *sizes[1:]))
+    return slots
 
 
 def _dimensions(sizes: list[str | None] | None, *, towers: bool) -> tuple[str | None, ...] | None:

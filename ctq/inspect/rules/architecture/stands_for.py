@@ -51,13 +51,14 @@ def _numbers(facts: Facts, tensor: str) -> frozenset[int]:
 
 def _taken_apart(skeleton: Skeleton) -> dict[str, list[str]]:
     """Return the fused weights of an architecture that vLLM loads from their parts too, with the names of those."""
-    known = TAKEN_APART.get(skeleton.architecture, {})
-    return {
-        name: [f"{parent}.{part}.weight" for part in known[leaf]]
-        for name in (skeleton.tensors if known else ())
-        for parent, _, leaf in [name.removesuffix(".weight").rpartition(".")]
-        if leaf in known and name.endswith(".weight")
-    }
+    known = TAKEN_APART.get(skeleton.text or skeleton.architecture, {})
+    found: dict[str, list[str]] = {}
+    for name in skeleton.tensors if known else ():
+        parent, _, leaf = name.removesuffix(".weight").rpartition(".")
+        parts = [f"{parent}.{part}.weight" for part in known.get(leaf, ())]
+        if parts and name.endswith(".weight") and skeleton.tensors.keys() >= {*parts}:
+            found[name] = parts
+    return found
 
 
 def parts_of_fused(entry: Entry, skeleton: Skeleton) -> list[str]:

@@ -20,8 +20,10 @@ from ctq.engines.torch_names import TORCH_DTYPES
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.activations import refused_activations
 from ctq.engines.vllm_models.checks import broken_by_vllm
+from ctq.engines.vllm_models.config_classes import unbuildable
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.known_names import brings_its_own_code, pools_without_head
+from ctq.engines.vllm_models.text_classes import refused_inside, refused_towers
 from ctq.engines.vllm_models.values import refused_values
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
@@ -49,10 +51,10 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
     `vocab_size`, never a text), `layer_types` holds kinds of layers that exist, `architectures` is a list of texts, `dtype` is a
     dtype of torch, `hidden_act` a function that vLLM's class of the architecture takes (some take `silu` alone), the same of the
     configs of a wrapper's towers, whose number of heads divides their width; a kind of rotary
-    embedding has the settings that it needs; there is a `model_type`, and it is a wrapper's where a text model's config lies
-    inside. With an `auto_map`, a type that loaders know is read by their own class, and of another what lies inside is
-    judged. Where there is no architecture, vLLM takes the class of transformers' base model: a warning, and an error where the
-    model type stands for none.
+    embedding has the settings that it needs; there is a `model_type`, it is a wrapper's where a text model's config lies
+    inside, and its class has what vLLM's class of the architecture reads. With an `auto_map`, a type that loaders know is
+    read by their own class, and of another what lies inside is judged. Where there is no architecture, vLLM takes the class of
+    transformers' base model: a warning, and an error where the model type stands for none.
 
     ## Why it hurts
     transformers 5 checks types strictly while it reads the config, for itself and for vLLM; the checkpoint does not load.
@@ -122,6 +124,7 @@ def _misplaced(config: ModelConfig) -> Iterator[tuple[str, str]]:
 
 def _refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield values that a config's class refuses, level by level: those of types that nobody knows have none."""
+    yield from dict([*unbuildable(config), *refused_inside(config), *refused_towers(config)]).items()
     yield from sorted(entry for entry in mistyped(config) if entry[0] != "architectures")
     yield from ((key, "is null, where a number is needed") for key in nulled(config))
     yield from ((key, "is 0") for key in emptied(config))

@@ -1,0 +1,114 @@
+"""Which class reads a text model's config inside a wrapper's, and whether vLLM's text model can be built with it.
+
+A wrapper's config class reads what lies inside by a class of its own, or by the one that the type in there stands for; vLLM's class
+of the wrapper builds the text model that this type stands for, or one of its own. The data is made by
+``benchmarks/learn/config_classes.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.configs.tower_fields import all_model_types, towers_of
+from ctq.engines.vllm_models.config_classes import (
+    ROPE_BY_LAYER,
+    has_rope_by_layer,
+    known_model,
+    known_type,
+    lacking,
+    sealed,
+    unread_by,
+)
+from ctq.engines.vllm_models.heads import causal_lm_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from ctq.checkpoint.config import ModelConfig
+
+_TYPE = "model_type"
+_BY_TYPE = "by type"
+_ROPE = "rope_parameters"
+
+
+def refused_inside(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield the type of a text model's config inside over which the wrapper's class or vLLM stops."""
+    known = known_type(config.raw.get(_TYPE))
+    for path, level in config.text_levels if known is not None else ():
+        if known is None or path not in known.get("inside", {}):
+            continue
+        usual, all_alike = known["inside"][path]
+        read_as = usual if all_alike else level.get(_TYPE, usual)
+        inner = known_type(read_as)
+        if inner is not None:
+            yield from ((f"{path}.{key}", why) for key, why in sealed(inner, read_as, level))
+        why = _unreadable(level, all_alike=all_alike) or _unbuildable(config, level, usual, all_alike=all_alike)
+        if why is not None:
+            yield f"{path}.{_TYPE}", why
+
+
+def _unreadable(level: Mapping[str, Any], *, all_alike: bool) -> str | None:
+    kind = level.get(_TYPE)
+    if kind is None:
+        return None
+    if not isinstance(kind, str):
+        return "is no text"
+    return None if all_alike or kind in all_model_types() else f"{kind!r} is no model type that transformers has"
+
+
+def _unbuildable(config: ModelConfig, level: Mapping[str, Any], usual: str | None, *, all_alike: bool) -> str | None:
+    model, stated = known_model(config.architecture), level.get(_TYPE, usual)
+    if stated is None:
+        return None
+    own = _own_text(model) if model.get("own_text") else None
+    if own is not None and stated != own:
+        return f"{stated!r} is none that {config.architecture} takes: vLLM wants {own!r}"
+    is_own = config.raw.get(_TYPE) == model.get("own") and stated == _own_text(model)
+    read_as = usual if all_alike and usual else stated
+    text = _text_model(model, level, stated)
+    if text is None:
+        why = None if is_own else _misses_inline(model, read_as, level)
+        return None if why is None else f"{stated!r} does not go with {config.architecture}, {why}"
+    if not text:
+        return f"{stated!r} is that of no text model, which {config.architecture} builds by it"
+    if model.get("splits") in known_model(text).get("unsplit", ()):
+        return f"{stated!r} stands for {text}, which {config.architecture} does not bear inside: it has no part to split by layers"
+    why = None if is_own else unread_by(text, read_as, level)
+    return None if why is None else f"{stated!r} does not go with {text}, {why}"
+
+
+def _own_text(model: Mapping[str, Any]) -> str | None:
+    """Return the type of the text model inside that a wrapper's own model type has."""
+    known = known_type(model.get("own"))
+    inside = known.get("inside", {}) if known is not None else {}
+    return next((str(usual) for usual, _ in inside.values() if usual), None)
+
+
+def refused_towers(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield the type of a tower's config that is none of those that vLLM's class of the wrapper takes."""
+    taken = known_model(config.architecture).get("towers", {})
+    for tower in towers_of(config) if taken else ():
+        if tower.path in taken and tower.model_type in all_model_types() - {*taken[tower.path]}:
+            kinds = ", ".join(taken[tower.path])
+            yield (
+                f"{tower.path}.{_TYPE}",
+                f"{tower.model_type!r} is no tower of {config.architecture}, which takes {kinds}",
+            )
+
+
+def _misses_inline(model: Mapping[str, Any], read_as: str, level: Mapping[str, Any]) -> str | None:
+    """Say what a wrapper that builds its text model itself misses in the config of that, as it is read."""
+    keys, own = model.get("inline", ()), _own_text(model)
+    if known_type(read_as) is None or not keys:
+        return None
+    by_layer = _ROPE in keys and has_rope_by_layer(read_as) and own is not None and not has_rope_by_layer(own)
+    return lacking(keys, read_as, level) or (ROPE_BY_LAYER if by_layer else None)
+
+
+def _text_model(model: Mapping[str, Any], level: Mapping[str, Any], kind: str) -> str | None:
+    """Return the architecture of the text model that a wrapper builds; "" where there is none, None where that is not known."""
+    built, own = model.get("text"), causal_lm_of(kind)
+    if built == _BY_TYPE:
+        return (own or "") if not level.get("architectures") else None
+    return (own if own in built else str(built[0])) if built else None
