@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ctq.verify.vllm.facts import VllmResult
+    from ctq.verify.vllm.facts import HeadRun, VllmResult
 
 pytestmark = pytest.mark.engine
 TOKENS = 48
@@ -45,13 +45,20 @@ def results(
     return dict(zip([*folders, "second rank", "saved states"], answers, strict=True))
 
 
+def head_run_of(result: VllmResult) -> HeadRun:
+    """Return the run of a head; skip where vLLM's build for this CPU lacks the kernel (4 bits want AVX-512)."""
+    if "no attribute 'cpu_gemm_wna16'" in result.head_skipped:
+        pytest.skip(result.head_skipped)
+    assert result.head_run is not None, (result.head_error, result.head_skipped)
+    return result.head_run
+
+
 @pytest.mark.parametrize(
     "name", [*KINDS, "dense", "tied", "odd vocabulary", "multimodal", "second rank", "saved states"]
 )
 def test_the_head_computes_what_its_tensors_say(name: str, results: dict[str, VllmResult]) -> None:
     result = results[name]
-    run = result.head_run
-    assert run is not None, (result.head_error, result.head_skipped)
+    run = head_run_of(result)
     assert judge(result, expect_head_quantized=None).status is Status.PASS
     assert run.cosine > 0.999
     assert run.slope == pytest.approx(1.0, abs=0.01)
@@ -60,9 +67,7 @@ def test_the_head_computes_what_its_tensors_say(name: str, results: dict[str, Vl
 
 @pytest.mark.parametrize(("name", "exercised"), [("w8a8", True), ("w8a16", False), ("w4a16", True), ("dense", True)])
 def test_a_stand_in_is_told_from_a_kernel(name: str, exercised: bool, results: dict[str, VllmResult]) -> None:
-    run = results[name].head_run
-    assert run is not None
-    assert run.exercised is exercised
+    assert head_run_of(results[name]).exercised is exercised
 
 
 @pytest.mark.parametrize(

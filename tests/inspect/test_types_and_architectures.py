@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import edit_tensors
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
@@ -107,3 +108,10 @@ def test_a_key_that_only_its_own_class_has(
 )
 def test_served_all_the_same(checkpoint: CheckpointFactory, tmp_path: Path, family: str, changes: Json) -> None:
     assert errors(checkpoint(family), tmp_path / "odd", changes) == []
+
+
+def test_a_head_model_is_no_base_model(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    """`GPT2LMHeadModel` ends as `GPT2Model` does, and vLLM refuses a tensor that it does not know in it."""
+    folder = shutil.copytree(checkpoint("gpt2"), tmp_path / "strange")
+    edit_tensors(folder, lambda tensors: tensors.update(training_step=next(iter(tensors.values()))))
+    assert any("has no training_step" in message for message in errors(folder, tmp_path / "copy", {}))

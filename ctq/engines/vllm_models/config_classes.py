@@ -26,7 +26,7 @@ _ALSO_CALLED = {"text_config": "llm_config"}
 """Keys that vLLM takes for others (`_CONFIG_ATTRS_MAPPING`)."""
 _WIDTH = "head_dim"
 _EXPERTS = frozenset({"num_experts", "n_routed_experts", "num_local_experts"})
-_BASE, _CHAT = "Model", "ChatModel"
+_BASE, _NO_BASE = "Model", ("ChatModel", "HeadModel")
 _POOLING = ("ForSequenceClassification", "ForTokenClassification")
 _SIZES = ("hidden_size", "vocab_size", "num_hidden_layers")
 
@@ -61,7 +61,7 @@ def whole_model(architecture: str | None) -> str | None:
     """Return the architecture of the text model whose class vLLM builds for a base model's name (`LlamaModel`), to pool with."""
     name = architecture or ""
     own = known_model(name).get("own")
-    return causal_lm_of(own) if own is not None and name.endswith(_BASE) and not name.endswith(_CHAT) else None
+    return causal_lm_of(own) if own is not None and name.endswith(_BASE) and not name.endswith(_NO_BASE) else None
 
 
 def unbuildable(config: ModelConfig) -> Iterator[tuple[str, str]]:
