@@ -18,8 +18,9 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
+from dotted_values import GONE
 from families import EVERY
-from tower_changes import ACTIVATION, DELETED, OTHER_TEXTS, Change, changed
+from tower_changes import ACTIVATION, OTHER_TEXTS, Change, changed
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
@@ -79,7 +80,7 @@ def learnt(config: Json, rows: Sequence[Json], source: str) -> Iterator[tuple[st
             key: way for key in tower.level if ACTIVATION.search(key) and (way := way_of(key, tower.level, mine))
         }
         untyped = any(
-            row["path"].endswith(".model_type") and row["value"] not in (None, DELETED) and truth_in(row)[0].is_good
+            row["path"].endswith(".model_type") and row["value"] not in (None, GONE) and truth_in(row)[0].is_good
             for row in mine
         )
         found: Rules = {"divides": divides, "activations": functions, "needed": list(needed(tower.path, rows, config))}

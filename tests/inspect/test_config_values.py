@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from builders import edit_config
+from dotted_values import GONE, put
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
@@ -16,7 +16,6 @@ from ctq.findings import Severity
 from ctq.inspect.report import inspect_checkpoint
 
 CheckpointFactory = Callable[..., Path]
-GONE = object()
 REFUSED = [
     ("granite-hybrid", "logits_scaling", 0, "logits_scaling is 0"),
     ("gemma2", "query_pre_attn_scalar", 0, "query_pre_attn_scalar is 0"),
@@ -66,7 +65,7 @@ def test_what_vllm_refuses(
 ) -> None:
     folder = shutil.copytree(checkpoint(family), tmp_path / "own")
     assert _errors(folder) == []
-    edit_config(folder, lambda config: _put(config, key, value))
+    edit_config(folder, lambda config: put(config, key, value))
     assert any(words in message for message in _errors(folder)), _errors(folder)
 
 
@@ -81,7 +80,7 @@ def test_an_architecture_that_was_not_asked_is_held_to_refuse_what_nearly_all_re
 @pytest.mark.parametrize(("family", "key", "value"), TAKEN)
 def test_what_vllm_takes(checkpoint: CheckpointFactory, tmp_path: Path, family: str, key: str, value: object) -> None:
     folder = shutil.copytree(checkpoint(family), tmp_path / "own")
-    edit_config(folder, lambda config: _put(config, key, value))
+    edit_config(folder, lambda config: put(config, key, value))
     assert _errors(folder) == []
 
 
@@ -111,16 +110,6 @@ def test_values_that_no_condition_is_worked_out_of(
     messages = _errors(folder)
     assert any("takes an integer" in message for message in messages), messages
     assert not any("loaders refuse a config where" in message for message in messages)
-
-
-def _put(config: dict[str, Any], path: str, value: object) -> None:
-    *parents, key = path.split(".")
-    for word in parents:
-        config = config[word]
-    if value is GONE:
-        del config[key]
-    else:
-        config[key] = value
 
 
 def _errors(folder: Path) -> list[str]:

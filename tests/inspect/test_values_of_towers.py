@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from builders import edit_config
+from dotted_values import GONE, put
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.config import ModelConfig
@@ -18,8 +19,6 @@ from ctq.engines.skeletons.tower_rules import refused_by_towers
 from ctq.findings import Severity
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 
-GONE = object()
-
 
 def errors(folder: Path) -> set[str]:
     report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
@@ -27,15 +26,7 @@ def errors(folder: Path) -> set[str]:
 
 
 def change(path: str, value: object) -> Callable[[dict[str, Any]], object]:
-    def edit(config: dict[str, Any]) -> None:
-        *levels, key = path.split(".")
-        for level in levels:
-            config = config[level]
-        config[key] = value
-        if value is GONE:
-            del config[key]
-
-    return edit
+    return lambda config: put(config, path, value)
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,16 @@ one JSON line for each. Runs in vLLM's interpreter, beside the worker of `ctq.ve
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import re
-import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from mirror_config import complete
 from safetensors.torch import save_file
+from vllm_worker import serve, start
 
-WORKER = Path(__file__).parents[2] / "ctq" / "verify" / "vllm" / "worker" / "__main__.py"
 LARGEST = 60_000_000
 """Elements of one checkpoint."""
 
@@ -74,17 +70,6 @@ def _merged(tensors: dict[str, torch.Tensor], merges: list[tuple[str, str, str]]
     return tensors
 
 
-def main() -> None:
-    """Carry out the jobs."""
-    runpy.run_path(str(WORKER))["load_package"]()
-    from ctq_vllm_worker.jobs import start_engine  # type: ignore[import-not-found]
-
-    start_engine()
-    for job in json.loads(Path(sys.argv[1]).read_text()):
-        sys.__stdout__.write(f"mirror {json.dumps(carry_out(job))}\n")
-        sys.__stdout__.flush()
-    os._exit(0)
-
-
 if __name__ == "__main__":
-    main()
+    start()
+    serve("mirror", carry_out)

@@ -9,21 +9,20 @@ from __future__ import annotations
 import contextlib
 import dis
 import json
-import os
 import re
-import runpy
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config_class_facts import TEXTS, classes
+from dotted_values import put
+from vllm_worker import serve, start, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-WORKER = Path(__file__).parents[2] / "ctq" / "verify" / "vllm" / "worker" / "__main__.py"
 PLAIN = ("LOAD_ATTR", "LOAD_METHOD")
 """What Python does for ``config.key``; ``getattr(config, "key", other)`` is a call."""
 OWN = (
@@ -182,13 +181,7 @@ def _changed(folder: Path, other: Path, changes: dict[str, Any]) -> Path:
             (other / path.name).symlink_to(path.absolute())
     config = json.loads((folder / "config.json").read_text())
     for path, value in changes.items():
-        *parents, key = path.split(".")
-        level = config
-        for parent in parents:
-            level = level[parent]
-        level[key] = value
-        if value is None:
-            del level[key]
+        put(config, path, value)
     (other / "config.json").write_text(json.dumps(config))
     return other
 
@@ -269,19 +262,8 @@ def ask_once() -> None:
     config.with_retry = lambda function, *_, **__: function()
 
 
-def main() -> None:
-    """Carry out the jobs."""
-    runpy.run_path(str(WORKER))["load_package"]()
-    from ctq_vllm_worker.jobs import start_engine  # type: ignore[import-not-found]
-
-    start_engine()
-    ask_once()
-    sys.__stdout__.write(f"classes {json.dumps(classes())}\n")
-    for folder in json.loads(Path(sys.argv[1]).read_text()):
-        sys.__stdout__.write(f"reads {json.dumps(carry_out(Path(folder)))}\n")
-        sys.__stdout__.flush()
-    os._exit(0)
-
-
 if __name__ == "__main__":
-    main()
+    start()
+    ask_once()
+    tell("classes", classes())
+    serve("reads", lambda folder: carry_out(Path(folder)))

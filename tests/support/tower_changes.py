@@ -7,13 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from dotted_values import GONE, put
+
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-DELETED: Final = "(deleted)"
-"""Stands for a key that is left out."""
 UNREAD: Final = re.compile(
     r"token_id|token_index|_idx$|^id2label|^label2id|dtype|transformers_version|architectures|output_|return_dict"
 )
@@ -43,10 +43,10 @@ def changes(config: Mapping[str, Any], path: str = "") -> Iterator[Change]:
                 yield from changes(value, full)  # a thinker's, with text and towers inside
             continue
         if isinstance(value, dict):
-            yield from (Change(full, new) for new in ({}, DELETED))
+            yield from (Change(full, new) for new in ({}, GONE))
             yield from changes(value, full)
         else:
-            yield from (Change(full, new) for new in (*others(key, value), DELETED, None))
+            yield from (Change(full, new) for new in (*others(key, value), GONE, None))
 
 
 def others(key: str, value: Any) -> list[Any]:
@@ -70,7 +70,7 @@ def others(key: str, value: Any) -> list[Any]:
 def is_telling(change: Change) -> bool:
     """Leave out changes that other ones of the same value mostly foretell: left out, null, and doubled sizes."""
     key = change.path.rpartition(".")[2]
-    if change.value in (DELETED, None) or isinstance(change.value, float):
+    if change.value in (GONE, None) or isinstance(change.value, float):
         return False
     return type(change.value) is not int or change.value % 2 == 1 or bool(_COUNTED.search(key))
 
@@ -78,12 +78,5 @@ def is_telling(change: Change) -> bool:
 def changed(config: Mapping[str, Any], change: Change) -> dict[str, Any]:
     """Return the config with the value changed."""
     made = copy.deepcopy(dict(config))
-    *levels, key = change.path.split(".")
-    level = made
-    for one in levels:
-        level = level[one]
-    if change.value == DELETED:
-        del level[key]
-    else:
-        level[key] = change.value
+    put(made, change.path, change.value)
     return made

@@ -14,36 +14,33 @@ from ctq.engines.configs.fields import assumed_by, other_names
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.heads import causal_lm_of
-from ctq.engines.vllm_models.known_names import registered_name
+from ctq.engines.vllm_models.known_names import CLASSIFIERS, is_base_name, registered_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
 
+ROPE_BY_LAYER = "whose rotary embedding is one: configs of that type have one for each kind of layer"
 _TYPE = "model_type"
 _ALSO_CALLED = {"text_config": "llm_config"}
 """Keys that vLLM takes for others (`_CONFIG_ATTRS_MAPPING`)."""
 _WIDTH = "head_dim"
 _EXPERTS = frozenset({"num_experts", "n_routed_experts", "num_local_experts"})
-_BASE, _NO_BASE = "Model", ("ChatModel", "HeadModel")
-_POOLING = ("ForSequenceClassification", "ForTokenClassification")
 _SIZES = ("hidden_size", "vocab_size", "num_hidden_layers")
 
 
 def known_type(model_type: object) -> Mapping[str, Any] | None:
     """Return what is known of the class of a model type."""
-    found: Mapping[str, Any] | None = (
-        read_data("config_classes")["types"].get(model_type) if _is_text(model_type) else None
-    )
-    return found
+    types: Mapping[str, Mapping[str, Any]] = read_data("config_classes")["types"]
+    return types.get(model_type) if isinstance(model_type, str) else None
 
 
 def known_model(architecture: str | None) -> Mapping[str, Any]:
     """Return what is known of vLLM's class of an architecture; of one that pools that of the class that it is made of."""
     models: Mapping[str, Mapping[str, Any]] = read_data("config_classes")["models"]
     name = architecture or ""
-    stem = next((name.removesuffix(ending) for ending in _POOLING if name.endswith(ending)), None)
+    stem = next((name.removesuffix(ending) for ending in CLASSIFIERS if name.endswith(ending)), None)
     names = (registered_name(name) or name, *([f"{stem}ForCausalLM"] if stem else []))
     return next((models[one] for one in names if one in models), {})
 
@@ -61,7 +58,7 @@ def whole_model(architecture: str | None) -> str | None:
     """Return the architecture of the text model whose class vLLM builds for a base model's name (`LlamaModel`), to pool with."""
     name = architecture or ""
     own = known_model(name).get("own")
-    return causal_lm_of(own) if own is not None and name.endswith(_BASE) and not name.endswith(_NO_BASE) else None
+    return causal_lm_of(own) if own is not None and is_base_name(name) else None
 
 
 def unbuildable(config: ModelConfig) -> Iterator[tuple[str, str]]:
@@ -107,9 +104,6 @@ def unread_by(architecture: str, model_type: str, level: Mapping[str, Any], *, m
         or _called_otherwise(model, model_type, level)
         or (ROPE_BY_LAYER if by_layer and model.get("rope") else None)
     )
-
-
-ROPE_BY_LAYER = "whose rotary embedding is one: configs of that type have one for each kind of layer"
 
 
 def has_rope_by_layer(model_type: str) -> bool:
@@ -178,7 +172,3 @@ def other_head_width(config: ModelConfig) -> int | None:
     hidden, heads = level.get("hidden_size"), level.get("num_attention_heads")
     stated = level.get(_WIDTH) if model.get("width") else None
     return hidden // heads if stated is None and type(hidden) is int and type(heads) is int and heads else None
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)

@@ -19,11 +19,13 @@ _BARE = "Model"
 _CHAT = "ChatModel"
 _CAUSAL_LM = "ForCausalLM"
 _WRAPPER = "ForConditionalGeneration"
+CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
+"""Endings of what vLLM makes a classifier of a language model's class by."""
 _WITH_HEAD = (_CAUSAL_LM, _WRAPPER, "LMHeadModel")
 """Endings of the model whose body ends in `Model`."""
 _ENDINGS = (
     *(_CAUSAL_LM, _WRAPPER, _CHAT, "LMHeadModel"),
-    *("ForTextEncoding", "EmbeddingModel", "ForSequenceClassification", "ForTokenClassification"),
+    *("ForTextEncoding", "EmbeddingModel", *CLASSIFIERS),
     *("ForAudioClassification", "ForImageClassification", "ForVideoClassification", "ClassificationModel"),
     *("ForRewardModeling", "RewardModel", "Model"),
 )
@@ -96,11 +98,16 @@ def _is_registered(architecture: str) -> bool:
 
 
 def is_bare(architecture: str) -> bool:
-    """Tell the name of a model without its head, which no engine takes for another (`Qwen2_5_VLModel`).
+    """Tell the name of a model without its head, which no engine takes for another (`Qwen2_5_VLModel`)."""
+    return is_base_name(architecture) and head_support(architecture) is None
+
+
+def is_base_name(architecture: str) -> bool:
+    """Tell the name of a model's class without its head, those among them that vLLM has an entry for (`LlamaModel`).
 
     A name that ends with `ChatModel` generates (vLLM 0.32.0 config/model.py:2325).
     """
-    if not architecture.endswith(_BARE) or architecture.endswith(_CHAT) or head_support(architecture) is not None:
+    if not architecture.endswith(_BARE) or architecture.endswith(_CHAT):
         return False
     is_base = architecture in read_data("known_names")["chosen"].values()
     return is_base or any(name in known_architectures() for name in _whole(architecture))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.vllm.backend import backend_architectures
 from ctq.engines.vllm_models.heads import newest_vllm
 from ctq.engines.vllm_models.known_names import (
+    CLASSIFIERS,
     is_bare,
     known_architectures,
     last_release_with,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from ctq.inspect.facts.facts import Facts
 
-_CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
 _CLASSIFIER_HEADS = frozenset({"score", "classifier", "classification_head", "dense"})
 """Last names of a classifier's output."""
 
@@ -177,7 +177,7 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
             hint="give the architecture of the language model",
             severity=Severity.WARNING if _only_pools(facts) else None,
         )
-    elif name.endswith(_CLASSIFIERS) and not any(entry.modules.leaf in _CLASSIFIER_HEADS for entry in facts.entries):
+    elif name.endswith(CLASSIFIERS) and not any(entry.modules.leaf in _CLASSIFIER_HEADS for entry in facts.entries):
         yield Hit(
             where="config.json: architectures",
             message=f"{name} is a classifier, and the files hold the language model's head {facts.head.name} and no classifier",

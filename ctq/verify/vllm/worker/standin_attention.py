@@ -23,13 +23,14 @@ class _NoMemory:
         return [torch.empty(shape, dtype=dtype, device="meta") for shape, dtype in specs]
 
 
-def install_sparse_attention(platform: Any) -> None:
+def install_sparse_attention() -> None:
     """Let CUDA's backend be chosen where this platform has none for sparse attention, and CUDA's classes be built."""
     from vllm.model_executor.models.registry import ModelRegistry, _LazyRegisteredModel
+    from vllm.platforms import current_platform
     from vllm.v1.attention.backends.registry import AttentionBackendEnum
     from vllm.v1.worker import workspace
 
-    kind: Any = type(platform)
+    kind: Any = type(current_platform)
     own = kind.get_attn_backend_cls.__func__
     sparse = AttentionBackendEnum.FLASHMLA_SPARSE.get_path()
 

@@ -27,13 +27,11 @@ def install() -> None:
     if current_platform.is_cuda_alike():
         return
     install_linear(current_platform)
-    for experts in (install_int8_experts, install_packed_experts):
-        with contextlib.suppress(ImportError, AttributeError):  # older versions choose their experts elsewhere
-            experts()
-    with contextlib.suppress(
-        ImportError, AttributeError
-    ):  # older versions have no sparse attention, or choose it elsewhere
-        install_sparse_attention(current_platform)
+    for stand_ins in (install_int8_experts, install_packed_experts, install_sparse_attention):
+        with contextlib.suppress(
+            ImportError, AttributeError
+        ):  # older versions choose them elsewhere, or have no such layers
+            stand_ins()
 
 
 def install_linear(platform: Any) -> None:
