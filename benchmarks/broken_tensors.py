@@ -151,7 +151,7 @@ def changed(tensors: Tensors, kind: str, name: str, alike: list[str]) -> dict[st
         return rest | {name: Raw(raw.dtype, shape, raw.data + (raw.data * LONGER)[: row * LONGER])}
     if kind == "beside a stranger":
         module, _, part = name.rpartition(".")
-        return tensors | {f"{module}_stranger.{part}": raw}
+        return {**tensors, f"{module}_stranger.{part}": raw}
     return rest
 
 

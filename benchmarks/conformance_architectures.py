@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from family import Family
+    from mirrored import Mirrored
+
 TABLE: Final = RESULTS / "architectures.json"
 VARIANTS: Final = RESULTS / "variants.json"
 MIRRORED: Final = {row.name: row for row in (*MIRRORED_TEXT, *MIRRORED_MULTIMODAL, *MIRRORED_DEFAULT)}
-ALL: Final = {**SWEPT, **MIRRORED}
+ALL: Final[dict[str, Family | Mirrored]] = {**SWEPT, **MIRRORED}
 _PLACE: Final = re.compile(r"/[^\s':\"]*/(?:dense|made)/[^\s':\"\\]*")
 """Where the checkpoints of a run lie, which is nobody else's concern."""
 BATCH: Final = 12

@@ -25,7 +25,7 @@ from sweep_faults import (
 )
 from sweep_outcomes import Outcomes, case_of, read_outcomes, write_outcomes
 from sweep_store import Store, stamp_of
-from sweep_truth import Observation, read_observation, truth_of
+from sweep_truth import Observation, Truth, read_observation, truth_of
 from sweep_verdict import Kind, disagreements
 
 from benchmarks.conformance_faults_page import PAGE, page
@@ -148,7 +148,7 @@ class Sweep:
         return folder if folder.exists() else build(family, folder)
 
 
-def judged(known: Known) -> Iterator[tuple[Case, str, str, tuple[tuple[str, Kind], ...], Claims]]:
+def judged(known: Known) -> Iterator[tuple[Case, Truth, str, tuple[tuple[str, Kind], ...], Claims]]:
     """Yield each case with the engine's outcome, the reason, and how ctq disagrees."""
     for case, (seen, claims) in known.items():
         baseline = known[case.base][0] if case.base in known else None

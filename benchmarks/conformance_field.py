@@ -106,7 +106,9 @@ def _count(counts: Counter[str], case: Case, row: Mapping[str, Any], claims: Cla
 
 def _row(case: Case, seen: Observation, healthy: Observation, claims: Claims) -> dict[str, Any]:
     truth, why = truth_of(seen, healthy)
-    found = [(command, kind) for command, kind in disagreements(truth, claims) if command in COMMANDS]
+    found: list[tuple[str, str]] = [
+        (command, kind) for command, kind in disagreements(truth, claims) if command in COMMANDS
+    ]
     if REFUSAL in claims.errors:
         found = [(command, f"exit 3 though {truth.value}") for command, kind in found if kind == "false alarm"]
     said = claims.crash or "; ".join(claims.errors) or f"verified {claims.verified}: {claims.why}"
@@ -225,8 +227,8 @@ class Field:
             parts = [new[number::count] for number in range(count)]
             with ThreadPoolExecutor(count) as pool:
                 for part, answers in zip(parts, pool.map(ask, parts), strict=True):
-                    for case, answer in zip(part, answers, strict=True):
-                        self._truths.put(case.name, stamps[case], answer.to_json())
+                    for case, one in zip(part, answers, strict=True):
+                        self._truths.put(case.name, stamps[case], one.to_json())
             print(f"asked {len(new)} in {time.monotonic() - start:.0f} s", flush=True)
         for case in folders:
             answer = self._truths.get(case.name, stamps[case])

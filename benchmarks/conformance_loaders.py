@@ -83,7 +83,8 @@ class Sweep:
         try:
             source = build(name, self._root / "dense")
         except Exception as error:  # noqa: BLE001  # transformers cannot build it
-            return [self._row(name, scheme, dense=f"not built: {type(error).__name__}") for scheme in SCHEMES]
+            rows = [self._row(name, scheme) for scheme in SCHEMES]
+            return [replace(row, dense=f"not built: {type(error).__name__}") for row in rows]
         made = {scheme: quantize_as(scheme, source, self._root / scheme.replace(" ", "-")) for scheme in SCHEMES}
         seen = self._observed(name, source, made)
         return [self._judged(name, scheme, made[scheme], seen) for scheme in SCHEMES]
@@ -104,9 +105,8 @@ class Sweep:
     def _judged(self, name: str, scheme: str, made: Made, seen: dict[str, Seen]) -> Row:
         dense = seen[""]
         refusal = made.refusals[-1].strip()[:200] if made.refusals else ""
-        row = self._row(
-            name, scheme, dense=f"{dense.stage}: {dense.error}" if dense.error else "", promise=made.promise
-        )
+        why_dense = f"{dense.stage}: {dense.error}" if dense.error else ""
+        row = replace(self._row(name, scheme), dense=why_dense, promise=made.promise)
         if dense.error or not made.promise:
             return replace(row, why=refusal)
         truth, why = truth_of(seen[scheme], dense, weight_only=scheme in WEIGHT_ONLY)
@@ -125,8 +125,8 @@ class Sweep:
         )
 
     @staticmethod
-    def _row(name: str, scheme: str, **facts: str) -> Row:
-        return Row(family=name, architecture=SWEPT[name].architecture, scheme=scheme, **facts)
+    def _row(name: str, scheme: str) -> Row:
+        return Row(family=name, architecture=SWEPT[name].architecture, scheme=scheme)
 
 
 def _result_of(folder: Path, dense: Dense) -> Seen:

@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +34,7 @@ def milliseconds(run: Callable[[], object]) -> float:
     """Return the median time of one call on the device."""
     for _ in range(WARM_UP):
         run()
-    times = []
+    times: list[float] = []
     for _ in range(REPEATS):
         start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         start.record()
@@ -74,12 +75,9 @@ def time_heads(rows: int, columns: int) -> list[dict[str, Any]]:
             assert error < 0.05, f"{name} differs by {error:.2%}"
         found = {
             "batch": batch,
-            "bf16_ms": milliseconds(lambda states=states: states @ dense.T),
-            "w8a16_ms": min(
-                milliseconds(lambda states=states, tiling=tiling: int8_head(states, weight, scale, tiling))
-                for tiling in TILINGS
-            ),
-            "w8a8_ms": milliseconds(lambda states=states: w8a8(states, weight, scale)),
+            "bf16_ms": milliseconds(partial(torch.matmul, states, dense.T)),
+            "w8a16_ms": min(milliseconds(partial(int8_head, states, weight, scale, tiling)) for tiling in TILINGS),
+            "w8a8_ms": milliseconds(partial(w8a8, states, weight, scale)),
         }
         results.append(
             found | {f"{kind}_speedup": found["bf16_ms"] / found[f"{kind}_ms"] for kind in ("w8a16", "w8a8")}

@@ -143,8 +143,8 @@ class Torture:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         else:
             shutil.rmtree(self.out, ignore_errors=True)
-        if getattr(self, "old", None):
-            shutil.copytree(self.old, self.out, dirs_exist_ok=True)
+        if (old := getattr(self, "old", None)) is not None:
+            shutil.copytree(old, self.out, dirs_exist_ok=True)
 
     def _one_result(self) -> None:
         """Run and kill until a run ends by itself."""

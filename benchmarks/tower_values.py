@@ -58,9 +58,8 @@ def main() -> None:
 
 def wrappers() -> dict[str, Family]:
     """Return the families with a text model inside, one of each architecture: that of the sweep where it has one."""
-    firsts = {
-        family.architecture: family for family in (*LEARNT_ONLY.values(), *reversed(SWEPT.values())) if family.text
-    }
+    every = (*LEARNT_ONLY.values(), *reversed([*SWEPT.values()]))
+    firsts = {family.architecture: family for family in every if family.text}
     return {family.name: family for family in EVERY.values() if family in firsts.values()}
 
 

@@ -67,7 +67,8 @@ def registered(python: Path) -> dict[str, tuple[str, ...]]:
     for node in ast.walk(ast.parse(installed(python, "model_executor/models/registry.py"))):
         for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
             if isinstance(key, ast.Constant) and isinstance(value, ast.Tuple):
-                classes[key.value] = tuple(part.value for part in value.elts if isinstance(part, ast.Constant))
+                words = [part.value for part in value.elts if isinstance(part, ast.Constant)]
+                classes[str(key.value)] = tuple(map(str, words))
     return classes
 
 

@@ -32,7 +32,16 @@ from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.options import script
 
 DATA: Final = ENGINE_DATA / "config_fields.json"
-KINDS: Final = {int: "i", float: "f", bool: "b", str: "s", type(None): "n", list: "l", tuple: "l", dict: "o"}
+KINDS: Final[dict[Any, str]] = {
+    int: "i",
+    float: "f",
+    bool: "b",
+    str: "s",
+    type(None): "n",
+    list: "l",
+    tuple: "l",
+    dict: "o",
+}
 TRIFLES: Final = (
     "id2label",
     "label2id",
@@ -65,7 +74,9 @@ def main() -> None:
         if key not in TRIFLES
     }
     models = {name: entry(classes[name], kinds[name], common) for name in sorted(classes)}
-    nested = {name: [key for key in TEXTS if key in parts_of(classes[name])] for name in sorted(classes)}
+    nested: dict[str, list[str]] = {
+        name: [key for key in TEXTS if key in parts_of(classes[name])] for name in sorted(classes)
+    }
     below = sorted(name for name, cls in classes.items() if TEXTS[0] in nested[name] and not takes_text_above(cls))
     checks = {name: found for name in sorted(classes) if (found := checks_of(classes[name]))}
     write(common, {name: keys for name, keys in nested.items() if keys}, below, layer_kinds(classes), checks, models)
@@ -77,7 +88,8 @@ def generating() -> set[str]:
     for task in TASKS:
         found |= set(getattr(modeling_auto, f"MODEL_FOR_{task}_MAPPING_NAMES", {}))
     inner = [getattr(CONFIG_MAPPING[name], "sub_configs", {}).get("text_config") for name in found]
-    return found | {cls.model_type for cls in inner if getattr(cls, "model_type", "") in CONFIG_MAPPING}
+    types_inside = {getattr(cls, "model_type", "") for cls in inner}
+    return found | {name for name in types_inside if name in CONFIG_MAPPING}
 
 
 def kinds_of(cls: type) -> dict[str, str]:
@@ -98,7 +110,7 @@ def _letters(hint: object) -> str:
     return KINDS.get(origin, "")
 
 
-def entry(cls: type, kinds: dict[str, str], common: dict[str, str]) -> list[dict[str, Any]]:
+def entry(cls: type, kinds: dict[str, str], common: dict[str, str]) -> list[Any]:
     """Return a class's fields with the numbers and switches it assumes, those of another type, and numbers of several names."""
     defaults = {field.name: field.default for field in fields(cls) if field.default is not MISSING}
     known = [key for key in common if key in kinds]
@@ -114,7 +126,8 @@ def parts_of(cls: type) -> set[str]:
 
 def names_of(cls: type, field: str) -> list[str]:
     """Return the names of a number, those that win where a config states several first; none where it has one alone."""
-    first, last = [], []
+    first: list[str] = []
+    last: list[str] = []
     for alias in sorted(alias for alias, name in _other_names(cls).items() if name == field):
         try:
             won = getattr(cls(**{field: ONE, alias: OTHER}), field)

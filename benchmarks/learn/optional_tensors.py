@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,10 +100,10 @@ def switches_of(name: str, scratch: Path, folders: dict[State, Path]) -> dict[st
         if turned is None:
             continue
         with_it, without = (presence(turned), presence(first)) if not value else (presence(first), presence(turned))
-        brought = {name: [key, True] for name, every in with_it.items() if every and name not in without}
-        brought |= {name: [key, False] for name, every in without.items() if every and name not in with_it}
-        found |= brought
-        values = {brings for _, brings in brought.values()}
+        brought = {name: True for name, every in with_it.items() if every and name not in without}
+        brought |= {name: False for name, every in without.items() if every and name not in with_it}
+        found |= {name: [key, brings] for name, brings in brought.items()}
+        values = set(brought.values())
         if len(values) == 1:
             _add_states(
                 name,
@@ -122,15 +123,13 @@ def _add_states(name: str, key: str, *, brings: bool, made: dict[bool, Path], fo
             state = (family.architecture, key, built_with is brings, value)
             if state not in folders:
                 folders[state] = shutil.copytree(source, source.parent / f"{key}-{built_with}-{value}")
-                edit_config(
-                    folders[state], lambda config, value=value: _level(config, family.text).update({key: value})
-                )
+                edit_config(folders[state], partial(_turn, path=family.text, key=key, value=value))
 
 
-def _level(config: dict[str, Any], path: str) -> dict[str, Any]:
+def _turn(config: dict[str, Any], *, path: str, key: str, value: bool) -> None:
     for word in filter(None, path.split(".")):
         config = config.setdefault(word, {})
-    return config
+    config[key] = value
 
 
 def _turned(name: str, key: str, folder: Path, *, value: bool) -> Build | None:

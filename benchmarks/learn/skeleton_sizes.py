@@ -59,7 +59,9 @@ def main() -> None:
     known: Json = json.loads(DATA.read_text())["architectures"]
     for name, family in FAMILIES.items():
         entry = known.get(family.architecture)
-        axes = set() if entry is None or (options.families and name not in options.families) else unknown(entry, family)
+        if entry is None or (options.families and name not in options.families):
+            continue
+        axes = unknown(entry, family)
         for (key, axis), expression in (learn(name, axes, options.vllm_python) if axes else {}).items():
             slot = entry["tensors"][key]
             slot[1] = slot[1] or [None] * (1 + max(other for tensor, other in axes if tensor == key))

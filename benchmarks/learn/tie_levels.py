@@ -13,6 +13,7 @@ import json
 import shutil
 import tempfile
 from collections import defaultdict
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -54,7 +55,7 @@ def headless(name: str, scratch: Path) -> list[tuple[str, Path]]:
     folders = []
     for top, text in product(FLAGS, FLAGS):
         folder = shutil.copytree(base, scratch / f"{top}-{text}")
-        edit_config(folder, lambda config, top=top, text=text: set_flags(config, SWEPT[name].text, top, text))
+        edit_config(folder, partial(set_flags, path=SWEPT[name].text, top=top, text=text))
         folders.append((name, folder))
     print(name, flush=True)
     return folders

@@ -28,7 +28,7 @@ QUOTIENTS: Final = (("image_size", "patch_size"), ("hidden_size", "num_heads"), 
 """Numbers of one config that are divided: how many patches a side has, and how wide a head of attention is."""
 LENGTH: Final = ".#"
 """Stands behind the path of a list whose entries are counted."""
-OF_TEXT: Final = ("hidden_size", "intermediate_size", "vocab_size", "n_embd", "d_model", *LAYERS)
+OF_TEXT: Final[tuple[str, ...]] = ("hidden_size", "intermediate_size", "vocab_size", "n_embd", "d_model", *LAYERS)
 """Numbers of the text model that other parts may be made of, and that of its layers, which they are not made of."""
 
 

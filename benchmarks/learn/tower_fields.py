@@ -13,7 +13,7 @@ import re
 import types as python_types
 import typing
 from dataclasses import fields
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 import transformers
@@ -23,6 +23,9 @@ from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.config_fields import entry, generating, kinds_of, parts_of
 from benchmarks.learn.options import script
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 DATA: Final = ENGINE_DATA / "tower_fields.json"
 TOWER: Final = re.compile(r"vision|audio|clip|siglip|pixtral|radio|encoder|qformer|perceiver")
@@ -53,9 +56,9 @@ def main() -> None:
     write(common, inside, words, types)
 
 
-def inside_of(cls: type) -> dict[str, type]:
+def inside_of(cls: type) -> dict[str, type[PreTrainedConfig]]:
     """Return the configs inside a wrapper's class that are no text model's."""
-    parts: dict[str, type] = getattr(cls, "sub_configs", {})
+    parts: dict[str, type[PreTrainedConfig]] = getattr(cls, "sub_configs", {})
     return {key: part for key, part in parts.items() if key not in TEXT_CONFIG_KEYS and key in parts_of(cls)}
 
 

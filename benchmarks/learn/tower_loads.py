@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dense_builder import edit_config
@@ -58,7 +59,7 @@ class Loads:
         if not made.promise:
             return
         for path, number in (stated or {}).items():
-            edit_config(made.folder, lambda config, path=path, number=number: _set(config, path, number))
+            edit_config(made.folder, partial(_set, path=path, number=number))
         self.folders[key] = made.folder
 
     @property

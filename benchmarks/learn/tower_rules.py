@@ -161,8 +161,8 @@ def pairs(path: str, level: Mapping[str, Any], config: Json, rows: Sequence[Json
         broken = {"one": False, "other": False}
         served = False
         for row, state in states:
-            sizes = tower_number(state, f"{path}.{one}"), tower_number(state, f"{path}.{other}")
-            if None in sizes or not sizes[1] or sizes[0] % sizes[1] == 0:
+            size, part = tower_number(state, f"{path}.{one}"), tower_number(state, f"{path}.{other}")
+            if size is None or not part or size % part == 0:
                 continue
             truth, why = truth_in(row)
             served = served or truth.is_good or not is_told(why)

@@ -144,10 +144,10 @@ def shares(whole: torch.Tensor, count: int, tensors: Tensors, place: str) -> tup
     """Cut rows into equal parts, or into queries and as many keys as values, which may be fewer."""
     outputs = [tensors[name] for leaf in OUTPUTS if (name := f"{place}.{leaf}.weight") in tensors]
     if count != len(APART[0]) or not outputs:
-        return whole.chunk(count)
+        return torch.chunk(whole, count)
     queries = outputs[0].shape[1]
     rest = (len(whole) - queries) // 2
-    return whole.split([queries, rest, rest])
+    return torch.split(whole, [queries, rest, rest])
 
 
 def suffix_of(name: str, stack: str) -> str:

@@ -96,7 +96,7 @@ def model_compressor(case: Case, source: Path, output: Path) -> str:
 
 
 def _choose_scale(weight: torch.Tensor, scale: torch.Tensor, group_size: int | None) -> None:
-    blocks = weight.detach().unflatten(1, (-1, group_size or weight.shape[1]))
+    blocks = weight.detach().reshape(len(weight), -1, group_size or weight.shape[1])
     scale.data.copy_(blocks.abs().amax(2) / 127.5)
 
 
