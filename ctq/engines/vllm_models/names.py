@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 _INSIDE = "language_model."
 """Where nearly all wrappers keep their text model."""
-_PART = ".weight"
-"""A tensor's own part: mappers are made for tensors, and many of their prefixes end in a dot."""
+_PART = "weight"
+"""The part that modules are placed by: mappers are made for tensors, and many of their prefixes end in a dot."""
 _KINDS: tuple[tuple[str, Callable[[str, str], bool], Callable[[str, str, str], str]], ...] = (
     ("regex", lambda name, old: re.search(old, name) is not None, lambda name, old, new: re.sub(old, new, name)),
     ("substr", lambda name, old: old in name, lambda name, old, new: name.replace(old, new, 1)),
@@ -60,15 +60,21 @@ class EngineNames:
 
     def module(self, name: str) -> str | None:
         """Return the place in the engine's model of a module of the files; None where its tensors are dropped unread."""
+        place = self.tensor(name, _PART)
+        return place.removesuffix(f".{_PART}") if place is not None else None
+
+    def tensor(self, module: str, part: str) -> str | None:
+        """Return the place in the engine's model of a part of a module; None where it is dropped unread."""
         if self.is_plain:
-            return name
-        old, new = next((pair for pair in self.loaded if name.startswith(pair[0])), ("", ""))
-        mapped = self._map(new + name.removeprefix(old) + _PART, drops=True)
+            return f"{module}.{part}"
+        old, new = next((pair for pair in self.loaded if module.startswith(pair[0])), ("", ""))
+        mapped = self._map(f"{new}{module.removeprefix(old)}.{part}", drops=True)
         before = next((text for text in (self.before, _INSIDE) if mapped and mapped.startswith(text)), None)
         if mapped is None or self.inner is None or before is None:
-            return mapped.removesuffix(_PART) if mapped is not None else None
-        inside = self.inner.module(mapped.removeprefix(before).removesuffix(_PART))
-        return f"{before}{inside}" if inside is not None else None
+            return mapped
+        inside, _, last = mapped.removeprefix(before).rpartition(".")
+        within = self.inner.tensor(inside, last)
+        return f"{before}{within}" if within is not None else None
 
     def drops(self, name: str) -> bool:
         """Say whether the tensors of a module of the files are dropped unread."""
