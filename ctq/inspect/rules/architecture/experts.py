@@ -29,7 +29,8 @@ def fused_experts_not_ignored(facts: Facts) -> Iterator[Hit]:
     asks for, whatever the files call it) while `ignore` does not.
 
     ## Why it hurts
-    vLLM builds quantized experts, loads the dense values into them or nothing at all, and never loads their scales.
+    vLLM builds quantized experts, loads the dense values into them or nothing at all, and never loads their scales; or it has no
+    quantized experts of the scheme (static activations), and stops.
 
     ## Example
     `"targets": ["Linear"], "ignore": ["lm_head"]` beside `model.layers.0.mlp.experts.gate_up_proj` [64, 2048, 2048] in BF16.
@@ -46,14 +47,14 @@ def fused_experts_not_ignored(facts: Facts) -> Iterator[Hit]:
     dense = [entry for entry in facts.entries if entry.kind is Kind.FUSED_EXPERTS and _is_dense(entry)]
     try:
         config = DispatchConfig.from_quantization_config(quant.raw, rules_for())
-        built = [entry for entry in dense if _is_built_quantized(entry, config)]
     except DispatchError:
-        return  # the config itself, or its scheme, is another rule's finding
-    if built:
+        return  # the config itself is another rule's finding
+    outcomes = [(entry, outcome) for entry in dense if (outcome := _outcome(entry, config))]
+    if outcomes:
+        built = [entry for entry, _ in outcomes]
         yield Hit(
             where=built[0].modules.names[0],
-            message=f"{listing(built)}: stored dense in one tensor, but vLLM builds these experts quantized and never loads their "
-            "scales",
+            message=f"{listing(built)}: stored dense in one tensor, but vLLM builds these experts quantized {outcomes[0][1]}",
             hint="add `re:.*experts.*` to quantization_config.ignore",
         )
 
@@ -82,9 +83,13 @@ def _is_dense(entry: Entry) -> bool:
     return any(part.dtype in FLOAT_SOURCES and len(part.shape) == 3 for part in weights)  # [experts, out, in]
 
 
-def _is_built_quantized(entry: Entry, config: DispatchConfig) -> bool:
-    method = config.get_quant_method(FusedMoE(), _experts_of(entry))
-    return method is not None and method.scheme is not None
+def _outcome(entry: Entry, config: DispatchConfig) -> str:
+    """Say what comes of experts that the config has quantized; "" where it leaves them dense."""
+    try:
+        method = config.get_quant_method(FusedMoE(), _experts_of(entry))
+    except DispatchError as error:
+        return f"and refuses their scheme: {error.message}"
+    return "and never loads their scales" if method is not None and method.scheme is not None else ""
 
 
 def _experts_of(entry: Entry) -> str:
