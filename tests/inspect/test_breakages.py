@@ -22,6 +22,7 @@ ELSEWHERE = {
     "TEN030": "a note, test_families.py in tests of quantize",
     "TEN032": "of other architectures, test_switches.py",
     "TEN033": "of mixtures of experts, test_layer_kinds.py",
+    "TEN034": "of Zamba 2, test_astray.py",
     "HED007": "test_engine_verdicts.py",
     "HED010": "test_engine_verdicts.py",
     "HED011": "test_expectation.py",
@@ -63,8 +64,9 @@ def test_healthy_checkpoints_yield_nothing(kind: str, head: str, tmp_path: Path)
     report = inspect(tiny_quantized(tmp_path, kind=kind, head=head), deep=True)  # type: ignore[arg-type]
     # SGLang has no scheme for these on a head; vLLM has.
     refused = head == "quantized" and kind in ("fp8-block", "nvfp4", "mxfp4", "mxfp8")
-    assert grave(report) == (["HED010"] if refused else [])
-    assert report.worst() is not Severity.ERROR
+    unknown = kind.startswith("bnb")  # vLLM 0.32.0 has no bitsandbytes
+    assert grave(report) == (["HED010"] if refused else ["CFG024"] if unknown else [])
+    assert unknown or report.worst() is not Severity.ERROR
     assert report.facts.head.state == head
     assert all(entry.state != "broken" for entry in report.facts.entries)
 

@@ -88,7 +88,8 @@ CONFIG_BREAKAGES: Final = (
         "CFG005", do.config(quantization_config={"quant_method": "compressed-tensors", "config_groups": {}}), GPTQ
     ),
     Breakage("CFG005", do.says(quant_method="gptq")),
-    Breakage("CFG005", do.says(quant_method="bitsandbytes"), PACKED),
+    Breakage("CFG005", do.says(quant_method="awq"), GPTQ),
+    Breakage("CFG024", do.says(quant_method="bitsandbytes"), PACKED),
     Breakage("CFG006", do.groups(format=None), {"kind": "mixed"}),
     Breakage("CFG007", do.groups(input_activations=None)),
     Breakage("CFG008", do.regroup(64, strategy="group")),

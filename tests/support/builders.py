@@ -18,7 +18,7 @@ from dense_builder import (
     write_folder,
     write_index,
 )
-from quantized_builder import COMPRESSED, FOREIGN, HEAD_PATTERN, KINDS, quantization_config, tiny_quantized
+from quantized_builder import COMPRESSED, FOREIGN, HEAD_PATTERN, KINDS, quantization_config, quark, tiny_quantized
 from raw_safetensors import (
     Raw,
     edit_header,
@@ -50,6 +50,7 @@ __all__ = [
     "from_floats",
     "from_numpy",
     "quantization_config",
+    "quark",
     "read_file",
     "read_safetensors",
     "rename_tensor",

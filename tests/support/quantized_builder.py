@@ -61,6 +61,24 @@ _MXFP4: Final = _group(32, num_bits=4, type="float")
 _MXFP8: Final = _group(32, type="float", scale_dtype="torch.uint8")
 _BLOCK: Final = _args(type="float", strategy="block", block_structure=[128, 128])
 
+
+def quark(weight: Json, inputs: Json) -> Json:
+    """Return a config of Quark that has every layer but the head quantized alike."""
+    return {
+        "quant_method": "quark",
+        "export": {"pack_method": "reorder", "kv_cache_group": []},
+        "global_quant_config": {"weight": weight, "input_tensors": inputs, "output_tensors": None, "bias": None},
+        "layer_quant_config": {},
+        "layer_type_quant_config": {},
+        "exclude": ["lm_head"],
+    }
+
+
+def _quark_args(dtype: str, *, channel: bool, dynamic: bool = False) -> Json:
+    strategy: Json = {"qscheme": "per_channel", "ch_axis": 0} if channel else {"qscheme": "per_tensor"}
+    return {"dtype": dtype, "is_dynamic": dynamic, "symmetric": True, **strategy}
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     "w8a8": Kind(store=forms.int_quantized, format="int-quantized", weights=_args(), activations=_TOKEN),
     "w8a8-static": Kind(
@@ -129,6 +147,22 @@ KINDS: Final[Mapping[str, Kind]] = {
         store=partial(forms.fp8_block, scale_name="weight_scale_inv"),
         method={"quant_method": "fp8", "activation_scheme": "dynamic", "fmt": "e4m3", "weight_block_size": [128, 128]},
         shape={"head_dim": 64},
+    ),
+    "fp8-tensor": Kind(store=forms.fp8_tensor, method={"quant_method": "fp8", "activation_scheme": "dynamic"}),
+    "fp8-static": Kind(
+        store=partial(forms.fp8_tensor, static=True), method={"quant_method": "fp8", "activation_scheme": "static"}
+    ),
+    "modelopt-nvfp4": Kind(
+        store=forms.modelopt_nvfp4,
+        method={"quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 16, "ignore": ["lm_head"]},
+    ),
+    "w8a8-zeros": Kind(
+        store=forms.int_with_zeros,
+        method=quark(_quark_args("int8", channel=True), _quark_args("int8", channel=False)),
+    ),
+    "fp8-vector": Kind(
+        store=forms.float_vector,
+        method=quark(_quark_args("fp8_e4m3", channel=True), _quark_args("fp8_e4m3", channel=True, dynamic=True)),
     ),
 }
 """compressed-tensors kinds first; those with ``method`` belong to other tools."""

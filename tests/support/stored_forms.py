@@ -29,6 +29,15 @@ def static_int_quantized(weight: Floats, dtype: str) -> dict[str, Raw]:
     return int_quantized(weight, dtype) | {"input_scale": from_floats(np.array([0.02], np.float32), dtype)}
 
 
+def int_with_zeros(weight: Floats, dtype: str) -> dict[str, Raw]:
+    """The same with zero points, as Quark writes them of symmetric layers too."""
+    rows = weight.shape[0]
+    return static_int_quantized(weight, dtype) | {
+        "weight_zero_point": from_numpy(np.zeros((rows,), np.int8)),
+        "input_zero_point": from_numpy(np.zeros((1,), np.int8)),
+    }
+
+
 def pack_quantized(
     weight: Floats, dtype: str, *, bits: int = 8, group: int | None = 128, symmetric: bool = True
 ) -> dict[str, Raw]:
@@ -63,6 +72,14 @@ def float_quantized(weight: Floats, dtype: str) -> dict[str, Raw]:
     return {"weight": to_fp8(weight / scale.floats), "weight_scale": scale}
 
 
+def float_vector(weight: Floats, dtype: str) -> dict[str, Raw]:
+    """The same beside a scale [out], as Quark writes it."""
+    return {
+        name: Raw(raw.dtype, raw.shape[:1], raw.data) if name == "weight_scale" else raw
+        for name, raw in float_quantized(weight, dtype).items()
+    }
+
+
 def fp8_block(weight: Floats, dtype: str, *, scale_name: str = "weight_scale", block: int = 128) -> dict[str, Raw]:
     """FP8 with one scale per block of 128 by 128; short blocks at the edges."""
     rows, columns = (-(-size // block) for size in weight.shape)
@@ -72,6 +89,23 @@ def fp8_block(weight: Floats, dtype: str, *, scale_name: str = "weight_scale", b
     scale = _scale(tops / 448, dtype)
     full = np.repeat(np.repeat(scale.floats, block, axis=0), block, axis=1)[: weight.shape[0], : weight.shape[1]]
     return {"weight": to_fp8(weight / full), scale_name: scale}
+
+
+def fp8_tensor(weight: Floats, dtype: str, *, static: bool = False) -> dict[str, Raw]:
+    """FP8 with one scale for the whole weight, and one for the activations where they are static."""
+    scale = _scale(np.array([np.abs(weight).max() / 448], np.float32), "F32")
+    form = {"weight": to_fp8(weight / scale.floats), "weight_scale": scale}
+    return form | {"input_scale": scale} if static else form
+
+
+def modelopt_nvfp4(weight: Floats, dtype: str) -> dict[str, Raw]:
+    """Two E2M1 codes to a byte, an FP8 scale per 16 and one of these scales, by ModelOpt's names."""
+    rows, columns = weight.shape
+    form = {
+        "weight": _random_bytes("U8", rows, columns // 2),
+        "weight_scale": to_fp8(np.full((rows, columns // 16), 2.0, np.float32)),
+    }
+    return form | {name: from_numpy(np.array(0.1, np.float32)) for name in ("weight_scale_2", "input_scale")}
 
 
 def nvfp4_packed(weight: Floats, dtype: str) -> dict[str, Raw]:

@@ -82,7 +82,7 @@ RULES: tuple[Rule, ...] = (
     _rule("CFG002", quantization.contradictory_quantization_configs),
     _rule("CFG003", validity.invalid_quantization_config),
     _rule("CFG004", validity.invalid_pattern, unless=("CFG003",)),
-    _rule("CFG005", quantization.method_contradicts_tensors),
+    _rule("CFG005", quantization.method_contradicts_tensors, unless=("CFG024",)),
     _rule("CFG006", quantization.mixed_precision_without_group_format, unless=_CONFIG),
     _rule("CFG007", quantization.weight_only_int_quantized, unless=(*_CONFIG, "TEN009")),
     _rule("CFG008", schemes.unsupported_scheme, unless=(*_CONFIG, "CFG007", "CFG012", "TEN009", "TEN012")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.versions import version_key
 from ctq.engines.vllm.backend import backend_architectures
 from ctq.engines.vllm_models.heads import newest_vllm
 from ctq.engines.vllm_models.known_names import (
@@ -17,9 +18,9 @@ from ctq.engines.vllm_models.known_names import (
     registered_name,
     resembles_a_class,
 )
+from ctq.engines.vllm_models.other_methods import ASKED, refusal
 from ctq.findings import Severity
 from ctq.inspect.facts.entries import State
-from ctq.inspect.modules.forms import COMPRESSED
 from ctq.inspect.rules.rule import Hit
 
 if TYPE_CHECKING:
@@ -117,31 +118,44 @@ def _no_longer_there(facts: Facts) -> Iterator[Hit]:
 
 
 def unknown_quant_method(facts: Facts) -> Iterator[Hit]:
-    """Report a `quant_method` that no loader knows.
+    """Report a `quant_method` that no loader knows, or of which vLLM takes no config at all.
 
     ## What it checks
-    `quantization_config.quant_method` against the methods of transformers 5.19 and vLLM 0.32, in any case of letters, where tensors
-    are stored as compressed-tensors has them.
+    `quantization_config.quant_method` against the methods of transformers 5.19 and vLLM 0.32, in any case of letters, whatever the
+    tensors are; and against those of them that vLLM was seen to refuse: of transformers alone (bitsandbytes, HQQ, GGUF), no longer
+    supported (FBGEMM's FP8), or such as quantize while vLLM loads. A warning where another engine or an older release is asked for.
 
     ## Why it hurts
-    vLLM stops with *Unknown quantization method*; transformers warns, and loads the codes as if they were weights.
+    vLLM stops with *Unknown quantization method*; transformers warns of a name that it does not know either, and loads the codes as
+    if they were weights.
 
     ## Example
     `"quant_method": "compressed-tensor"`.
 
     ## How to mend
-    Give the method of the tool that wrote the tensors: `compressed-tensors`.
+    Give the method of the tool that wrote the tensors: `compressed-tensors`. Quantize again from the dense model for a method that
+    vLLM does not take.
 
     ## References
-    vLLM 0.32.0 `config/model.py` (`_verify_quantization`); transformers `quantizers/auto.py`.
+    vLLM 0.32.0 `config/model.py` (`_verify_quantization`); transformers `quantizers/auto.py`; `benchmarks/learn/other_methods.py`.
     """
     method = facts.quant.method if facts.quant is not None else None
-    stored = any(entry.stored.form in COMPRESSED for entry in facts.entries)
-    if method and stored and method.lower() not in quant_methods():
+    if not method or facts.is_compressed_tensors:
+        return
+    if method.lower() not in quant_methods():
         yield Hit(
             where="config.json: quantization_config.quant_method",
             message=f"no loader knows the quant_method {method!r}",
             hint="give the method of the tool that wrote the tensors, such as compressed-tensors",
+        )
+    elif why := refusal(method.lower()):
+        asked = [one.version for one in facts.engines if one.engine == "vllm" and one.decides]
+        others = facts.engines and not any(version_key(one) >= version_key(ASKED) for one in asked)
+        yield Hit(
+            where="config.json: quantization_config.quant_method",
+            message=f"vLLM {ASKED} refuses the quant_method {method!r}: {why}",
+            hint="quantize again in a method that vLLM takes, or leave this rule out if an engine of yours takes this one",
+            severity=Severity.WARNING if others else None,
         )
 
 

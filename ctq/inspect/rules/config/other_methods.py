@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ctq.engines.vllm_models.other_methods import takes_dense
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.kinds import Kind
 
@@ -12,19 +13,19 @@ if TYPE_CHECKING:
 
     from ctq.inspect.facts.facts import Facts
 
-_STORED: Final = frozenset(
-    {"gptq", "auto_gptq", "gptq_marlin", "fp8", "fbgemm_fp8", "modelopt", "modelopt_fp4", "mxfp4", "gpt_oss_mxfp4"}
-)
-"""Methods of which engines expect codes in the files. AWQ takes layers without them as dense, others quantize as they load."""
-_EXPERTS_STORED: Final = _STORED | {"awq", "auto_awq", "awq_marlin"}
-"""The same of a mixture of experts, whose layers are quantized together."""
+_STORED: Final = frozenset({"modelopt_fp4"})
+"""Methods of which vLLM expects codes in the files, where a CPU's build could not be asked."""
+_GPTQ: Final = (("bits",), ("group_size",), ("desc_act",), ("sym",))
+_AWQ: Final = (("w_bit", "bits"), ("q_group_size", "group_size"), ("zero_point",))
+_ROUND: Final = (("bits",), ("group_size",))
 _KEYS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
-    "gptq": (("bits",), ("group_size",), ("desc_act",), ("sym",)),
-    "awq": (("w_bit", "bits"), ("q_group_size", "group_size"), ("zero_point",)),
+    **dict.fromkeys(("gptq", "auto_gptq", "gptq_marlin"), _GPTQ),
+    **dict.fromkeys(("awq", "auto_awq", "awq_marlin"), _AWQ),
+    **dict.fromkeys(("auto-round", "inc"), _ROUND),
     "fp8": (("activation_scheme",),),
-    "fbgemm_fp8": (("modules_to_not_convert",), ("activation_scale_ub",)),
     "modelopt": (("quantization", "quant_algo"),),
-    "quark": (("export",),),
+    "quark": (("export",), ("global_quant_config",), ("layer_type_quant_config",), ("exclude",)),
+    "modelopt_mixed": (("quantized_layers", "quantization"),),
 }
 """Keys that vLLM 0.32.0 reads of each method's config and has no default for, one of each set (``quantization/*.py``)."""
 
@@ -33,8 +34,9 @@ def method_without_its_tensors(facts: Facts) -> Iterator[Hit]:
     """Report the quantization config of a method that has nothing to describe, or that lacks what engines read of it.
 
     ## What it checks
-    `quant_method` is GPTQ, FP8, ModelOpt or MXFP4, of experts AWQ too, and no tensor is stored in fewer bits than a float; or the
-    config lacks a key of its method for which vLLM has no default (`bits` of GPTQ, `activation_scheme` of FP8).
+    `quant_method` is GPTQ, FP8, ModelOpt, Quark or AutoRound, of experts AWQ or MXFP4 too, and no tensor is stored in fewer bits
+    than a float; or the config lacks a key of its method for which vLLM has no default (`bits` of GPTQ, `activation_scheme` of
+    FP8).
 
     ## Why it hurts
     vLLM builds quantized layers, and finds no tensors for them: it stops, or serves scales that were never loaded.
@@ -46,7 +48,7 @@ def method_without_its_tensors(facts: Facts) -> Iterator[Hit]:
     Remove `quantization_config` from a dense model's config; restore the one that the tool wrote where the tensors are quantized.
 
     ## References
-    vLLM 0.32.0 `model_executor/layers/quantization/` (`from_config` of each method).
+    vLLM 0.32.0 `model_executor/layers/quantization/` (`from_config` of each method); `benchmarks/learn/other_methods.py`.
     """
     quant = facts.quant
     if quant is None or quant.method is None or facts.is_compressed_tensors:
@@ -56,7 +58,9 @@ def method_without_its_tensors(facts: Facts) -> Iterator[Hit]:
     has_experts = any(
         entry.kind is Kind.FUSED_EXPERTS or ".experts." in entry.modules.template for entry in facts.entries
     )
-    if method in (_EXPERTS_STORED if has_experts else _STORED) and not facts.quantized and facts.entries:
+    loads = takes_dense(method, experts=has_experts)
+    stored = method in _STORED if loads is None else not loads
+    if stored and not facts.quantized and facts.entries:
         yield Hit(
             where="config.json: quantization_config",
             message=f"quant_method is {quant.method}, and no tensor is stored quantized",

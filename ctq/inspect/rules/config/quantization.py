@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import QUANTIZATION_KEYS, dotted
 from ctq.engines.vllm.scheme_choice import ACTIVATION_FORMATS
 from ctq.engines.vllm_models.known_names import quant_methods
+from ctq.engines.vllm_models.names import names_of
+from ctq.engines.vllm_models.other_methods import taken
 from ctq.findings import Severity
-from ctq.inspect.modules.forms import COMPRESSED, FOREIGN, Form
+from ctq.inspect.modules.forms import COMPRESSED, FOREIGN, Form, describe
+from ctq.inspect.modules.parts import PARTS
+from ctq.inspect.modules.storage import storage
 from ctq.inspect.rules.rule import Hit, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from ctq.engines.vllm_models.names import EngineNames
+    from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
 _CONFIG = "config.json: quantization_config"
 _OURS_ALONE = frozenset({Form.INT, Form.PACKED})
 """Forms that compressed-tensors alone writes."""
-_OTHER_METHODS = frozenset(
-    {"gptq", "awq", "bitsandbytes", "fp8", "modelopt", "mxfp4", "fbgemm_fp8", "hqq", "eetq", "aqlm"}
-)
-"""Methods that write no `weight_scale` beside int8 weights and no `weight_packed`."""
+_OTHER_METHODS = frozenset({"modelopt", "modelopt_fp4", "modelopt_mxfp8", "mxfp8"})
+"""Methods that write no `weight_scale` beside int8 weights and no `weight_packed`, where vLLM could not be asked."""
 
 
 def missing_quantization_config(facts: Facts) -> Iterator[Hit]:
@@ -96,9 +100,10 @@ def method_contradicts_tensors(facts: Facts) -> Iterator[Hit]:
     """Report a config of one method over the tensors of another.
 
     ## What it checks
-    `quant_method` is compressed-tensors, and the tensors have the names of GPTQ, AWQ, bitsandbytes or another method; or it is one
-    of those, and the tensors are int8 weights with scales or packed ones as compressed-tensors has them. Of a method that may
-    write such tensors too (Quark), the config's `config_groups` tell it.
+    `quant_method` is compressed-tensors, and the tensors have the names of GPTQ, AWQ, bitsandbytes or another method; or it is
+    another, and the tensors are none of those that vLLM was seen to load by its config: int8 or packed ones of compressed-tensors,
+    AWQ's under GPTQ's name, FP8 with one scale under a config of blocks, or without the scales of static activations. What vLLM
+    could not be asked about has only compressed-tensors' int8 and packed weights against it, or `config_groups` in its config.
 
     ## Why it hurts
     No engine finds the tensors that the config promises.
@@ -110,21 +115,45 @@ def method_contradicts_tensors(facts: Facts) -> Iterator[Hit]:
     Restore the config of the method that wrote the tensors.
 
     ## References
-    transformers `quantizers/auto.py`.
+    transformers `quantizers/auto.py`; `benchmarks/learn/other_methods.py`, which asked vLLM 0.32.0.
     """
-    if facts.quant is None or facts.quant.method is None:
+    if facts.quant is None or not facts.quant.method:
         return
-    is_ours = facts.is_compressed_tensors
     method = facts.quant.method.lower()
-    is_foreign = method in _OTHER_METHODS or ("config_groups" in facts.quant.raw and method in quant_methods())
-    strange = FOREIGN if is_ours else _OURS_ALONE if is_foreign else frozenset()
-    found = [entry for entry in facts.entries if entry.stored.form in strange]
+    found = _of_another_method(facts, method, facts.quant.raw)
     if found:
         yield Hit(
             where=_CONFIG + ".quant_method",
             message=f"quant_method is {facts.quant.method}, but {listing(found)} has the tensors of {found[0].stored.form}",
             hint="restore the quantization_config of the tool that wrote the tensors",
         )
+
+
+def _of_another_method(facts: Facts, method: str, raw: Mapping[str, Any]) -> list[Entry]:
+    """Return what is not stored as the config's method has it."""
+    takes = None if facts.is_compressed_tensors else taken(method, raw)
+    has_groups = "config_groups" in raw and method in quant_methods()
+    if takes is not None and not has_groups:
+        names = names_of(facts.checkpoint.config)
+        return [entry for entry in facts.quantized if _storage(entry, names) not in takes]
+    is_foreign = method in _OTHER_METHODS or has_groups
+    strange = FOREIGN if facts.is_compressed_tensors else _OURS_ALONE if is_foreign else frozenset()
+    return [entry for entry in facts.entries if entry.stored.form in strange]
+
+
+def _storage(entry: Entry, names: EngineNames | None) -> str:
+    """Name the storage by the parts as vLLM calls them: Mistral's FP8 has DeepSeek's names for what others call otherwise."""
+    parts, module = entry.modules.parts, entry.modules.names[0]
+    if names is None:
+        return storage(entry.stored, parts)
+    called = {_called(module, part, names): value for part, value in parts.items()}
+    return storage(entry.stored if called.keys() == parts.keys() else describe(called, None, None), called)
+
+
+def _called(module: str, part: str, names: EngineNames) -> str:
+    place = names.tensor(module, part) or ""
+    last = place.rpartition(".")[2]
+    return last if last in PARTS else part
 
 
 def status_not_compressed(facts: Facts) -> Iterator[Hit]:

@@ -65,4 +65,8 @@ def _astray(entry: Entry, names: EngineNames) -> str:
         return ""
     place = weight.removesuffix(".weight")
     others = {part: names.tensor(module, part) for part in sorted(entry.modules.parts) if part not in _ELSEWHERE}
-    return next((part for part, found in others.items() if found is not None and found != f"{place}.{part}"), "")
+    return next((part for part, found in others.items() if found is not None and _owner(found) != place), "")
+
+
+def _owner(tensor: str) -> str:
+    return tensor.rpartition(".")[0]
