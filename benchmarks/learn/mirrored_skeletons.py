@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mirrored import build_mirrored
 from mirrored_default import MIRRORED_DEFAULT
+from mirrored_layers import MIRRORED_LAYERS
 from mirrored_text import MIRRORED_TEXT
 from sweep_truth import serves
 
@@ -45,7 +47,8 @@ if TYPE_CHECKING:
 HEAD_DIM: Final = "head_dim"
 OTHERWISE: Final = frozenset({"Gemma4ForCausalLM", "GraniteMoeSWAForCausalLM", "LongcatFlashForCausalLM"})
 """Architectures that transformers builds too, under other names or with sizes that this way does not find."""
-OF_TEXT: Final = {row.name: row for row in (*MIRRORED_TEXT, *MIRRORED_DEFAULT) if "text_config" not in row.config}
+ROWS: Final = (*MIRRORED_TEXT, *MIRRORED_LAYERS, *MIRRORED_DEFAULT)
+OF_TEXT: Final = {row.name: row for row in ROWS if "text_config" not in row.config}
 
 
 def main() -> None:
@@ -65,7 +68,7 @@ def main() -> None:
 
 
 def learn(rows: list[Mirrored], scratch: Path, python: Path) -> Json:
-    """Return the skeleton of each architecture whose checkpoint the engine loads, and of which enough was built."""
+    """Return the skeleton of each architecture of whose checkpoints the engine loads one, and of which enough was built."""
     builds = builds_of(rows, scratch, python)
     jobs = [(row.name, "", scratch / row.name) for row in rows if row.name in builds]
     for name, made in builds.items():
@@ -73,16 +76,23 @@ def learn(rows: list[Mirrored], scratch: Path, python: Path) -> Json:
             jobs.append((name, key, probe(scratch / name, scratch / "probes" / name / key, tensor)))
     answers = zip(jobs, observed([folder for *_, folder in jobs], python), strict=True)
     seen = {(name, key): one for (name, key, _), one in answers}
-    found: Json = {}
+    groups: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        made = builds.get(row.name, [])
-        if len(made) < FEWEST or not serves(seen[row.name, ""]):
-            print(f"{row.name}: {len(made)} builds, not learnt", flush=True)
+        groups[row.architecture].append(row.name)
+    configs = {row.name: row.config for row in rows}
+    found: Json = {}
+    for architecture, names in groups.items():
+        made = [builds[name] for name in names if name in builds]
+        served = [name for name in names if name in builds and serves(seen[name, ""])]
+        if sum(map(len, made)) < FEWEST or not served:
+            print(f"{architecture}: {len(served)} served, not learnt", flush=True)
             continue
-        computed = [] if HEAD_DIM in row.config else [HEAD_DIM]  # its sizes were learnt of the width over the heads
-        entry = {"embedding": None, "refuses": refused_places([row.name], seen), "inner": None, "computed": computed}
-        found[row.architecture] = entry | {"tensors": fit([made])}
-        print(row.name, *mend(found[row.architecture], Learnt(made, [])), sep="; ", flush=True)
+        # without a stated width of heads its sizes were learnt of the width over the heads
+        computed = [] if all(HEAD_DIM in configs[name] for name in names) else [HEAD_DIM]
+        entry = {"embedding": None, "refuses": refused_places(served, seen), "inner": None, "computed": computed}
+        found[architecture] = entry | {"tensors": fit(made)}
+        every = [build for each in made for build in each]
+        print(architecture, *mend(found[architecture], Learnt(every, [])), sep="; ", flush=True)
     return found
 
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from ctq.checkpoint.config import ModelConfig
 from ctq.engines.configs.fields import stated_number
 from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
+from ctq.engines.skeletons.filled import FILLED
+from ctq.engines.skeletons.layer_numbers import numbers_of_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ctq.engines.skeletons.layer_numbers import Numbers
+
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
-_FILLED: Final = (".act_fn.beta", ".act_fn.eps")
-"""Buffers that vLLM fills by itself where the files lack them."""
 FACTORS: Final = (1, 2, 3, 4)
 USUAL: Final = (
     "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size",
@@ -37,11 +39,18 @@ Terms = tuple[tuple[int, tuple[str, ...]], ...]
 
 @dataclass(frozen=True)
 class Build:
-    """One build: shapes of its tensors, numbers and switches of its config."""
+    """One build: shapes of its tensors, numbers and switches of its config, and the numbers that layers have of their own."""
 
     shapes: dict[str, tuple[int, ...]]
     numbers: dict[str, int]
     switches: dict[str, bool]
+    own: tuple[Numbers, ...] = ()
+
+    def numbers_of(self, tensor: str) -> dict[str, int]:
+        """Return the numbers that a tensor is made of: in a layer that has some of its own, those."""
+        layer = _NUMBER.search(tensor)
+        own = self.own[int(layer[0])] if layer is not None and int(layer[0]) < len(self.own) else {}
+        return {key: size for key, size in {**self.numbers, **own}.items() if size is not None}
 
 
 def text_level(config: Json) -> Json:
@@ -59,7 +68,7 @@ def build_from(config: Json, shapes: dict[str, tuple[int, ...]]) -> Build:
     if rounded is not None:
         numbers[FEED_FORWARD] = rounded
     switches = {key: value for key, value in config.items() if type(value) is bool}
-    return Build(shapes, numbers, switches)
+    return Build(shapes, numbers, switches, numbers_of_layers(ModelConfig(config)))
 
 
 def template(name: str) -> str:
@@ -84,13 +93,13 @@ def fit(families: Sequence[Sequence[Build]]) -> dict[str, list[Any]]:
     counts = [presence(build) for build in every]
     found: dict[str, list[Any]] = {}
     for name in dict.fromkeys(name for count in counts for name in count):
-        always = all(count.get(name) for count in counts) and not name.endswith(_FILLED)
+        always = all(count.get(name) for count in counts)
         found[name] = [always, dimensions(name, families)]
     return found
 
 
 def presence(build: Build) -> dict[str, bool]:
-    """Tell of each template whether all layers of its list have it; what has no number is there."""
+    """Tell of each template whether all layers of its list need it; what has no number is needed."""
     layers: dict[str, set[str]] = defaultdict(set)
     having: dict[str, set[str]] = defaultdict(set)
     for name in build.shapes:
@@ -102,7 +111,9 @@ def presence(build: Build) -> dict[str, bool]:
         else:
             having[name] = {""}
     return {
-        name: present == layers.get(name.partition(".#")[0], {""}) and name.count("#") < 2  # experts differ by layer
+        name: present == layers.get(name.partition(".#")[0], {""})
+        and name.count("#") < 2  # experts differ by layer
+        and not name.endswith(FILLED)
         for name, present in having.items()
     }
 
@@ -110,7 +121,7 @@ def presence(build: Build) -> dict[str, bool]:
 def dimensions(name: str, families: Sequence[Sequence[Build]]) -> list[str | None] | None:
     """Return each dimension as an expression that holds in every build; None where the tensor's rank or all of it is unknown."""
     samples = [
-        (shape, build.numbers, len(builds))
+        (shape, build.numbers_of(tensor), len(builds))
         for builds in families
         for build in builds
         for tensor, shape in build.shapes.items()

@@ -26,6 +26,7 @@ from benchmarks.learn.skeleton_fit import Build, presence, template
 from benchmarks.learn.skeletons import DATA, FAMILIES, SWITCH, read_build, write
 from ctq.checkpoint.config import TIE_KEY, ModelConfig
 from ctq.engines.skeletons.dimensions import dimension
+from ctq.engines.skeletons.filled import FILLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,7 @@ def mend(entry: Json, learnt: Learnt) -> Iterator[str]:
         yield from correct(entry, field, outline)
     layers = [layers_of(build_) for build_ in learnt.builds]
     for key, slot in tensors.items():
-        companion = companion_of(key, layers) if not slot[0] else None
+        companion = companion_of(key, layers) if not slot[0] and not key.endswith(FILLED) else None
         slot[2:] = [companion] if companion else []
 
 

@@ -31,7 +31,7 @@ class Mirror:
         for name, parameter in self._model.named_parameters():
             path, _, leaf = name.rpartition(".")
             module = self._modules[path]
-            if type(module).__name__ == "RoutedExperts":
+            if type(module).__name__ == "RoutedExperts" and leaf.startswith(_OF_EACH_EXPERT):
                 yield from self._experts(path, module, leaf, parameter)
                 continue
             for original, shard in self._names(name, path):
@@ -93,6 +93,7 @@ class Mirror:
         return [(f"experts.{expert}.{name}.", expert, shard) for expert in range(count) for shard, name in own if name]
 
 
+_OF_EACH_EXPERT = ("w13_", "w2_")
 _OF_EXPERTS = ("RoutedExperts", "MoERunner")
 """Loaders that `Mirror` takes itself."""
 
@@ -110,6 +111,7 @@ def _by_mapper(named: tuple[str, Shard], mapper: Any, *, inside: bool) -> Named:
 def _shape(module: Any, parameter: Any, shard: Shard) -> list[int]:
     """Return the shape of a shard of a parameter, or of what a padded vocabulary has in the files."""
     shape = list(parameter.shape)
+    shard = shard[0] if isinstance(shard, list) else shard  # several that one tensor of the files fills
     if hasattr(module, "org_vocab_size"):
         shape[0] = module.org_vocab_size
     elif shard is not None:

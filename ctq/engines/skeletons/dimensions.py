@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ctq.engines.configs.fields import (
@@ -19,28 +20,41 @@ from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
 from ctq.engines.vllm_models.config_classes import other_head_width
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ctq.checkpoint.config import ModelConfig
 
+_SHARED: Mapping[str, int | None] = MappingProxyType({})
 
-def dimension(expression: str, config: ModelConfig, computed: frozenset[str] = frozenset()) -> int | None:
+
+def dimension(
+    expression: str,
+    config: ModelConfig,
+    computed: frozenset[str] = frozenset(),
+    own: Mapping[str, int | None] = _SHARED,
+) -> int | None:
     """Work out a sum of products of the config's numbers; None where it lacks one.
 
     Of several (``n_inner|4*n_embd``) the first counts that it has the numbers of. ``switch?one:other`` is one where the switch is
     set and the other where it is not, ``!switch?`` the other way round; nothing in its place where it is not known.
+    ``own`` are numbers that a layer has instead of the config's.
     """
     switch, asks, cases = expression.partition("?")
     if asks:
         state, (one, _, other) = switch_value(config, switch.removeprefix("!")), cases.partition(":")
         chosen = one if state is not switch.startswith("!") else other
-        return None if state is None else dimension(chosen, config, computed)
-    sizes = (_sum(alternative, config, computed) for alternative in expression.split("|"))
+        return None if state is None else dimension(chosen, config, computed, own)
+    sizes = (_sum(alternative, config, computed, own) for alternative in expression.split("|"))
     return next((size for size in sizes if size is not None), None)
 
 
-def _sum(expression: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
+def _sum(expression: str, config: ModelConfig, computed: frozenset[str], own: Mapping[str, int | None]) -> int | None:
     total = 0
     for term in expression.split("+"):
-        factors = [int(word) if word.isdecimal() else _number(word, config, computed) for word in term.split("*")]
+        factors = [
+            int(word) if word.isdecimal() else own[word] if word in own else _number(word, config, computed)
+            for word in term.split("*")
+        ]
         if None in factors:
             return None
         total += prod(factor for factor in factors if factor is not None)

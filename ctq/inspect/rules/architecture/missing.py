@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
+from ctq.engines.skeletons.layer_numbers import layers_with
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.switches import optional_tensors
 from ctq.engines.skeletons.unserved_names import needed_names
@@ -73,6 +74,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     optional, stacks = list(optional_tensors(config, skeleton)), counted_stacks(skeleton, config)
     switched = {one.tensor: one.needed for one in optional if not one.beside}
     yield from _of_every_layer(skeleton, present, switched, {stack: layer_count(config) or 0 for stack in stacks})
+    yield from _of_their_layers(skeleton, present, layers_with(config, skeleton), stacks)
     of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
     yield from sorted({*_beside(skeleton, present, switched, stacks), *of_experts})
     yield from lost_parts(skeleton, present)
@@ -98,6 +100,17 @@ def _of_every_layer(
         elif listed:
             found = present.get(name, frozenset())
             yield from (numbered(name, layer) for layer in range(counts.get(stack, 0)) if layer not in found)
+
+
+def _of_their_layers(
+    skeleton: Skeleton, present: Present, having: Mapping[str, frozenset[int]], stacks: tuple[str, ...]
+) -> Iterator[str]:
+    """Yield tensors that layers of one kind have and others lack, in each layer that should have them."""
+    for name in skeleton.tensors if having else ():
+        stack, _, inside = name.partition(f".{NUMBER}.")
+        if stack in stacks:
+            lost = having.get(inside, frozenset()) - present.get(name, frozenset())
+            yield from (numbered(name, layer) for layer in sorted(lost))
 
 
 def _brought(optional: Sequence[OptionalTensor], present: Present) -> Iterator[str]:

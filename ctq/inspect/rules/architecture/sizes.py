@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.dtypes import FLOATS
 from ctq.engines.skeletons.dimensions import dimension
 from ctq.engines.skeletons.head_bias import has_head_bias
+from ctq.engines.skeletons.layer_numbers import numbers_by_layer
 from ctq.engines.skeletons.skeleton_names import own_name
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.inspect.modules.forms import Form
-from ctq.inspect.modules.grouping import numbered
+from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from ctq.engines.skeletons.layer_numbers import Numbers
     from ctq.engines.skeletons.skeleton import Skeleton, Slot
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
@@ -58,20 +60,31 @@ def _against_config(facts: Facts) -> Iterator[Hit]:
     skeleton = skeleton_of(facts.checkpoint.config)
     if skeleton is None:
         return
+    layers = numbers_by_layer(facts.checkpoint.config, skeleton)
     for entry in facts.entries:
-        for name, shape in dense_shapes(entry):
-            slot = _slot(skeleton, own_name(skeleton, name), entry)
-            packed = entry.stored.form is Form.PACKED
-            wrong = _odd_vector(entry, name) if slot is not None else None
-            if wrong is None and slot is not None:
-                wrong = _wrong(slot, shape, facts, skeleton, packed=packed)
-            if wrong is not None:
-                yield Hit(
-                    where=entry.modules.names[0],
-                    message=f"{listing([entry])}: {wrong}",
-                    hint="restore the config that belongs to the weights, or fetch the weights again",
-                )
-                return
+        wrong = next(_faults(entry, skeleton, layers, facts), None)
+        if wrong is not None:
+            yield Hit(
+                where=entry.modules.names[0],
+                message=f"{listing([entry])}: {wrong}",
+                hint="restore the config that belongs to the weights, or fetch the weights again",
+            )
+            return
+
+
+def _faults(entry: Entry, skeleton: Skeleton, layers: Sequence[Numbers], facts: Facts) -> Iterator[str]:
+    """Yield what is wrong with the sizes of a set's tensors; ``layers`` are the numbers that each layer has of its own."""
+    packed = entry.stored.form is Form.PACKED
+    for name, shape in dense_shapes(entry):
+        tensor = own_name(skeleton, name)
+        slot = _slot(skeleton, tensor, entry)
+        odd = _odd_vector(entry, name) if slot is not None else None
+        if odd is not None:
+            yield odd
+        if slot is not None:
+            kinds = _numbers(layers, tensor, entry, skeleton)
+            wrong = (_wrong(slot, shape, facts, skeleton, numbers, packed=packed) for numbers in kinds)
+            yield from filter(None, wrong)
 
 
 def _head_bias(facts: Facts) -> list[Hit]:
@@ -112,6 +125,17 @@ def _slot(skeleton: Skeleton, name: str, entry: Entry) -> Slot | None:
     return replace(slot, dimensions=next((sizes for sizes in own if sizes is not None), slot.dimensions))
 
 
+def _numbers(layers: Sequence[Numbers], tensor: str, entry: Entry, skeleton: Skeleton) -> list[Numbers]:
+    """Return the numbers that the layers of a set have of their own, each kind of layer once; of draft layers nothing is known."""
+    if not layers or tensor.partition(f".{NUMBER}.")[0] not in skeleton.stacks:
+        return [{}]
+    found: list[Numbers] = []
+    for layer in {numbers[0] for numbers in entry.modules.numbers}:
+        if layer < len(layers) and layers[layer] not in found:
+            found.append(layers[layer])
+    return found
+
+
 def _odd_bias(entry: Entry) -> str | None:
     """Say what of a bias is not that of a vector of floats, as long as its weight has rows, which it is in every architecture."""
     bias = entry.modules.parts["bias"]
@@ -141,14 +165,19 @@ def dense_shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
             yield f"{template}.{part}" if part else template, tensor.shape
 
 
-def _wrong(slot: Slot, shape: tuple[int, ...], facts: Facts, skeleton: Skeleton, *, packed: bool) -> str | None:
-    """Say what is not as the config has it: the rank, or the first dimension that differs."""
+def _wrong(
+    slot: Slot, shape: tuple[int, ...], facts: Facts, skeleton: Skeleton, numbers: Numbers, *, packed: bool
+) -> str | None:
+    """Say what is not as the config has it: the rank, or the first dimension that differs.
+
+    ``numbers`` are those of the layer's own.
+    """
     if slot.dimensions is None:
         return None
     if len(slot.dimensions) != len(shape):
         return f"a shape of {list(shape)} where {len(slot.dimensions)} dimensions are expected"
     for axis, (expression, found) in enumerate(zip(slot.dimensions, shape, strict=True)):
-        size = dimension(expression, facts.checkpoint.config, skeleton.computed) if expression else None
+        size = dimension(expression, facts.checkpoint.config, skeleton.computed, numbers) if expression else None
         spare = _WORD if axis == len(shape) - 1 and packed else 1
         if size is not None and not 0 <= found - size < spare:
             return f"{found} where the config says {expression} = {size}"

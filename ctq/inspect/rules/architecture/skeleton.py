@@ -193,9 +193,17 @@ def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
         return "module"
     if entry.kind is Kind.DRAFT:
         return "draft"
+    return _place_by_name(entry, skeleton)
+
+
+def _place_by_name(entry: Entry, skeleton: Skeleton) -> str:
+    """Name the place of a stranger in the text model, or beside it, by what it is called alone."""
+    name = entry.modules.template
     if not entry.modules.parts.keys() - {"bias"}:
         return "bias"
     inside = name.partition(f".{NUMBER}.")[2]
     if inside:
         return "inner" if "." in inside else "layer"
+    if any(name.startswith(f"{stack.rpartition('.')[0]}.") for stack in skeleton.stacks):
+        return "layer"  # the loader that reads the layers reads it too
     return "module" if "." in entry.modules.first_tensors[0] else "top"

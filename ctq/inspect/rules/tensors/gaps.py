@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from ctq.engines.skeletons.filled import FILLED
+from ctq.engines.skeletons.layer_numbers import layers_with
+from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.inspect.facts.defects import BODY_LINEARS
 from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.recipe.kinds import BESIDE, EXPERT_COUNTS, Kind
@@ -133,6 +136,7 @@ def _is_complete(sets: list[ModuleSet], most: int) -> bool:
 def missing_modules(facts: Facts) -> Iterator[str]:
     """Yield modules that one layer alone lacks, as a well-known linear layer or in the middle of the model."""
     by_layer, templates = _by_layer(facts)
+    having = _layers_with(facts)
     alike = Counter(frozenset(present) for present in by_layer.values())
     by_size: dict[int, list[frozenset[str]]] = defaultdict(list)
     for kind in alike:
@@ -140,11 +144,10 @@ def missing_modules(facts: Facts) -> Iterator[str]:
     for (_, number), present in sorted(by_layer.items()):
         if alike[frozenset(present)] > 1:  # a kind of layer of its own, not damage
             continue
-        full = next((kind for kind in by_size.get(len(present) + 1, ()) if present < kind), None)
-        if full is None:
-            continue
-        [template] = full - present
-        if _is_sure(template, templates[template], number, len(by_layer)):
+        more = (kind - present for kind in by_size.get(len(present) + 1, ()) if present < kind)
+        lost = (template for [template] in more if number in having.get(template, {number}))
+        template = next((template for template in lost if not template.endswith(FILLED)), None)
+        if template is not None and _is_sure(template, templates[template], number, len(by_layer)):
             yield numbered(template, number)
 
 
@@ -159,6 +162,18 @@ def _by_layer(facts: Facts) -> tuple[dict[tuple[str, int], set[str]], Counter[st
                 by_layer[stack, numbers[0]].add(template)
         templates[template] = sum(modules.count for modules in sets)
     return by_layer, templates
+
+
+def _layers_with(facts: Facts) -> Mapping[str, frozenset[int]]:
+    """Return the layers that have each weight which the architecture has in layers of some kinds alone, where that is known."""
+    config = facts.checkpoint.config
+    skeleton = skeleton_of(config)
+    known = layers_with(config, skeleton) if skeleton is not None else {}
+    return {
+        f"{stack}.{NUMBER}.{name.removesuffix('.weight')}": layers
+        for stack in (skeleton.stacks if skeleton is not None else ())
+        for name, layers in known.items()
+    }
 
 
 def _is_sure(template: str, count: int, layer: int, layers: int) -> bool:

@@ -6,6 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from ctq.engines.configs.nested_text import vocabulary
+from ctq.engines.skeletons.layer_numbers import numbers_by_layer
+from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit, missing_from_files
 from ctq.inspect.rules.tensors.gaps import missing_experts, missing_layers, missing_modules
@@ -125,7 +127,7 @@ def uneven_layers(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     The shape of a module in every layer: exactly one layer differs from all others. The first and the last layer are special in
-    some models: there it is a warning.
+    some models: there it is a warning. Where the config gives layers numbers of their own, the sizes are held against those.
 
     ## Why it hurts
     Models build all layers alike: engines refuse the shape, or broadcast it.
@@ -147,7 +149,8 @@ def uneven_layers(facts: Facts) -> Iterator[Hit]:
     for by_shape in shapes.values():
         odd = [names[0] for names in by_shape.values() if len(names) == 1]
         rest = max(len(names) for names in by_shape.values())
-        if len(by_shape) == 2 and len(odd) == 1 and rest > _FEWEST_LAYERS:  # two shapes, one of them once
+        is_odd = len(by_shape) == 2 and len(odd) == 1 and rest > _FEWEST_LAYERS  # two shapes, one of them once
+        if is_odd and not _differ_by_config(facts):
             at_the_end = any(f".{layer}." in odd[0] for layer in (0, rest))
             yield Hit(
                 where=odd[0],
@@ -156,3 +159,11 @@ def uneven_layers(facts: Facts) -> Iterator[Hit]:
                 severity=Severity.WARNING if at_the_end else None,
             )
             return
+
+
+def _differ_by_config(facts: Facts) -> bool:
+    """Tell a model whose config has its layers of several sizes."""
+    config = facts.checkpoint.config
+    skeleton = skeleton_of(config)
+    layers = numbers_by_layer(config, skeleton) if skeleton is not None else ()
+    return any(own != layers[0] for own in layers)
