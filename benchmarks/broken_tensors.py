@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from families import FAMILIES, LEARNT_ONLY, MORE_FAMILIES, build
 from mirrored import build_mirrored
+from mirrored_layers import MIRRORED_LAYERS
 from mirrored_text import MIRRORED_TEXT
 from raw_safetensors import Raw, read_safetensors, write_safetensors
 from sweep_quantize import SCHEMES, quantize_as
@@ -112,7 +113,7 @@ def quantized(base: Path, root: Path, schemes: list[str]) -> Iterator[Path]:
 
 def mirrored(root: Path, python: Path, chosen: list[str] | None) -> list[Path]:
     """Write text models as vLLM's own classes read them; return the folders."""
-    rows = [row for row in MIRRORED_TEXT if not chosen or row.name in chosen]
+    rows = [row for row in (*MIRRORED_TEXT, *MIRRORED_LAYERS) if not chosen or row.name in chosen]
     for folder, why in build_mirrored(rows, root, python=python).items():
         print(f"not built: {folder}: {why[:120]}", flush=True)
     return [root / row.name for row in rows if any((root / row.name).glob("*.safetensors"))]

@@ -217,14 +217,12 @@ def unsaid(builder: Builder, path: str, number: str, layers: frozenset[int]) -> 
     config = builder.config
     other = _at(config, number)
     made = builder.build({"": without(config, path), OWN: with_value(config, path, other), "as it is": config})
-    if made[""] is None or made["as it is"] is None:
+    left_out, shared, usual = made[""], made[OWN], made["as it is"]
+    if left_out is None or usual is None:
         return {}
-    if made[OWN] is not None and made[""].shapes == made[OWN].shapes:
+    if shared is not None and left_out.shapes == shared.shapes:
         return {"unsaid": OWN}
-    one, its = (
-        {(layer, inside): shape for layer, inside, shape in made[key].in_layers()}  # type: ignore[union-attr]
-        for key in ("", "as it is")
-    )
+    one, its = ({(layer, inside): shape for layer, inside, shape in build.in_layers()} for build in (left_out, usual))
     ratios = {
         size / before
         for place, shape in one.items()

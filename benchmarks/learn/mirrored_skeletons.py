@@ -82,16 +82,16 @@ def learn(rows: list[Mirrored], scratch: Path, python: Path) -> Json:
     configs = {row.name: row.config for row in rows}
     found: Json = {}
     for architecture, names in groups.items():
-        made = [builds[name] for name in names if name in builds]
+        groups_of_builds = [builds[name] for name in names if name in builds]
+        every = [build for group in groups_of_builds for build in group]
         served = [name for name in names if name in builds and serves(seen[name, ""])]
-        if sum(map(len, made)) < FEWEST or not served:
+        if len(every) < FEWEST or not served:
             print(f"{architecture}: {len(served)} served, not learnt", flush=True)
             continue
         # without a stated width of heads its sizes were learnt of the width over the heads
         computed = [] if all(HEAD_DIM in configs[name] for name in names) else [HEAD_DIM]
         entry = {"embedding": None, "refuses": refused_places(served, seen), "inner": None, "computed": computed}
-        found[architecture] = entry | {"tensors": fit(made)}
-        every = [build for each in made for build in each]
+        found[architecture] = entry | {"tensors": fit(groups_of_builds)}
         print(architecture, *mend(found[architecture], Learnt(every, [])), sep="; ", flush=True)
     return found
 

@@ -163,7 +163,7 @@ def candidates(known: Sequence[str]) -> Iterator[Terms]:
     for one, other in pairs:
         yield ((1, (one,)), (1, (other,)))
     for one, other, size in itertools.permutations(known, 3):
-        if size.endswith("dim") or size == "head_dim":
+        if size.endswith(("dim", "channels")):
             yield ((1, (one, size)), (2, (other, size)))
     for head, one, other in itertools.permutations(known, 3):
         if head.startswith("num_") and one < other:

@@ -1,11 +1,12 @@
-"""Learn the sizes of tensors whose layers have numbers of their own, where a skeleton does not know them yet.
+"""Learn sizes that a skeleton does not know yet from vLLM's own builds, where layers may have numbers of their own.
 
-    python -m benchmarks.learn.layer_sizes --vllm-python ENV/bin/python --work DIR [--families NAME ...]
+    python -m benchmarks.learn.mirrored_sizes --vllm-python ENV/bin/python --work DIR [--families NAME ...]
 
-The models of `tests/support/mirrored_layers.py` are built as `layer_numbers.py` has them, and with fewer layers. Of the numbers
-that stretch a dimension, sums of products are tried, each layer's own numbers in the place of the config's; what fits every build
-is kept, and a size that a build contradicts is learnt anew. Wrappers have the sizes of the text model inside. The result goes into
-`ctq/engines/data/skeletons.json`. Nothing is downloaded; builds are kept in DIR.
+The models of `tests/support/mirrored_layers.py`, and of `mirrored_text.py` those that are named, are built with one number of their
+config changed (`layer_builds.py`), and with fewer layers. Of the numbers that stretch a dimension, sums of products are tried, each
+layer's own numbers in the place of the config's; what fits every build is kept, and a size that a build contradicts is learnt anew.
+Wrappers have the sizes of the text model inside. The result goes into `ctq/engines/data/skeletons.json`. Nothing is downloaded;
+builds are kept in DIR.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from mirrored_layers import MIRRORED_LAYERS
+from mirrored_text import MIRRORED_TEXT
 
 from benchmarks.learn.layer_builds import COUNT, Builder, Json, Made, numbers_in, with_value
 from benchmarks.learn.options import script
@@ -44,8 +46,9 @@ def main() -> None:
     options = script(__doc__, "vllm_python", "work", "families").parse_args()
     known: Json = json.loads(DATA.read_text())["architectures"]
     builders: dict[str, list[Builder]] = defaultdict(list)
-    for row in MIRRORED_LAYERS:
-        if row.architecture in known and (not options.families or row.name in options.families):
+    rows = {row.name: row for row in (*MIRRORED_TEXT, *MIRRORED_LAYERS)}
+    for row in [rows[name] for name in options.families or ()] or MIRRORED_LAYERS:
+        if row.architecture in known:
             builders[row.architecture].append(Builder(row, options.work, options.vllm_python))
     for architecture, group in builders.items():
         samples, movers = samples_of(group, architecture)
@@ -63,15 +66,14 @@ def main() -> None:
 def samples_of(builders: Sequence[Builder], architecture: str) -> tuple[dict[str, list[Sample]], dict[str, set[str]]]:
     """Return the shapes of each tensor, by its template, with the numbers of its layer, and which numbers stretch it."""
     skeleton = skeleton_named(architecture)
-    ways = read_data("layer_numbers")["architectures"][architecture]["numbers"]
+    ways = read_data("layer_numbers")["architectures"].get(architecture, {}).get("numbers", {})
     samples: dict[str, list[Sample]] = defaultdict(list)
     movers: dict[str, set[str]] = defaultdict(set)
     for builder in builders:
         config = builder.config
         paths = {path: size for path, size in numbers_in(config) if size > 0 and path != COUNT}
-        made = builder.build(
-            {"": config, COUNT: shorter(config)} | {path: with_value(config, path, 2 * paths[path]) for path in paths}
-        )
+        fewer = {COUNT: shorter(config)} if COUNT in config else {}
+        made = builder.build({"": config} | fewer | {path: with_value(config, path, 2 * paths[path]) for path in paths})
         usual = made[""]
         for path, one in made.items():
             if one is None or usual is None:
@@ -133,7 +135,8 @@ def learn(
             continue
         fitted = None
         if len({size for size, _ in sizes}) > 1:
-            keys = [*sorted(key for key in movers.get(tensor, ()) if "." not in key and key != COUNT), COUNT]
+            keys = sorted(key for key in movers.get(tensor, ()) if "." not in key and key != COUNT)
+            keys += [COUNT] if all(COUNT in numbers for _, numbers in sizes) else []
             told = [(size, numbers) for size, numbers in sizes if all(key in numbers for key in keys)]
             fits = (terms for terms in candidates(keys) if all(value(terms, own) == size for size, own in told))
             fitted = next(fits, None) if told else None
