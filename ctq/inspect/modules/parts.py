@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 WEIGHT_PARTS = ("weight", "weight_packed", "qweight", "blocks", "")
 """Parts that hold the weight itself; ``""`` is a parameter that is no module's ``weight``."""
@@ -64,6 +65,24 @@ _EXPERT_SUFFIXES: tuple[tuple[str, str], ...] = (
     ("_bias", "bias"),
 )
 """Endings of parameters that hold all experts of a layer (``experts.gate_up_proj_blocks``), and the part each stands for."""
+
+
+_OF_CACHE = re.compile(r"(.*\.self_attn)\.(?:q|[kv]_cache)\.scale$")
+"""HunYuan's names of such scales (vLLM 0.32.0 ``base_config.py``, ``get_cache_scale_mapper``)."""
+_PROJECTION = re.compile(r"(?:.*\.self_attn(?=\.(?:[kv]_proj|qk(?:qk)?v_proj)$)|.*\.mixer(?=\.[kv]_proj$))")
+"""Projections whose ``k_scale`` and ``v_scale`` the same mapper leads to attention."""
+_OF_PROJECTIONS = frozenset({"k_scale", "v_scale"})
+
+
+def attention_of(template: str, parts: Collection[str]) -> str | None:
+    """Return the attention that vLLM leads scales to which alone make up a module; None where they are no such scales."""
+    if set(parts) == {""}:
+        found = _OF_CACHE.match(template)
+        return found[1] if found else None
+    if not CACHE_PARTS.issuperset(parts):
+        return None
+    projection = _PROJECTION.match(template) if _OF_PROJECTIONS.issuperset(parts) else None
+    return projection[0] if projection else template.removesuffix(".attn")
 
 
 def split_odd(name: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from ctq.engines.vllm_models.names import names_of
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import NUMBER
-from ctq.inspect.modules.parts import CACHE_PARTS, PARTS
+from ctq.inspect.modules.parts import CACHE_PARTS, PARTS, attention_of
 from ctq.inspect.rules.architecture.experts import surplus_experts
 from ctq.inspect.rules.architecture.stands_for import dense_tensors, fused_tensors, parts_of_fused
 from ctq.inspect.rules.architecture.towers import is_beyond_tower, is_strange_to_tower
@@ -122,7 +122,8 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
         return is_refused or not any(has_part(skeleton, name) for name in entry.modules.first_tensors)
     if skeleton.wrapped and not any(has_part(skeleton, name) for name in entry.modules.first_tensors):
         return True
-    if entry.modules.parts.keys() <= CACHE_PARTS and _is_module(module.removesuffix(".attn"), skeleton):
+    attention = attention_of(module, entry.modules.parts)
+    if attention is not None and _is_module(attention, skeleton):
         return False
     if _beyond(entry, skeleton, facts):
         return True

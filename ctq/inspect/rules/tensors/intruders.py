@@ -6,8 +6,9 @@ import re
 from math import prod
 from typing import TYPE_CHECKING
 
+from ctq.engines.vllm_models.names import names_of
 from ctq.inspect.modules.forms import COMPRESSED
-from ctq.inspect.modules.parts import CACHE_PARTS
+from ctq.inspect.modules.parts import CACHE_PARTS, attention_of
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import Kind
 
@@ -22,6 +23,8 @@ _PROJECTIONS = re.compile(r"\.self_attn\.(?:[kv]_proj|qk(?:qk)?v_proj)|\.mixer\.
 """Projections whose ``k_scale`` and ``v_scale`` vLLM 0.32.0 takes for attention's (`get_cache_scale_mapper`)."""
 _KEYS = re.compile(r"^(?:k|kv|qkv)_proj$|query_key_value|^(?:c_attn|Wqkv|wqkv|wk|key)$|^kv_[ab]_proj")
 """Projections of keys."""
+_LATENT = re.compile(r"^kv_[ab]_proj")
+"""Projections of latent attention, whose loaders pass over scales that they do not know."""
 _OF_PROJECTIONS = frozenset({"k_scale", "v_scale"})
 
 
@@ -30,7 +33,9 @@ def misplaced_cache_scale(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     `k_scale`, `v_scale`, `q_scale` and their zero points belong to an attention module, the first two to its `k_proj` and `v_proj`
-    too; each holds one number, unless `kv_cache_scheme` has the strategy `attn_head`.
+    too; each holds one number, unless `kv_cache_scheme` has the strategy `attn_head`. Some of vLLM's classes build their attention
+    without the quantization config (LFM2, Jamba, Zamba 2): those take no scales at all, but for latent attention, where they are
+    left unread.
 
     ## Why it hurts
     vLLM looks for the module `attn` beside such a name and stops where there is none: *There is no module or parameter named
@@ -50,6 +55,10 @@ def misplaced_cache_scale(facts: Facts) -> Iterator[Hit]:
         return
     scheme = quant.raw.get("kv_cache_scheme")
     per_head = isinstance(scheme, dict) and scheme.get("strategy") == "attn_head"
+    hint = "drop the scales, or give them the names and sizes of the tool that calibrated the cache"
+    if not _attention_is_asked(facts):
+        yield from _refused_at_all(facts)
+        return
     attention = _attention_modules(facts)
     lost, odd = [], []
     for entry in facts.entries:
@@ -58,7 +67,6 @@ def misplaced_cache_scale(facts: Facts) -> Iterator[Hit]:
             lost.append(entry)
         elif not per_head and any(prod(part.shape) != 1 for part in parts.values()):
             odd.append(entry)
-    hint = "drop the scales, or give them the names and sizes of the tool that calibrated the cache"
     if lost:
         where = lost[0].modules.names[0]
         yield Hit(where=where, message=f"{listing(lost)}: a scale of the key-value cache, but no attention", hint=hint)
@@ -67,6 +75,28 @@ def misplaced_cache_scale(facts: Facts) -> Iterator[Hit]:
         yield Hit(
             where=where, message=f"{listing(odd)}: a scale of the key-value cache that is not one number", hint=hint
         )
+
+
+def _attention_is_asked(facts: Facts) -> bool:
+    names = names_of(facts.checkpoint.config)
+    return names is None or "attention" not in names.unasked
+
+
+def _refused_at_all(facts: Facts) -> Iterator[Hit]:
+    found = [entry for entry in facts.entries if _has_scales(entry)]
+    is_latent = any(_LATENT.search(entry.modules.leaf) for entry in facts.entries)
+    if found and not is_latent:
+        owner = f"vLLM's {facts.checkpoint.config.architecture}"
+        yield Hit(
+            where=found[0].modules.names[0],
+            message=f"{listing(found)}: a scale of the key-value cache, and {owner} builds its attention without quantization",
+            hint="drop the scales",
+        )
+
+
+def _has_scales(entry: Entry) -> bool:
+    parts = entry.modules.parts.keys()
+    return not CACHE_PARTS.isdisjoint(parts) or attention_of(entry.modules.template, parts) is not None
 
 
 def _attention_modules(facts: Facts) -> frozenset[str]:

@@ -1,0 +1,72 @@
+"""Scales of the key-value cache by every name that tools give them, as the real vLLM 0.32.0 answered."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from builders import Raw, edit_tensors
+from rtn_family import quantize_family
+
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.findings import Severity
+from ctq.inspect.report import inspect_checkpoint
+
+KEYS = re.compile(r"\.(?:k_proj|query_key_value|kv_b_proj)\.weight$")
+ONE = Raw("F32", (1,), bytes(4))
+
+
+def errors(folder: Path) -> list[str]:
+    found = inspect_checkpoint(open_checkpoint(LocalFolder(folder))).findings
+    return [finding.code for finding in found if finding.severity is Severity.ERROR]
+
+
+@pytest.fixture(scope="module")
+def base(checkpoint: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    made: dict[str, Path] = {}
+
+    def build(family: str) -> Path:
+        if family not in made:
+            folder = tmp_path_factory.mktemp("scales") / family
+            made[family] = quantize_family(checkpoint(family), folder, kind="w8a8", head=False)
+        return made[family]
+
+    return build
+
+
+@pytest.mark.parametrize("name", ["k_scale", "attn.k_scale", "k_proj.k_scale", "k_cache.scale", "q.scale", "kv_scale"])
+@pytest.mark.parametrize(
+    ("family", "codes"),
+    [
+        ("llama", []),
+        ("qwen3-moe", []),
+        ("helium", []),
+        ("deepseek-v3", []),
+        ("lfm2", ["TEN028"]),
+        ("jamba", ["TEN028"]),
+        ("zamba2", ["TEN028"]),
+    ],
+)
+def test_scales_that_attention_takes(
+    family: str, codes: list[str], name: str, base: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(base(family), tmp_path / family)
+
+    def change(tensors: dict[str, Raw]) -> None:
+        owners = {found.rpartition(".")[0].rpartition(".")[0] for found in tensors if KEYS.search(found)}
+        assert owners
+        tensors.update({f"{owner}.{name}": ONE for owner in owners})
+
+    edit_tensors(folder, change)
+    assert errors(folder)[:1] == codes
+
+
+@pytest.mark.parametrize("name", ["model.layers.0.mlp.k_cache.scale", "model.layers.0.mlp.up_proj.k_scale"])
+def test_no_attention_there(name: str, base: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(base("llama"), tmp_path / "llama")
+    edit_tensors(folder, lambda tensors: tensors.update({name: ONE}))
+    assert len(errors(folder)) == 1
