@@ -145,3 +145,14 @@ def test_rotary_settings_under_their_old_name_are_an_object(value: object, codes
     folder = tiny_quantized(tmp_path / "model", shards=1)
     edit_config(folder, lambda config: config.update(rope_scaling=value))
     assert errors(folder) == codes
+
+
+def test_the_order_of_columns_of_a_head_is_dropped_under_a_config(tmp_path: Path) -> None:
+    order = Raw("I32", (128,), bytes(512))
+    for folder, codes in (
+        (tiny_quantized(tmp_path / "in"), []),
+        (tiny_quantized(tmp_path / "out", head="dense"), []),
+        (tiny_checkpoint(tmp_path / "none"), ["HED010"]),
+    ):
+        edit_tensors(folder, lambda tensors: tensors.update({"lm_head.g_idx": order}))
+        assert errors(folder) == codes

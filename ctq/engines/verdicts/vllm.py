@@ -35,6 +35,12 @@ _GENERATES = (
 )
 
 
+_DROPPED = "g_idx"
+"""An order of columns, which loaders drop unread wherever there is a quantization config (vLLM 0.32.0 ``base_config.py``)."""
+_DROPPING = "0.32.0"
+"""The release that this was seen with."""
+
+
 def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
     """Return what vLLM ``version`` makes of the head.
 
@@ -45,6 +51,8 @@ def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
     rules = rules_for(version)
     if facts.is_of_another_method:
         return not_judged(facts)
+    if facts.method is not None and _DROPPED in facts.tensors and version_key(version) >= version_key(_DROPPING):
+        facts = replace(facts, tensors={name: one for name, one in facts.tensors.items() if name != _DROPPED})
     try:
         config = _config(facts, rules)
     except DispatchError as error:

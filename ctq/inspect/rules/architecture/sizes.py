@@ -11,8 +11,10 @@ from ctq.engines.skeletons.head_bias import has_head_bias
 from ctq.engines.skeletons.layer_numbers import numbers_by_layer
 from ctq.engines.skeletons.skeleton_names import own_name
 from ctq.engines.skeletons.skeletons import skeleton_of
+from ctq.engines.vllm_models.fused_layouts import expert_shape, takes_turned_alone
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import NUMBER, numbered
+from ctq.inspect.rules.architecture.stands_for import experts_inside
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import Kind
 
@@ -75,7 +77,7 @@ def _against_config(facts: Facts) -> Iterator[Hit]:
 def _faults(entry: Entry, skeleton: Skeleton, layers: Sequence[Numbers], facts: Facts) -> Iterator[str]:
     """Yield what is wrong with the sizes of a set's tensors; ``layers`` are the numbers that each layer has of its own."""
     packed = entry.stored.form is Form.PACKED
-    for name, shape in dense_shapes(entry):
+    for name, shape in (*dense_shapes(entry), *_experts_inside(entry, skeleton)):
         tensor = own_name(skeleton, name)
         slot = _slot(skeleton, tensor, entry)
         odd = _odd_vector(entry, name) if slot is not None else None
@@ -85,6 +87,14 @@ def _faults(entry: Entry, skeleton: Skeleton, layers: Sequence[Numbers], facts: 
             kinds = _numbers(layers, tensor, entry, skeleton)
             wrong = (_wrong(slot, shape, facts, skeleton, numbers, packed=packed) for numbers in kinds)
             yield from filter(None, wrong)
+
+
+def _experts_inside(entry: Entry, skeleton: Skeleton) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the shapes of single experts' weights in a tensor that holds all of a layer."""
+    own = entry.modules.parts.get("")
+    if own is not None and len(own.shape) == 3:  # [experts, out, in]
+        for name in experts_inside(entry, skeleton):
+            yield name, expert_shape(entry.modules.template, own.shape)
 
 
 def _head_bias(facts: Facts) -> list[Hit]:
@@ -119,6 +129,9 @@ def _odd_vector(entry: Entry, name: str) -> str | None:
 def _slot(skeleton: Skeleton, name: str, entry: Entry) -> Slot | None:
     """Return what is known of a tensor by its template, or by the number of a layer that has sizes of its own."""
     slot = skeleton.slot(name)
+    if slot is not None and _is_turned(slot, skeleton, entry):
+        first, *matrix = slot.dimensions or ()
+        return replace(slot, dimensions=(first, *reversed(matrix)))
     if slot is None or name not in skeleton.numbered:
         return slot
     own = (skeleton.sizes.get(numbered(name, numbers[0])) for numbers in entry.modules.numbers)
@@ -134,6 +147,12 @@ def _numbers(layers: Sequence[Numbers], tensor: str, entry: Entry, skeleton: Ske
         if layer < len(layers) and layers[layer] not in found:
             found.append(layers[layer])
     return found
+
+
+def _is_turned(slot: Slot, skeleton: Skeleton, entry: Entry) -> bool:
+    """Tell all experts of a layer in one tensor of a class that takes them turned, which transformers saves otherwise."""
+    is_whole = entry.kind is Kind.FUSED_EXPERTS and len(slot.dimensions or ()) == 3
+    return is_whole and takes_turned_alone(skeleton.architecture)
 
 
 def _odd_bias(entry: Entry) -> str | None:

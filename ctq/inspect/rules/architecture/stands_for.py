@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ctq.engines.skeletons.skeleton_names import own_name
 from ctq.engines.vllm.fused import TAKEN_APART, fused_mapping
+from ctq.engines.vllm_models.fused_layouts import experts_in
 from ctq.inspect.modules.grouping import NUMBER
 from ctq.recipe.experts import fused_names
 
@@ -76,7 +77,7 @@ def dense_tensors(entry: Entry) -> list[str]:
 
 
 def fused_tensors(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
-    """Name the tensors that a module stands for which is stored as engines fuse it, or an expert apart from its tensor of all."""
+    """Name the tensors that a module stands for which is stored as engines fuse it, or experts apart or together."""
     parent, _, leaf = entry.modules.template.rpartition(".")
     fused = fused_mapping(facts.checkpoint.config.architecture)
     parts = fused.get(leaf, ())
@@ -85,4 +86,16 @@ def fused_tensors(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
     ):
         parts = ()  # the engine fuses them with others
     ends = ["weight", *(["bias"] if "bias" in entry.modules.parts else [])]
-    return [*(f"{parent}.{part}.{end}" for part in parts for end in ends), *fused_names(entry.modules.template)]
+    return [
+        *(f"{parent}.{part}.{end}" for part in parts for end in ends),
+        *fused_names(entry.modules.template),
+        *experts_inside(entry, skeleton),
+    ]
+
+
+def experts_inside(entry: Entry, skeleton: Skeleton) -> list[str]:
+    """Name the single experts' weights that a tensor of all holds, of an architecture whose files have them apart."""
+    template = entry.modules.template
+    if own_name(skeleton, template) in skeleton.tensors:
+        return []
+    return experts_in(skeleton.text or skeleton.architecture, template)
