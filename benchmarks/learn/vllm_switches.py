@@ -4,9 +4,9 @@
 
 transformers' config class of a model may not know a switch that vLLM's class reads (`attention_bias` of Mistral), and hybrid models
 have the tensors of a switch in some layers only (`mamba_conv_bias`): `optional_tensors.py` learns neither. Here the words that a
-class of vLLM 0.32.0 takes from its config are read from its source, each is turned in tiny families of `tests/support/families.py`,
-and vLLM shows which parameters stay empty. The tensors that fill them are written, and vLLM loads the four pairs of switch and
-tensors.
+class of vLLM 0.32.0 takes from its config are read from its source, each is turned in tiny families of `tests/support/families.py`
+and of `tests/support/mirrored_text.py`, and vLLM shows which parameters stay empty. The tensors that fill them are written, and
+vLLM loads the four pairs of switch and tensors.
 The result is `ctq/engines/data/vllm_switches.json`; with families only theirs are learnt anew. Nothing is downloaded.
 """
 
@@ -16,12 +16,14 @@ import json
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from builders import edit_config, edit_tensors, read_safetensors
 from families import SWEPT, build
+from mirrored import build_mirrored
+from mirrored_text import MIRRORED_TEXT
 from raw_safetensors import Raw
 from sweep_truth import Truth, observe, serves, truth_of
 
@@ -36,6 +38,8 @@ from ctq.engines.vllm_models.names import engine_names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mirrored import Mirrored
+
     from ctq.verify.vllm.facts import VllmResult
 
 DATA: Final = ENGINE_DATA / "vllm_switches.json"
@@ -48,6 +52,7 @@ IMPORTS: Final = re.compile(r"^from (?:\.|vllm\.model_executor\.models\.)(\w+) i
 NUMBER: Final = re.compile(r"(?<=\.)\d+(?=\.|$)")
 BIAS: Final = ".bias"
 MISSES: Final = "were not initialized"
+MIRRORED: Final = {row.name: row for row in MIRRORED_TEXT}
 PART: Final = 10
 """Families that are asked about together."""
 
@@ -56,7 +61,8 @@ PART: Final = 10
 class Turn:
     """One switch of one family under another value than its own, and the tensors that come with one of the two.
 
-    ``tensors`` are by name in the files; ``there`` tells whether the family has them.
+    ``tensors`` are by name in the files; ``there`` tells whether the family has them. ``assumes`` is what a config means that
+    leaves the switch out, where that was seen.
     """
 
     family: str
@@ -65,13 +71,14 @@ class Turn:
     value: bool
     tensors: dict[str, Raw] = field(default_factory=dict)
     there: bool = False
+    assumes: bool | None = None
 
 
 def main() -> None:
     options = script(__doc__, "vllm_python", "families").parse_args()
     python, names = (
         options.vllm_python,
-        options.families or [n for n, row in SWEPT.items() if not (row.text or row.multimodal)],
+        options.families or [*(n for n, row in SWEPT.items() if not (row.text or row.multimodal)), *MIRRORED],
     )
     found: dict[str, Any] = json.loads(DATA.read_text())["architectures"] if DATA.exists() else {}
     for start in range(0, len(names), PART):
@@ -85,7 +92,8 @@ def main() -> None:
 def learn(names: Sequence[str], scratch: Path, python: Path) -> dict[str, Any]:
     """Return the switches of each architecture that were seen to bring tensors."""
     turns = [turn for name in names for turn in _turns(name, scratch, python)]
-    _discover(turns, scratch, python)
+    _build_turned([turn for turn in turns if turn.family in MIRRORED], scratch / "turned", python)
+    _discover([turn for turn in turns if not turn.tensors], scratch, python)
     turns = [turn for turn in turns if turn.tensors]
     states = [(turn, there, value) for turn in turns for there in (True, False) for value in (True, False)]
     folders = [_state(scratch, turn, there=there, value=value) for turn, there, value in states]
@@ -103,19 +111,32 @@ def learn(names: Sequence[str], scratch: Path, python: Path) -> dict[str, Any]:
         if len(needs) == 2 and turn.there:  # what the switch has nothing to do with
             continue
         entry = {"tensors": sorted({NUMBER.sub("#", name) for name in turn.tensors}), "needs": needs, "takes": takes}
-        entry["assumes"] = bool(turn.own) if unsaid.get(id(turn), True) else not turn.own
-        found.setdefault(SWEPT[turn.family].architecture, {})[turn.switch] = entry
+        unstated = bool(turn.own) if unsaid.get(id(turn), True) else not turn.own
+        entry["assumes"] = unstated if turn.assumes is None else turn.assumes
+        found.setdefault(_architecture(turn.family), {})[turn.switch] = entry
     return found
+
+
+def _architecture(name: str) -> str:
+    return MIRRORED[name].architecture if name in MIRRORED else SWEPT[name].architecture
+
+
+def _build(name: str, scratch: Path, python: Path) -> Path:
+    if name not in MIRRORED:
+        return build(name, scratch / name)
+    for why in build_mirrored([MIRRORED[name]], scratch, python=python).values():
+        raise ValueError(why)
+    return scratch / name
 
 
 def _turns(name: str, scratch: Path, python: Path) -> list[Turn]:
     try:
-        folder = build(name, scratch / name)
+        folder = _build(name, scratch, python)
     except Exception as error:  # noqa: BLE001  # whatever a model says
         print(f"  {name}: {type(error).__name__} {str(error)[:80]}")
         return []
     config = json.loads((folder / "config.json").read_text())
-    words = sorted(_words(SWEPT[name].architecture, python) | {key for key in config if SWITCH.search(key)})
+    words = sorted(_words(_architecture(name), python) | {key for key in config if SWITCH.search(key)})
     states = [(word, config.get(word)) for word in words if SWITCH.search(word) and "tie" not in word]
     return [
         Turn(family=name, switch=word, own=own, value=not own)
@@ -142,6 +163,33 @@ def _source(python: Path, module: str) -> str:
         return installed(python, f"model_executor/models/{module}.py")
     except ValueError:
         return ""
+
+
+def _build_turned(turns: Sequence[Turn], scratch: Path, python: Path) -> None:
+    """Fill in the tensors that come with a switch where vLLM's own model is built under either value of it."""
+    values = [(turn, value) for turn in turns for value in (turn.value, None)]
+    rows = [_with_switch(turn, value) for turn, value in values]
+    build_mirrored(rows, scratch, python=python)
+    built = {row.name: _tensors(scratch / row.name) for row in rows}
+    for turn in turns:
+        own, turned, silent = (
+            _tensors(scratch.parent / turn.family),
+            built[_with_switch(turn, turn.value).name],
+            built[_with_switch(turn, None).name],
+        )
+        lost, more = own.keys() - turned.keys(), turned.keys() - own.keys()
+        if turned and bool(lost) != bool(more):
+            turn.there = bool(lost)
+            turn.tensors = {name: (own | turned)[name] for name in lost or more}
+            if silent.keys() in (own.keys(), turned.keys()):
+                turn.assumes = bool(turn.own) if silent.keys() == own.keys() else turn.value
+
+
+def _with_switch(turn: Turn, value: bool | None) -> Mirrored:
+    row = MIRRORED[turn.family]
+    rest = {key: own for key, own in row.config.items() if key != turn.switch}
+    stated = {} if value is None else {turn.switch: value}
+    return replace(row, name=f"{turn.family}-{turn.switch}-{value}", config=rest | stated)
 
 
 def _discover(turns: Sequence[Turn], scratch: Path, python: Path) -> None:
@@ -185,7 +233,7 @@ def _is_bias_in(name: str, parent: str) -> bool:
 
 def _fillers(family: str, lost: dict[str, tuple[int, ...]], scratch: Path) -> dict[str, Raw]:
     """Return the tensors of files that fill biases and vectors of vLLM's model, by the modules of the files that lie there."""
-    held, architecture = _tensors(scratch / family), SWEPT[family].architecture
+    held, architecture = _tensors(scratch / family), _architecture(family)
     names, fused = engine_names(architecture), fused_mapping(architecture)
     found: dict[str, Raw] = {}
     for name, raw in held.items():

@@ -79,3 +79,56 @@ def test_a_healthy_one(internlm2: Path) -> None:
 def test_a_broken_one(change: Callable[[Tensors], object], code: str, internlm2: Path) -> None:
     edit_tensors(internlm2, lambda tensors: change(tensors) and None)
     assert code in errors(internlm2)
+
+
+PANGU = {
+    **CONFIG, "architectures": ["PanguEmbeddedForCausalLM"], "model_type": "PanguEmbedded", "bias": True, "head_dim": SIZE,
+    "auto_map": {"AutoConfig": "configuration_pangu.Config"},
+}  # fmt: skip
+HEADS_OF = {"q_proj": HEADS * SIZE, "k_proj": GROUPS * SIZE, "v_proj": GROUPS * SIZE}
+IN_PANGU = {
+    **{f"self_attn.{name}.weight": (rows, HIDDEN) for name, rows in HEADS_OF.items()},
+    **{f"self_attn.{name}.bias": (rows,) for name, rows in HEADS_OF.items()},
+    "self_attn.o_proj.weight": (HIDDEN, HEADS * SIZE),
+    "self_attn.o_proj.bias": (HIDDEN,),
+    "mlp.gate_proj.weight": (FEED_FORWARD, HIDDEN),
+    "mlp.up_proj.weight": (FEED_FORWARD, HIDDEN),
+    "mlp.down_proj.weight": (HIDDEN, FEED_FORWARD),
+    "input_layernorm.weight": (HIDDEN,),
+    "post_attention_layernorm.weight": (HIDDEN,),
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "has_biases", "expected"),
+    [
+        ({"bias": True}, True, set()),
+        ({"bias": True}, False, {"TEN025"}),
+        ({"bias": False}, False, set()),
+        ({}, False, set()),
+    ],
+)
+def test_biases_that_a_switch_of_vllm_s_class_brings(
+    config: dict[str, Any], has_biases: bool, expected: set[str], tmp_path: Path
+) -> None:
+    folder = tiny_checkpoint(tmp_path / "pangu")
+    whole = {
+        "model.embed_tokens.weight": (WORDS, HIDDEN),
+        "model.norm.weight": (HIDDEN,),
+        "lm_head.weight": (WORDS, HIDDEN),
+    }
+    shapes = {f"model.layers.{layer}.{name}": shape for layer in range(2) for name, shape in IN_PANGU.items()} | whole
+
+    def state(stated: dict[str, Any]) -> None:
+        stated.clear()
+        stated.update({key: value for key, value in PANGU.items() if key != "bias"} | config)
+
+    def fill(tensors: Tensors) -> None:
+        tensors.clear()
+        tensors.update(
+            {name: zeros(shape) for name, shape in shapes.items() if has_biases or not name.endswith("bias")}
+        )
+
+    edit_config(folder, state)
+    edit_tensors(folder, fill)
+    assert errors(folder) == expected
