@@ -192,7 +192,7 @@ def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
         return "head"
     if skeleton.wrapped and not any(has_part(skeleton, tensor) for tensor in entry.modules.first_tensors):
         return "module"
-    if entry.kind is Kind.DRAFT:
+    if entry.kind is Kind.DRAFT and not (_is_in_body(name, skeleton) and "layer" not in skeleton.refuses):
         return "draft"
     return _place_by_name(entry, skeleton)
 
@@ -205,6 +205,11 @@ def _place_by_name(entry: Entry, skeleton: Skeleton) -> str:
     inside = name.partition(f".{NUMBER}.")[2]
     if inside:
         return "inner" if "." in inside else "layer"
-    if any(name.startswith(f"{stack.rpartition('.')[0]}.") for stack in skeleton.stacks):
-        return "layer"  # the loader that reads the layers reads it too
+    if _is_in_body(name, skeleton):
+        return "layer"
     return "module" if "." in entry.modules.first_tensors[0] else "top"
+
+
+def _is_in_body(name: str, skeleton: Skeleton) -> bool:
+    """Tell what lies beside the layers, in what holds their list: the loader that reads the layers reads it too."""
+    return any(name.startswith(f"{stack.rpartition('.')[0]}.") for stack in skeleton.stacks)
