@@ -11,11 +11,12 @@ from ctq.engines.vllm.backend import backend_architectures
 from ctq.engines.vllm_models.heads import architectures, causal_lms, head_support, known_versions, registered_support
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ctq.checkpoint.config import ModelConfig
 
 _BARE = "Model"
+_POOLS = "EmbeddingModel"
 _CHAT = "ChatModel"
 _CAUSAL_LM = "ForCausalLM"
 _WRAPPER = "ForConditionalGeneration"
@@ -91,6 +92,31 @@ def generating_name(architecture: str) -> str | None:
     if _is_registered(architecture) or architecture.endswith(_GENERATES):
         return registered_name(architecture)
     return None
+
+
+def loaded_name(names: Sequence[str]) -> str | None:
+    """Return the architecture that several in a row come to; None where they say nothing.
+
+    The first that vLLM knows, or that has one of its endings, decides whether the model generates; the first that it knows is the
+    class. Source: vLLM 0.32.0 config/model.py (`_get_default_runner_type`), model_executor/models/registry.py
+    (`resolve_model_cls`).
+    """
+    first = next((name for name in names if _is_registered(name) or name.endswith(_ENDINGS)), None)
+    ending = next((task for task in _ENDINGS if first is not None and first.endswith(task)), None)
+    if first is None or ending is None or ending in _GENERATES:
+        return next(filter(None, map(generating_name, names)), None)
+    if first in known_architectures() or registered_name(first) is not None:
+        return first
+    found = next(filter(None, map(registered_name, names)), None)
+    task = next((task for task in _ENDINGS if found is not None and found.endswith(task)), "")
+    pools = _POOLS if ending == _BARE else ending  # vLLM registers many a bare name as the class that generates
+    return f"{found.removesuffix(task)}{pools}" if found is not None else None
+
+
+def makes_a_classifier(architecture: str) -> bool:
+    """Tell a classifier that vLLM makes of a language model's class, which is there, and a `score` from the files."""
+    stem = next((architecture.removesuffix(task) for task in CLASSIFIERS if architecture.endswith(task)), None)
+    return stem is not None and _is_registered(f"{stem}{_CAUSAL_LM}")
 
 
 def _is_registered(architecture: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.layer_counts import layer_count
-from ctq.engines.vllm_models.known_names import chosen_architecture, generating_name
+from ctq.engines.vllm_models.known_names import chosen_architecture, loaded_name
 from ctq.inspect.facts.defects import Surroundings, diagnose
 from ctq.inspect.facts.diagnosis import Defect, Diagnosis
 from ctq.inspect.facts.entries import KNOWN_CLASSES, find_entries
@@ -81,8 +81,8 @@ def as_loaded(config: ModelConfig) -> ModelConfig:
         return replace(config, chosen=chosen_architecture(config.model_type))
     names = config.raw["architectures"]
     texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-    known = [found for name in texts if (found := generating_name(name))]
-    return replace(config, chosen=known[0]) if known and known[0] != config.architecture else config
+    known = loaded_name(texts)
+    return replace(config, chosen=known) if known is not None and known != config.architecture else config
 
 
 def _lacks_config(checkpoint: Checkpoint, quant: QuantConfig | None) -> bool:

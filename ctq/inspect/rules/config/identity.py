@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.versions import version_key
-from ctq.engines.vllm.backend import backend_architectures
 from ctq.engines.vllm_models.heads import newest_vllm
 from ctq.engines.vllm_models.known_names import (
     CLASSIFIERS,
+    generating_name,
     is_bare,
     known_architectures,
     last_release_with,
+    makes_a_classifier,
     model_types,
     pools_without_head,
     quant_methods,
@@ -95,7 +96,7 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
         or config.model_type not in model_types()
         or name in known_architectures()
         or registered_name(name) is not None
-        or not (known_architectures() - backend_architectures()).isdisjoint(others)
+        or any(generating_name(other) is not None for other in others)
     ):
         return
     yield Hit(
@@ -164,9 +165,10 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     `architectures` names a classifier (`...ForSequenceClassification`, `...ForTokenClassification`) and the files hold a head
-    `lm_head` and no `score` or `classifier`; or it names the bare
-    model (`Qwen2_5_VLModel`), or nothing where the model type stands for one, and vLLM does not generate with it: a warning where
-    the head is dense and vLLM was seen to serve the rest for pooling.
+    `lm_head` and no `score` or `classifier`, or neither where vLLM makes the classifier of a language model's class; the first name
+    of several that vLLM can make something of decides. Or `architectures` names the bare model (`Qwen2_5_VLModel`), or nothing
+    where the model type stands for one, and vLLM does not generate with it: a warning where the head is dense and vLLM was seen to
+    serve the rest for pooling.
 
     ## Why it hurts
     vLLM makes a pooling model of it, whose classifier is never loaded and answers from uninitialised memory, and which has no
@@ -182,7 +184,14 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `model_executor/models/adapters.py` (`as_seq_cls_model`); `benchmarks/learn/bare_models.py`.
     """
     name = facts.checkpoint.config.architecture or ""
+    classifies = any(entry.modules.leaf in _CLASSIFIER_HEADS for entry in facts.entries)
     if facts.head.entry is None:
+        if makes_a_classifier(name) and not classifies:
+            yield Hit(
+                where="config.json: architectures",
+                message=f"{name} is a classifier, and the files hold none",
+                hint="give the architecture of the model without a head to pool with it, or restore the classifier",
+            )
         return
     if is_bare(name):
         yield Hit(
@@ -191,7 +200,7 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
             hint="give the architecture of the language model",
             severity=Severity.WARNING if _only_pools(facts) else None,
         )
-    elif name.endswith(CLASSIFIERS) and not any(entry.modules.leaf in _CLASSIFIER_HEADS for entry in facts.entries):
+    elif name.endswith(CLASSIFIERS) and not classifies:
         yield Hit(
             where="config.json: architectures",
             message=f"{name} is a classifier, and the files hold the language model's head {facts.head.name} and no classifier",
