@@ -2,6 +2,7 @@
 
     python -m benchmarks.conformance architectures --vllm-python ENV/bin/python --work /data/architectures
     python -m benchmarks.conformance faults --vllm-python ENV/bin/python --work /data/faults
+    python -m benchmarks.conformance stored --work /data/stored       # the faults again, without an engine
     python -m benchmarks.conformance loaders --work /data/loaders
     python -m benchmarks.conformance field --vllm-python ENV/bin/python --work /data/field --seed 1
 
@@ -14,11 +15,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import conformance_architectures, conformance_faults, conformance_field, conformance_loaders
+from benchmarks import (
+    conformance_architectures,
+    conformance_faults,
+    conformance_field,
+    conformance_loaders,
+    conformance_stored,
+)
 
 PARTS = {
     "architectures": conformance_architectures,
     "faults": conformance_faults,
+    "stored": conformance_stored,
     "loaders": conformance_loaders,
     "field": conformance_field,
 }
