@@ -1,12 +1,13 @@
 """Learn which values of a config's keys vLLM refuses whatever else the config says: none, null, zero, a negative number, a switch.
 
-    python -m benchmarks.learn.config_values --vllm-python ENV/bin/python --answers FILE [--families NAME ...]
+    python -m benchmarks.learn.config_values --vllm-python ENV/bin/python --answers FILE [--families NAME ...] [--changes null ...]
 
 Every key of the config of each text family of `tests/support/families.py` that vLLM's sources name is left out, nulled, set to
-zero, doubled, made negative, turned or misspelt, one at a time, and vLLM 0.32.0 loads the result. Where it stops before it has
-built the model, the tensors have no part in it: those answers are `ctq/engines/data/config_values.json`. All answers, with what
-vLLM said, are added to FILE, a line each, and asked for once; `--disagreements` prints what inspection says otherwise. Nothing is
-downloaded.
+zero, doubled, made negative, turned or misspelt, one at a time, and vLLM 0.32.0 loads the result. Of text models that
+transformers does not build (`mirrored_text.py`) each key is nulled: what is left out their own repositories' classes may fill
+in. Where it stops before it has built the model, the tensors have no part in it: those answers are added to
+`ctq/engines/data/config_values.json`. All answers, with what vLLM said, are added to FILE, a line each, and asked for once;
+`--disagreements` prints what inspection says otherwise. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from families import FAMILIES, SWEPT, build
 from family_default import TEXT
+from mirrored import build_mirrored
+from mirrored_text import MIRRORED_TEXT
 from sweep_claims import inspected
 from sweep_truth import Observation, read_observation, serves, truth_of
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence, Set
 
 Json: TypeAlias = dict[str, Any]
+MIRRORED: Final = {row.name: row for row in MIRRORED_TEXT}
 DATA: Final = ENGINE_DATA / "config_values.json"
 GONE: Final = "gone"
 PART: Final = 4
@@ -71,18 +75,20 @@ KINDS: Final = {"=0": "zero", "neg": "negative", "null": "null", GONE: "gone"}
 def main() -> None:
     parser = script(__doc__, "vllm_python", "families")
     parser.add_argument("--answers", type=Path, required=True)
+    parser.add_argument("--changes", nargs="*", default=(), metavar="WHAT", help="only these of what is done to keys")
     parser.add_argument("--disagreements", action="store_true")
     options = parser.parse_args()
     known = {_case(row) for row in read_answers(options.answers)}
-    names = options.families or text_families()
+    names = options.families or [*text_families(), *MIRRORED]
+    changes = tuple(options.changes)
     for start in range(0, len(names), PART):
         with tempfile.TemporaryDirectory() as scratch:
-            ask(names[start : start + PART], known, Path(scratch), options.vllm_python, options.answers)
+            ask(names[start : start + PART], known, changes, Path(scratch), options.vllm_python, options.answers)
     answers = read_answers(options.answers)
     write(answers)
     if options.disagreements:
         with tempfile.TemporaryDirectory() as scratch:
-            for line in disagreements(answers, Path(scratch)):
+            for line in disagreements(answers, Path(scratch), options.vllm_python):
                 print(line, flush=True)
 
 
@@ -100,25 +106,50 @@ def read_answers(path: Path) -> list[Json]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def architecture_of(name: str) -> str:
+    """Return the architecture of a family, or of a model that transformers does not build."""
+    return MIRRORED[name].architecture if name in MIRRORED else SWEPT[name].architecture
+
+
+def built(name: str, folder: Path, python: Path) -> Path:
+    """Build either."""
+    if name not in MIRRORED:
+        return build(name, folder)
+    failed = build_mirrored([MIRRORED[name]], folder.parent, python=python)
+    if failed:
+        raise RuntimeError(next(iter(failed.values())))
+    return folder.parent / name
+
+
 def _case(row: Json) -> tuple[str, ...]:
     return (row["family"], row["what"], *row["path"])
 
 
-def ask(names: Sequence[str], known: Set[tuple[str, ...]], scratch: Path, python: Path, answers: Path) -> None:
-    """Ask vLLM about some families under every changed config that is not known yet."""
+def ask(
+    names: Sequence[str],
+    known: Set[tuple[str, ...]],
+    wanted: Sequence[str],
+    scratch: Path,
+    python: Path,
+    answers: Path,
+) -> None:
+    """Ask vLLM about some families under every changed config that is not known yet; ``wanted`` names the changes, none all."""
     words = vllm_words(python)
     rows: list[Json] = []
     folders: list[Path] = []
     for name in names:
         try:
-            base = build(name, scratch / name)
+            base = built(name, scratch / name, python)
         except Exception as error:  # noqa: BLE001  # whatever a model says
             print(f"  {name}: {type(error).__name__} {str(error)[:80]}")
             continue
         config = json.loads((base / "config.json").read_text())
-        changes = [
-            ((), "base", config),
-            *((path, what, _changed(config, path, new)) for path, what, new in mutants(config, words)),
+        only = ("null",) if name in MIRRORED else wanted
+        changes: list[tuple[tuple[str, ...], str, Json]] = [((), "base", config)]
+        changes += [
+            (path, what, _changed(config, path, new))
+            for path, what, new in mutants(config, words)
+            if not only or what in only
         ]
         for number, (path, what, changed) in enumerate(changes):
             row = {"family": name, "path": list(path), "what": what, "config": changed}
@@ -208,10 +239,10 @@ def refused(answers: Iterable[Json]) -> dict[str, dict[str, list[str]]]:
         seen, kind = _observed(row), _kind(row)
         lacks = LACKS.search(seen.message) if row["what"] == "base" and _is_refused(seen) else None
         if lacks is not None:  # a key that vLLM reads and transformers' class does not have
-            found.setdefault(SWEPT[row["family"]].architecture, {})[lacks[1]] = [GONE]
+            found.setdefault(architecture_of(row["family"]), {})[lacks[1]] = [GONE]
         if not kind or not serves(bases[row["family"]]):
             continue
-        kinds = found.setdefault(SWEPT[row["family"]].architecture, {})
+        kinds = found.setdefault(architecture_of(row["family"]), {})
         if _is_refused(seen) and (kind != GONE or WITHOUT.search(seen.message)):
             kinds.setdefault(".".join(row["path"]), []).append(kind)
     return found
@@ -226,7 +257,7 @@ def others(answers: Iterable[Json]) -> dict[str, list[str]]:
     """Return the kinds of values of keys that many architectures refuse and few take."""
     found, counts = refused(answers), defaultdict(lambda: defaultdict(set))  # type: ignore[var-annotated]
     for row in answers:
-        architecture, key, kind = SWEPT[row["family"]].architecture, ".".join(row["path"]), _kind(row)
+        architecture, key, kind = architecture_of(row["family"]), ".".join(row["path"]), _kind(row)
         if kind and architecture in found:
             counts[key, kind][kind in found[architecture].get(key, ())].add(architecture)
     common: dict[str, list[str]] = {}
@@ -246,7 +277,7 @@ def lists(answers: Iterable[Json]) -> dict[str, dict[str, tuple[int | str, bool]
         seen, [*parents, key] = _observed(row), row["path"] or [""]
         if row["what"] == "short" and not parents and seen.stage == "build" and TOO_SHORT.search(seen.message):
             length = len(row["config"][key]) + 1 if _is_constant(row["config"], key) else LAYERS
-            found[SWEPT[row["family"]].architecture][key] = (length, _is_filled_in(row["config"], key))
+            found[architecture_of(row["family"])][key] = (length, _is_filled_in(row["config"], key))
     return found
 
 
@@ -282,18 +313,25 @@ def _kind(row: Json) -> str:
 
 
 def write(answers: Sequence[Json]) -> None:
-    """Write the data, a line to an architecture."""
+    """Add to the data, a line to an architecture."""
+    known: Json = json.loads(DATA.read_text())
     about = (
         "Values that vLLM 0.32.0 refuses before it builds a model: made by benchmarks/learn/config_values.py. By architecture and "
         "key of the config, by dotted path: gone, null, zero, negative, true, false. `others` is of those that were not asked. "
         "`lists` are keys of lists that must not be shorter than a number, or than another key says, and whether an empty one "
         "will do."
     )
-    own = {name: dict(sorted(keys.items())) for name, keys in refused(answers).items()}
-    write_tables(DATA, about, others=others(answers), lists=lists(answers), architectures=own)
+    own: dict[str, dict[str, list[str]]] = known["architectures"]
+    for name, keys in refused(answers).items():
+        before = own.get(name, {})
+        joined = {key: list(dict.fromkeys((*before.get(key, ()), *kinds))) for key, kinds in keys.items()}
+        own[name] = dict(sorted({**before, **joined}.items()))
+    write_tables(
+        DATA, about, others=known["others"] | others(answers), lists=known["lists"] | lists(answers), architectures=own
+    )
 
 
-def disagreements(answers: Sequence[Json], scratch: Path) -> Iterator[str]:
+def disagreements(answers: Sequence[Json], scratch: Path, python: Path) -> Iterator[str]:
     """Yield what inspection says otherwise than vLLM, a line each, and their number at last."""
     bases = {row["family"]: _observed(row) for row in answers if row["what"] == "base"}
     counts: dict[str, int] = defaultdict(int)
@@ -304,7 +342,7 @@ def disagreements(answers: Sequence[Json], scratch: Path) -> Iterator[str]:
             continue
         dense = scratch / "dense" / row["family"]
         if not dense.exists():
-            build(row["family"], dense)
+            built(row["family"], dense, python)
         folder = _with_config(dense, scratch / str(number), row["config"])
         claims = inspected(folder)
         shutil.rmtree(folder)

@@ -116,6 +116,7 @@ CASES = (
     good("second rank of two", size=2, rank=1),
     good("experts w8a8", family="qwen3-moe"),
     good("experts w8a16", family="mixtral", kind="w8a16"),
+    good("experts of 4 bits with a scale to a row, on CUDA Marlin's", family="mixtral", kind="w4a16-channel"),
     good("latent attention", family="deepseek-v3", kind="mixed"),
     good("fused projections", family="phi3"),
     good("biases", family="qwen2", kind="w8a16"),

@@ -25,6 +25,7 @@ WORDS = {
     "w8a16-channel": ("int8 per-channel", None, "pack-quantized"),
     "w8a16-asym": ("int8 group 128 asymmetric", None, "pack-quantized"),
     "w4a16": ("int4 group 128", None, "pack-quantized"),
+    "w4a16-channel": ("int4 per-channel", None, "pack-quantized"),
     "mixed": ("int8 per-channel", "int8 per-token dynamic", "int-quantized"),
     "naive": ("int8 per-channel", "int8 per-token dynamic", "int-quantized"),
     "fp8": ("fp8 per-channel", "fp8 per-token dynamic", "float-quantized"),

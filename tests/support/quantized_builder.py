@@ -95,6 +95,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "w4a16": Kind(
         store=partial(forms.pack_quantized, bits=4), format="pack-quantized", weights=_group(128, num_bits=4)
     ),
+    "w4a16-channel": Kind(
+        store=partial(forms.pack_quantized, bits=4, group=None), format="pack-quantized", weights=_args(num_bits=4)
+    ),
     "mixed": Kind(store=forms.int_quantized, format="int-quantized", weights=_args(), activations=_TOKEN, head="w8a16"),
     "naive": Kind(store=forms.int_quantized, format="naive-quantized", weights=_args(), activations=_TOKEN),
     "fp8": Kind(

@@ -155,6 +155,17 @@ def install_packed_experts() -> None:
     own = int_wna16._get_priority_backends
     more = [backends.MARLIN, backends.TRITON]
     int_wna16._get_priority_backends = lambda: [*own(), *more]
+    reason = int_wna16._backend_incompatibility_reason
+
+    @functools.wraps(reason)
+    def by_group(backend: Any, config: Any, quant_config: Any, *args: Any) -> Any:
+        # What takes groups alone is chosen for scales per row too and then asserted against (compressed_tensors_moe_wna16.py:127),
+        # which CUDA never comes to: there Marlin is asked first.
+        if backend not in more and getattr(quant_config, "strategy", None) == "channel":
+            return "scales per row want Marlin"
+        return reason(backend, config, quant_config, *args)
+
+    int_wna16._backend_incompatibility_reason = by_group
 
 
 def append_experts(oracle: Any, experts: dict[str, type]) -> None:
