@@ -1,6 +1,6 @@
 """Learn which switch of a config brings which tensors (`attention_bias` the biases of q, k, v and o), and what vLLM makes of them.
 
-    python -m benchmarks.learn.optional_tensors --vllm-python ENV/bin/python
+    python -m benchmarks.learn.optional_tensors --vllm-python ENV/bin/python [--families NAME ...]
 
 Every family of `tests/support/families.py` is built by transformers with each switch of its config turned alone; tensors that all
 layers have only then are optional. vLLM 0.32.0 then loads the model with and without them under both values of the switch: it needs
@@ -10,6 +10,7 @@ them under a value where it does not load without them, and takes them where it 
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from functools import partial
@@ -37,12 +38,13 @@ State = tuple[str, str, bool, bool]
 
 
 def main() -> None:
-    options = script(__doc__, "vllm_python").parse_args()
+    options = script(__doc__, "vllm_python", "families").parse_args()
+    names = options.families or list(FAMILIES)
     found: dict[str, dict[str, list[Any]]] = {}
     folders: dict[State, Path] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for name, family in FAMILIES.items():
-            learnt = switches_of(name, Path(scratch) / name, folders)
+        for name in names:
+            family, learnt = FAMILIES[name], switches_of(name, Path(scratch) / name, folders)
             known = found.setdefault(family.architecture, learnt)
             found[family.architecture] = {
                 key: value for key, value in {**known, **learnt}.items() if known.get(key, value) == value
@@ -77,13 +79,19 @@ def _stumbles(outcome: tuple[Truth, str] | None) -> bool:
 
 
 def write(found: dict[str, dict[str, list[Any]]], vllm: dict[str, dict[str, list[list[bool]]]]) -> None:
-    """Write the data, a line to an architecture."""
+    """Write the data, a line to an architecture; those of families that were not asked stay."""
     about = (
         "Tensors that a switch of the config brings: made by benchmarks/learn/optional_tensors.py. By architecture and template, "
-        "the switch and its value with which every layer has the tensor; and by architecture and switch the values under which "
-        "vLLM needs these tensors, and those under which it takes them."
+        "the switch and its value with which every layer has the tensor, or every one that has the third; and by architecture and "
+        "switch the values under which vLLM needs these tensors, and those under which it takes them."
     )
-    write_tables(DATA, about, architectures=found, vllm=vllm)
+    known = json.loads(DATA.read_text())
+    write_tables(
+        DATA,
+        about,
+        architectures=dict(sorted((known["architectures"] | found).items())),
+        vllm=dict(sorted((known["vllm"] | vllm).items())),
+    )
 
 
 def switches_of(name: str, scratch: Path, folders: dict[State, Path]) -> dict[str, list[Any]]:
@@ -100,9 +108,10 @@ def switches_of(name: str, scratch: Path, folders: dict[State, Path]) -> dict[st
         if turned is None:
             continue
         with_it, without = (presence(turned), presence(first)) if not value else (presence(first), presence(turned))
-        brought = {name: True for name, every in with_it.items() if every and name not in without}
-        brought |= {name: False for name, every in without.items() if every and name not in with_it}
-        found |= {name: [key, brings] for name, brings in brought.items()}
+        beside = {name: of_weight for name in with_it | without if (of_weight := companion(name, first, turned))}
+        brought = {name: True for name, every in with_it.items() if (every or name in beside) and name not in without}
+        brought |= {name: False for name, every in without.items() if (every or name in beside) and name not in with_it}
+        found |= {name: [key, brings, *([beside[name]] if name in beside else [])] for name, brings in brought.items()}
         values = set(brought.values())
         if len(values) == 1:
             _add_states(
@@ -113,6 +122,25 @@ def switches_of(name: str, scratch: Path, folders: dict[State, Path]) -> dict[st
                 folders=folders,
             )
     return found
+
+
+def companion(name: str, *builds: Build) -> str | None:
+    """Return the weight beside a bias that some layers of a list have, and the bias in the same ones in the build that has it."""
+    weight = f"{name.removesuffix('.bias')}.weight"
+    if not name.endswith(".bias") or name.count("#") != 1 or any(presence(build).get(weight, True) for build in builds):
+        return None
+    having = [{part: layers_of(part, build) for part in (name, weight)} for build in builds]
+    return weight if all(found[name] in (found[weight], set()) for found in having) else None
+
+
+def layers_of(name: str, build: Build) -> set[str]:
+    """Return the numbers of the layers that have a tensor, by template."""
+    before, _, after = name.partition("#")
+    return {
+        other.removeprefix(before).removesuffix(after)
+        for other in build.shapes
+        if other.startswith(before) and other.endswith(after)
+    }
 
 
 def _add_states(name: str, key: str, *, brings: bool, made: dict[bool, Path], folders: dict[State, Path]) -> None:

@@ -103,11 +103,18 @@ def _of_towers(config: ModelConfig) -> Iterator[OptionalTensor]:
 def _of_transformers(config: ModelConfig, architecture: str) -> Iterator[OptionalTensor]:
     data = read_data("optional_tensors")
     asked = data["vllm"].get(architecture, {})
-    for tensor, (switch, brings) in data["architectures"].get(architecture, {}).items():
+    for tensor, (switch, brings, *beside) in data["architectures"].get(architecture, {}).items():
         value = switch_value(config, switch)
         if value is not None:
             needs, takes = asked.get(switch, ([brings], [True, False]))
-            yield OptionalTensor(tensor=tensor, switch=switch, value=value, needed=value in needs, taken=value in takes)
+            yield OptionalTensor(
+                tensor=tensor,
+                switch=switch,
+                value=value,
+                needed=value in needs,
+                taken=value in takes,
+                beside=next(iter(beside), ""),
+            )
 
 
 def _of_vllm(config: ModelConfig, architecture: str) -> Iterator[OptionalTensor]:
