@@ -54,6 +54,9 @@ def test_deepseek_has_the_tensors_of_its_rank_and_method(
         ({"rope_scaling": {"rope_type": "ntk"}}, {"CFG022"}),
         ({"rope_scaling": {"rope_type": "longrope", "short_factor": [1.0] * 5, "long_factor": [1.0] * 16}}, {"CFG022"}),
         ({"rope_scaling": {"rope_type": "longrope", "short_factor": [1.0] * 16, "long_factor": [1.0] * 16}}, set()),
+        ({"rope_scaling": {"rope_type": "default", "mrope_section": [4, 6, 6]}}, set()),
+        ({"rope_scaling": {"rope_type": "default", "mrope_section": [4, 6, 5]}}, {"CFG022"}),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 2.0, "mrope_section": [4, 6, 5]}}, set()),
     ],
 )
 def test_rotary_values_are_numbers_and_as_many_as_needed(

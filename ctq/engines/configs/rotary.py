@@ -37,6 +37,8 @@ _NAMES = frozenset({"rope_type", "type"})
 _SAME = {("longrope", "su"), ("default", "mrope")}
 _TOY_WIDTH = 4
 """The widest head of which transformers 5.19 takes an odd one (``modeling_rope_utils.validate_rope``)."""
+_WITH_SECTIONS = ("default", "mrope", "yarn")
+"""Kinds that vLLM gives each axis a section of frequencies."""
 _FACTORS = ("short_factor", "long_factor")
 _SHOWN = 40
 """Characters of a kind that a message shows."""
@@ -100,16 +102,31 @@ def _odd_values(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Iterat
         and kind not in _OWN_KINDS.get(str(level.get("model_type")), (kind,))
     ):
         yield f"is of the kind '{kind}', which a model of type {level.get('model_type')} does not take"
-    if kind != "longrope" or width is None:
-        return
     share = settings.get("partial_rotary_factor", level.get("partial_rotary_factor"))
-    if share is None and _takes_share(level):
+    if width is None or (share is None and _takes_share(level)):
         return  # what the class assumes is not known
+    yield from _odd_sections(settings, width, share)
+    if kind != "longrope":
+        return
     lengths = {1, width // 2, _share_of(width, share) // 2}
     for key in _FACTORS:
         factors = settings.get(key)
         if isinstance(factors, list) and len(factors) not in lengths:
             yield f"has {len(factors)} values of {key}, where a head of {width} has {max(lengths)} frequencies at most"
+
+
+def _odd_sections(settings: Mapping[str, Any], width: int, share: object) -> Iterator[str]:
+    """Yield sections of axes that are not as many as a head has frequencies.
+
+    Source: vLLM 0.32.0 ``layers/rotary_embedding/__init__.py:112``, which takes them in models of text too, and ``mrope.py:363``.
+    """
+    sections = settings.get("mrope_section")
+    if settings.get("rope_type", settings.get("type", "default")) not in _WITH_SECTIONS:
+        return
+    if isinstance(sections, list) and sections and all(type(number) is int for number in sections):
+        frequencies = (_share_of(width, share) if share is not None else width) // 2
+        if sum(sections) != frequencies:
+            yield f"has mrope_section {sections}, which is not the {frequencies} frequencies of a head of {width}"
 
 
 def _share_of(width: int, share: object) -> int:
