@@ -39,6 +39,8 @@ NULL: Final = re.compile(r"is (not )?None$|^1 > ")
 """What is learnt by loads: no value, and no experts, which a class may hold of layers that a config has none of."""
 READ: Final = {"Lfm2ForCausalLM": ["conv_dim != hidden_size", "block_dim != hidden_size"]}
 """What was read by hand: widths of layers between residuals that a class takes of their own keys (models/lfm2.py:214 and :256)."""
+KINDS: Final = "layer_types"
+WINDOWS: Final = "config.max_window_layers == config.num_hidden_layers"
 NODES: Final = (
     ast.Constant, ast.Name, ast.Load, ast.List, ast.Call, ast.UnaryOp, ast.Not, ast.USub, ast.BinOp, ast.Add, ast.Sub, ast.Mult,
     ast.FloorDiv, ast.Mod, ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot, ast.In, ast.NotIn,
@@ -67,7 +69,8 @@ def main() -> None:
     registry = installed(python, "model_executor/models/registry.py")
     texts = registry.partition(TEXT[0])[2].partition(TEXT[1])[0]
     sources = Sources(python)
-    found = {}
+    every = registered_classes(registry)
+    found: dict[str, list[str]] = {}
     for architecture, (module, name) in sorted(registered_classes(texts).items()):
         conditions = dict.fromkeys(READ.get(architecture, ()))
         for one in sources.reached(module, name):
@@ -75,9 +78,14 @@ def main() -> None:
         found[architecture] = list(conditions)
     about = (
         "What vLLM 0.32.0's classes of text models check of a config: made by benchmarks/learn/vllm_checks.py from their sources. "
-        "By architecture, conditions over keys of the config, under each of which vLLM stops."
+        "By architecture, conditions over keys of the config, under each of which vLLM stops. `one_kind` are architectures whose "
+        "layers must be of one kind unless `max_window_layers` is their number."
     )
-    write_tables(DATA, about, architectures=found)
+    of_one_kind = {name: True for name in found if any(map(wants_one_kind, sources.reached(*every[name])))}
+    for name in every.keys() - found.keys():
+        own = next(sources.reached(*every[name]), None)
+        of_one_kind |= {name: True} if own and of_one_kind.keys() & {*_named_inside(own)} else {}
+    write_tables(DATA, about, one_kind=of_one_kind, architectures=found)
 
 
 class Sources:
@@ -87,7 +95,7 @@ class Sources:
         self._python, self._known = python, {}  # type: ignore[var-annotated]
 
     def reached(self, module: str, name: str) -> Iterator[ast.ClassDef]:
-        """Yield a class and those that it names, in its module or in others beside it."""
+        """Yield a class, first, and those that it names, in its module or in others beside it."""
         waiting, seen = [(module, name)], set()
         while waiting:
             one = waiting.pop()
@@ -131,6 +139,22 @@ def checks_of(cls: ast.ClassDef) -> Iterator[str]:
                 if condition is not None:
                     yield condition
                 keys.follow(statement)
+
+
+def _named_inside(cls: ast.ClassDef) -> Iterator[str]:
+    """Yield the architectures that a wrapper always makes its text model of."""
+    for node in ast.walk(cls):
+        if isinstance(node, ast.keyword) and node.arg == "architectures" and isinstance(node.value, ast.List):
+            yield from (str(entry.value) for entry in node.value.elts if isinstance(entry, ast.Constant))
+
+
+def wants_one_kind(cls: ast.ClassDef) -> bool:
+    """Tell a class that takes layers of several kinds only where `max_window_layers` is their number."""
+    return any(
+        "set(" in (test := ast.unparse(node.test)) and KINDS in test and WINDOWS in ast.unparse(node.body[0])
+        for node in ast.walk(cls)
+        if isinstance(node, ast.If) and isinstance(node.body[0], ast.Assert)
+    )
 
 
 def _refused(statement: ast.stmt) -> ast.expr | None:

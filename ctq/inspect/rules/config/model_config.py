@@ -25,6 +25,7 @@ from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.known_names import brings_its_own_code, pools_without_head
 from ctq.engines.vllm_models.text_classes import refused_inside, refused_towers
 from ctq.engines.vllm_models.values import refused_values
+from ctq.engines.vllm_models.windows import half_windowed
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.kinds import Kind
@@ -134,6 +135,7 @@ def _refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
     yield from refused_activations(config)
     yield from refused_values(config)
     yield from dict([*broken_by_vllm(config), *broken_checks(config)]).items()
+    yield from half_windowed(config)
     yield from refused_by_tower_classes(config)
     yield from refused_by_towers(config)
     yield from _names(config)
