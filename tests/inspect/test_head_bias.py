@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import edit_tensors, from_floats
+from builders import edit_tensors, from_floats, rename_tensor
+from inspecting import errors
 from quantizing import quantize
 
 from ctq.checkpoint.checkpoint import open_checkpoint
@@ -36,3 +38,15 @@ def test_a_bias_of_so_many_rows(
     assert [finding.code for finding in report.findings if finding.severity is Severity.ERROR] == codes
     request = VerifyRequest(checkpoint=tmp_path / "q", engines=(EngineName("builtin"),), tokens=4, workers=1)
     assert verify(request).verdict is (Verdict.FAIL if codes else Verdict.PASS)
+
+
+@pytest.mark.parametrize(
+    ("place", "codes"), [("model", set()), ("language_model", {"TEN024"}), ("model.text", {"TEN024"})]
+)
+def test_a_bias_vouches_for_no_head_in_another_place(
+    place: str, codes: set[str], checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint("phi"), tmp_path / "m")
+    for part in ("weight", "bias"):
+        rename_tensor(folder, f"lm_head.{part}", f"{place}.lm_head.{part}")
+    assert errors(folder) == codes

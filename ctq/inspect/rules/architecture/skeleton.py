@@ -128,6 +128,7 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     if _beyond(entry, skeleton, facts):
         return True
     names = (*dense_tensors(entry), *fused_tensors(entry, skeleton, facts), *parts_of_fused(entry, skeleton))
+    names = tuple(name for name in names if not name.endswith(".bias")) or names  # a bias vouches for no weight
     return not any(own_name(skeleton, name) in skeleton.tensors for name in names)
 
 
