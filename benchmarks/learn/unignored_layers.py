@@ -31,6 +31,7 @@ from benchmarks.learn.options import script
 from benchmarks.loads import observed
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
+from ctq.engines.vllm_models.names import names_of
 from ctq.inspect.facts.collect import collect_facts
 from ctq.inspect.modules.forms import Form
 
@@ -82,7 +83,9 @@ def variants(name: str, scheme: str, dense: Path, scratch: Path) -> list[tuple[s
     if not made.promise:
         return []
     kinds: dict[str, list[str]] = defaultdict(list)
-    for entry in collect_facts(open_checkpoint(LocalFolder(made.folder))).entries:
+    facts = collect_facts(open_checkpoint(LocalFolder(made.folder)))
+    names = names_of(facts.checkpoint.config)
+    for entry in facts.entries:
         weight = entry.modules.parts.get("weight")
         if entry.stored.form is Form.DENSE and weight is not None and len(weight.shape) == 2:  # a matrix
             kinds["head" if entry.is_head else entry.kind.value] += entry.modules.names
@@ -93,7 +96,8 @@ def variants(name: str, scheme: str, dense: Path, scratch: Path) -> list[tuple[s
 
         def change(config: dict[str, Any], kept: list[str] = kept) -> None:
             head = ["re:.*lm_head$"] if scheme == "no head" else []
-            config["quantization_config"]["ignore"] = [*head, *kept, *dict.fromkeys(map(beside, kept))]
+            moved = [name for module in kept if names is not None and (name := names.module(module))]
+            config["quantization_config"]["ignore"] = [*head, *kept, *dict.fromkeys(map(beside, [*kept, *moved]))]
 
         edit_config(folder, change)
         folders.append((kind, folder))

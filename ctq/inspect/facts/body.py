@@ -23,6 +23,7 @@ from ctq.engines.vllm.layers import (
     RowParallelLinear,
 )
 from ctq.engines.vllm_models.names import EngineNames, names_of
+from ctq.engines.vllm_models.unignored import builds_quantized
 from ctq.inspect.facts.diagnosis import Defect
 from ctq.inspect.modules.forms import COMPRESSED, Form
 from ctq.recipe.fused import PROJECTIONS
@@ -80,7 +81,7 @@ def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
         return
     seen: set[str] = set()
     for entry in facts.entries:
-        if entry.is_head or entry.kind is not Kind.LINEAR or not _is_judged(entry):
+        if entry.is_head or not _is_asked(entry, config) or not _is_judged(entry):
             continue
         for module in dict.fromkeys((entry.modules.names[0], entry.modules.names[-1])):
             layer = model.layer(module)
@@ -158,6 +159,12 @@ def engine_layer(
 def linear_class(leaf: str) -> type[LinearBase]:
     """Return the class that models give a layer of this name, unless it is known to be another."""
     return RowParallelLinear if leaf in _ROW_PARALLEL else ColumnParallelLinear
+
+
+def _is_asked(entry: Entry, config: ModelConfig) -> bool:
+    """Tell modules that the engine asks the config about: linear layers, and routers where it was seen to build them quantized."""
+    router = entry.kind is Kind.ROUTER and builds_quantized(config.architecture, entry.kind.value)
+    return entry.kind is Kind.LINEAR or bool(router)
 
 
 def _is_judged(entry: Entry) -> bool:
