@@ -97,8 +97,10 @@ def _headless(subject: Subject, rules: EngineRules, faults: Sequence[BodyFault])
     known = vllm_outcome(head_facts_for_engines(subject.facts), rules.asked)
     reasons = ["the head is not quantized: the model has none"] if subject.expects_quantized else []
     reasons += [known.reason] if known.verdict in ("fails", "garbage") else []
+    reasons += [fault.message for fault in faults]
+    reasons += [hit.message for hit in unknown_architecture(subject.facts)]
     report = EngineReport(engine=NAME, version=rules.asked, device=None, status=Status.PASS)
-    return _judged(report, [*reasons, *(fault.message for fault in faults)])
+    return _judged(report, reasons)
 
 
 def _report(subject: Subject, rules: EngineRules, head: HeadDispatch, loading: HeadLoading) -> EngineReport:
