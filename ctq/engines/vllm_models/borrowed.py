@@ -20,6 +20,12 @@ def inner_name(config: ModelConfig) -> str | None:
     return config.inner_architecture or known.get(str(config.raw.get("version", "")))
 
 
+def keeps_text_inside(architecture: str) -> bool:
+    """Tell a wrapper that transformers does not build, whose config has a part for its text model."""
+    wrapper = read_data("borrowed_skeletons")["wrappers"].get(architecture)
+    return wrapper is not None and "inner" not in wrapper
+
+
 def borrowed_from(config: ModelConfig) -> str | None:
     """Return the architecture that another name or a wrapper stands for; None of those that stand for themselves."""
     data, name = read_data("borrowed_skeletons"), config.architecture or ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ctq.engines.configs.fields import assumed_by, other_names
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm.backend import is_served_by_backend
+from ctq.engines.vllm_models.borrowed import keeps_text_inside
 from ctq.engines.vllm_models.heads import causal_lm_of
 from ctq.engines.vllm_models.known_names import CLASSIFIERS, is_base_name, registered_name
 
@@ -84,9 +85,15 @@ def unbuildable(config: ModelConfig) -> Iterator[tuple[str, str]]:
     is_nested = any(path for path, _ in config.text_levels)
     why = unread_by(architecture, kind, config.raw, moved=() if is_nested else known.get("moves", ()))
     if why is None and not is_nested:
-        why = _of_a_wrapper(config, model, known)
+        why = _of_a_wrapper(config, model, known) or _without_text_inside(architecture, kind)
     if why is not None:
         yield _TYPE, f"{kind!r} does not go with {architecture}, {why}"
+
+
+def _without_text_inside(architecture: str, kind: str) -> str | None:
+    """Say that a wrapper which transformers does not build finds no text model in the config of a text model's own type."""
+    is_lost = keeps_text_inside(architecture) and causal_lm_of(kind) is not None
+    return "which reads the config of a text model inside" if is_lost else None
 
 
 def unread_by(architecture: str, model_type: str, level: Mapping[str, Any], *, moved: Iterable[str] = ()) -> str | None:
