@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,34 @@ from ctq.inspect.report import inspect_checkpoint
 
 Tensors = dict[str, Raw]
 OWN = {"auto_map": {"AutoConfig": "configuration_chat.ChatConfig"}}
-TOWER = {f"vision_model.encoder.layers.{number}.attn.qkv.weight": (384, 128) for number in range(2)} | {
-    "mlp1.0.weight": (128,),
-    "mlp1.1.weight": (128, 128),
+WIDTH, INNER = 128, 256
+LAYER = {
+    "attn.qkv.weight": (3 * WIDTH, WIDTH),
+    "attn.qkv.bias": (3 * WIDTH,),
+    "attn.proj.weight": (WIDTH, WIDTH),
+    "attn.proj.bias": (WIDTH,),
+    "mlp.fc1.weight": (INNER, WIDTH),
+    "mlp.fc1.bias": (INNER,),
+    "mlp.fc2.weight": (WIDTH, INNER),
+    "mlp.fc2.bias": (WIDTH,),
+    "ls1": (WIDTH,),
+    "ls2": (WIDTH,),
+    **{f"{norm}.{part}": (WIDTH,) for norm in ("norm1", "norm2") for part in ("weight", "bias")},
 }
+TOWER: dict[str, tuple[int, ...]] = {
+    "vision_model.embeddings.class_embedding": (1, 1, WIDTH),
+    "vision_model.embeddings.position_embedding": (1, 5, WIDTH),
+    "vision_model.embeddings.patch_embedding.weight": (WIDTH, 3, 14, 14),
+    "vision_model.embeddings.patch_embedding.bias": (WIDTH,),
+    **{f"vision_model.encoder.layers.{number}.{name}": shape for number in range(2) for name, shape in LAYER.items()},
+    "mlp1.0.weight": (4 * WIDTH,),
+    "mlp1.0.bias": (4 * WIDTH,),
+    "mlp1.1.weight": (128, 4 * WIDTH),
+    "mlp1.1.bias": (128,),
+    "mlp1.3.weight": (128, 128),
+    "mlp1.3.bias": (128,),
+}
+"""InternViT and InternVL's projector, as their published checkpoints have them."""
 
 
 def errors(folder: Path) -> set[str]:
@@ -37,13 +62,21 @@ def internvl(folder: Path) -> Path:
         text = dict(config)
         config.clear()
         config |= OWN | {"model_type": "internvl_chat", "architectures": ["InternVLChatModel"], "llm_config": text}
-        config["vision_config"] = {"model_type": "intern_vit_6b", "num_hidden_layers": 2}
+        config["vision_config"] = {
+            "model_type": "intern_vit_6b",
+            "num_hidden_layers": 2,
+            "hidden_size": WIDTH,
+            "intermediate_size": INNER,
+            "num_attention_heads": 4,
+            "image_size": 28,
+            "patch_size": 14,
+        }
 
     def rename(tensors: Tensors) -> None:
         for name in list(tensors):
             tensors[f"language_model.{name}"] = tensors.pop(name)
         for name, shape in TOWER.items():
-            tensors[name] = Raw("BF16", shape, bytes(2 * shape[0] * (shape[1] if len(shape) > 1 else 1)))
+            tensors[name] = Raw("BF16", shape, bytes(2 * prod(shape)))
 
     edit_config(folder, wrap)
     edit_tensors(folder, rename)
@@ -75,6 +108,14 @@ def without(pattern: str) -> Callable[[Tensors], None]:
     return change
 
 
+def wider(name: str) -> Callable[[Tensors], None]:
+    def change(tensors: Tensors) -> None:
+        raw = tensors[name]
+        tensors[name] = Raw(raw.dtype, (2 * raw.shape[0], *raw.shape[1:]), 2 * raw.data)
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -102,13 +143,21 @@ def test_the_tensors_are_those_of_the_class(
     [
         (without("^vision_model"), {"TEN025"}),
         (without("^(vision_model|mlp1)"), {"TEN025"}),
-        (renamed("^language_model.", ""), {"TEN024"}),
-        (renamed("^mlp1", "projector"), {"TEN024"}),
-        (renamed(r"encoder\.layers", "encoder.blocks"), set()),
+        (renamed("^language_model.", ""), {"TEN024", "TEN025"}),
+        (renamed("^mlp1", "projector"), {"TEN024", "TEN025"}),
+        (without(r"layers\.1\.ls2"), {"TEN025"}),
+        (without(r"vision_model\.encoder\.layers\.1\."), {"TEN025"}),
+        (without(r"mlp1\.3\.bias"), {"TEN025"}),
+        (without(r"position_embedding"), {"TEN025"}),
+        (wider("vision_model.encoder.layers.0.mlp.fc1.bias"), {"TEN026"}),
+        (renamed(r"encoder\.layers", "encoder.blocks"), {"TEN025"}),
     ],
-    ids=["no tower", "nothing but text", "no prefix", "another part", "a tower of which nothing is known"],
+    ids=[
+        *("no tower", "nothing but text", "no prefix", "another part", "a scale of one layer", "a layer", "a bias"),
+        *("positions", "a longer bias", "a tower of other names"),
+    ],
 )
-def test_of_other_parts_their_names_are_known(
+def test_of_other_parts_the_tensors_are_known(
     change: Callable[[Tensors], None], codes: set[str], tmp_path: Path
 ) -> None:
     folder = internvl(tmp_path / "m")
@@ -142,3 +191,15 @@ def test_activation_functions_are_those_of_the_text_model(name: str, codes: set[
     folder = internvl(tmp_path / "m")
     edit_config(folder, lambda config: config["llm_config"].update(hidden_act=name))
     assert errors(folder) == codes
+
+
+def test_a_wrapper_wants_the_config_of_a_text_model_inside(tmp_path: Path) -> None:
+    folder = internvl(tmp_path / "m")
+
+    def extract(config: dict[str, Any]) -> None:
+        text = config["llm_config"] | {"architectures": ["InternVLChatModel"]}
+        config.clear()
+        config.update(text)
+
+    edit_config(folder, extract)
+    assert "CFG022" in errors(folder)

@@ -28,7 +28,7 @@ def errors(folder: Path) -> list[str]:
     ("family", "change", "codes"),
     [
         ("qwen3", {"layer_types": ["full_attention", "wonderful"]}, ["CFG022"]),
-        ("qwen3", {"layer_types": ["attention", "sliding_attention"]}, []),
+        ("qwen3", {"layer_types": ["attention", "full_attention"]}, []),
         ("olmo2", {"model_type": "llama"}, ["TEN024", "TEN025"]),
         ("cwm", {"model_type": "llama"}, []),
         ("olmo2", {"architectures": ["WonderfulForCausalLM", "Olmo2ForCausalLM"]}, []),

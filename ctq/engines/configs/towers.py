@@ -31,7 +31,7 @@ class TowerList:
 
 def are_known(towers: Mapping[str, str | None], config: ModelConfig) -> bool:
     """Tell whether a config's towers are of the model types that were learnt; one that it does not name is its class's own."""
-    kinds = ((kind, config.raw.get(key)) for key, kind in towers.items())
+    kinds = ((kind, tower_value(config, path)) for path, kind in towers.items())
     return all(
         kind is None or not isinstance(level, dict) or level.get("model_type", kind) == kind for kind, level in kinds
     )

@@ -100,7 +100,8 @@ class Skeleton:
     @cached_property
     def stacks(self) -> tuple[str, ...]:
         """The lists of the decoder's layers: several where a model runs through each of them (HRM)."""
-        lists = {name.partition(".#.")[0] for name in self.tensors if ".#." in name}
+        of_text = self.moved.values() if self.moved else self.tensors
+        lists = {name.partition(".#.")[0] for name in of_text if ".#." in name}
         return tuple(
             sorted(path for path in lists if path.rpartition(".")[2] in LAYER_LISTS and not _TOWER.search(path))
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctq.engines.configs.towers import TowerList, are_known
 from ctq.engines.data_file import read_data
@@ -23,6 +23,8 @@ from ctq.engines.vllm_models.heads import causal_lm_of, head_support
 from ctq.engines.vllm_models.known_names import has_a_type
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ctq.checkpoint.config import ModelConfig
 
 
@@ -43,7 +45,7 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     whole = whole_model(config.architecture)
     if whole is not None:
         return _without_head(skeleton_named(whole), relative=config.relative) if whole in all_known else None
-    towers = are_known(found.get("towers", {}) if found is not None else {}, config)
+    towers = are_known(_tower_types(config.architecture), config)
     skeleton = skeleton_around(config.architecture or "", inner_name(config), towers=towers)
     if skeleton is None or not (config.pools and config.relative):
         return skeleton
@@ -85,7 +87,7 @@ def skeleton_around(architecture: str, inner: str | None, *, towers: bool = True
     """
     data, all_known = read_data("borrowed_skeletons"), read_data("skeletons")["architectures"]
     if architecture not in all_known:
-        return borrowed_skeleton(architecture, inner)
+        return borrowed_skeleton(architecture, inner, towers=towers)
     own = skeleton_named(architecture, towers=towers)
     text, learnt = _architecture(inner), _architecture(own.inner)
     if own.inner is None or text == learnt or architecture not in data["any_text"]:
@@ -102,11 +104,11 @@ def _architecture(inner: str | None) -> str:
 
 
 @lru_cache(maxsize=16)
-def borrowed_skeleton(architecture: str, inner: str | None) -> Skeleton | None:
+def borrowed_skeleton(architecture: str, inner: str | None, *, towers: bool = False) -> Skeleton | None:
     """Return the skeleton of an architecture that is made of others: another name of one, or a wrapper with one inside.
 
-    ``inner`` is the architecture of the text model inside, or its model type. The data is made by
-    ``benchmarks/learn/borrowed_skeletons.py``.
+    ``inner`` is the architecture of the text model inside, or its model type; with ``towers`` the wrapper's other parts are among
+    its tensors. The data is made by ``benchmarks/learn/borrowed_skeletons.py`` and ``borrowed_towers.py``.
     """
     data, all_known = read_data("borrowed_skeletons"), read_data("skeletons")["architectures"]
     if architecture in data["same"]:
@@ -117,17 +119,34 @@ def borrowed_skeleton(architecture: str, inner: str | None) -> Skeleton | None:
         return None
     text = skeleton_named(name)
     moved = {tensor: f"{before}{tensor}" for tensor in text.tensors}
+    beside = wrapper.get("towers", {}) if towers else {}
     return replace(
         text,
         architecture=architecture,
         text=name,
         moved=moved,
-        tensors=moved_tensors(text, moved),
+        tensors={**moved_tensors(text, moved), **_slots(beside.get("tensors", {}))},
+        lists={stack: TowerList(*one) for stack, one in beside.get("lists", {}).items()},
+        numbered={name: tuple(numbers) for name, numbers in beside.get("numbered", {}).items()},
+        sizes={name: tuple(sizes) for name, sizes in beside.get("sizes", {}).items()},
         refuses=refused_places(frozenset(wrapper["refuses"]), text),
         inner=inner,
         embedding=None,
         others=frozenset(wrapper["parts"]) - {before.partition(".")[0]},
     )
+
+
+def _slots(tensors: Mapping[str, Any]) -> dict[str, Slot]:
+    return {name: Slot(always, tuple(sizes) or None) for name, (always, sizes) in tensors.items()}
+
+
+def _tower_types(architecture: str | None) -> Mapping[str, Any]:
+    """Return the types of the towers that were learnt of a wrapper, by their config's key; None where its class takes no other."""
+    found = read_data("skeletons")["architectures"].get(architecture or "")
+    if found is not None:
+        return dict(found.get("towers", {}))
+    borrowed = read_data("borrowed_skeletons")["wrappers"].get(architecture or "", {})
+    return dict(borrowed.get("towers", {}).get("types", {}))
 
 
 @lru_cache(maxsize=16)

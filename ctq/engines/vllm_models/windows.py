@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _KINDS, _WINDOWED, _SWITCH, _LAYERS = "layer_types", "max_window_layers", "use_sliding_window", "num_hidden_layers"
 
+_NOW = {"attention": "full_attention"}
+"""Older names of kinds, which transformers 5.19 takes for the newer (``configuration_utils.py:92``)."""
+
 
 def half_windowed(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield the key that gives some layers a window, by dotted path, where vLLM takes all of them or none.
@@ -34,7 +37,7 @@ def half_windowed(config: ModelConfig) -> Iterator[tuple[str, str]]:
         return
     kinds, why = level.get(_KINDS), f"vLLM serves no window in some layers alone, unless {_WINDOWED} is {_LAYERS}"
     if isinstance(kinds, list):
-        if len({kind for kind in kinds if isinstance(kind, str)}) > 1:
+        if len({_NOW.get(kind, kind) for kind in kinds if isinstance(kind, str)}) > 1:
             yield dotted(where, _KINDS), f"lists several kinds of layers: {why}"
     elif switch_value(config, _SWITCH) and level.get("sliding_window", 0) is not None and 0 < first < layers:
         yield dotted(where, _WINDOWED), f"is {first} of {layers} layers: {why}"

@@ -81,7 +81,7 @@ def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
         return
     seen: set[str] = set()
     for entry in facts.entries:
-        if entry.is_head or not _is_asked(entry, config) or not _is_judged(entry):
+        if entry.is_head or not is_asked(entry, config) or not _is_judged(entry):
             continue
         for module in dict.fromkeys((entry.modules.names[0], entry.modules.names[-1])):
             layer = model.layer(module)
@@ -161,7 +161,7 @@ def linear_class(leaf: str) -> type[LinearBase]:
     return RowParallelLinear if leaf in _ROW_PARALLEL else ColumnParallelLinear
 
 
-def _is_asked(entry: Entry, config: ModelConfig) -> bool:
+def is_asked(entry: Entry, config: ModelConfig) -> bool:
     """Tell modules that the engine asks the config about: linear layers, and routers where it was seen to build them quantized."""
     router = entry.kind is Kind.ROUTER and builds_quantized(config.architecture, entry.kind.value)
     return entry.kind is Kind.LINEAR or bool(router)

@@ -15,7 +15,7 @@ from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.heads import resolved_support
 from ctq.engines.vllm_models.model_dispatch import model_dispatch
 from ctq.engines.vllm_models.names import EngineNames, names_of
-from ctq.inspect.facts.body import EngineLayer, ModelLayers, model_layers
+from ctq.inspect.facts.body import EngineLayer, ModelLayers, is_asked, model_layers
 from ctq.inspect.facts.defects import diagnose
 from ctq.inspect.modules.forms import describe
 from ctq.inspect.modules.patterns import Match
@@ -69,7 +69,7 @@ def _layer(entry: Entry, config: ModelConfig, model: ModelLayers | None) -> Engi
     if entry.is_head:
         support = resolved_support(config.architecture, config.inner_architecture)
         return EngineLayer(ParallelLMHead(), support.name) if support is not None else None
-    return model.layer(entry.modules.names[0]) if model is not None and entry.kind is Kind.LINEAR else None
+    return model.layer(entry.modules.names[0]) if model is not None and is_asked(entry, config) else None
 
 
 def _asked(
