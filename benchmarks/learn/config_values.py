@@ -322,13 +322,16 @@ def write(answers: Sequence[Json]) -> None:
         "will do."
     )
     own: dict[str, dict[str, list[str]]] = known["architectures"]
+    usual: dict[str, list[str]] = known["others"]
+    asked = {(architecture_of(row["family"]), ".".join(row["path"]), _kind(row)) for row in answers}
     for name, keys in refused(answers).items():
-        before = own.get(name, {})
-        joined = {key: list(dict.fromkeys((*before.get(key, ()), *kinds))) for key, kinds in keys.items()}
-        own[name] = dict(sorted({**before, **joined}.items()))
-    write_tables(
-        DATA, about, others=known["others"] | others(answers), lists=known["lists"] | lists(answers), architectures=own
-    )
+        before = {
+            key: [kind for kind in kinds if (name, key, kind) not in asked]
+            for key, kinds in own.get(name, usual).items()
+        }
+        joined = {key: list(dict.fromkeys((*before.get(key, ()), *keys.get(key, ())))) for key in before | keys}
+        own[name] = {key: kinds for key, kinds in sorted(joined.items()) if kinds}
+    write_tables(DATA, about, others=others(answers) | usual, lists=known["lists"] | lists(answers), architectures=own)
 
 
 def disagreements(answers: Sequence[Json], scratch: Path, python: Path) -> Iterator[str]:
