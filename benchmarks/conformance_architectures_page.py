@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-SCHEMES: Final = ("W8A8", "W8A16", "mixed", "no head", "head only")
+SCHEMES: Final = ("W8A8", "W8A16", "mixed", "no head", "no head W8A16", "head only")
 GOOD: Final = ("quantized", "dense")
 WORDS: Final = ("quantized", "dense", "refused", "**disagrees**", "garbage", "undecided", "not judged")
 Row = dict[str, Any]
 INTRODUCTION: Final = """# Architectures, loaded for real
 
-Tiny checkpoints of every architecture that could be built are quantized five ways by `ctq quantize` and loaded by the real vLLM
+Tiny checkpoints of every architecture that could be built are quantized six ways by `ctq quantize` and loaded by the real vLLM
 0.32.0 without bytes: every name taken, every element loaded, nothing converted, the head as promised; `ctq inspect` and
 `ctq verify --engine builtin` must say the same. What vLLM does not load dense is not judged. What `ctq` refuses to write is
 written all the same where an option allows it, to see whether the refusal is right. `benchmarks/conformance.py architectures` runs

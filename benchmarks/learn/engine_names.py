@@ -38,6 +38,13 @@ LOADED: Final = {
 """What a loader calls tensors by code of its own, which no mapper shows, the first that fits: vLLM 0.32.0 mllama4.py:1065,
 gpt2.py:378, bloom.py:368."""
 
+FUSED: Final = {
+    "TeleChat2ForCausalLM": {
+        f"model.layers.#.self_attn.{part}": "model.layers.#.self_attn.qkv_proj" for part in ("query", "key_value")
+    },
+}
+"""What a loader leads into a fused layer by code of its own, under names of its own: vLLM 0.32.0 telechat2.py:70."""
+
 
 def main() -> None:
     options = script(__doc__, "vllm_python").parse_args()
@@ -111,12 +118,12 @@ def write(
     entries = {
         name: {
             **mappers.get(name, {}),
-            **({"named": named[name]} if named.get(name) else {}),
+            **({"named": asked} if (asked := {**named.get(name, {}), **FUSED.get(name, {})}) else {}),
             **({"unasked": silent[name]} if silent.get(name) else {}),
             **({"classes": classes[name]} if classes.get(name) else {}),
             **({"loaded": LOADED[name]} if name in LOADED else {}),
         }
-        for name in sorted({*mappers, *named, *silent, *classes, *LOADED})
+        for name in sorted({*mappers, *named, *silent, *classes, *LOADED, *FUSED})
     }
     plain = json.dumps(sorted(name for name, entry in entries.items() if not entry))
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items() if entry)

@@ -22,19 +22,20 @@ vLLM 0.32.0 marlin_utils.py:379: the one kernel that takes them; compressed_tens
 """
 _EXPERT = re.compile(r"\.experts\.")
 _CUT = {
-    "BloomForCausalLM": re.compile(r"\.query_key_value$"),
-    "TeleChat2ForCausalLM": re.compile(r"\.key_value$"),
+    "BloomForCausalLM": (re.compile(r"\.query_key_value$"), r"\.query_key_value$"),
+    "TeleChat2ForCausalLM": (re.compile(r"\.key_value$"), r"\.(query|key_value|qkv_proj)$"),
 }
-"""Layers whose tensors vLLM cuts by rows while it loads, `weight_shape` of a packed one among them, which it refuses.
+"""Layers whose tensors vLLM cuts by rows while it loads, `weight_shape` of a packed one among them, which it refuses; and a pattern
+of what else must stay dense with them: the layer that vLLM fuses them into, under its own name too.
 
-vLLM 0.32.0 bloom.py:305, telechat2.py:86.
+vLLM 0.32.0 bloom.py:305, telechat2.py:70-92.
 """
 
 
 def is_cut(architecture: str | None, module: str) -> bool:
     """Tell whether vLLM's loader cuts the tensors of a layer, which it cannot do where the layer is packed."""
-    pattern = _CUT.get(architecture or "")
-    return pattern is not None and pattern.search(module) is not None
+    found = _CUT.get(architecture or "")
+    return found is not None and found[0].search(module) is not None
 
 
 def size_problems(
@@ -55,7 +56,7 @@ def size_problems(
     if cut:
         yield Problem(
             message=f"vLLM's loader cuts the tensors of {cut[0]} by rows, which it cannot do with a packed layer",
-            hint=f"take W8A8, or --ignore 're:.*{_CUT[config.architecture or ''].pattern}'",
+            hint=f"take W8A8, or --ignore 're:.*{_CUT[config.architecture or ''][1]}'",
             exit_code=ExitCode.USAGE,
         )
 
