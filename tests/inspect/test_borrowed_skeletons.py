@@ -11,11 +11,7 @@ from typing import Any
 import pytest
 from builders import Raw, edit_config, edit_tensors, tiny_checkpoint
 from families import build
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import inspect_checkpoint
+from inspecting import errors
 
 Tensors = dict[str, Raw]
 OWN = {"auto_map": {"AutoConfig": "configuration_chat.ChatConfig"}}
@@ -47,11 +43,6 @@ TOWER: dict[str, tuple[int, ...]] = {
     "mlp1.3.bias": (128,),
 }
 """InternViT and InternVL's projector, as their published checkpoints have them."""
-
-
-def errors(folder: Path) -> set[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
-    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
 
 
 def internvl(folder: Path) -> Path:

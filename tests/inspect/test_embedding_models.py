@@ -9,12 +9,12 @@ import pytest
 from builders import all_tensors, edit_config, tiny_checkpoint
 from dense_builder import SINGLE
 from head_cases import pooled
+from inspecting import errors
 from raw_safetensors import write_safetensors
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
 from ctq.cli.main import run
-from ctq.findings import Severity
 from ctq.inspect.report import InspectOptions, inspect_checkpoint
 
 if TYPE_CHECKING:
@@ -30,11 +30,6 @@ def embedder(tmp_path: Path) -> Path:
     }
     write_safetensors(folder / SINGLE, tensors)
     return folder
-
-
-def errors(folder: Path) -> set[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
-    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
 
 
 @pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "LlamaModel", "MistralModel", "MistralForCausalLM"])

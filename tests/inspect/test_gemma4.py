@@ -9,11 +9,7 @@ from typing import Any
 import pytest
 from builders import Raw, edit_config, edit_tensors
 from families import build
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import inspect_checkpoint
+from inspecting import errors
 
 Tensors = dict[str, Raw]
 TEXT = ("learnt-gemma4-shared-keys", "learnt-gemma4-moe")
@@ -25,11 +21,6 @@ LAYER = "layers.1"
 def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("gemma4")
     return {name: build(name, root / name) for name in (*TEXT, *WRAPPERS)}
-
-
-def errors(folder: Path) -> set[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
-    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
 
 
 @pytest.mark.parametrize("name", [*TEXT, *WRAPPERS])

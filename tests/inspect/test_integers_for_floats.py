@@ -8,16 +8,7 @@ import numpy as np
 import pytest
 from builders import Raw, edit_tensors, from_numpy
 from families import build
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import InspectOptions, inspect_checkpoint
-
-
-def errors(folder: Path) -> list[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
-    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
+from inspecting import error_list
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64])
@@ -32,7 +23,7 @@ def errors(folder: Path) -> list[str]:
 )
 def test_a_parameter_in_integers(family: str, end: str, code: str, dtype: type[np.integer], tmp_path: Path) -> None:
     dense = build(family, tmp_path / "dense")
-    assert errors(dense) == []
+    assert error_list(dense) == []
 
     def store(tensors: dict[str, Raw]) -> None:
         tensors.update(
@@ -40,4 +31,4 @@ def test_a_parameter_in_integers(family: str, end: str, code: str, dtype: type[n
         )
 
     edit_tensors(dense, store)
-    assert code in errors(dense)
+    assert code in error_list(dense)

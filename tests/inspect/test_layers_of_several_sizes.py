@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from builders import Raw, edit_config, edit_tensors, tiny_checkpoint
+from inspecting import errors
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
 from ctq.inspect.report import inspect_checkpoint
 
 Tensors = dict[str, Raw]
@@ -141,11 +141,6 @@ def original(name: str, tmp_path: Path) -> Path:
     edit_config(folder, state)
     edit_tensors(folder, fill)
     return folder
-
-
-def errors(folder: Path) -> set[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
-    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
 
 
 def sized(tensor: str, *shape: int) -> Callable[[Tensors], object]:

@@ -7,17 +7,8 @@ from pathlib import Path
 import pytest
 from builders import edit_tensors
 from families import build
+from inspecting import errors
 from raw_safetensors import Raw
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import inspect_checkpoint
-
-
-def errors(folder: Path) -> set[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
-    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
 
 
 @pytest.mark.parametrize("family", ["qwen3-moe", "mixtral", "deepseek-v3"])

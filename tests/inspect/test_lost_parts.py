@@ -10,26 +10,18 @@ from typing import Any
 
 import pytest
 from builders import Raw, edit_config, edit_tensors
+from inspecting import error_list
 from quantizing import quantize
 
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import InspectOptions, inspect_checkpoint
 from ctq.recipe.recipe import Recipe
 
 CheckpointFactory = Callable[..., Path]
 
 
-def errors(folder: Path) -> list[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
-    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
-
-
 @pytest.mark.parametrize("part", ["visual.", "visual.merger.", "visual.patch_embed."])
 def test_a_lost_tower_or_a_piece_of_it_is_one_error(checkpoint: CheckpointFactory, tmp_path: Path, part: str) -> None:
     quantize(checkpoint("qwen2.5-vl"), tmp_path / "whole")
-    assert errors(tmp_path / "whole") == []
+    assert error_list(tmp_path / "whole") == []
     broken = shutil.copytree(tmp_path / "whole", tmp_path / "broken")
 
     def lose(tensors: dict[str, Raw]) -> None:
@@ -39,7 +31,7 @@ def test_a_lost_tower_or_a_piece_of_it_is_one_error(checkpoint: CheckpointFactor
             del tensors[name]
 
     edit_tensors(broken, lose)
-    assert errors(broken) == ["TEN025"]
+    assert error_list(broken) == ["TEN025"]
 
 
 @pytest.mark.parametrize(
@@ -49,14 +41,14 @@ def test_lost_experts_are_one_error(
     checkpoint: CheckpointFactory, tmp_path: Path, family: str, lost: str, code: str
 ) -> None:
     quantize(checkpoint(family), tmp_path / "broken", Recipe(lm_head=False))
-    assert errors(tmp_path / "broken") == []
+    assert error_list(tmp_path / "broken") == []
 
     def lose(tensors: dict[str, Raw]) -> None:
         for name in [name for name in tensors if re.search(lost, name)]:
             del tensors[name]
 
     edit_tensors(tmp_path / "broken", lose)
-    assert errors(tmp_path / "broken") == [code]
+    assert error_list(tmp_path / "broken") == [code]
 
 
 @pytest.mark.parametrize(("family", "codes"), [("qwen2.5-vl", ["HED010"]), ("llama", ["HED010"]), ("gemma3-mm", [])])
@@ -71,21 +63,21 @@ def test_a_config_that_says_nothing_of_ties_is_read_as_its_class_assumes(
 
     edit_config(tmp_path / "out", say_nothing)
     edit_tensors(tmp_path / "out", lambda tensors: [tensors.pop(name) for name in list(tensors) if "lm_head" in name])
-    assert errors(tmp_path / "out") == codes
+    assert error_list(tmp_path / "out") == codes
 
 
 @pytest.mark.parametrize("part", ["text_config", "vision_config"])
 def test_a_lost_config_of_a_part_is_an_error(checkpoint: CheckpointFactory, tmp_path: Path, part: str) -> None:
     quantize(checkpoint("qwen3-vl"), tmp_path / "broken")
-    assert errors(tmp_path / "broken") == []
+    assert error_list(tmp_path / "broken") == []
     edit_config(tmp_path / "broken", lambda config: config.pop(part))
-    assert "CFG022" in errors(tmp_path / "broken")
+    assert "CFG022" in error_list(tmp_path / "broken")
 
 
 def test_any_known_architecture_of_the_list_is_enough(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
     quantize(checkpoint("llama"), tmp_path / "made")
     edit_config(tmp_path / "made", lambda config: config["architectures"].insert(0, "TinyForCausalLM"))
-    assert "CFG020" not in errors(tmp_path / "made")
+    assert "CFG020" not in error_list(tmp_path / "made")
 
 
 @pytest.mark.parametrize(("part", "axis"), [("up_proj", 0), ("down_proj", 1), ("gate_proj", 1)])
@@ -94,7 +86,7 @@ def test_an_expert_of_another_size_is_an_error_where_no_size_of_experts_is_known
 ) -> None:
     quantize(checkpoint("llama4"), tmp_path / "broken", Recipe(lm_head=False))
     edit_config(tmp_path / "broken", lambda config: config.update(architectures=["TinyForCausalLM"], model_type="tiny"))
-    assert errors(tmp_path / "broken") == []
+    assert error_list(tmp_path / "broken") == []
 
     def halve(tensors: dict[str, Raw]) -> None:
         module = next(name for name in tensors if re.search(rf"experts\.1\.{part}\.weight$", name)).rpartition(".")[0]
@@ -105,7 +97,7 @@ def test_an_expert_of_another_size_is_an_error_where_no_size_of_experts_is_known
         tensors[f"{module}.weight_scale"] = Raw(scales.dtype, (rows, 1), scales.data[:kept])
 
     edit_tensors(tmp_path / "broken", halve)
-    assert errors(tmp_path / "broken") == ["TEN031"]
+    assert error_list(tmp_path / "broken") == ["TEN031"]
 
 
 @pytest.mark.parametrize("family", ["granite-hybrid", "llama4"])
@@ -113,14 +105,14 @@ def test_experts_are_of_the_size_that_the_config_gives_to_all_of_them_in_one(
     checkpoint: CheckpointFactory, tmp_path: Path, family: str
 ) -> None:
     quantize(checkpoint(family), tmp_path / "broken", Recipe(lm_head=False))
-    assert errors(tmp_path / "broken") == []
+    assert error_list(tmp_path / "broken") == []
 
     def double(config: dict[str, Any]) -> None:
         level = config.get("text_config", config)
         level["intermediate_size"] *= 2
 
     edit_config(tmp_path / "broken", double)
-    assert errors(tmp_path / "broken") == ["TEN026"]
+    assert error_list(tmp_path / "broken") == ["TEN026"]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +130,7 @@ def test_a_layer_that_reads_other_widths_than_its_partner_writes_is_an_error_in_
 ) -> None:
     quantize(checkpoint(family), tmp_path / "broken", Recipe(lm_head=False))
     edit_config(tmp_path / "broken", lambda config: config.update(architectures=["TinyForCausalLM"], model_type="tiny"))
-    assert errors(tmp_path / "broken") == []
+    assert error_list(tmp_path / "broken") == []
 
     def cut(tensors: dict[str, Raw]) -> None:
         module = next(name for name in tensors if name.endswith(f".{leaf}.weight")).rpartition(".")[0]
@@ -149,7 +141,7 @@ def test_a_layer_that_reads_other_widths_than_its_partner_writes_is_an_error_in_
         tensors[f"{module}.weight_scale"] = Raw(scales.dtype, (shape[0], 1), scales.data[:kept])
 
     edit_tensors(tmp_path / "broken", cut)
-    assert errors(tmp_path / "broken") == ["TEN031"]
+    assert error_list(tmp_path / "broken") == ["TEN031"]
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
@@ -158,14 +150,14 @@ def test_a_lost_layer_of_a_model_that_lists_its_layers(
 ) -> None:
     quantize(checkpoint("nemotron-h"), tmp_path / "q")
     edit_config(tmp_path / "q", lambda config: config.pop("num_hidden_layers", None))
-    assert errors(tmp_path / "q") == []
+    assert error_list(tmp_path / "q") == []
 
     def lose(tensors: dict[str, Raw]) -> None:
         for name in [name for name in tensors if f".layers.{layer}." in name]:
             del tensors[name]
 
     edit_tensors(tmp_path / "q", lose)
-    assert errors(tmp_path / "q") == ["TEN020"]
+    assert error_list(tmp_path / "q") == ["TEN020"]
 
 
 @pytest.mark.parametrize(
@@ -175,11 +167,11 @@ def test_all_biases_of_a_tower_are_missed(
     checkpoint: CheckpointFactory, tmp_path: Path, family: str, tower: str
 ) -> None:
     quantize(checkpoint(family), tmp_path / "broken")
-    assert errors(tmp_path / "broken") == []
+    assert error_list(tmp_path / "broken") == []
 
     def lose(tensors: dict[str, Raw]) -> None:
         for name in [name for name in tensors if tower in name and name.endswith(".bias")]:
             del tensors[name]
 
     edit_tensors(tmp_path / "broken", lose)
-    assert errors(tmp_path / "broken") == ["TEN025"]
+    assert error_list(tmp_path / "broken") == ["TEN025"]

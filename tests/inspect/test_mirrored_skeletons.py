@@ -8,11 +8,7 @@ from typing import Any
 
 import pytest
 from builders import Raw, edit_config, edit_tensors, tiny_checkpoint
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import inspect_checkpoint
+from inspecting import errors
 
 Tensors = dict[str, Raw]
 HIDDEN, HEADS, GROUPS, SIZE, FEED_FORWARD, WORDS = 128, 4, 2, 32, 256, 320
@@ -57,11 +53,6 @@ def internlm2(tmp_path: Path) -> Path:
     edit_config(folder, state)
     edit_tensors(folder, fill)
     return folder
-
-
-def errors(folder: Path) -> set[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
-    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
 
 
 def test_a_healthy_one(internlm2: Path) -> None:

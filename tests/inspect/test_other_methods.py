@@ -8,16 +8,7 @@ from typing import Any
 import pytest
 from builders import Raw, edit_config, edit_tensors, quantization_config, tiny_checkpoint
 from families import build
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import inspect_checkpoint
-
-
-def errors(folder: Path) -> set[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
-    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
+from inspecting import errors
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,11 @@ from pathlib import Path
 
 import pytest
 from builders import Raw, edit_config, edit_tensors
+from inspecting import error_list
 from quantizing import quantize
 
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
 from ctq.engines.vllm.backend import backend_architectures
 from ctq.engines.vllm_models.names import engine_names
-from ctq.findings import Severity
-from ctq.inspect.report import InspectOptions, inspect_checkpoint
 
 CheckpointFactory = Callable[..., Path]
 NAMES = {
@@ -25,11 +22,6 @@ NAMES = {
     "llama4": ((r"^language_model\.", ""),),  # its loader knows these names too
     "olmo2": ((r"^model\.", ""), (r"^lm_head", "model.lm_head")),  # served by the Transformers backend
 }
-
-
-def errors(folder: Path) -> list[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
-    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
 
 
 def renamed(source: Path, folder: Path, *, without: str = "") -> Path:
@@ -61,14 +53,14 @@ def test_other_names_of_the_engine_are_no_error(
     checkpoint: CheckpointFactory, tmp_path: Path, family: str, lost: str
 ) -> None:
     quantize(checkpoint(family), tmp_path / family)
-    assert errors(renamed(tmp_path / family, tmp_path / "other")) == []
-    assert errors(renamed(tmp_path / family, tmp_path / "less", without=lost)) == ["TEN025"]
+    assert error_list(renamed(tmp_path / family, tmp_path / "other")) == []
+    assert error_list(renamed(tmp_path / family, tmp_path / "less", without=lost)) == ["TEN025"]
 
 
 def test_a_number_that_the_engine_works_out_may_be_stale(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
     quantize(checkpoint("deepseek-v3"), tmp_path / "out")
     edit_config(tmp_path / "out", lambda config: config.update(qk_head_dim=192))
-    assert errors(tmp_path / "out") == []
+    assert error_list(tmp_path / "out") == []
 
 
 def test_every_architecture_of_the_backend_is_known_with_its_mapper() -> None:

@@ -8,21 +8,13 @@ from pathlib import Path
 
 import pytest
 from builders import Raw, edit_tensors
+from inspecting import errors
 from wrapped import build_wrapped
 
-from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.config import parse_config
-from ctq.checkpoint.source import LocalFolder
 from ctq.engines.skeletons.skeletons import skeleton_of
-from ctq.findings import Severity
-from ctq.inspect.report import inspect_checkpoint
 
 Tensors = dict[str, Raw]
-
-
-def errors(folder: Path) -> set[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
-    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
 
 
 def without(name: str) -> Callable[[Tensors], None]:

@@ -8,18 +8,9 @@ from typing import Any
 import pytest
 from builders import edit_config, tiny_checkpoint
 from families import build
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import inspect_checkpoint
+from inspecting import errors
 
 OWN = {"auto_map": {"AutoConfig": "configuration_chat.ChatConfig"}}
-
-
-def errors(folder: Path) -> set[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
-    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
 
 
 @pytest.mark.parametrize(

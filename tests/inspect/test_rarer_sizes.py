@@ -8,16 +8,7 @@ from typing import Any
 import pytest
 from builders import Raw, edit_tensors
 from families import build
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import InspectOptions, inspect_checkpoint
-
-
-def errors(folder: Path) -> list[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
-    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
+from inspecting import error_list
 
 
 @pytest.mark.parametrize(
@@ -31,7 +22,7 @@ def errors(folder: Path) -> list[str]:
 )
 def test_rows_beyond_what_the_config_says(family: str, config: dict[str, Any], end: str, tmp_path: Path) -> None:
     dense = build(family, tmp_path / "dense", config=config)
-    assert errors(dense) == []
+    assert error_list(dense) == []
 
     def double(tensors: dict[str, Raw]) -> None:
         for name, old in list(tensors.items()):
@@ -39,4 +30,4 @@ def test_rows_beyond_what_the_config_says(family: str, config: dict[str, Any], e
                 tensors[name] = Raw(old.dtype, (2 * old.shape[0], *old.shape[1:]), old.data * 2)
 
     edit_tensors(dense, double)
-    assert "TEN026" in errors(dense)
+    assert "TEN026" in error_list(dense)

@@ -9,19 +9,11 @@ from typing import Any
 
 import pytest
 from builders import edit_config
+from inspecting import error_list
 
-from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.config import ModelConfig
-from ctq.checkpoint.source import LocalFolder
 from ctq.engines.configs.layer_lists import unknown_kinds
 from ctq.engines.configs.text_numbers import nulled
-from ctq.findings import Severity
-from ctq.inspect.report import InspectOptions, inspect_checkpoint
-
-
-def errors(folder: Path) -> list[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
-    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +32,7 @@ def test_a_config(
 ) -> None:
     folder = shutil.copytree(checkpoint(family), tmp_path / "m")
     edit_config(folder, lambda config: config.update(change))
-    assert errors(folder) == codes
+    assert error_list(folder) == codes
 
 
 def test_a_number_without_a_field_of_its_own_that_is_null() -> None:

@@ -10,25 +10,19 @@ from typing import Any
 
 import pytest
 from builders import Raw, edit_config, edit_tensors, tiny_checkpoint, tiny_quantized, write_safetensors
+from inspecting import error_list
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.config import ModelConfig
 from ctq.checkpoint.source import LocalFolder
 from ctq.engines.configs.field_types import mistyped
-from ctq.findings import Severity
 from ctq.inspect.facts.collect import as_loaded
-from ctq.inspect.report import InspectOptions, inspect_checkpoint
 from ctq.verify.engine_names import EngineName
 from ctq.verify.report import Verdict
 from ctq.verify.request import VerifyRequest
 from ctq.verify.run import verify
 
 NORM = "model.norm.weight"
-
-
-def errors(folder: Path) -> list[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
-    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
 
 
 def verified(folder: Path) -> Verdict:
@@ -51,7 +45,7 @@ def test_a_stray_file_is_loaded_where_there_is_no_index(
 ) -> None:
     make(tmp_path / "q", shards=shards)
     write_safetensors(tmp_path / "q" / "zz.safetensors", {name: Raw("BF16", shape, bytes(2 * shape[0]))})
-    assert errors(tmp_path / "q") == codes
+    assert error_list(tmp_path / "q") == codes
 
 
 @pytest.mark.parametrize(("dtype", "codes"), [("F32", []), ("I8", ["FIL007"])])
@@ -59,7 +53,7 @@ def test_a_stray_copy_as_other_floats_is_converted(dtype: str, codes: list[str],
     tiny_checkpoint(tmp_path / "m", shards=1)
     raw = Raw(dtype, (128,), bytes(128 * (4 if dtype == "F32" else 1)))
     write_safetensors(tmp_path / "m" / "zz.safetensors", {NORM: raw})
-    assert errors(tmp_path / "m") == codes
+    assert error_list(tmp_path / "m") == codes
 
 
 @pytest.mark.parametrize(
@@ -70,7 +64,7 @@ def test_a_stray_copy_as_other_floats_is_converted(dtype: str, codes: list[str],
 def test_consolidated_files_are_loaded_alone(name: str, codes: list[str], tmp_path: Path) -> None:
     tiny_checkpoint(tmp_path / "m")
     write_safetensors(tmp_path / "m" / "consolidated.safetensors", {name: Raw("BF16", (128,), bytes(256))})
-    assert errors(tmp_path / "m") == codes
+    assert error_list(tmp_path / "m") == codes
 
 
 def test_of_a_target_that_comes_again_the_last_group_counts(tmp_path: Path) -> None:
@@ -83,21 +77,21 @@ def test_of_a_target_that_comes_again_the_last_group_counts(tmp_path: Path) -> N
         groups["group_9"] = last | {"format": "float-quantized"}
 
     edit_config(tmp_path / "q", again)
-    assert errors(tmp_path / "q") == ["TEN010"]
+    assert error_list(tmp_path / "q") == ["TEN010"]
 
 
 @pytest.mark.parametrize("key", ["format", "quantization_status"])
 def test_what_is_no_text_and_not_looked_at(key: str, tmp_path: Path) -> None:
     tiny_quantized(tmp_path / "q")
     edit_config(tmp_path / "q", lambda config: config["quantization_config"].update({key: 7}))
-    assert errors(tmp_path / "q") == []
+    assert error_list(tmp_path / "q") == []
     assert verified(tmp_path / "q") is Verdict.PASS
 
 
 def test_the_first_architecture_that_anybody_knows_counts(tmp_path: Path) -> None:
     tiny_quantized(tmp_path / "q")
     edit_config(tmp_path / "q", lambda config: config["architectures"].insert(0, "WonderfulForCausalLM"))
-    assert errors(tmp_path / "q") == []
+    assert error_list(tmp_path / "q") == []
     assert verified(tmp_path / "q") is Verdict.PASS
 
 
@@ -124,27 +118,27 @@ def test_types_are_those_of_the_class_that_vllm_reads_the_config_with(model_type
 def test_old_rotary_buffers_in_a_wrapper(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
     folder = shutil.copytree(checkpoint("paligemma"), tmp_path / "p")
     edit_tensors(folder, lambda tensors: tensors.update({"model.rotary_emb.inv_freq": Raw("F32", (16,), bytes(64))}))
-    assert errors(folder) == []
+    assert error_list(folder) == []
 
 
 def test_a_text_model_at_the_top_of_a_wrapper(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
     folder = shutil.copytree(checkpoint("llava"), tmp_path / "l")
     edit_config(folder, lambda config: config.update({**config.pop("text_config"), "model_type": config["model_type"]}))
-    assert errors(folder) == ["CFG022"]
+    assert error_list(folder) == ["CFG022"]
 
 
 def test_weights_in_a_folder_inside_are_nowhere(tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path / "model", shards=1)
     (folder / "weights").mkdir()
     (folder / "model.safetensors").rename(folder / "weights" / "model.safetensors")
-    assert "FIL006" in errors(folder)
+    assert "FIL006" in error_list(folder)
 
 
 @pytest.mark.parametrize(("value", "codes"), [("linear", ["CFG022"]), ([2.0], ["CFG022"]), (None, []), ({}, [])])
 def test_rotary_settings_under_their_old_name_are_an_object(value: object, codes: list[str], tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path / "model", shards=1)
     edit_config(folder, lambda config: config.update(rope_scaling=value))
-    assert errors(folder) == codes
+    assert error_list(folder) == codes
 
 
 def test_the_order_of_columns_of_a_head_is_dropped_under_a_config(tmp_path: Path) -> None:
@@ -155,4 +149,4 @@ def test_the_order_of_columns_of_a_head_is_dropped_under_a_config(tmp_path: Path
         (tiny_checkpoint(tmp_path / "none"), ["HED010"]),
     ):
         edit_tensors(folder, lambda tensors: tensors.update({"lm_head.g_idx": order}))
-        assert errors(folder) == codes
+        assert error_list(folder) == codes

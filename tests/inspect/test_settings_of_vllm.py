@@ -7,22 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 from builders import Raw, edit_config, edit_tensors, tiny_quantized
 from families import build
+from inspecting import errors
 from quantizing import quantize
 
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.vllm.transforms import check_transforms
-from ctq.findings import Severity
-from ctq.inspect.report import inspect_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def errors(folder: Path) -> set[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
-    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
 
 
 @pytest.mark.parametrize(

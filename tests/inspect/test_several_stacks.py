@@ -9,11 +9,7 @@ from pathlib import Path
 import pytest
 from builders import Raw, edit_config, edit_tensors
 from families import build
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import inspect_checkpoint
+from inspecting import errors
 
 Change = Callable[[dict[str, Raw]], object]
 
@@ -21,11 +17,6 @@ Change = Callable[[dict[str, Raw]], object]
 @pytest.fixture(scope="module")
 def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build("HrmTextForCausalLM", tmp_path_factory.mktemp("hrm") / "dense", config={"num_layers_per_stack": 4})
-
-
-def errors(folder: Path) -> set[str]:
-    findings = inspect_checkpoint(open_checkpoint(LocalFolder(folder))).findings
-    return {finding.code for finding in findings if finding.severity is Severity.ERROR}
 
 
 def without(layer: str) -> Change:

@@ -8,12 +8,8 @@ from typing import Any
 import pytest
 from builders import Raw, edit_config, edit_tensors
 from families import build
+from inspecting import error_list
 from quantizing import quantize
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import InspectOptions, inspect_checkpoint
 
 LAYOUTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("falcon", {}),
@@ -25,11 +21,6 @@ LAYOUTS: tuple[tuple[str, dict[str, Any]], ...] = (
 FUSED = ("query_key_value.weight", "c_attn.weight")
 
 
-def errors(folder: Path) -> list[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
-    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
-
-
 def double(tensors: dict[str, Raw]) -> None:
     for name, old in list(tensors.items()):
         if name.endswith(FUSED):
@@ -39,22 +30,22 @@ def double(tensors: dict[str, Raw]) -> None:
 @pytest.mark.parametrize(("family", "config"), LAYOUTS)
 def test_rows_of_a_fused_projection(family: str, config: dict[str, Any], tmp_path: Path) -> None:
     dense = build(family, tmp_path / "dense", config=config)
-    assert errors(dense) == []
+    assert error_list(dense) == []
     edit_tensors(dense, double)
-    assert errors(dense) == ["TEN026"]
+    assert error_list(dense) == ["TEN026"]
 
 
 def test_a_switch_left_out_is_what_the_model_type_assumes(tmp_path: Path) -> None:
     dense = build("falcon", tmp_path / "dense")
     edit_config(dense, lambda config: config.pop("multi_query"))
-    assert errors(dense) == []
+    assert error_list(dense) == []
     edit_tensors(dense, double)
-    assert errors(dense) == ["TEN026"]
+    assert error_list(dense) == ["TEN026"]
 
 
 def test_another_name_of_a_number_wins(tmp_path: Path) -> None:
     quantize(build("gpt2", tmp_path / "dense"), tmp_path / "q")
     edit_config(tmp_path / "q", lambda config: config.update(max_position_embeddings=256))
-    assert errors(tmp_path / "q") == []
+    assert error_list(tmp_path / "q") == []
     edit_config(tmp_path / "q", lambda config: config.update(max_position_embeddings=1))
-    assert errors(tmp_path / "q") == ["TEN026"]
+    assert error_list(tmp_path / "q") == ["TEN026"]

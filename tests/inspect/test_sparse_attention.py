@@ -7,11 +7,7 @@ from pathlib import Path
 import pytest
 from builders import Raw, edit_config, edit_tensors
 from families import build
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import inspect_checkpoint
+from inspecting import errors
 
 NAMES = ("learnt-deepseek-v3.2", "learnt-glm-5")
 INDEXER = "model.layers.1.self_attn.indexer"
@@ -20,11 +16,6 @@ INDEXER = "model.layers.1.self_attn.indexer"
 @pytest.fixture(params=NAMES)
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return build(request.param, tmp_path / request.param)
-
-
-def errors(folder: Path) -> set[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
-    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
 
 
 def test_a_healthy_one(folder: Path) -> None:

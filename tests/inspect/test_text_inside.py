@@ -8,16 +8,7 @@ from pathlib import Path
 
 import pytest
 from builders import edit_config
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import InspectOptions, inspect_checkpoint
-
-
-def errors(folder: Path) -> list[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
-    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
+from inspecting import error_list
 
 
 @pytest.mark.parametrize(("family", "model_type"), [("gemma3-mm", "gemma3_text"), ("llama4", "llama")])
@@ -25,9 +16,9 @@ def test_a_wrapper_under_the_type_of_a_text_model(
     family: str, model_type: str, checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = shutil.copytree(checkpoint(family), tmp_path / family)
-    assert errors(folder) == []
+    assert error_list(folder) == []
     edit_config(folder, lambda config: config.update(model_type=model_type))
-    assert errors(folder) == ["CFG022"]
+    assert error_list(folder) == ["CFG022"]
 
 
 @pytest.mark.parametrize(("key", "codes"), [("generator", ["CFG022"]), ("notes", [])])
@@ -36,4 +27,4 @@ def test_a_config_inside_a_text_model(
 ) -> None:
     folder = shutil.copytree(checkpoint("llama"), tmp_path / "llama")
     edit_config(folder, lambda config: config.update({key: {"steps": 7}}))
-    assert errors(folder) == codes
+    assert error_list(folder) == codes

@@ -9,11 +9,7 @@ from typing import Any
 
 import pytest
 from builders import edit_config, edit_tensors
-
-from ctq.checkpoint.checkpoint import open_checkpoint
-from ctq.checkpoint.source import LocalFolder
-from ctq.findings import Severity
-from ctq.inspect.report import InspectOptions, inspect_checkpoint
+from inspecting import error_list
 
 CheckpointFactory = Callable[..., Path]
 KEY = "tie_word_embeddings"
@@ -33,11 +29,6 @@ def without_head(source: Path, folder: Path, top: bool | None, text: bool | None
     return folder
 
 
-def errors(folder: Path) -> list[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
-    return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
-
-
 @pytest.mark.parametrize(
     ("family", "top", "text", "tied"),
     [
@@ -55,5 +46,5 @@ def errors(folder: Path) -> list[str]:
 def test_the_level_that_the_model_class_looks_at(
     checkpoint: CheckpointFactory, tmp_path: Path, family: str, top: bool | None, text: bool | None, tied: bool
 ) -> None:
-    found = errors(without_head(checkpoint(family), tmp_path / "c", top, text))
+    found = error_list(without_head(checkpoint(family), tmp_path / "c", top, text))
     assert found == ([] if tied else ["HED010"])

@@ -10,19 +10,11 @@ from typing import Any
 import pytest
 from builders import edit_config
 from dotted_values import GONE, put
+from inspecting import errors
 
-from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.config import ModelConfig
-from ctq.checkpoint.source import LocalFolder
 from ctq.engines.configs.towers import tower_number
 from ctq.engines.skeletons.tower_rules import refused_by_towers
-from ctq.findings import Severity
-from ctq.inspect.report import InspectOptions, inspect_checkpoint
-
-
-def errors(folder: Path) -> set[str]:
-    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
-    return {finding.code for finding in report.findings if finding.severity is Severity.ERROR}
 
 
 def change(path: str, value: object) -> Callable[[dict[str, Any]], object]:
