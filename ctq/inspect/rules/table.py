@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctq.findings import Severity
-from ctq.inspect.rules.architecture import experts, layer_kinds, missing, sizes, skeleton, switched_off
+from ctq.inspect.rules.architecture import experts, layer_kinds, missing, sizes, switched_off, unknown
 from ctq.inspect.rules.config import (
     agreement,
     identity,
@@ -136,7 +136,7 @@ RULES: tuple[Rule, ...] = (
     _rule("TEN021", structure.uneven_layers, unless=("TEN011",)),
     _rule("TEN022", structure.hidden_size_mismatch, unless=("TEN011",)),
     _rule("TEN023", experts.fused_experts_not_ignored, unless=_CONFIG),
-    _rule("TEN024", skeleton.unknown_module),
+    _rule("TEN024", unknown.unknown_module),
     _rule("TEN025", missing.missing_tensor, unless=(*_FILES, "HED005", "HED010", "TEN001", "TEN020")),
     _rule("TEN026", sizes.size_against_config, unless=("TEN011", "TEN019", "TEN021", "TEN022")),
     _rule("TEN027", body.body_not_served, unless=(*_FILES, *_BODY)),
