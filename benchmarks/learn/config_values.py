@@ -12,9 +12,7 @@ in. Where it stops before it has built the model, the tensors have no part in it
 
 from __future__ import annotations
 
-import copy
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -31,6 +29,7 @@ from sweep_truth import Observation, read_observation, serves, truth_of
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from benchmarks.learn import ENGINE_DATA
+from benchmarks.learn.config_changes import GONE, changed, mutants, vllm_words, with_config
 from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.options import script
 from benchmarks.loads import observed
@@ -41,21 +40,13 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 MIRRORED: Final = {row.name: row for row in MIRRORED_TEXT}
 DATA: Final = ENGINE_DATA / "config_values.json"
-GONE: Final = "gone"
 PART: Final = 4
 """Families that are asked about together."""
-DEPTH: Final = 2
 MANY: Final = 8
 FEW: Final = 9
 """Architectures that refuse a value, and times as many as take it: then others are held to refuse it too."""
 OF_MIXTURES: Final = re.compile(r"moe|expert")
 """Keys that only mixtures read: others are not held to be one."""
-TRIFLES: Final = re.compile(
-    r"(_token_id$|token_index$|^transformers_version$|dropout|_pdrop$|^initializer|init_std|^output_|return_dict|id2label|label2id"
-    r"|^use_cache$|^architectures$|^model_type$|aux_loss|z_loss|chunk_size_feed|^problem_type$|_name_or_path|^is_encoder_decoder$"
-    r"|summary_|^pretraining_tp$|jitter|gradient_checkpointing|^dtype$|^torch_dtype$|time_step_|^rescale|^use_mamba_kernels$)"
-)
-"""Keys that say nothing of the model as it is served, or that have rules of their own."""
 STANDS_FOR: Final = ("rope_parameters", "rope_scaling", "rope_theta", "tie_word_embeddings")
 """Keys without which older configs say the same in another place."""
 ASSUMED: Final = (["rope_theta"], ["rope_type"])
@@ -147,16 +138,16 @@ def ask(
         only = ("null",) if name in MIRRORED else wanted
         changes: list[tuple[tuple[str, ...], str, Json]] = [((), "base", config)]
         changes += [
-            (path, what, _changed(config, path, new))
+            (path, what, changed(config, path, new))
             for path, what, new in mutants(config, words)
             if not only or what in only
         ]
-        for number, (path, what, changed) in enumerate(changes):
-            row = {"family": name, "path": list(path), "what": what, "config": changed}
+        for number, (path, what, new) in enumerate(changes):
+            row = {"family": name, "path": list(path), "what": what, "config": new}
             if _case(row) in known:
                 continue
             rows.append(row)
-            folders.append(_with_config(base, scratch / f"{name}-{number}", changed))
+            folders.append(with_config(base, scratch / f"{name}-{number}", new))
     if not folders:
         return
     seen = observed(folders, python)
@@ -164,71 +155,6 @@ def ask(
         for row, one in zip(rows, seen, strict=True):
             out.write(json.dumps({**row, "obs": one.to_json()}) + "\n")
     print(names, len(rows), flush=True)
-
-
-def vllm_words(python: Path) -> frozenset[str]:
-    """Return every word of the sources of the installed vLLM."""
-    [package] = python.parents[1].glob("lib/python3*/site-packages/vllm")
-    return frozenset(word for path in package.rglob("*.py") for word in re.findall(r"\w+", path.read_text()))
-
-
-def mutants(
-    config: Json, words: frozenset[str], path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], str, object]]:
-    """Yield the path of each key, what is done to it and its new value."""
-    level = config
-    for word in path:
-        level = level[word]
-    for key, value in level.items():
-        if TRIFLES.search(key) or key not in words:
-            continue
-        if isinstance(value, dict):
-            yield from (((*path, key), what, new) for what, new in ((GONE, GONE), ("null", None)))
-            if len(path) < DEPTH:
-                yield from mutants(config, words, (*path, key))
-        else:
-            yield from (((*path, key), what, new) for what, new in _others(value))
-
-
-def _others(value: object) -> Iterator[tuple[str, object]]:
-    yield GONE, GONE
-    if isinstance(value, bool):
-        yield "flip", not value
-        return
-    if isinstance(value, int):
-        yield from ((f"={other}", other) for other in dict.fromkeys((0, 2 * value)) if other != value)
-    elif isinstance(value, float):
-        yield "=0", 0.0
-        yield "neg", -value if value else -1.0
-    elif isinstance(value, str):
-        yield "nonsense", "nonsense"
-    elif isinstance(value, list) and len(value) > 1:
-        yield "short", value[:-1]
-    if value is None:
-        yield "=1", 1
-    else:
-        yield "null", None
-
-
-def _changed(config: Json, path: tuple[str, ...], new: object) -> Json:
-    config = copy.deepcopy(config)
-    level = config
-    for word in path[:-1]:
-        level = level[word]
-    if new is GONE:
-        level.pop(path[-1])
-    else:
-        level[path[-1]] = new
-    return config
-
-
-def _with_config(base: Path, folder: Path, config: Json) -> Path:
-    folder.mkdir(parents=True)
-    for file in base.iterdir():
-        if file.name != "config.json":
-            os.link(file, folder / file.name)
-    (folder / "config.json").write_text(json.dumps(config, indent=1))
-    return folder
 
 
 def refused(answers: Iterable[Json]) -> dict[str, dict[str, list[str]]]:
@@ -346,7 +272,7 @@ def disagreements(answers: Sequence[Json], scratch: Path, python: Path) -> Itera
         dense = scratch / "dense" / row["family"]
         if not dense.exists():
             built(row["family"], dense, python)
-        folder = _with_config(dense, scratch / str(number), row["config"])
+        folder = with_config(dense, scratch / str(number), row["config"])
         claims = inspected(folder)
         shutil.rmtree(folder)
         verdict = _compared(bool(claims.errors or claims.crash), truth.is_good)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import breaking as do
 import pytest
-from builders import drop_tensor, edit_config, tiny_checkpoint, tiny_quantized
+from builders import tiny_checkpoint, tiny_quantized
 
 from ctq.verify.builtin.engine import ask_builtin
 from ctq.verify.engine_names import EngineName, parse_engine
@@ -339,15 +339,3 @@ def test_a_head_that_is_lost_is_no_dense_head(tmp_path: Path) -> None:
     assert found.status is Status.FAIL
     assert found.error is not None
     assert "re:.*lm_head$" in found.error
-
-
-def test_a_model_without_a_head_that_no_loader_knows_does_not_pass(tmp_path: Path) -> None:
-    folder = tiny_quantized(tmp_path / "m", head="dense")
-    drop_tensor(folder, "lm_head.weight")
-    edit_config(folder, lambda config: config.update(architectures=["LlamaForSequenceClassification"]))
-    assert report_on(folder).status is Status.PASS
-    edit_config(folder, lambda config: config.update(architectures=["PaliGemmaForRewardModel"]))
-    found = report_on(folder)
-    assert found.status is Status.FAIL
-    assert found.error is not None
-    assert "no loader knows the architecture" in found.error
