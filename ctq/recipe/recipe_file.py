@@ -7,24 +7,28 @@ Ours::
     targets: [Linear]
     ignore: ["re:.*experts.*"]
     observer: mse
-
-Only plain YAML is read: tags, aliases and deep nesting are refused by the loader below.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from ctq.errors import RecipeError, UsageError
 from ctq.recipe.llm_compressor import is_llm_compressor, read_llm_compressor
+from ctq.recipe.plain_yaml import EXAMPLE, load_yaml
 from ctq.recipe.recipe import BodyGroup, Observer, Recipe
 from ctq.recipe.schemes import DEFAULT_SCHEME, Scheme, scheme_named, variant
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+    from ctq.recipe.plain_yaml import KeyPath
 
 _KINDS = {
     type(None): "nothing",
@@ -35,9 +39,16 @@ _KINDS = {
     bool: "a truth value",
 }
 _NO_SUCH_KEY = "extra_forbidden"
-MAX_RECIPE_BYTES = 64 * 1024
-_DEEPEST = 20
-"""Levels of nesting; the scanner's time grows with their square."""
+_EXPECTED = {
+    "bool_type": "true or false is expected",
+    "int_type": "a whole number is expected",
+    "list_type": "a list is expected",
+    "missing": "is missing",
+    "model_type": "a mapping of keys is expected",
+    "string_type": "a text is expected",
+}
+"""What pydantic's types of errors mean in a recipe."""
+_MOST_PROBLEMS = 5
 
 
 class _Strict(BaseModel):
@@ -54,9 +65,11 @@ class SchemeFields(_Strict):
 
     def build(self) -> Scheme:
         """Return the scheme that these fields describe."""
-        return variant(
-            scheme_named(self.scheme), strategy=self.strategy, group_size=self.group_size, symmetric=self.symmetric
-        )
+        return self.over(scheme_named(self.scheme))
+
+    def over(self, scheme: Scheme) -> Scheme:
+        """Return ``scheme`` with the choices of these fields."""
+        return variant(scheme, strategy=self.strategy, group_size=self.group_size, symmetric=self.symmetric)
 
 
 class GroupFields(SchemeFields):
@@ -66,10 +79,17 @@ class GroupFields(SchemeFields):
 
 
 class HeadFields(SchemeFields):
-    """The decision on the head; without a scheme it takes the body's."""
+    """The decision on the head; what it leaves out of its scheme it takes from the body's."""
 
     include: bool
     scheme: str = ""
+
+    def own_scheme(self, body: Sequence[BodyGroup]) -> Scheme | None:
+        """Return the head's scheme where it says anything of one, the body's first group's with its choices put over it."""
+        if not self.scheme and self.strategy is None and self.group_size is None and self.symmetric is None:
+            return None
+        inherited = body[0].scheme if body else scheme_named(DEFAULT_SCHEME)
+        return self.over(scheme_named(self.scheme) if self.scheme else inherited)
 
 
 class RecipeFields(SchemeFields):
@@ -78,13 +98,19 @@ class RecipeFields(SchemeFields):
     groups: list[GroupFields] | None = None
     targets: list[str] | None = None
     ignore: list[str] = []
-    lm_head: HeadFields | bool | None = None
+    lm_head: HeadFields | None = None
     observer: Observer = "minmax"
+
+    @field_validator("lm_head", mode="before")
+    @classmethod
+    def _in_or_out(cls, value: object) -> object:
+        return {"include": value} if isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _one_way(self) -> RecipeFields:
-        if self.groups is not None and (self.targets is not None or "scheme" in self.model_fields_set):
-            raise ValueError("give either groups, or scheme and targets, not both")
+        beside = [name for name in GroupFields.model_fields if name in self.model_fields_set]
+        if self.groups is not None and beside:
+            raise ValueError(f"give either groups or {beside[0]}, not both: each group has its own")
         return self
 
 
@@ -97,14 +123,14 @@ def read_recipe(path: Path) -> Recipe:
     """
     data, lines = load_yaml(path)
     if not isinstance(data, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping of keys, found {_KINDS.get(type(data), 'a value')}")
+        found = _KINDS.get(type(data), "a value")
+        raise RecipeError(f"{path}: a recipe is a mapping of keys, found {found}", hint=EXAMPLE)
     try:
         if is_llm_compressor(data):
             return read_llm_compressor(data, origin=path.name)
         return _ours(RecipeFields.model_validate(data), path.name)
     except ValidationError as error:
-        problems = "\n".join(_problem(path, item, lines) for item in error.errors())
-        raise RecipeError(problems, hint=_keys(error)) from error
+        raise RecipeError(_problems(path, error.errors(), lines), hint=_keys(error)) from error
     except UsageError as error:
         raise RecipeError(f"{path}: {error.message}", hint=error.hint) from error
 
@@ -128,12 +154,11 @@ def _ours(fields: RecipeFields, origin: str) -> Recipe:
     else:
         body = (BodyGroup(targets=tuple(fields.targets or ["Linear"]), scheme=fields.build()),)
     head = fields.lm_head
-    own_scheme = head.build() if isinstance(head, HeadFields) and head.scheme else None
     return Recipe(
         body=body,
         ignore=tuple(fields.ignore),
-        lm_head=head.include if isinstance(head, HeadFields) else head,
-        lm_head_scheme=own_scheme,
+        lm_head=head.include if head is not None else None,
+        lm_head_scheme=head.own_scheme(body) if head is not None else None,
         observer=fields.observer,
         origin=origin,
     )
@@ -147,69 +172,22 @@ def _keys(error: ValidationError) -> str | None:
     return f"keys: {own}; in lm_head: {head}; in groups: {group}"
 
 
-def _problem(path: Path, item: Any, lines: dict[tuple[str, ...], int]) -> str:  # noqa: ANN401  # pydantic's error record
-    key = tuple(str(part) for part in item["loc"] if not (isinstance(part, str) and part[:1].isupper()))
+def _problems(path: Path, items: Sequence[ErrorDetails], lines: dict[KeyPath, int]) -> str:
+    """Say what is wrong, a line for each of the first few: another kind of file is wrong in every line."""
+    told = [_problem(path, item, lines) for item in items[:_MOST_PROBLEMS]]
+    left = len(items) - len(told)
+    return "\n".join([*told, f"{path}: and {left} more like these"] if left else told)
+
+
+def _problem(path: Path, item: ErrorDetails, lines: dict[KeyPath, int]) -> str:
+    key = tuple(str(part) for part in item["loc"])
     line = next((lines[key[:size]] for size in range(len(key), 0, -1) if key[:size] in lines), 1)
-    name = ".".join(key) or "recipe"
-    words = "no such key" if item["type"] == _NO_SUCH_KEY else item["msg"].removeprefix("Value error, ")
-    return f"{path}:{line}: {name}: {words}"
+    return f"{path}:{line}: {'.'.join(key) or 'recipe'}: {_words(item, key)}"
 
 
-def load_yaml(path: Path) -> tuple[Any, dict[tuple[str, ...], int]]:
-    """Return the plain data of a YAML file and the line of each key path.
-
-    Raises:
-        RecipeError: not readable, too large, not YAML, or YAML with aliases or tags.
-
-    """
-    raw = _read(path)
-    try:
-        _refuse_bombs(raw, path)
-        node = yaml.compose(raw, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(raw)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RecipeError(f"{path}: not YAML: {_words(error)}") from error
-    return data, dict(_lines(node, ())) if node else {}
-
-
-def _words(error: Exception) -> str:
-    """Return what is wrong and where, without the excerpt that the scanner points into."""
-    mark = getattr(error, "problem_mark", None)
-    if isinstance(error, yaml.MarkedYAMLError) and mark is not None:
-        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem or error.context}"
-    return " ".join(str(error).split())
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_RECIPE_BYTES + 1)  # no more: it may be a device that never ends
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror}") from error
-    if len(raw) > MAX_RECIPE_BYTES:
-        raise RecipeError(f"{path}: more than {MAX_RECIPE_BYTES} bytes is no recipe")
-    return raw
-
-
-def _refuse_bombs(raw: bytes, path: Path) -> None:
-    """Go through the events, which come as they are scanned, and stop at the first that a recipe has no use for."""
-    depth = 0
-    for event in yaml.parse(raw, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise RecipeError(f"{path}: aliases are not read in recipes", hint="write the values out")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
-            raise RecipeError(f"{path}: nested more than {_DEEPEST} levels deep is no recipe")
-
-
-def _lines(node: yaml.Node, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], int]]:
-    found: list[tuple[tuple[str, ...], int]] = []
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*path, str(key.value))
-            found += [(here, key.start_mark.line + 1), *_lines(value, here)]
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            here = (*path, str(number))
-            found += [(here, value.start_mark.line + 1), *_lines(value, here)]
-    return found
+def _words(item: ErrorDetails, key: KeyPath) -> str:
+    if item["type"] == _NO_SUCH_KEY:
+        known = {**RecipeFields.model_fields, **HeadFields.model_fields, **GroupFields.model_fields}
+        near = get_close_matches(key[-1], known, n=1)
+        return "no such key" + (f"; did you mean {near[0]}?" if near else "")
+    return _EXPECTED.get(item["type"], item["msg"].removeprefix("Value error, "))

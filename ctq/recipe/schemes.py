@@ -95,7 +95,7 @@ def variant(
 
     """
     if group_size is not None and strategy == "channel":
-        raise UsageError("--group-size needs --strategy group")
+        raise UsageError("a group size with the strategy channel", hint="leave one of them out")
     wants_group = strategy == "group" or group_size is not None
     if wants_group and not scheme.allows_group:
         raise UsageError(

@@ -70,13 +70,21 @@ observer: mse
         ("scheme: W8A8\nlm_haed: {include: true}\n", "recipe.yaml:2: lm_haed: no such key"),
         (
             "scheme: W8A8\nlm_head:\n  include: maybe\n",
-            "recipe.yaml:3: lm_head.include: Input should be a valid boolean",
+            "recipe.yaml:3: lm_head.include: true or false is expected",
         ),
-        ("ignore: lm_head\n", "recipe.yaml:1: ignore: Input should be a valid list"),
+        ("lm_head: yes please\n", "recipe.yaml:1: lm_head: a mapping of keys is expected"),
+        ("lm_head: {scheme: W8A16}\n", "recipe.yaml:1: lm_head.include: is missing"),
+        ("groups:\n  - scheme: W8A8\n    targets: Linear\n", "recipe.yaml:3: groups.0.targets: a list is expected"),
+        ("ignore: lm_head\n", "recipe.yaml:1: ignore: a list is expected"),
+        ("scheme: W8A8\nscheme: W8A16\n", "recipe.yaml:2: scheme: given in line 1 already"),
+        ("lm_head:\n  include: true\n  include: false\n", "recipe.yaml:3: lm_head.include: given in line 2 already"),
         (
             "groups:\n  - {targets: [a], scheme: W8A8}\nscheme: W8A8\n",
-            "give either groups, or scheme and targets, not both",
+            "give either groups or scheme, not both",
         ),
+        ("groups: []\ngroup_size: 64\n", "give either groups or group_size, not both"),
+        ("scheme: W8A16\nstrategy: channel\ngroup_size: 64\n", "a group size with the strategy channel"),
+        ("lm_head: {include: true, group_size: 64}\n", "W8A8 is per-channel"),
         ("scheme: W4A4\n", "no scheme 'W4A4'"),
         ("scheme: W8A8\nstrategy: group\n", "W8A8 is per-channel"),
         ("scheme: W8A16\ngroup_size: 48\n", "group size 48 has no 8-bit kernel"),
@@ -104,8 +112,46 @@ def test_errors_name_the_place(tmp_path: Path, text: str, words: str) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="No such file"):
+    with pytest.raises(RecipeError, match="No such file") as error:
         read_recipe(tmp_path / "none.yaml")
+    assert error.value.hint == "--recipe takes a YAML file"
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "scheme: [\n"])
+def test_what_is_no_recipe_is_answered_with_one(tmp_path: Path, text: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        read(tmp_path, text)
+    assert error.value.hint is not None
+    recipe = read(tmp_path, error.value.hint.removeprefix("a recipe is YAML like "))
+    assert (recipe.body[0].scheme, recipe.lm_head) == (SCHEMES["W8A8"], True)
+
+
+def test_another_kind_of_file_is_not_listed_line_by_line(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as error:
+        read(tmp_path, "".join(f"key_{number}: 1\n" for number in range(30)))
+    lines = error.value.message.splitlines()
+    assert len(lines) == 6
+    assert lines[-1].endswith("and 25 more like these")
+
+
+@pytest.mark.parametrize(
+    ("text", "strategy", "group_size", "symmetric"),
+    [
+        ("lm_head: {include: true, group_size: 32}", "group", 32, False),
+        ("lm_head: {include: true, strategy: channel}", "channel", None, False),
+        ("lm_head: {include: true, symmetric: true}", "group", 64, True),
+        ("lm_head: {include: true, scheme: W8A16}", "group", 128, True),
+    ],
+)
+def test_the_heads_own_choices_go_over_the_bodys(
+    tmp_path: Path, text: str, strategy: str, group_size: int | None, symmetric: bool
+) -> None:
+    weights = read(tmp_path, f"scheme: W8A16\ngroup_size: 64\nsymmetric: false\n{text}\n").head_scheme.weights
+    assert (weights.strategy, weights.group_size, weights.symmetric) == (strategy, group_size, symmetric)
+
+
+def test_the_head_may_be_decided_in_one_word(tmp_path: Path) -> None:
+    assert [read(tmp_path, f"lm_head: {word}\n").lm_head for word in ("true", "false", "null")] == [True, False, None]
 
 
 def test_llm_compressor_includes_the_head_unless_it_ignores_it(tmp_path: Path) -> None:
@@ -173,6 +219,7 @@ def test_a_file_that_never_ends_is_no_recipe() -> None:
 def test_a_key_that_there_is_not_is_answered_with_those_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as error:
         read(tmp_path, "lm_haed: true\n")
+    assert error.value.message.endswith("lm_haed: no such key; did you mean lm_head?")
     assert error.value.hint is not None
     assert error.value.hint.startswith(
         "keys: scheme, strategy, group_size, symmetric, groups, targets, ignore, lm_head, observer;"
