@@ -129,6 +129,17 @@ def test_a_single_file_is_a_checkpoint_without_a_config(tmp_path: Path, capsys: 
     assert report["findings"][0]["hint"] == "give its folder, to judge it with config.json"
 
 
+def test_a_quantized_file_by_itself_is_not_held_against_engines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tiny_quantized(tmp_path, shards=1)
+    assert code(folder / "model.safetensors", "--fail-on", "warning") == 0
+    words = capsys.readouterr().out
+    assert "no architecture, no quantization config," in words
+    assert words.count("unknown: a file by itself") == 3
+    assert "HED010" not in words
+
+
 def test_a_folder_without_a_config_is_refused_by_engines(tmp_path: Path) -> None:
     folder = tiny_checkpoint(tmp_path, shards=1)
     (folder / "config.json").unlink()

@@ -65,13 +65,17 @@ def _head(report: Report, width: int) -> Iterator[Line]:
 
 def _summary(facts: Facts) -> str:
     checkpoint = facts.checkpoint
-    method = facts.method or ("unnamed method" if facts.quant is not None else "dense")
-    method += f" {facts.quant.format}" if facts.quant is not None and facts.quant.format else ""
     shards = len(checkpoint.headers)
     return safe(
-        f"{checkpoint.config.architecture or 'no architecture'}, {method}, {size(checkpoint.nbytes)} in "
+        f"{checkpoint.config.architecture or 'no architecture'}, {_method(facts)}, {size(checkpoint.nbytes)} in "
         f"{shards} file{'s' if shards != 1 else ''}, {len(checkpoint.tensors)} tensors"
     )
+
+
+def _method(facts: Facts) -> str:
+    if facts.quant is None:
+        return "no quantization config" if facts.quantized else "dense"
+    return " ".join(filter(None, (facts.method or "unnamed method", facts.quant.format)))
 
 
 def _head_words(report: Report) -> str:

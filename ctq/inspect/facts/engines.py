@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.facts import Facts
 
 
+_BY_ITSELF = "a file by itself, and engines go by its folder's config.json"
+
+
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
     """An engine to judge the head by; ``version`` None is the newest known."""
@@ -44,7 +47,9 @@ def judge_head(facts: Facts, requests: Sequence[EngineRequest]) -> tuple[EngineV
     """
     known = head_facts_for_engines(facts)
     asked = list(dict.fromkeys(requests)) or [EngineRequest(engine) for engine in ENGINES]
-    heads = (_judge(known, request, decides=bool(requests) or request.engine == ENGINES[0]) for request in asked)
+    heads = [_judge(known, request, decides=bool(requests) or request.engine == ENGINES[0]) for request in asked]
+    if facts.checkpoint.source.is_file:  # the config that they go by may well lie beside it
+        return tuple(replace(verdict, verdict="unknown", reason=_BY_ITSELF) for verdict in heads)
     return tuple(_with_body(facts, verdict) for verdict in heads)
 
 
