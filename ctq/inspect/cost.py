@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.dtypes import DTYPES, FLOATS
 from ctq.inspect.facts.entries import State
+from ctq.recipe.heads import has_no_head
 from ctq.recipe.kinds import BESIDE, Kind
 
 if TYPE_CHECKING:
@@ -117,7 +118,15 @@ def _head_bytes(facts: Facts) -> int:
     if facts.head.entry is not None:
         return facts.head.entry.modules.nbytes
     embedding = facts.checkpoint.tensors.get(facts.head.embedding or "")
-    return embedding.nbytes if embedding is not None and facts.head.state is not State.ABSENT else 0
+    return embedding.nbytes if embedding is not None and _has_head(facts) else 0
+
+
+def _has_head(facts: Facts) -> bool:
+    """Tell whether tokens are decoded through a head: not in a model that pools, whose tie flag ties nothing."""
+    config, head = facts.checkpoint.config, facts.head
+    if head.entry is None and (config.pools or has_no_head(config.architecture)):
+        return False
+    return head.state is not State.ABSENT
 
 
 def _head_variants(facts: Facts) -> tuple[int, int]:
@@ -126,7 +135,7 @@ def _head_variants(facts: Facts) -> tuple[int, int]:
     embedding = tensors.get(head.embedding or "")
     weight = None if head.entry is None else head.entry.modules.parts.get("weight")
     shape = weight.shape if weight is not None else embedding.shape if embedding is not None else ()
-    if len(shape) != 2 or head.state is State.ABSENT:  # a matrix
+    if len(shape) != 2 or not _has_head(facts):  # a matrix
         return 0, 0
     scale = None if head.entry is None else head.entry.modules.parts.get("weight_scale")
     candidates = (part.dtype for part in (embedding, weight, scale) if part is not None)

@@ -43,6 +43,16 @@ def test_a_tied_head_reads_the_whole_embedding(tmp_path: Path) -> None:
     assert "head" not in tied.by_kind
 
 
+@pytest.mark.parametrize("architecture", ["BertModel", "LlamaModel", "LlamaForSequenceClassification"])
+def test_a_tie_flag_costs_nothing_where_nothing_is_decoded(tmp_path: Path, architecture: str) -> None:
+    folder = tiny_checkpoint(tmp_path, tied=True)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": [architecture]}))
+    found = cost(folder)
+    assert (found.head, found.head_dense, found.head_saves) == (0, 0, 0)
+    assert found.per_token == 2 * LINEAR + NORMS + ROW
+
+
 def test_a_quantized_head_has_saved_what_a_dense_one_would_save(tmp_path: Path) -> None:
     quantized = cost(tiny_quantized(tmp_path / "quantized"))
     dense = cost(tiny_quantized(tmp_path / "dense", head="dense"))
