@@ -79,7 +79,7 @@ def decide(checkpoint: Checkpoint, recipe: Recipe) -> Decisions:
         *size_problems(_wanted(modules, head, head_scheme, checkpoint.tensors), checkpoint.config, head),
     ]
     if not problems and head_scheme is None and not any(decision.scheme for decision in modules):
-        problems.append(_nothing(modules))
+        problems.append(_nothing(modules, head))
     return Decisions(
         modules=modules,
         head=head,
@@ -89,13 +89,14 @@ def decide(checkpoint: Checkpoint, recipe: Recipe) -> Decisions:
     )
 
 
-def _nothing(modules: Sequence[Decision]) -> Problem:
-    """Say that nothing is left to quantize, and why the largest kinds of matrices are not."""
+def _nothing(modules: Sequence[Decision], head: Head | None) -> Problem:
+    """Say that nothing is left to quantize, why the largest kinds of matrices are not, and that a head could be."""
     reasons = Counter(decision.reason for decision in modules if decision.reason and decision.kind not in _NEVER)
     left = "; ".join(f"{count} ({reason})" for reason, count in reasons.most_common(_SHOWN_REASONS))
+    alone = "--include-lm-head quantizes the head by itself"
     return Problem(
         message="nothing to quantize: no linear layer is targeted",
-        hint=f"left dense: {left}" if left else None,
+        hint="; ".join(filter(None, (f"left dense: {left}" if left else "", alone if head else ""))) or None,
         exit_code=ExitCode.USAGE,
     )
 
@@ -284,7 +285,9 @@ def _head_problems(recipe: Recipe, head: Head | None, checkpoint: Checkpoint) ->
     for pattern in recipe.ignore:
         if matches_name(head.name, pattern):
             message = f"the head is asked for, but ignore `{pattern}` excludes {head.name}"
-            yield Problem(message=message, exit_code=ExitCode.USAGE)
+            yield Problem(
+                message=message, hint="drop that pattern, or quantize with --exclude-lm-head", exit_code=ExitCode.USAGE
+            )
 
 
 def _wanted(

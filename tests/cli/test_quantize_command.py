@@ -58,6 +58,21 @@ def test_summary(llama: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (Path("llama-W8A8-lm_head") / "model.safetensors").exists()
 
 
+def test_summary_of_a_head_by_itself(llama: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert quantize("llama", "--target", "lm_head", "--no-verify") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "body      left dense: 1 embedding, 5 norm, 14 linear (no target matches)"
+
+
+def test_summary_of_a_run_that_was_done_before(llama: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert quantize("llama", "--include-lm-head", "--no-verify", "--json") == 0
+    capsys.readouterr()
+    assert quantize("llama", "--include-lm-head", "--no-verify", "--resume") == 0
+    words = capsys.readouterr().out
+    assert " units were done before" in words
+    assert "SQNR  " not in words
+
+
 def test_json_is_one_object_and_nothing_else(llama: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert quantize("llama", "--include-lm-head", "--json", "-o", "out") == 0
     captured = capsys.readouterr()

@@ -25,11 +25,16 @@ def summary_view(plan: Plan, summary: dict[str, Any], verified: str | None, widt
 
 def _entries(plan: Plan, summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "head", head_words(plan)
-    for scheme, count in summary["modules"]["quantized"].items():
+    quantized, dense = summary["modules"]["quantized"], summary["modules"]["dense"]
+    for scheme, count in quantized.items():
         yield "body", f"{count} linear layers as {scheme}"
+    if not quantized:
+        yield "body", "left dense: " + ", ".join(f"{count} {reason}" for reason, count in dense.items())
     yield "bytes", f"{size(summary['bytes_before'])} -> {size(summary['bytes_after'])}"
     rate = summary["bytes_per_second"]
     yield "time", f"{summary['seconds']:.1f} s" + (f", {size(rate)}/s" if rate else "")
+    if summary["resumed_units"]:
+        yield "resumed", f"{summary['resumed_units']} units were done before; SQNR is of what this run quantized"
     yield from _sqnr(summary["sqnr_db"])
     yield from (("hardware", words) for words in summary["hardware"])
     yield from (("note", note) for note in summary["notes"])

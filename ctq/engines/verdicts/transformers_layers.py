@@ -57,7 +57,8 @@ def layers_outcome(architecture: str | None, layers: Iterable[Layer], version: s
 def _why(layer: Layer, experts: object, read: Iterable[str]) -> Outcome | None:
     if experts == "merged" and layer.form == "int8":
         return Outcome(
-            "fails", "transformers merges the experts of a layer while it loads them, packed and FP8 ones only"
+            "fails",
+            "transformers merges the experts of a layer while it loads them, and can do so with packed and FP8 ones only",
         )
     if experts == "whole":
         return Outcome("garbage", "transformers knows no single experts of this architecture, and makes them all up")
