@@ -1,4 +1,7 @@
-"""The data that rules of engines stand on: JSON files in ``data/``, each made by a script of ``benchmarks/learn/``."""
+"""The data that rules of engines stand on: JSON files in ``data/``, each made by a script of ``benchmarks/learn/``.
+
+But two: ``vllm_heads`` and ``sglang_heads`` were read in the sources of each release by hand; their ``about`` says what a row is.
+"""
 
 from __future__ import annotations
 
