@@ -98,7 +98,7 @@ def _refuse_shelf(source: Source) -> None:
         more = f" and {len(inner) - _SHOWN} more" if len(inner) > _SHOWN else ""
         raise CheckpointError(
             f"{source.label}: no checkpoint itself, but {', '.join(inner[:_SHOWN])}{more} in it",
-            hint=f"give one of them: {source.label.rstrip('/')}/{inner[0]}",
+            hint=f"give {'one of them' if len(inner) > 1 else 'that'}: {source.label.rstrip('/')}/{inner[0]}",
         )
 
 

@@ -36,8 +36,8 @@ _FAIL_ON = ("error", "warning", "never")
     metavar="NAME[==VERSION]",
     help="vllm, sglang or transformers; repeatable. [default: the newest known of each]",
 )
-@click.option("--select", multiple=True, metavar="CODE", help="Only these rules; a prefix names a family.")
-@click.option("--ignore-rule", multiple=True, metavar="CODE", help="Not these rules.")
+@click.option("--select", multiple=True, metavar="CODE", help="Only these rules, a prefix names a family; repeatable.")
+@click.option("--ignore-rule", multiple=True, metavar="CODE", help="Not these rules; repeatable.")
 @click.option("--deep", is_flag=True, help="Read scales, norms and samples too.")
 @click.option("--diff", "other", metavar="CHECKPOINT", help="Show what is different in another checkpoint.")
 def command(checkpoint: str, **options: Any) -> int:  # noqa: ANN401  # as click passes them

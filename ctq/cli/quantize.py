@@ -37,9 +37,15 @@ _SCHEME = "|".join(SCHEMES)
 @click.option("--group-size", type=int, help="Columns that share a scale: 32, 64 or 128.")
 @click.option("--asymmetric", is_flag=True, help="With zero points, where the scheme allows it.")
 @click.option(
-    "--target", "targets", multiple=True, metavar="PATTERN", help="Name, class or re: pattern. [default: Linear]"
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="PATTERN",
+    help="Name, class or re: pattern; repeatable. [default: Linear]",
 )
-@click.option("--ignore", multiple=True, metavar="PATTERN", help="Name, class or re: pattern to leave dense.")
+@click.option(
+    "--ignore", multiple=True, metavar="PATTERN", help="Name, class or re: pattern to leave dense; repeatable."
+)
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="YAML: ours, or llm-compressor's.")
 @click.option("--observer", type=click.Choice(OBSERVERS), help="How scales are chosen. [default: minmax]")
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ctq.inspect.cost import Cost, estimate_cost
 from ctq.inspect.facts.collect import collect_facts
 from ctq.inspect.facts.engines import EngineRequest, with_engines
-from ctq.inspect.modes import unreadable_files
+from ctq.inspect.file_modes import unreadable_files
 from ctq.inspect.modules.words import activation_words, scheme_words
 from ctq.inspect.rules.check import Selection, find, require_known
 
