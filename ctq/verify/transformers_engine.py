@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
+from ctq.inspect.facts.engines import EngineRequest, judge_head
 from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
 from ctq.verify.worker_process import WorkerDiedError, run_worker
 
@@ -64,7 +65,7 @@ def answer_of(found: dict[str, Any], subject: Subject) -> EngineAnswer:
     """Judge what the worker found."""
     if found.get("failed") in _NO_FAULT_OF_THE_CHECKPOINT:
         return unavailable(NAME, found["version"], f"{_NO_FAULT_OF_THE_CHECKPOINT[found['failed']]}: {found['error']}")
-    reasons = [found["error"]] if "error" in found else list(_reasons(found, subject))
+    reasons = list(_refusal(found, subject) if "error" in found else _reasons(found, subject))
     report = EngineReport(
         engine=NAME,
         version=found["version"],
@@ -79,6 +80,14 @@ def answer_of(found: dict[str, Any], subject: Subject) -> EngineAnswer:
         error="; ".join(reasons) or None,
     )
     return EngineAnswer(report=report, runs=_runs(found))
+
+
+def _refusal(found: dict[str, Any], subject: Subject) -> Iterator[str]:
+    """Yield what is known of this release and such layers, where its own words may point to a log that nobody sees; then those."""
+    (known,) = judge_head(subject.facts, [EngineRequest(NAME, found["version"])])
+    if known.is_bad:
+        yield f"{known.reason} ({known.layer})" if known.layer else known.reason
+    yield found["error"]
 
 
 def _reasons(found: dict[str, Any], subject: Subject) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The command line's `ctq quantize` on one family, five ways: what it promised, or why it refused."""
+"""The command line's `ctq quantize` on one family, in several ways: what it promised, or why it refused."""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import breaking as do
 import pytest
 from builders import tiny_checkpoint, tiny_quantized
+from families import build
+from sweep_quantize import quantize_as
 
 from ctq.verify import transformers_worker
 from ctq.verify.engine_names import EngineName
@@ -119,3 +121,14 @@ def test_another_version_is_not_taken_for_the_one_asked_for(tmp_path: Path) -> N
     found = ask_transformers(EngineName("transformers", "4.0"), subject(tiny_quantized(tmp_path / "m"))).report
     assert found.status is Status.UNAVAILABLE
     assert "4.0 was asked for" in (found.error or "")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_refusal_that_points_to_a_log_comes_with_what_is_known_of_it(
+    tmp_path: Path, ask: Callable[..., EngineAnswer]
+) -> None:
+    made = quantize_as("W8A8", build("qwen3-moe", tmp_path / "dense"), tmp_path / "q")
+    found = ask(made.folder).report
+    assert found.status is Status.FAIL
+    assert (found.error or "").startswith("transformers merges the experts of a layer while it loads them")
+    assert "RuntimeError: " in (found.error or "")
