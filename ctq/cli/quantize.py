@@ -137,7 +137,11 @@ def _verify(plan: Plan, job: Job, summary: dict[str, Any]) -> tuple[ExitCode, st
     """Reload the result through the dispatch check; what it found stands under ``verification`` in the summary."""
     from ctq.cli.checked import check
 
-    checked = check(job.out, head_quantized=plan.decisions.head_scheme is not None)
+    try:
+        checked = check(job.out, head_quantized=plan.decisions.head_scheme is not None)
+    except (KeyboardInterrupt, Terminated) as stop:
+        stop.add_note(f"{job.out} is written, but not checked: check it with `ctq verify`")
+        raise
     summary["verification"] = checked.summary
     return checked.exit_code, checked.line
 

@@ -220,6 +220,20 @@ def test_an_interrupted_run_leaves_no_model_and_resumes(tmp_path: Path, number: 
     assert all_tensors(out) == all_tensors(tmp_path / "whole")
 
 
+def test_an_interrupted_check_says_that_the_result_is_written(
+    llama: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ctq.cli.checked.check", interrupted)
+    assert quantize("llama", "--include-lm-head", "-o", "out", "-q") == 130
+    assert capsys.readouterr().err == (
+        "\nctq: interrupted\n  hint: out is written, but not checked: check it with `ctq verify`\n"
+    )
+    assert Path("out/config.json").exists()
+
+
 _SLOWLY = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background is started with it ignored
