@@ -17,7 +17,7 @@ from ctq.recipe.match import matches_name
 
 if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
-    from ctq.recipe.decide import Decisions
+    from ctq.recipe.decision import Decisions
     from ctq.recipe.heads import Head
     from ctq.recipe.schemes import Scheme
 

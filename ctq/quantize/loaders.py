@@ -10,7 +10,7 @@ from ctq.engines.verdicts.verdict import newest_version
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ctq.recipe.decide import Decisions
+    from ctq.recipe.decision import Decisions
 
 
 def loader_notes(architecture: str | None, decisions: Decisions) -> Iterator[str]:

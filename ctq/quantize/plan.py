@@ -20,12 +20,13 @@ from ctq.quantize.side_files import side_files
 from ctq.quantize.tasks import CopyTask, Place, QuantizeTask, Task, output_specs
 from ctq.quantize.written_config import written_config
 from ctq.recipe.compose import compose
-from ctq.recipe.decide import Decisions, decide
+from ctq.recipe.decide import decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ctq.checkpoint.weight_slice import WeightSlice
+    from ctq.recipe.decision import Decisions
     from ctq.recipe.recipe import Observer, Recipe
     from ctq.recipe.schemes import Scheme
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ctq.quantize.job import Job
     from ctq.quantize.plan import Plan
     from ctq.quantize.run import RunSummary
-    from ctq.recipe.decide import Decision
+    from ctq.recipe.decision import Decision
 
 SCHEMA_VERSION = 1
 

@@ -11,7 +11,7 @@ from ctq.recipe.match import matches_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ctq.recipe.decide import Decision, Decisions
+    from ctq.recipe.decision import Decision, Decisions
     from ctq.recipe.recipe import Recipe
     from ctq.recipe.schemes import Scheme
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctq.errors import ExitCode, Problem
+from ctq.recipe.kinds import Kind
 from ctq.recipe.match import REGEX_PREFIX, matches_class, matches_name
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from ctq.recipe.schemes import Scheme
 
 LINEAR_CLASSES = ("Linear",)
+CLASSES: dict[Kind, tuple[str, ...]] = {
+    Kind.LINEAR: LINEAR_CLASSES,
+    Kind.ROUTER: LINEAR_CLASSES,
+    Kind.EMBEDDING: ("Embedding",),
+    Kind.TRANSPOSED: ("Conv1D",),
+}
+"""Class names that headers can tell; compressed-tensors' class targets match these."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from builders import edit_config, rename_tensor, tiny_checkpoint
 from ctq.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from ctq.checkpoint.source import LocalFolder
 from ctq.errors import ExitCode
-from ctq.recipe.decide import Decisions, decide
+from ctq.recipe.decide import decide
+from ctq.recipe.decision import Decisions
 from ctq.recipe.recipe import BodyGroup, Recipe
 from ctq.recipe.schemes import SCHEMES, Scheme, variant
 
