@@ -14,7 +14,7 @@ from families import build
 from inspecting import errors
 
 Tensors = dict[str, Raw]
-OWN = {"auto_map": {"AutoConfig": "configuration_chat.ChatConfig"}}
+OWN = {"auto_map": {"AutoConfig": "owner/name--configuration_chat.ChatConfig"}}
 WIDTH, INNER = 128, 256
 LAYER = {
     "attn.qkv.weight": (3 * WIDTH, WIDTH),

@@ -13,7 +13,7 @@ from inspecting import errors
 Tensors = dict[str, Raw]
 HIDDEN, HEADS, GROUPS, SIZE, FEED_FORWARD, WORDS = 128, 4, 2, 32, 256, 320
 CONFIG = {
-    "architectures": ["InternLM2ForCausalLM"], "model_type": "internlm2", "auto_map": {"AutoConfig": "configuration_internlm2.Config"},
+    "architectures": ["InternLM2ForCausalLM"], "model_type": "internlm2", "auto_map": {"AutoConfig": "owner/name--configuration_internlm2.Config"},
     "hidden_size": HIDDEN, "intermediate_size": FEED_FORWARD, "num_hidden_layers": 2, "num_attention_heads": HEADS,
     "num_key_value_heads": GROUPS, "vocab_size": WORDS, "hidden_act": "silu", "rms_norm_eps": 1e-6, "bias": False,
     "tie_word_embeddings": False, "rope_theta": 10000.0, "max_position_embeddings": 256,
@@ -74,7 +74,7 @@ def test_a_broken_one(change: Callable[[Tensors], object], code: str, internlm2:
 
 PANGU = {
     **CONFIG, "architectures": ["PanguEmbeddedForCausalLM"], "model_type": "PanguEmbedded", "bias": True, "head_dim": SIZE,
-    "auto_map": {"AutoConfig": "configuration_pangu.Config"},
+    "auto_map": {"AutoConfig": "owner/name--configuration_pangu.Config"},
 }  # fmt: skip
 HEADS_OF = {"q_proj": HEADS * SIZE, "k_proj": GROUPS * SIZE, "v_proj": GROUPS * SIZE}
 IN_PANGU = {

@@ -10,7 +10,7 @@ from builders import edit_config, tiny_checkpoint
 from families import build
 from inspecting import errors
 
-OWN = {"auto_map": {"AutoConfig": "configuration_chat.ChatConfig"}}
+OWN = {"auto_map": {"AutoConfig": "owner/name--configuration_chat.ChatConfig"}}
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ def write_config(row: Mirrored, folder: Path) -> None:
     if row.remote:
         config["auto_map"] = {"AutoConfig": f"configuration_{row.model_type}.Config"}
     folder.mkdir(parents=True, exist_ok=True)
+    if row.remote:
+        (folder / f"configuration_{row.model_type}.py").write_text("class Config: ...\n")
     (folder / "config.json").write_text(json.dumps(config, indent=2))
     if row.tokens:
         from tiny_tokenizer import save_tokenizer

@@ -13,7 +13,6 @@ from ctq.engines.vllm_models.heads import architectures, causal_lms, head_suppor
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ctq.checkpoint.config import ModelConfig
 
 _BARE = "Model"
 _POOLS = "EmbeddingModel"
@@ -40,14 +39,6 @@ _BY_THE_VERY_NAME = ("GPTNeoXForCausalLM",)
 def model_types() -> frozenset[str]:
     """Return the values of ``model_type``."""
     return frozenset(read_data("known_names")["model_types"])
-
-
-def brings_its_own_code(config: ModelConfig) -> bool:
-    """Tell a config that only code in the checkpoint's repository reads; of a type that loaders know their own class does.
-
-    Source: transformers 5.19 auto/configuration_auto.py (``has_local_code``), vLLM 0.32.0 transformers_utils/config.py.
-    """
-    return "auto_map" in config.raw and config.model_type not in model_types()
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from ctq.inspect.rules.config import (
     schemes,
     validity,
 )
-from ctq.inspect.rules.files import leftovers, promised, shards, strays
+from ctq.inspect.rules.files import leftovers, own_code, promised, shards, strays
 from ctq.inspect.rules.head import embedding, serving, stored
 from ctq.inspect.rules.rule import Check, Rule
 from ctq.inspect.rules.tensors import alike, astray, body, deep, defects, intruders, parts, structure
@@ -164,6 +164,7 @@ RULES: tuple[Rule, ...] = (
     _rule("FIL015", shards.tensor_conflict),
     _rule("FIL016", leftovers.consolidated_elsewhere),
     _rule("FIL017", leftovers.entry_twice, Severity.WARNING),
+    _rule("FIL018", own_code.code_missing),
     _rule("DEP001", deep.non_finite_scale),
     _rule("DEP002", deep.non_positive_scale),
     _rule("DEP003", deep.absurd_scale),

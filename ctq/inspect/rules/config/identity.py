@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.configs.own_code import brings_a_model, is_read
 from ctq.engines.versions import version_key
 from ctq.engines.vllm_models.heads import newest_vllm
 from ctq.engines.vllm_models.known_names import (
@@ -38,7 +39,7 @@ def unknown_model_type(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     `model_type` against those of transformers 5.19 and vLLM 0.32, where the architecture is one of theirs and no `auto_map` brings
-    code of its own.
+    a class for the config (`AutoConfig`).
 
     ## Why it hurts
     Engines read `config.json` by its model type before anything else: vLLM and transformers both refuse it.
@@ -54,9 +55,7 @@ def unknown_model_type(facts: Facts) -> Iterator[Hit]:
     """
     config = facts.checkpoint.config
     name = config.model_type
-    if name is None or "auto_map" in config.raw or config.architecture not in known_architectures():
-        return
-    if name not in model_types():
+    if name is not None and config.architecture in known_architectures() and not is_read(config):
         yield Hit(
             where="config.json: model_type",
             message=f"no loader knows the model_type {name!r}, although {config.architecture} is known",
@@ -70,9 +69,9 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     `architectures` names a class that an older release of vLLM had, and the newest known one (or that of `--engine`) has not.
     All of `architectures` against the classes of transformers 5.19 and every known release of vLLM, where the model type is
-    one of theirs and no `auto_map` brings code of its own. A model of a new type is not judged. Behind an unknown name, one that
-    vLLM does not register does not count. An unknown name whose ending vLLM corrects (`LlavaLMHeadModel` to
-    `LlavaForConditionalGeneration`) is the corrected one.
+    one of theirs, or an `auto_map` brings a class for the config and none for the model (`AutoModelForCausalLM`). A model of a
+    new type is not judged. Behind an unknown name, one that vLLM does not register does not count. An unknown name whose ending
+    vLLM corrects (`LlavaLMHeadModel` to `LlavaForConditionalGeneration`) is the corrected one.
 
     ## Why it hurts
     vLLM chooses its model class by this name and refuses one that neither it nor transformers has.
@@ -92,16 +91,18 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
     others = [other for other in listed if isinstance(other, str)] if isinstance(listed, list) else []
     if (
         name is None
-        or "auto_map" in config.raw
-        or config.model_type not in model_types()
+        or brings_a_model(config)
+        or not is_read(config)
         or name in known_architectures()
         or registered_name(name) is not None
         or any(generating_name(other) is not None for other in others)
     ):
         return
+    known_type = config.model_type in model_types()
+    though = f"although the model_type {config.model_type!r} is known" if known_type else "and auto_map brings no model"
     yield Hit(
         where="config.json: architectures",
-        message=f"no loader knows the architecture {name!r}, although the model_type {config.model_type!r} is known",
+        message=f"no loader knows the architecture {name!r}, {though}",
         hint="give the architecture of the model that was quantized; leave this rule out if an engine of yours has it",
     )
 
