@@ -1,11 +1,13 @@
-"""What the config's numbers leave out: experts beyond the last one, which vLLM leaves unread."""
+"""What the config's numbers leave out: experts beyond the last one, and draft layers, which vLLM leaves unread."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from builders import Raw, edit_tensors
+import pytest
+from builders import Raw, edit_config, edit_tensors
 from quantizing import quantize
 
 from ctq.checkpoint.checkpoint import open_checkpoint
@@ -48,3 +50,26 @@ def test_a_gap_below_an_expert_that_no_engine_reads(checkpoint: CheckpointFactor
         ],
     )
     assert "TEN020" in codes(tmp_path / "q")
+
+
+@pytest.mark.parametrize(
+    ("family", "key", "found"),
+    [
+        ("starcoder2", "num_nextn_predict_layers", set()),  # served by vLLM's Transformers backend
+        ("starcoder2", "mtp_num_hidden_layers", set()),
+        ("starcoder2", "draft_layers", {"TEN024"}),
+        ("llama", "num_nextn_predict_layers", {"TEN024"}),
+    ],
+)
+def test_draft_layers_are_left_unread_as_the_config_counts_them(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, key: str, found: set[str]
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / "m")
+    edit_config(folder, lambda config: config.update({key: 1}))
+
+    def add(tensors: dict[str, Raw]) -> None:
+        last = {name.replace(".layers.1.", ".layers.2."): raw for name, raw in tensors.items() if ".layers.1." in name}
+        tensors.update(last, **{"model.layers.2.eh_proj.weight": Raw("F32", (1, 1), bytes(4))})
+
+    edit_tensors(folder, add)
+    assert codes(folder) == found

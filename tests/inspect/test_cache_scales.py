@@ -70,3 +70,47 @@ def test_no_attention_there(name: str, base: Callable[[str], Path], tmp_path: Pa
     folder = shutil.copytree(base("llama"), tmp_path / "llama")
     edit_tensors(folder, lambda tensors: tensors.update({name: ONE}))
     assert len(errors(folder)) == 1
+
+
+@pytest.mark.parametrize("name", ["k_scale", "attn.k_scale", "q_scale"])
+@pytest.mark.parametrize(
+    ("family", "module", "codes"),
+    [
+        ("llama", "self_attn", ["TEN028"]),
+        ("qwen3-moe", "self_attn", ["TEN028"]),
+        ("helium", "self_attn", ["TEN028"]),
+        ("bloom", "self_attention", ["TEN028"]),
+        ("deepseek-v3", "self_attn", []),
+        ("gpt-oss", "self_attn", []),
+    ],
+)
+def test_a_dense_model_takes_none_unless_its_class_overlooks_them(
+    family: str, module: str, codes: list[str], name: str, checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / family)
+    give(folder, module, name)
+    assert errors(folder) == codes
+
+
+@pytest.mark.parametrize("name", ["k_scale", "attn.k_scale"])
+@pytest.mark.parametrize("family", ["qwen3-next", "qwen3.5", "qwen3.5-vl"])
+def test_linear_attention_keeps_no_cache(
+    family: str, name: str, checkpoint: Callable[..., Path], base: Callable[[str], Path], tmp_path: Path
+) -> None:
+    dense, quantized = (
+        shutil.copytree(made(family), tmp_path / kind) for made, kind in ((checkpoint, "d"), (base, "q"))
+    )
+    for folder in (dense, quantized):
+        give(folder, "linear_attn", name)
+        assert errors(folder)
+
+
+def give(folder: Path, module: str, name: str) -> None:
+    """Put a scale into every module of that name."""
+
+    def change(tensors: dict[str, Raw]) -> None:
+        owners = {found[: match.end()] for found in tensors if (match := re.search(rf"\.{module}(?=\.)", found))}
+        assert owners
+        tensors.update({f"{owner}.{name}": ONE for owner in owners})
+
+    edit_tensors(folder, change)

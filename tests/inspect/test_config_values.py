@@ -27,6 +27,8 @@ REFUSED = [
     ("llama", "rope_parameters.rope_theta", None, "rope_parameters.rope_theta is null"),
     ("llama", "rope_parameters.rope_type", ["default"], "['default']' is no kind"),
     ("llama", "rope_parameters.rope_type", 3, "'3' is no kind"),
+    ("bloom", "rope_parameters", "yarn", "rope_parameters takes an object or null"),
+    ("phimoe", "rope_parameters", {"rope_type": "yarn", "factor": 4.0}, "has no number for short_mscale"),
     ("qwen3-moe", "decoder_sparse_step", 0, "decoder_sparse_step is 0"),
     ("opt", "num_attention_heads", 5, "num_attention_heads of 5 does not divide the hidden size of 128"),
     ("granite-hybrid", "mamba_d_head", 64, "mamba_d_head * mamba_n_heads != mamba_expand * hidden_size"),

@@ -175,3 +175,28 @@ def test_all_biases_of_a_tower_are_missed(
 
     edit_tensors(tmp_path / "broken", lose)
     assert error_list(tmp_path / "broken") == ["TEN025"]
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "codes"),
+    [
+        ("gpt-oss", "model.language_model.lm_head.weight", ["TEN025"]),  # passed over, and the head is never loaded
+        ("llama", "model.language_model.lm_head.weight", ["TEN024", "TEN025"]),  # refused
+        ("qwen3-next", "lm_head.weight", []),
+    ],
+)
+def test_a_head_where_its_class_does_not_look_for_it_is_lost(
+    family: str, name: str, codes: list[str], checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / "m")
+    edit_tensors(folder, lambda tensors: tensors.update({name: tensors.pop("lm_head.weight")}))
+    assert error_list(folder) == codes
+
+
+@pytest.mark.parametrize(("name", "codes"), [("medusa_head.0.0.linear.weight", ["TEN024"]), ("mtp.fc.weight", [])])
+def test_heads_of_drafts_are_passed_over_by_the_name_that_the_class_knows(
+    name: str, codes: list[str], checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint("qwen3-next"), tmp_path / "m")
+    edit_tensors(folder, lambda tensors: tensors.update({name: Raw("F32", (1, 1), bytes(4))}))
+    assert error_list(folder) == codes

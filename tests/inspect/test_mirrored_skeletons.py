@@ -65,6 +65,7 @@ def test_a_healthy_one(internlm2: Path) -> None:
         (lambda tensors: tensors.pop("model.layers.1.ffn_norm.weight"), "TEN025"),
         (lambda tensors: tensors.update({"model.layers.0.attention.wk.weight": zeros((64, HIDDEN))}), "TEN024"),
         (lambda tensors: tensors.update({"model.layers.0.attention.wo.weight": zeros((HIDDEN + 8, HIDDEN))}), "TEN026"),
+        (lambda tensors: tensors.update({"model.output.weight": tensors.pop("output.weight")}), "TEN024"),
     ],
 )
 def test_a_broken_one(change: Callable[[Tensors], object], code: str, internlm2: Path) -> None:

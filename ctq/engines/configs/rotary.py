@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _OLDER, _NEWER = "rope_scaling", "rope_parameters"
+_DEFAULT = "default"
 _ROPE_KEYS = (_OLDER, _NEWER)
 _ROPE_TYPES = frozenset(
     (
@@ -32,6 +33,8 @@ _OWN_KINDS = {
     "phi4_multimodal": ("default", "longrope", "su", "yarn"),
 }
 """Kinds that a class takes which checks them itself, where it takes few."""
+_NUMBERS_OF_TYPE = {"phimoe": ("short_mscale", "long_mscale")}
+"""Numbers without which a type's own class takes none but the default (transformers 5.19 ``validate_rope`` of these models)."""
 _NUMBERS = ("rope_theta", "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
 _NAMES = frozenset({"rope_type", "type"})
 _SAME = {("longrope", "su"), ("default", "mrope")}
@@ -53,6 +56,8 @@ def refused_ropes(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     else:
         # A class that only the repository has is given the newer ones, and checks them all the same (transformers 5.19).
         key = _NEWER if level.get(_NEWER) else _OLDER
+        if level.get(key) and not isinstance(level[key], dict):
+            yield key, "takes an object or null"
         yield from ((key, lack) for lack in _incomplete_ropes(level.get(key)))
 
 
@@ -95,13 +100,16 @@ def _unnamed_ropes(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Ite
 def _odd_values(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Iterator[str]:
     """Yield texts for numbers, kinds that the class does not take, and factors that are not as many as a head has frequencies."""
     yield from (f"has a text for {key}, not a number" for key in _NUMBERS if isinstance(settings.get(key), str))
-    kind, width = settings.get("rope_type", settings.get("type", "default")), _head_dim(level)
+    kind, width = settings.get("rope_type", settings.get("type", _DEFAULT)), _head_dim(level)
     if (
         isinstance(kind, str)
         and kind in _ROPE_TYPES
         and kind not in _OWN_KINDS.get(str(level.get("model_type")), (kind,))
     ):
         yield f"is of the kind '{kind}', which a model of type {level.get('model_type')} does not take"
+    if kind != _DEFAULT:
+        numbers = _NUMBERS_OF_TYPE.get(str(level.get("model_type")), ())
+        yield from (f"has no number for {key}" for key in numbers if not isinstance(settings.get(key), int | float))
     share = settings.get("partial_rotary_factor", level.get("partial_rotary_factor"))
     if width is None or (share is None and _takes_share(level)):
         return  # what the class assumes is not known
@@ -121,7 +129,7 @@ def _odd_sections(settings: Mapping[str, Any], width: int, share: object) -> Ite
     Source: vLLM 0.32.0 ``layers/rotary_embedding/__init__.py:112``, which takes them in models of text too, and ``mrope.py:363``.
     """
     sections = settings.get("mrope_section")
-    if settings.get("rope_type", settings.get("type", "default")) not in _WITH_SECTIONS:
+    if settings.get("rope_type", settings.get("type", _DEFAULT)) not in _WITH_SECTIONS:
         return
     if isinstance(sections, list) and sections and all(type(number) is int for number in sections):
         frequencies = (_share_of(width, share) if share is not None else width) // 2

@@ -67,6 +67,8 @@ _EXPERT_SUFFIXES: tuple[tuple[str, str], ...] = (
 """Endings of parameters that hold all experts of a layer (``experts.gate_up_proj_blocks``), and the part each stands for."""
 
 
+RECURRENT = frozenset({"A_log", "conv1d", "dt_bias"})
+"""What a state space or linear attention has and attention has not: a module with these keeps no key-value cache."""
 _OF_CACHE = re.compile(r"(.*\.self_attn)\.(?:q|[kv]_cache)\.scale$")
 """HunYuan's names of such scales (vLLM 0.32.0 ``base_config.py``, ``get_cache_scale_mapper``)."""
 _PROJECTION = re.compile(r"(?:.*\.self_attn(?=\.(?:[kv]_proj|qk(?:qk)?v_proj)$)|.*\.mixer(?=\.[kv]_proj$))")

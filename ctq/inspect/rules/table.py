@@ -17,7 +17,7 @@ from ctq.inspect.rules.config import (
 from ctq.inspect.rules.files import leftovers, own_code, promised, shards, strays
 from ctq.inspect.rules.head import embedding, serving, stored
 from ctq.inspect.rules.rule import Check, Rule
-from ctq.inspect.rules.tensors import alike, astray, body, deep, defects, intruders, parts, structure
+from ctq.inspect.rules.tensors import alike, astray, body, cache_scales, deep, defects, intruders, parts, structure
 
 FAMILIES = {
     "HED": "The head",
@@ -140,7 +140,7 @@ RULES: tuple[Rule, ...] = (
     _rule("TEN025", missing.missing_tensor, unless=(*_FILES, "HED005", "HED010", "TEN001", "TEN020")),
     _rule("TEN026", sizes.size_against_config, unless=("TEN011", "TEN019", "TEN021", "TEN022")),
     _rule("TEN027", body.body_not_served, unless=(*_FILES, *_BODY)),
-    _rule("TEN028", intruders.misplaced_cache_scale, unless=_CONFIG),
+    _rule("TEN028", cache_scales.misplaced_cache_scale, unless=_CONFIG),
     _rule("TEN029", intruders.tensor_inside_a_layer, unless=(*_CONFIG, "TEN024")),
     _rule("TEN030", body.layer_not_loaded_elsewhere, unless=(*_FILES, *_CONFIG)),
     _rule("TEN031", alike.sizes_of_parts, unless=("TEN011", "TEN019", "TEN021", "TEN022", "TEN026")),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.skeletons.layer_numbers import layers_with
+from ctq.engines.skeletons.skeleton_names import is_head_of_engine, own_name
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.switches import optional_tensors
 from ctq.engines.skeletons.unserved_names import needed_names
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ctq.inspect.rules.architecture.stands_for import Present
     from ctq.inspect.rules.rule import Hit
 
+_HEAD_MODULE = HEAD.removesuffix(".weight")
 _EMBEDDING_ALWAYS = ("embed_as_head", "always_tied")
 """Classes of vLLM that take the logits from the embedding whatever the config says of ties."""
 
@@ -147,7 +149,7 @@ def _beside(
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
     """Tell a model without a head of its own that says it is not tied, or whose class in vLLM never ties."""
-    if HEAD not in skeleton.tensors or facts.head.entry is not None or skeleton.wrapped:
+    if HEAD not in skeleton.tensors or skeleton.wrapped or _has_head(facts, skeleton):
         return False
     if facts.checkpoint.config.pools:
         return False
@@ -157,4 +159,15 @@ def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
         return False
     return (bool(flags) and not any(flags.values())) or (
         support is not None and tie_when_tied(support.tie or "") is Tie.OWN
+    )
+
+
+def _has_head(facts: Facts, skeleton: Skeleton) -> bool:
+    """Tell a model whose head has a name under which its class looks for one."""
+    entry = facts.head.entry
+    if entry is None:
+        return False
+    module = entry.modules.template
+    return (
+        module == _HEAD_MODULE or is_head_of_engine(skeleton, module) or own_name(skeleton, f"{module}.weight") == HEAD
     )

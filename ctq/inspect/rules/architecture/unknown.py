@@ -9,11 +9,12 @@ from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.skeletons.skeleton_names import has_part, is_head_of_engine, lies_in, other_part, own_name
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.unserved_names import refused_names
+from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.names import names_of
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import NUMBER
-from ctq.inspect.modules.parts import CACHE_PARTS, PARTS, attention_of
+from ctq.inspect.modules.parts import CACHE_PARTS, PARTS, RECURRENT, attention_of
 from ctq.inspect.rules.architecture.experts import surplus_experts
 from ctq.inspect.rules.architecture.stands_for import dense_tensors, fused_tensors, parts_of_fused
 from ctq.inspect.rules.architecture.towers import is_beyond_tower, is_strange_to_tower
@@ -32,6 +33,10 @@ _BUFFERS = re.compile(r".*(?:rotary_pos_emb\.inv_freq|rotary_emb\.(?:inv_freq|co
 _MASKS = re.compile(r"(?:.*\.)?(?:attn|attention)\.(?:masked_)?bias")
 """Others, that only these model classes of vLLM 0.32.0 look over."""
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
+_DRAFTS = ("n_predict", "num_nextn_predict_layers", "mtp_num_hidden_layers")
+"""How configs count draft layers, in vLLM's order."""
+_MTP = "mtp"
+"""What draft layers are called that vLLM's classes look over; heads of Medusa or Eagle they take for any other module."""
 _LEFT = PARTS - CACHE_PARTS - {"weight", "bias"}
 """Parts that a quantizer writes, and that dequantizing may leave."""
 
@@ -123,7 +128,7 @@ def _is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     if skeleton.wrapped and not any(has_part(skeleton, name) for name in entry.modules.first_tensors):
         return True
     attention = attention_of(module, entry.modules.parts)
-    if attention is not None and _is_module(attention, skeleton):
+    if attention is not None and _is_attention(attention, skeleton):
         return False
     if _beyond(entry, skeleton, facts):
         return True
@@ -158,11 +163,12 @@ def _leftovers(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
     return sorted(entry.modules.parts.keys() & _LEFT)
 
 
-def _is_module(template: str, skeleton: Skeleton) -> bool:
-    """Tell a module that other modules of the architecture lie in, as attention does."""
+def _is_attention(template: str, skeleton: Skeleton) -> bool:
+    """Tell a module of the architecture that other modules lie in, as attention does, none of them a state space's."""
     inside = f"{template.partition(f'.{NUMBER}.')[2]}." if skeleton.wrapped else f"{template}."
     names = skeleton.suffixes if skeleton.wrapped else skeleton.tensors
-    return any(name.startswith(inside) for name in names)
+    own = {name.removeprefix(inside).removesuffix(".weight") for name in names if name.startswith(inside)}
+    return bool(own) and own.isdisjoint(RECURRENT)
 
 
 def _is_buffer(name: str, facts: Facts) -> bool:
@@ -181,11 +187,26 @@ def _beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     return min(numbers[0] for numbers in entry.modules.numbers) >= count + drafts
 
 
+def _is_draft_layer(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell modules of the layers that a config counts behind the decoder's.
+
+    Source: vLLM 0.32.0 ``models/transformers/base.py:538``.
+    """
+    config = facts.checkpoint.config
+    count, drafts = layer_count(config), config.text_int(*_DRAFTS)
+    if count is None or not drafts:
+        return False
+    is_in_stack = any(lies_in(skeleton, entry.modules.template, stack) for stack in counted_stacks(skeleton, config))
+    return is_in_stack and all(count <= numbers[0] < count + drafts for numbers in entry.modules.numbers)
+
+
 def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
     """Name the place of a stranger as the data calls it; ``unread`` is one that vLLM drops before it looks at it."""
     name, config = entry.modules.template, facts.checkpoint.config
     names = names_of(config)
     if names is not None and names.drops(entry.modules.names[0]):
+        return "unread"
+    if is_served_by_backend(config.architecture) and _is_draft_layer(entry, skeleton, facts):
         return "unread"
     if _beyond(entry, skeleton, facts) or is_beyond_tower(entry, skeleton, facts):
         return "beyond"
@@ -193,7 +214,11 @@ def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
         return "head"
     if skeleton.wrapped and not any(has_part(skeleton, tensor) for tensor in entry.modules.first_tensors):
         return "module"
-    if entry.kind is Kind.DRAFT and not (_is_in_body(name, skeleton) and "layer" not in skeleton.refuses):
+    if (
+        entry.kind is Kind.DRAFT
+        and _MTP in name
+        and not (_is_in_body(name, skeleton) and "layer" not in skeleton.refuses)
+    ):
         return "draft"
     return _place_by_name(entry, skeleton)
 

@@ -73,7 +73,7 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
     config = facts.checkpoint.config
     refused = [*_refused(config), *_lost_tower(facts)] if config.raw else []
     if refused:
-        keys = [key for key, _ in refused[:_MOST_NAMED]]
+        keys = list(dict.fromkeys(key for key, _ in refused[:_MOST_NAMED]))
         yield Hit(
             where=f"config.json: {keys[0]}",
             message="loaders refuse the config: " + "; ".join(f"{key} {why}" for key, why in refused[:_MOST_NAMED]),

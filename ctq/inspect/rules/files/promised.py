@@ -81,5 +81,6 @@ def _is_strange(tensor: str, facts: Facts, places: frozenset[tuple[str | None, s
 
 
 def _own_name(skeleton: Skeleton, tensor: str) -> str:
-    template = ".".join(NUMBER if word.isdigit() else word for word in tensor.split(".")[:-1])
-    return own_name(skeleton, f"{template}.weight")
+    *words, part = tensor.split(".")
+    template = ".".join(NUMBER if word.isdigit() else word for word in words)
+    return own_name(skeleton, f"{template}.{'weight' if part.startswith('weight') else part}")

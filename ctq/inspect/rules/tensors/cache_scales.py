@@ -1,0 +1,142 @@
+"""TEN: scales of the key-value cache, and whether vLLM builds attention that takes them."""
+
+from __future__ import annotations
+
+import re
+from math import prod
+from typing import TYPE_CHECKING
+
+from ctq.engines.vllm.backend import is_served_by_backend
+from ctq.engines.vllm_models.cache_scales import overlooking_architectures
+from ctq.engines.vllm_models.heads import text_architecture
+from ctq.engines.vllm_models.known_names import registered_name
+from ctq.engines.vllm_models.names import names_of
+from ctq.inspect.modules.parts import CACHE_PARTS, RECURRENT, attention_of
+from ctq.inspect.rules.rule import Hit, listing
+from ctq.recipe.kinds import OTHER_PARTS, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from ctq.inspect.facts.entries import Entry
+    from ctq.inspect.facts.facts import Facts
+
+_ATTENTION = re.compile(r"attn|attention|mixer")
+_PROJECTIONS = re.compile(r"\.self_attn\.(?:[kv]_proj|qk(?:qk)?v_proj)|\.mixer\.[kv]_proj")
+"""Projections whose ``k_scale`` and ``v_scale`` vLLM 0.32.0 takes for attention's (`get_cache_scale_mapper`)."""
+_KEYS = re.compile(r"^(?:k|kv|qkv)_proj$|query_key_value|^(?:c_attn|Wqkv|wqkv|wk|key)$|^kv_[ab]_proj")
+"""Projections of keys."""
+_LATENT = re.compile(r"^kv_[ab]_proj")
+"""Projections of latent attention, whose loaders pass over scales that they do not know."""
+_WITHOUT_CACHE = frozenset({"awq", "gptq"})
+"""Methods whose config gives attention no method of its own (`get_quant_method`)."""
+_OF_PROJECTIONS = frozenset({"k_scale", "v_scale"})
+
+
+def misplaced_cache_scale(facts: Facts) -> Iterator[Hit]:
+    """Report scales of the key-value cache where no attention is, or of a wrong size.
+
+    ## What it checks
+    `k_scale`, `v_scale`, `q_scale` and their zero points belong to an attention module, the first two to its `k_proj` and `v_proj`
+    too; each holds one number, unless `kv_cache_scheme` has the strategy `attn_head`. Some of vLLM's classes build their attention
+    without the quantization config (LFM2, Jamba, Zamba 2): those take no scales at all, but for latent attention, where they are
+    left unread. Nor does a dense model, or one as AWQ or GPTQ, take any, unless its class overlooks them.
+
+    ## Why it hurts
+    vLLM looks for the module `attn` beside such a name and stops where there is none: *There is no module or parameter named
+    'model.layers.0.mlp.down_proj.attn'*; several numbers do not fit its parameter of one.
+
+    ## Example
+    `model.layers.0.mlp.down_proj.k_scale`, or a `k_scale` of [8] without a `kv_cache_scheme`.
+
+    ## How to mend
+    Drop the tensors, or give them the names and sizes of the tool that calibrated the cache.
+
+    ## References
+    vLLM 0.32.0 `layers/quantization/base_config.py` (`get_cache_scale_mapper`), `model_loader/weight_utils.py:1485`.
+    """
+    quant = facts.compressed_tensors
+    if quant is None:
+        yield from _untaken(facts)
+        return
+    scheme = quant.raw.get("kv_cache_scheme")
+    per_head = isinstance(scheme, dict) and scheme.get("strategy") == "attn_head"
+    hint = "drop the scales, or give them the names and sizes of the tool that calibrated the cache"
+    if not _attention_is_asked(facts):
+        yield from _refused_at_all(facts)
+        return
+    attention, recurrent = _attention_modules(facts), _recurrent_modules(facts)
+    lost, odd = [], []
+    for entry in facts.entries:
+        parts = {name: part for name, part in entry.modules.parts.items() if name in CACHE_PARTS}
+        if parts and (entry.modules.template in recurrent or not _takes_scales(entry, parts, attention)):
+            lost.append(entry)
+        elif not per_head and any(prod(part.shape) != 1 for part in parts.values()):
+            odd.append(entry)
+    if lost:
+        where = lost[0].modules.names[0]
+        yield Hit(where=where, message=f"{listing(lost)}: a scale of the key-value cache, but no attention", hint=hint)
+    if odd:
+        where = odd[0].modules.names[0]
+        yield Hit(
+            where=where, message=f"{listing(odd)}: a scale of the key-value cache that is not one number", hint=hint
+        )
+
+
+def _untaken(facts: Facts) -> Iterator[Hit]:
+    """Report scales where no quantization of the attention takes them, and vLLM's class refuses what it does not know."""
+    config = facts.checkpoint.config
+    name = config.architecture or ""
+    if facts.quant is not None and (facts.quant.method or "").lower() not in _WITHOUT_CACHE:
+        return
+    if registered_name(name) is None and not is_served_by_backend(name):
+        return
+    found = [entry for entry in facts.entries if _has_scales(entry) and entry.kind not in OTHER_PARTS]
+    if found and overlooking_architectures().isdisjoint({name, text_architecture(config)}):
+        yield Hit(
+            where=found[0].modules.names[0],
+            message=f"{listing(found)}: a scale of the key-value cache, and nothing in the config that quantizes attention",
+            hint="drop the scales, or restore quantization_config",
+        )
+
+
+def _attention_is_asked(facts: Facts) -> bool:
+    names = names_of(facts.checkpoint.config)
+    return names is None or "attention" not in names.unasked
+
+
+def _refused_at_all(facts: Facts) -> Iterator[Hit]:
+    found = [entry for entry in facts.entries if _has_scales(entry)]
+    is_latent = any(_LATENT.search(entry.modules.leaf) for entry in facts.entries)
+    if found and not is_latent:
+        owner = f"vLLM's {facts.checkpoint.config.architecture}"
+        yield Hit(
+            where=found[0].modules.names[0],
+            message=f"{listing(found)}: a scale of the key-value cache, and {owner} builds its attention without quantization",
+            hint="drop the scales",
+        )
+
+
+def _has_scales(entry: Entry) -> bool:
+    parts = entry.modules.parts.keys()
+    return not CACHE_PARTS.isdisjoint(parts) or attention_of(entry.modules.template, parts) is not None
+
+
+def _attention_modules(facts: Facts) -> frozenset[str]:
+    """Return the templates of modules that hold projections of keys, or of queries, keys and values at once."""
+    return frozenset(
+        entry.modules.template.rpartition(".")[0] for entry in facts.entries if _KEYS.search(entry.modules.leaf)
+    )
+
+
+def _recurrent_modules(facts: Facts) -> frozenset[str]:
+    return frozenset(
+        entry.modules.template.rpartition(".")[0] for entry in facts.entries if entry.modules.leaf in RECURRENT
+    )
+
+
+def _takes_scales(entry: Entry, parts: Collection[str], attention: frozenset[str]) -> bool:
+    template = entry.modules.template
+    if _PROJECTIONS.search(f".{template}"):
+        return set(parts) <= _OF_PROJECTIONS
+    return template in attention or (entry.kind is Kind.PARAMETER and _ATTENTION.search(entry.modules.leaf) is not None)
