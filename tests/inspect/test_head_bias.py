@@ -41,7 +41,8 @@ def test_a_bias_of_so_many_rows(
 
 
 @pytest.mark.parametrize(
-    ("place", "codes"), [("model", set()), ("language_model", {"TEN024"}), ("model.text", {"TEN024"})]
+    ("place", "codes"),
+    [("model", set()), ("language_model", {"TEN024", "TEN025"}), ("model.text", {"TEN024", "TEN025"})],
 )
 def test_a_bias_vouches_for_no_head_in_another_place(
     place: str, codes: set[str], checkpoint: Callable[..., Path], tmp_path: Path

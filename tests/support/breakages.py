@@ -268,6 +268,7 @@ FILE_BREAKAGES: Final = (
     Breakage("FIL015", do.duplicate_of_another_shape),
     Breakage("FIL016", do.write("original/consolidated.00.safetensors", b"")),
     Breakage("FIL017", do.entry_twice),
+    Breakage("FIL018", do.config(auto_map={"AutoConfig": "configuration_llama.LlamaConfig"})),
     Breakage("FIL011", do.index(lambda index: index["metadata"].update(total_size=0))),
     Breakage("FIL012", do.write("pytorch_model.bin", b"\x80\x04.")),
 )

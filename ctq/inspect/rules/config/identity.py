@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.configs.own_code import brings_a_model, is_read
 from ctq.engines.versions import version_key
 from ctq.engines.vllm_models.heads import newest_vllm
 from ctq.engines.vllm_models.known_names import (
@@ -21,6 +20,7 @@ from ctq.engines.vllm_models.known_names import (
     resembles_a_class,
 )
 from ctq.engines.vllm_models.other_methods import ASKED, refusal
+from ctq.engines.vllm_models.own_code import brings_a_model, is_read
 from ctq.findings import Severity
 from ctq.inspect.facts.entries import State
 from ctq.inspect.rules.rule import Hit

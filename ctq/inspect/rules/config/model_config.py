@@ -11,7 +11,6 @@ from ctq.engines.configs.field_types import mistyped
 from ctq.engines.configs.fields import assumed_by
 from ctq.engines.configs.layer_lists import assumed_layers, checked_lists, unknown_kinds
 from ctq.engines.configs.nested_text import is_text_type, needs_text_config, unread_text
-from ctq.engines.configs.own_code import brings_its_own_code
 from ctq.engines.configs.rotary import refused_ropes
 from ctq.engines.configs.text_numbers import emptied, nulled, rotated_too_far, undivided
 from ctq.engines.configs.tower_fields import refused_by_tower_classes
@@ -24,6 +23,7 @@ from ctq.engines.vllm_models.checks import broken_by_vllm
 from ctq.engines.vllm_models.config_classes import unbuildable
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.known_names import pools_without_head
+from ctq.engines.vllm_models.own_code import brings_its_own_code
 from ctq.engines.vllm_models.text_classes import refused_inside, refused_towers
 from ctq.engines.vllm_models.values import refused_values
 from ctq.engines.vllm_models.windows import half_windowed

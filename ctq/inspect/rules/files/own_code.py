@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.configs.own_code import brings_its_own_code, config_code, model_code
 from ctq.engines.vllm_models.known_names import known_architectures
+from ctq.engines.vllm_models.own_code import brings_its_own_code, config_code, model_code
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
 
