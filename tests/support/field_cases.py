@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import field_activations  # noqa: F401  # each enters its kinds
+import field_any_key  # noqa: F401
 import field_any_tensor  # noqa: F401
 import field_architectures  # noqa: F401
 import field_biases  # noqa: F401

@@ -174,13 +174,7 @@ def _missing_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
             detail = "declared with static, asymmetric activations, but no input_zero_point"
             return Diagnosis(Defect.MISSING_INPUT_SCALE, detail)
     lacking = _missing_scale_of_outputs(entry)
-    if lacking:
-        return Diagnosis(Defect.MISSING_INPUT_SCALE, lacking)
-    if form is Form.PACKED and "weight_shape" not in parts:
-        return Diagnosis(Defect.MISSING_WEIGHT_SHAPE, "packed weight without weight_shape")
-    if form is Form.PACKED and parts["weight_shape"].dtype not in _INTEGERS:  # engines convert it, and do not read it
-        return Diagnosis(Defect.MISSING_WEIGHT_SHAPE, f"weight_shape is {parts['weight_shape'].dtype}, no integers")
-    return None
+    return Diagnosis(Defect.MISSING_INPUT_SCALE, lacking) if lacking else None
 
 
 def _missing_scale_of_outputs(entry: Entry) -> str:
@@ -222,6 +216,19 @@ def _extra_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
     return None
 
 
+def _missing_shape(entry: Entry, around: Surroundings) -> Diagnosis | None:
+    del around
+    parts = entry.modules.parts
+    if entry.weights is None or entry.stored.form is not Form.PACKED:
+        return None
+    if "weight_shape" not in parts:
+        return Diagnosis(Defect.MISSING_WEIGHT_SHAPE, "packed weight without weight_shape")
+    dtype = parts["weight_shape"].dtype
+    if dtype not in _INTEGERS:  # engines convert it, and do not read it
+        return Diagnosis(Defect.MISSING_WEIGHT_SHAPE, f"weight_shape is {dtype}, no integers")
+    return None
+
+
 def _known_parts(entry: Entry) -> frozenset[str]:
     """Return the parts that an integer scheme may have, as its group declares it."""
     group = entry.group
@@ -248,4 +255,5 @@ _LADDER: tuple[Callable[[Entry, Surroundings], Diagnosis | None], ...] = (
     _wrong_shape,
     _missing_part,
     _extra_part,
+    _missing_shape,
 )

@@ -21,8 +21,8 @@ class Defect(StrEnum):
     WRONG_SHAPE = "wrong-shape"
     MISSING_ZERO_POINT = "missing-zero-point"
     MISSING_INPUT_SCALE = "missing-input-scale"
-    MISSING_WEIGHT_SHAPE = "missing-weight-shape"
     EXTRA_PART = "extra-part"
+    MISSING_WEIGHT_SHAPE = "missing-weight-shape"
 
 
 _HARMLESS = frozenset({Defect.PERHAPS_DENSE, Defect.MISSING_WEIGHT_SHAPE})
