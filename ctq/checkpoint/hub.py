@@ -126,6 +126,7 @@ class HubSource:
         self.repo = hub_id.repo
         self.links_outside: Mapping[str, str] = {}
         self.is_file = False
+        self.cached_repo = None
         with in_plain_words(self.label):
             info = HfApi(library_name="ctq", library_version=__version__).model_info(
                 hub_id.repo, revision=hub_id.revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT

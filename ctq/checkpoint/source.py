@@ -40,6 +40,10 @@ class Source(Protocol):
     def links_outside(self) -> Mapping[str, str]:
         """Files that are symbolic links to elsewhere, and where they lead."""
 
+    @property
+    def cached_repo(self) -> str | None:
+        """The repository (``ORG/NAME``) of a snapshot in the hub's cache, of which other files may not have been downloaded."""
+
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Return ``length`` bytes of the file from ``start`` on (all that follow by default); fewer where the file ends.
 
@@ -63,6 +67,7 @@ class LocalFolder:
         self.path = path.parent if self.is_file else path
         self.label = label or str(path)
         self.links_outside: dict[str, str] = {}
+        self.cached_repo = None if self.is_file else _cached_repo(path)
         try:
             if self.is_file:
                 self.files = {path.name: path.stat().st_size}
@@ -109,6 +114,11 @@ def model_name(folder: Path) -> str:
     """Return what a folder's model is called: the folder's name, and that of the repository for a snapshot in the hub's cache."""
     real = folder.resolve()
     return real.parents[1].name.split("--", 2)[-1] if _is_snapshot(real) else real.name
+
+
+def _cached_repo(folder: Path) -> str | None:
+    real = folder.resolve()
+    return "/".join(real.parents[1].name.split("--", 2)[1:]) if _is_snapshot(real) else None
 
 
 def _is_snapshot(real: Path) -> bool:

@@ -12,6 +12,7 @@ from ctq.quantize.head import HeadPlan, plan_head
 from ctq.quantize.layout import files_of
 from ctq.quantize.loaders import loader_notes
 from ctq.quantize.outputs import outputs
+from ctq.quantize.own_code import config_with_code, rewritten_files
 from ctq.quantize.side_files import side_files
 from ctq.quantize.task_list import tasks_of
 from ctq.quantize.written_config import written_config
@@ -21,6 +22,7 @@ from ctq.recipe.decide import decide
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ctq.checkpoint.config import ModelConfig
     from ctq.checkpoint.writer import PlannedFile
     from ctq.quantize.tasks import Task
     from ctq.recipe.decision import Decisions
@@ -78,7 +80,10 @@ def build_plan(
     quantization = compose(decisions, recipe, head.targets or head.ignored)
     written = outputs(source, decisions)
     files, index = files_of(written, source, max_shard_size)
-    config = written_config(source.config, quantization, untie=decisions.head_scheme is not None)
+    beside = side_files(name for name in source.source.files if name not in source.source.links_outside)
+    rewritten = dict(rewritten_files(beside, source.source))
+    named = config_with_code(source.config, source.source)
+    config = written_config(named, quantization, untie=decisions.head_scheme is not None)
     strays = tuple(fault.message for fault in source.faults if fault.kind in HARMLESS)
     return Plan(
         source=source,
@@ -88,9 +93,15 @@ def build_plan(
         quantization_config=quantization,
         files=files,
         tasks=tuple(tasks_of(source, written, files, recipe.observer)),
-        documents=index | {"config.json": config},
-        side_files=side_files(name for name in source.source.files if name not in source.source.links_outside),
-        notes=(*head.notes, *_apart(decisions), *loader_notes(source.config.architecture, decisions), *strays),
+        documents=index | rewritten | {"config.json": config},
+        side_files=tuple(name for name in beside if name not in rewritten),
+        notes=(
+            *head.notes,
+            *_apart(decisions),
+            *loader_notes(source.config.architecture, decisions),
+            *_elsewhere(source, named),
+            *strays,
+        ),
     )
 
 
@@ -98,6 +109,11 @@ def _apart(decisions: Decisions) -> Iterator[str]:
     tensors = {decision.tensor for decision in decisions.modules if decision.part is not None}
     if tensors:
         yield f"{len(tensors)} tensors hold all experts of a layer: each expert is written by itself, as vLLM loads them"
+
+
+def _elsewhere(source: Checkpoint, named: ModelConfig) -> Iterator[str]:
+    if named is not source.config:
+        yield f"code of a hub model is not downloaded: the result refers to {source.source.cached_repo} for it"
 
 
 def _refuse_diffusers(source: Checkpoint) -> None:

@@ -1,4 +1,4 @@
-"""Which files beside the weights belong to a model and are copied: tokenizers, generation settings, templates, texts."""
+"""Which files beside the weights belong to a model and are copied: tokenizers, generation settings, templates, texts, code."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ PROVENANCE_NAME = "ctq.json"
 _SUFFIXES = frozenset(
     {".json", ".jsonl", ".txt", ".model", ".tiktoken", ".jinja", ".md", ".vocab", ".bpe", ".spm", ".yaml"}
 )
+_CODE = ".py"
 _NAMES = frozenset({"LICENSE", "NOTICE", "LICENCE", "USE_POLICY", "merges.txt"})
 _WRITTEN = frozenset({CONFIG_NAME, PROVENANCE_NAME})
 _SKIPPED_FOLDERS = frozenset({"original", "onnx", "runs", "logs", "checkpoints"})
 
 
 def side_files(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names to copy; code, pickles, other weights and what is written anew are left behind.
+    """Return the names to copy; pickles, other weights and what is written anew are left behind.
 
-    The modules of a sentence-transformers model come with it, small layers with weights of their own among them.
+    The modules of a sentence-transformers model come with it, small layers with weights of their own among them, and the code
+    beside the weights, without which engines do not load a model that brings its own.
     """
     names = tuple(names)
     modules = frozenset(module_files(names))
@@ -36,4 +38,8 @@ def _is_side_file(path: PurePosixPath) -> bool:
         return False
     if set(path.parts[:-1]) & _SKIPPED_FOLDERS:
         return False
+    if path.suffix == _CODE:
+        return (
+            len(path.parts) == 1
+        )  # modules of classes that `auto_map` names; code elsewhere is for training and the like
     return path.suffix.lower() in _SUFFIXES or path.name.split(".")[0].upper() in _NAMES

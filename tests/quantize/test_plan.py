@@ -162,9 +162,16 @@ def test_the_index_is_true(llama: Path) -> None:
 
 
 def test_side_files_code_and_pickles(llama: Path) -> None:
-    names = ["tokenizer.json", "chat_template.jinja", "LICENSE", "README.md", "additional_chat_templates/a.jinja"]
-    left = [
+    names = [
+        "tokenizer.json",
+        "chat_template.jinja",
+        "LICENSE",
+        "README.md",
+        "additional_chat_templates/a.jinja",
         "modeling_x.py",
+    ]
+    left = [
+        "training/run.py",
         "pytorch_model.bin",
         "consolidated.safetensors",
         ".gitattributes",

@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 _CONFIG, _MODEL = "AutoConfig", "AutoModel"
 
 
+def code_file(reference: object) -> str | None:
+    """Return the file of ``module.Class``; None for one of another repository (``owner/name--module.Class``), and for nonsense.
+
+    Source: transformers 5.19 dynamic_module_utils.py (``get_class_from_dynamic_module``).
+    """
+    if not isinstance(reference, str) or "--" in reference or "/" in reference:
+        return None
+    module, dot, _ = reference.partition(".")
+    return f"{module}.py" if module and dot else None
+
+
 def brings_its_own_code(config: ModelConfig) -> bool:
     """Tell a config that only code in the checkpoint's repository reads; of a type that loaders know their own class does.
 
@@ -37,7 +48,7 @@ def brings_a_model(config: ModelConfig) -> bool:
 
 def config_code(config: ModelConfig) -> str | None:
     """Return the file that defines the config's class, where it lies beside the weights."""
-    return _file_of(_auto_map(config.raw).get(_CONFIG))
+    return code_file(_auto_map(config.raw).get(_CONFIG))
 
 
 def model_code(config: ModelConfig) -> tuple[str, ...]:
@@ -52,15 +63,4 @@ def _auto_map(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _files_of(values: Iterator[Any]) -> Iterator[str]:
-    return (file for value in values if (file := _file_of(value)) is not None)
-
-
-def _file_of(reference: object) -> str | None:
-    """Return the file of ``module.Class``; None for one of another repository (``owner/name--module.Class``), and for nonsense.
-
-    Source: transformers 5.19 dynamic_module_utils.py (``get_class_from_dynamic_module``).
-    """
-    if not isinstance(reference, str) or "--" in reference or "/" in reference:
-        return None
-    module, dot, _ = reference.partition(".")
-    return f"{module}.py" if module and dot else None
+    return (file for value in values if (file := code_file(value)) is not None)

@@ -21,7 +21,8 @@ def code_missing(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     The files of the classes that `auto_map` of `config.json` names, unless they are another repository's
     (`owner/name--module.Class`). It is an error where nothing else reads the config or builds the model: for the config's class if
-    no loader knows the model type, for the model's if none knows the architecture. Otherwise it is a warning.
+    no loader knows the model type, for the model's if none knows the architecture. Otherwise it is a warning, and so it is in the
+    hub's cache, which holds what was asked for.
 
     ## Why it hurts
     A tool that saves weights and configs alone leaves the `.py` files behind. Engines then stop before they read a tensor, with
@@ -46,7 +47,7 @@ def code_missing(facts: Facts) -> Iterator[Hit]:
     named = dict.fromkeys((*([of_config] if of_config is not None else ()), *of_model))
     lost = [file for file in named if file not in checkpoint.source.files]
     if lost:
-        missed = [file for file in lost if file in needed]
+        missed = [file for file in lost if file in needed and checkpoint.source.cached_repo is None]
         yield Hit(
             where="config.json: auto_map",
             message=f"auto_map names code that is not there: {', '.join(missed or lost)}",
