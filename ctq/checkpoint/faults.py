@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ctq.errors import CheckpointError
 
 
@@ -40,6 +42,8 @@ HARMLESS = frozenset(
     }
 )
 """Faults that leave no doubt about any tensor: quantization goes on over them."""
+HIDING = frozenset({FaultKind.HEADER, FaultKind.SHARD_MISSING})
+"""Faults behind which there may be tensors that nobody has seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +55,8 @@ class Fault:
     message: str
     tensor: str | None = None
     error: CheckpointError | None = None
+
+
+def hides(faults: Iterable[Fault]) -> bool:
+    """Tell whether tensors may lie behind any of these faults that nobody has seen."""
+    return any(fault.kind in HIDING for fault in faults)

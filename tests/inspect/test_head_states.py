@@ -94,6 +94,22 @@ def test_a_model_without_a_head_has_none(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("break_it", [do.truncate, lambda folder: do.shards(folder)[-1].unlink()], ids=["cut", "lost"])
+def test_a_head_that_may_lie_in_a_file_that_is_not_read_is_no_lack_of_the_model(
+    tmp_path: Path, break_it: do.Change
+) -> None:
+    folder = tiny_checkpoint(tmp_path)
+    break_it(folder)
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
+    assert (report.facts.head.state, report.facts.head.reason) == (
+        "absent",
+        "the files that could be read do not show it",
+    )
+    assert {(found.verdict, found.reason) for found in report.facts.engines} == {
+        ("unknown", "not all files could be read")
+    }
+
+
 def test_a_head_in_the_files_is_the_head_whatever_the_flag_says(tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path)
     do.config(tie_word_embeddings=True)(folder)

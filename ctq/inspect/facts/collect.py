@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.faults import hides
 from ctq.engines.skeletons.layer_counts import layer_count
 from ctq.engines.vllm_models.known_names import chosen_architecture, loaded_name
 from ctq.inspect.facts.defects import Surroundings, diagnose
@@ -71,7 +72,7 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
         lacks_config=lacks_config,
         entries=tuple(entries),
         patterns=patterns,
-        head=inspect_head(head, entries, patterns, quant),
+        head=inspect_head(head, entries, patterns, quant, seen_all=not hides(checkpoint.faults)),
     )
 
 

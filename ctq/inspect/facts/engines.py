@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.faults import hides
 from ctq.engines.configs.tie_flags import tie_flags
 from ctq.engines.verdicts.transformers_layers import Layer, layers_outcome
 from ctq.engines.verdicts.verdict import ENGINES, HeadFacts, HeadTensor, head_verdict, newest_version
 from ctq.engines.vllm_models.tie_levels import tied_in_vllm
 from ctq.inspect.facts.engine_verdict import EngineVerdict
+from ctq.inspect.facts.entries import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ctq.inspect.facts.facts import Facts
-
-
-_BY_ITSELF = "a file by itself, and engines go by its folder's config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,19 @@ def judge_head(facts: Facts, requests: Sequence[EngineRequest]) -> tuple[EngineV
     known = head_facts_for_engines(facts)
     asked = list(dict.fromkeys(requests)) or [EngineRequest(engine) for engine in ENGINES]
     heads = [_judge(known, request, decides=bool(requests) or request.engine == ENGINES[0]) for request in asked]
-    if facts.checkpoint.source.is_file:  # the config that they go by may well lie beside it
-        return tuple(replace(verdict, verdict="unknown", reason=_BY_ITSELF) for verdict in heads)
+    unknown = _unknown(facts)
+    if unknown:
+        return tuple(replace(verdict, verdict="unknown", reason=unknown) for verdict in heads)
     return tuple(_with_body(facts, verdict) for verdict in heads)
+
+
+def _unknown(facts: Facts) -> str:
+    """Say why no engine can be judged by what was seen; "" where all can."""
+    if facts.checkpoint.source.is_file:  # which may well lie beside its config
+        return "a file by itself, and engines go by its folder's config.json"
+    if facts.head.state is State.ABSENT and hides(facts.checkpoint.faults):
+        return "not all files could be read"
+    return ""
 
 
 def _judge(known: HeadFacts, request: EngineRequest, *, decides: bool) -> EngineVerdict:

@@ -83,12 +83,16 @@ def _is_orphan(modules: ModuleSet) -> bool:
 
 
 def inspect_head(
-    head: Head | None, entries: Sequence[Entry], patterns: Patterns, quant: QuantConfig | None
+    head: Head | None, entries: Sequence[Entry], patterns: Patterns, quant: QuantConfig | None, *, seen_all: bool
 ) -> InspectedHead:
-    """Judge the head: its own tensors against the config, or what the config says of a head that has none."""
+    """Judge the head: its own tensors against the config, or what the config says of a head that has none.
+
+    ``seen_all`` is False where some files could not be read: then it may be in those.
+    """
     entry = next((entry for entry in entries if entry.is_head), None)
     if head is None:
-        return _without_tensors(None, State.ABSENT, Match(None, None), None, "the model has no head")
+        reason = "the model has no head" if seen_all else "the files that could be read do not show it"
+        return _without_tensors(None, State.ABSENT, Match(None, None), None, reason)
     if entry is None:
         return _tied(head, patterns)
     module = entry.modules.names[0]
