@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A job begins; ``nbytes`` is how many bytes it will read and ``what`` names it."""
+    """A job begins; ``nbytes`` is how many bytes it will read, None where it counts none, and ``what`` names it."""
 
     what: str
-    nbytes: int
+    nbytes: int | None
 
 
 @dataclass(frozen=True, slots=True)

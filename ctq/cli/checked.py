@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ctq import events
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,7 +22,7 @@ class Checked:
     summary: dict[str, Any]
 
 
-def check(out: Path, *, head_quantized: bool) -> Checked:
+def check(out: Path, *, head_quantized: bool, on_event: events.OnEvent = events.ignore) -> Checked:
     """Reload a result through the dispatch of serving engines.
 
     Raises:
@@ -32,7 +34,7 @@ def check(out: Path, *, head_quantized: bool) -> Checked:
     from ctq.verify.report import Verdict
     from ctq.verify.result_check import check_result
 
-    report = check_result(out, head_quantized=head_quantized)
+    report = check_result(out, head_quantized=head_quantized, on_event=on_event)
     found = report.to_json()
     summary = {key: found[key] for key in ("verdict", "expected", "engines", "findings")}
     # That no data tells how this architecture's head is built was a warning of the plan; it does not make the result a bad one.

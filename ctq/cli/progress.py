@@ -1,4 +1,7 @@
-"""Progress on stderr: a bar with throughput and time left on a terminal, a plain line now and then elsewhere."""
+"""Progress on stderr: a bar with throughput and time left on a terminal, a plain line now and then elsewhere.
+
+A job that counts no bytes is a few seconds of waiting: a terminal names it while it lasts, a log has nothing to tell of it.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,9 @@ class _Lines:
     def __call__(self, event: events.Event) -> None:
         with self._lock:
             match event:
-                case events.Started(what, nbytes):
+                case events.Started(_, None):
+                    pass
+                case events.Started(what, int(nbytes)):
                     self._total, self._done = nbytes, 0
                     self._began = self._shown = time.monotonic()
                     click.echo(f"{what} {size(nbytes)}", err=True)
@@ -70,13 +75,15 @@ def _bar() -> Iterator[events.OnEvent]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+    waiting = (TextColumn("{task.description}", markup=False), BarColumn())
+    reading = (*waiting, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         tasks = {}
 
         def listen(event: events.Event) -> None:
             match event:
                 case events.Started(what, nbytes):
+                    bar.columns = waiting if nbytes is None else reading
                     tasks["now"] = bar.add_task(what, total=nbytes)
                 case events.Advanced(nbytes, _):
                     bar.advance(tasks["now"], nbytes)

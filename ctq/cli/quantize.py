@@ -123,7 +123,7 @@ def _run(plan: Plan, job: Job, options: Mapping[str, Any]) -> int:
             stop.add_note(f"{kept} keeps what is done: continue with --resume")
         raise
     summary = summary_json(plan, job, done)
-    code, line = _verify(plan, job, summary) if not options["no_verify"] else (ExitCode.GOOD, None)
+    code, line = _verify(plan, job, summary, options) if not options["no_verify"] else (ExitCode.GOOD, None)
     if options["as_json"]:
         _show_json(summary)
     elif not options["quiet"]:
@@ -133,12 +133,14 @@ def _run(plan: Plan, job: Job, options: Mapping[str, Any]) -> int:
     return code
 
 
-def _verify(plan: Plan, job: Job, summary: dict[str, Any]) -> tuple[ExitCode, str]:
+def _verify(plan: Plan, job: Job, summary: dict[str, Any], options: Mapping[str, Any]) -> tuple[ExitCode, str]:
     """Reload the result through the dispatch check; what it found stands under ``verification`` in the summary."""
     from ctq.cli.checked import check
+    from ctq.cli.progress import progress
 
     try:
-        checked = check(job.out, head_quantized=plan.decisions.head_scheme is not None)
+        with progress(quiet=not _shows_progress(options)) as on_event:
+            checked = check(job.out, head_quantized=plan.decisions.head_scheme is not None, on_event=on_event)
     except (KeyboardInterrupt, Terminated) as stop:
         stop.add_note(f"{job.out} is written, but not checked: check it with `ctq verify`")
         raise

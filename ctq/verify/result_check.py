@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq import events
 from ctq.verify.engine_names import EngineName
 from ctq.verify.request import VerifyRequest
 from ctq.verify.run import verify
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     from ctq.verify.report import VerifyReport
     from ctq.verify.request import Expectation
 
+_JOB = "checking the result"
 _TOKENS = 16
 """Enough to tell a right head from a wrong one, and half the time of the default."""
 
 
-def check_result(out: Path, *, head_quantized: bool) -> VerifyReport:
+def check_result(out: Path, *, head_quantized: bool, on_event: events.OnEvent = events.ignore) -> VerifyReport:
     """Verify a result through dispatch: its head is what was asked for, loads, runs, and agrees with its own weights.
 
     Raises:
@@ -26,4 +28,8 @@ def check_result(out: Path, *, head_quantized: bool) -> VerifyReport:
 
     """
     expected: Expectation = "quantized" if head_quantized else "dense"
-    return verify(VerifyRequest(checkpoint=out, expected=expected, engines=(EngineName("builtin"),), tokens=_TOKENS))
+    request = VerifyRequest(checkpoint=out, expected=expected, engines=(EngineName("builtin"),), tokens=_TOKENS)
+    on_event(events.Started(_JOB, None))
+    report = verify(request, on_event=on_event)
+    on_event(events.Finished(_JOB))
+    return report
