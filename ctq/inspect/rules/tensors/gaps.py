@@ -10,6 +10,7 @@ from ctq.engines.skeletons.layer_numbers import layers_with
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.inspect.facts.defects import BODY_LINEARS
 from ctq.inspect.modules.grouping import NUMBER, numbered
+from ctq.inspect.rules.architecture.strangers import is_stranger
 from ctq.recipe.kinds import BESIDE, EXPERT_COUNTS, Kind
 from ctq.recipe.stack import LAYER_LISTS
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _KINDS = "layers_block_type"
 """The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
+_EXPERT = f".experts.{NUMBER}"
 _ENCODERS = frozenset({"encoder", "decoder"})
 
 
@@ -66,7 +68,7 @@ def missing_experts(facts: Facts) -> Iterator[str]:
     """
     config = facts.checkpoint.config
     promised = max(config.text_int(key) or 0 for key in EXPERT_COUNTS)
-    by_template = {name: sets for name, sets in _by_template(facts, numbers=2).items() if ".experts." in name}
+    by_template = _parts_of_experts(facts)
     ends = _last_experts(by_template)
     routed = _routed_layers(facts, promised)
     for template, sets in by_template.items():
@@ -84,6 +86,18 @@ def missing_experts(facts: Facts) -> Iterator[str]:
             end = min(last + 1, promised or last + 1)
             missing = (expert for expert in range(end) if expert not in present)
             yield from (numbered(numbered(template, layer), expert) for expert in missing)
+
+
+def _parts_of_experts(facts: Facts) -> dict[str, list[ModuleSet]]:
+    """Return the modules of single experts by template, without those that the architecture does not have."""
+    skeleton = skeleton_of(facts.checkpoint.config)
+    strange = {
+        entry.modules.template
+        for entry in facts.entries
+        if skeleton is not None and _EXPERT in entry.modules.template and is_stranger(entry, skeleton, facts)
+    }
+    known = _by_template(facts, numbers=2).items()
+    return {name: sets for name, sets in known if _EXPERT in name and name not in strange}
 
 
 def _routed_layers(facts: Facts, promised: int) -> set[tuple[str, int]]:
