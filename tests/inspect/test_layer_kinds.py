@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from builders import edit_tensors
 from dense_builder import edit_config
 from families import build
+from inspecting import errors
 from quantizing import quantize
 
 from ctq.checkpoint.checkpoint import open_checkpoint
@@ -93,3 +95,28 @@ def test_layers_of_the_text_model_inside_a_wrapper(tmp_path: Path) -> None:
     assert "TEN033" not in _codes(folder)
     edit_config(folder, lambda config: config["text_config"]["layer_types"].reverse())
     assert "TEN033" in _codes(folder)
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "codes"),
+    [
+        ("deepseek-v3", "model.layers.0.mlp.gate.e_score_correction_bias", {"TEN033"}),
+        ("deepseek-v3", "model.layers.0.mlp.gate.weight", {"TEN033"}),
+        ("deepseek-v3", "model.layers.1.mlp.up_proj.weight", {"TEN033"}),
+        ("exaone-moe", "model.layers.0.mlp.e_score_correction_bias", set()),
+        ("exaone-moe", "model.layers.0.mlp.gate.weight", {"TEN033"}),
+        ("hy-v3", "model.layers.0.mlp.shared_mlp.up_proj.weight", {"TEN033"}),
+        ("mimo-v2-flash", "model.layers.0.mlp.gate.e_score_correction_bias", set()),
+    ],
+)
+def test_in_a_layer_of_the_other_kind(family: str, name: str, codes: set[str], tmp_path: Path) -> None:
+    build(family, tmp_path)
+
+    def copy(tensors: dict[str, Any]) -> None:
+        own, other = name.split(".")[2], {"0": "1", "1": "0"}
+        tensors[name] = tensors[name.replace(f"layers.{own}.", f"layers.{other[own]}.")]
+
+    edit_tensors(tmp_path, copy)
+    found = errors(tmp_path)
+    assert found & {"TEN033"} == codes
+    assert bool(found) == bool(codes)

@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.mixers import mixers
+from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.sparse_layers import sparse_layers
+from ctq.inspect.rules.architecture.strangers import is_passed_over
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.kinds import BESIDE
 
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 
 _EXPERTS = re.compile(r".*\blayers\.#\.(mlp|feed_forward)\.experts\b.*")
 _DENSE = re.compile(r".*\blayers\.#\.(mlp|feed_forward)\.((gate_up|gate|up|down)_proj|w[123])")
+_ROUTED = re.compile(
+    r".*\blayers\.#\.(mlp|feed_forward)\.(experts|gate|router|shared_experts?|shared_mlp|moe_statics|shared_expert_gate|"
+    r"e_score_correction_bias|expert_bias)(\..*)?"
+)
+"""What lies in a layer of experts alone."""
 _MIXERS = {
     "attention": re.compile(r".*\blayers\.#\.(self_attn|attn|attention|mixer)\.(q|k|v|qkv)_proj"),
     "recurrent": re.compile(
@@ -33,7 +40,7 @@ def layer_of_another_kind(facts: Facts) -> Iterator[Hit]:
     The numbers by which a config tells dense layers from layers of experts (`first_k_dense_replace`, `decoder_sparse_step` and
     `mlp_only_layers`, `moe_layer_start_index`), or what its class assumes for them, against the layers in the files; and of models
     that have both, the layers of attention and those of a state space or convolution against the list that names them
-    (`layer_types`).
+    (`layer_types`). A single tensor of the other kind counts too, such as the bias of correction of a router in a dense layer.
 
     ## Why it hurts
     Engines build the layers by these numbers: they stop at the tensors of the other kind, or leave the layer uninitialised.
@@ -58,7 +65,37 @@ def _other_feed_forwards(facts: Facts, sparse: list[bool], key: str) -> list[Hit
         if layer in (dense - experts if has_experts else experts - dense):
             found, said = ("a dense one", "experts") if has_experts else ("experts", "a dense one")
             return [_hit(f"layer {layer}", found, said, key)]
+    return _astray(facts, sparse, key)
+
+
+def _astray(facts: Facts, sparse: list[bool], key: str) -> list[Hit]:
+    """Report the first tensor of a layer of experts in a dense one, or the other way round; not one that is passed over there."""
+    skeleton = skeleton_of(facts.checkpoint.config)
+    for entry in facts.entries:
+        template = entry.modules.template
+        if entry.kind in BESIDE or (skeleton and _is_in_block(template) and is_passed_over(template, skeleton)):
+            continue
+        foreign = {
+            has_experts for has_experts, pattern in ((False, _ROUTED), (True, _DENSE)) if pattern.fullmatch(template)
+        }
+        for name, (layer, *_) in zip(entry.modules.names, entry.modules.numbers, strict=True) if foreign else ():
+            if layer < len(sparse) and sparse[layer] in foreign:
+                said = "one of experts" if sparse[layer] else "a dense one"
+                return [_stray(name, f"layer {layer}", said, key)]
     return []
+
+
+def _is_in_block(template: str) -> bool:
+    """Tell a tensor of the block itself, which is there in layers of both kinds."""
+    return template.rpartition(".")[0].endswith((".mlp", ".feed_forward"))
+
+
+def _stray(name: str, layer: str, said: str, key: str) -> Hit:
+    return Hit(
+        where=name,
+        message=f"{name} has no place in {layer}, which the config makes {said} ({key})",
+        hint=f"leave it out, or restore {key} of the original",
+    )
 
 
 def _other_mixers(facts: Facts) -> list[Hit]:
