@@ -43,6 +43,7 @@ class Skeleton:
     dimensions of each of those by its own name, and ``switched`` the tensors that a switch of the config brings, with its value.
     Of a wrapper of which only the text model is known, ``others`` are the first words of the places of its other parts.
     Where a wrapper holds a text model of its own, ``text`` is that one's architecture, and ``moved`` are the names of its tensors.
+    ``relative_inside`` says that tensors of the text model may be called as inside its body (`layers.0` for `model.layers.0`).
     """
 
     architecture: str
@@ -58,6 +59,7 @@ class Skeleton:
     others: frozenset[str] = frozenset()
     text: str | None = None
     moved: Mapping[str, str] = field(default_factory=dict)
+    relative_inside: bool = False
 
     @property
     def wrapped(self) -> bool:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ctq.engines.skeletons.skeleton import Skeleton
 
 _HEAD_BIAS = "lm_head.bias"
+_HEAD = "lm_head"
+_BODY = ".model."
+"""What vLLM 0.32.0 models/adapters.py tries to put before names in a text model that pools."""
 
 
 def own_name(skeleton: Skeleton, name: str) -> str:
@@ -68,4 +71,20 @@ def _place(skeleton: Skeleton, name: str) -> str | None:
     names = engine_names(skeleton.architecture, skeleton.inner)
     if names is None:
         return name
-    return names.module(name.replace("#", "0").removesuffix(".weight"))
+    place = names.module(_first(name))
+    if place is None or not skeleton.relative_inside or skeleton.stack is None:
+        return place
+    return _in_body(place, names.module(_first(f"{skeleton.stack}.#")) or "")
+
+
+def _first(template: str) -> str:
+    return template.replace("#", "0").removesuffix(".weight")
+
+
+def _in_body(place: str, layer: str) -> str:
+    """Return the place in the body of a wrapper's text model that is called as in there; ``layer`` is the first of its list."""
+    outside, found, _ = layer.partition(_BODY)
+    is_relative = (
+        found and place.startswith(f"{outside}.") and not place.startswith((f"{outside}{_BODY}", f"{outside}.{_HEAD}"))
+    )
+    return f"{outside}{_BODY}{place.removeprefix(f'{outside}.')}" if is_relative else place

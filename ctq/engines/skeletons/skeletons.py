@@ -18,7 +18,7 @@ from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm.fused import TAKEN_APART
 from ctq.engines.vllm_models.borrowed import inner_name
-from ctq.engines.vllm_models.config_classes import whole_model, wrapper_of
+from ctq.engines.vllm_models.config_classes import known_model, whole_model, wrapper_of
 from ctq.engines.vllm_models.heads import causal_lm_of, head_support
 from ctq.engines.vllm_models.known_names import has_a_type
 
@@ -47,9 +47,11 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
         return _without_head(skeleton_named(whole), relative=config.relative) if whole in all_known else None
     towers = are_known(_tower_types(config.architecture), config)
     skeleton = skeleton_around(config.architecture or "", inner_name(config), towers=towers)
-    if skeleton is None or not (config.pools and config.relative):
+    if skeleton is None or not config.pools:
         return skeleton
-    return None if skeleton.wrapped or found is None else _relative(skeleton)
+    if skeleton.wrapped:
+        return replace(skeleton, relative_inside="text" in known_model(config.architecture))
+    return skeleton if not config.relative else _relative(skeleton) if found is not None else None
 
 
 def _as_the_backend_builds(architecture: str, places: frozenset[str]) -> Skeleton:
