@@ -1,6 +1,6 @@
 """Learn what vLLM's classes of models read of a config, and what config classes have: one may be built with any other.
 
-    python -m benchmarks.learn.config_classes --vllm-python ENV/bin/python --work DIR
+    python -m benchmarks.learn.config_classes --vllm-python ENV/bin/python --work DIR [--families NAME ...]
 
 vLLM chooses its class of the model by `architectures`, and that of the config by `model_type`. Every family of
 `tests/support/families.py` is loaded without bytes by vLLM 0.32.0, and each key noted that its code reads and does not bear to be
@@ -19,7 +19,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from families import FAMILIES, MORE_FAMILIES
+from families import FAMILIES, MORE_FAMILIES, POOLED
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.built import built
@@ -29,7 +29,7 @@ from benchmarks.learn.options import script
 from benchmarks.learn.vllm_checks import Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Set
+    from collections.abc import Collection, Iterable, Mapping, Set
 
 Json: TypeAlias = dict[str, Any]
 DATA: Final = ENGINE_DATA / "config_classes.json"
@@ -40,8 +40,10 @@ PATTERNS: Final = {
     "groups": re.compile(r"\bget_ep_group\("),
 }
 SPLITS: Final = re.compile(r"self\.(language_model(?:\.model)?)\.make_empty_intermediate_tensors")
+WANTED: Final = re.compile(r"^        assert (?:\w+\.)*\w*config\.__class__\.__name__ == '(\w+)'", re.MULTILINE)
+"""Whatever stands in the config: an assertion deeper in holds for some alone."""
 TEXTS: Final = ("text_config", "llm_config", "language_config", "thinker_config", "decoder")
-TRIFLES: Final = frozenset({"name_or_path", "model_type", "architectures", "dtype", "sub_configs"})
+TRIFLES: Final = frozenset({"name_or_path", "model_type", "architectures", "dtype", "sub_configs", "num_labels"})
 """What every config has."""
 ROPE: Final = "rope_parameters"
 SIZES: Final = ("hidden_size", "vocab_size", "num_hidden_layers")
@@ -53,12 +55,12 @@ OF_CLASS: Final = ("NotImplementedError: Unsupported", "AssertionError")
 
 
 def main() -> None:
-    options = script(__doc__, "vllm_python", "work").parse_args()
+    options = script(__doc__, "vllm_python", "work", "families").parse_args()
     python: Path = options.vllm_python
     options.work.mkdir(parents=True, exist_ok=True)
     answers = options.work / "reads.jsonl"
     if not answers.exists():
-        ask(checkpoints(options.work), python, answers)
+        ask(checkpoints(options.work, options.families), python, answers)
     lines = [json.loads(line) for line in answers.read_text().splitlines()]
     classes, rows = lines[0], [row for row in lines[1:] if "error" not in row]
     registry = registered_classes(installed(python, "model_executor/models/registry.py"))
@@ -71,15 +73,22 @@ def main() -> None:
         for name, model in with_other_names(models, registry).items()
         if name in registry
     }
-    refused = {row["type"] for row in of_vllm if row["backend"]}
+    refused = {row["type"] for row in of_vllm if row["backend"] and row["folder"] not in POOLED}
+    if options.families:
+        known = json.loads(DATA.read_text())
+        models = {**known["models"], **models}
+        refused |= {kind for kind, row in known["types"].items() if row.get("no_backend")}
+    for name, wanted in asserted(python).items():
+        models[name] = {**models.get(name, {}), "wants": [wanted]}
     write(models, types_of(classes, models, refused))
 
 
-def checkpoints(work: Path) -> list[Path]:
-    """Return a checkpoint of each architecture, built where it is not there yet."""
+def checkpoints(work: Path, chosen: Collection[str] | None) -> list[Path]:
+    """Return a checkpoint of each architecture, or of the families that are chosen, built where it is not there yet."""
     first: dict[str, str] = {}
-    for name, family in {**FAMILIES, **MORE_FAMILIES}.items():
-        first.setdefault(family.architecture, name)
+    for name, family in {**FAMILIES, **MORE_FAMILIES, **POOLED}.items():
+        if not chosen or name in chosen:
+            first.setdefault(family.architecture, name)
     folders = [work / name for name in first.values()]
     there = [folder if (folder / "config.json").exists() else built(folder.name, folder) for folder in folders]
     return [folder for folder in there if folder is not None]
@@ -146,6 +155,15 @@ def read_in(sources: Sources, module: str, name: str) -> dict[str, bool]:
     """Return what the sources of a class say: whether it takes the width of a head, and asks for groups of experts."""
     text = "\n".join(ast.unparse(one) for one in sources.reached(module, name))
     return {key: True for key, pattern in PATTERNS.items() if pattern.search(text)}
+
+
+def asserted(python: Path) -> dict[str, str]:
+    """Return the class of config that vLLM asserts of an architecture before it builds the model."""
+    source = installed(python, "model_executor/models/config.py")
+    classes = {one.name: ast.unparse(one) for one in ast.parse(source).body if isinstance(one, ast.ClassDef)}
+    found = {name: WANTED.search(text) for name, text in classes.items()}
+    rows = re.findall(r'^    "(\w+)": (\w+),', source, re.MULTILINE)
+    return {name: match[1] for name, kind in rows if (match := found.get(kind)) is not None}
 
 
 def splitting(python: Path, module: str) -> Json:

@@ -57,6 +57,7 @@ def write(python: Path) -> None:
         "architectures": sorted(architectures),
         "activations": sorted(functions),
         "quant_methods": sorted(methods),
+        "registered": sorted(registered_classes(models)),
     }
     blocks = ",\n".join(f' "{key}": [\n{_rows(names)}\n ]' for key, names in lists.items())
     chosen = json.dumps(chosen_classes(models))

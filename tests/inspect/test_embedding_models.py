@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import all_tensors, edit_config, tiny_checkpoint
+from builders import all_tensors, edit_config, edit_tensors, tiny_checkpoint
 from dense_builder import SINGLE
+from families import build
 from head_cases import pooled
 from inspecting import errors
 from raw_safetensors import write_safetensors
@@ -55,6 +56,19 @@ def test_a_stranger_is_still_told(embedder: Path) -> None:
     write_safetensors(embedder / SINGLE, tensors)
     pooled(embedder)
     assert errors(embedder) == {"TEN024"}
+
+
+@pytest.mark.parametrize(
+    ("family", "codes"), [("llama", {"TEN024"}), ("qwen3-moe", {"TEN024"}), ("olmo2", set()), ("gemma2", set())]
+)
+def test_a_head_beside_names_as_inside_the_body(family: str, codes: set[str], tmp_path: Path) -> None:
+    folder = build(family, tmp_path / family)
+    edit_tensors(
+        folder,
+        lambda tensors: tensors.update({name.removeprefix("model."): tensors.pop(name) for name in list(tensors)}),
+    )
+    pooled(folder)
+    assert errors(folder) == codes
 
 
 def test_bare_models_need_no_head_in_transformers_and_sglang(embedder: Path) -> None:

@@ -27,6 +27,14 @@ CASES = [
     (["LlamaForRewardModeling", CAUSAL], True, True),
     (["LlamaEmbeddingModel", CAUSAL], True, True),
     (["RewardModel", CAUSAL], True, True),
+    (["AlbertModel", CAUSAL], True, True),
+    (["BertModel", CAUSAL], False, False),
+    (["BertModel"], False, False),
+    (["ModernBertForTokenClassification", CAUSAL], False, False),
+    (["CLIPModel", CAUSAL], False, False),
+    (["GteModel", CAUSAL], False, False),
+    (["Qwen2ForRewardModel", CAUSAL], False, False),
+    (["InternLM2ForRewardModel", CAUSAL], False, False),
 ]
 """Names, and whether vLLM serves the model right with its head and without."""
 

@@ -18,6 +18,7 @@ from family_hybrid import HYBRID_FAMILIES
 from family_learnt import LEARNT_FAMILIES
 from family_moe import MOE_FAMILIES
 from family_multimodal import MULTIMODAL_FAMILIES
+from family_pooled import POOLED_FAMILIES
 from family_table import MAIN_FAMILIES
 from raw_safetensors import read_safetensors, write_safetensors
 from shrink import shrunk
@@ -46,6 +47,8 @@ MORE_FAMILIES: Final = _index(DEFAULT_FAMILIES)
 """Further architectures, for the whole sweep alone."""
 LEARNT_ONLY: Final = _index(LEARNT_FAMILIES)
 """Others that only what is learnt of architectures is made of."""
+POOLED: Final = _index(POOLED_FAMILIES)
+"""Models without a head, of whose configs alone something is learnt."""
 SWEPT: Final = _index((*FAMILIES.values(), *MORE_FAMILIES.values()))
 """The families of the whole sweep."""
 EVERY: Final = _index((*FAMILIES.values(), *LEARNT_ONLY.values(), *MORE_FAMILIES.values()))
@@ -53,7 +56,7 @@ EVERY: Final = _index((*FAMILIES.values(), *LEARNT_ONLY.values(), *MORE_FAMILIES
 
 def build(name: str, folder: Path, **options: Any) -> Path:
     """Build the family called ``name`` in ``folder``; options as in `build_family`."""
-    return build_family(EVERY[name], folder, **options)
+    return build_family({**EVERY, **POOLED}[name], folder, **options)
 
 
 def build_family(

@@ -11,7 +11,7 @@ from ctq.engines.vllm.backend import backend_architectures
 from ctq.engines.vllm_models.heads import architectures, causal_lms, head_support, known_versions, registered_support
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 _BARE = "Model"
@@ -21,6 +21,8 @@ _CAUSAL_LM = "ForCausalLM"
 _WRAPPER = "ForConditionalGeneration"
 CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
 """Endings of what vLLM makes a classifier of a language model's class by."""
+_REWARDS = {"InternLM2ForRewardModel": "v_head", "Qwen2ForProcessRewardModel": "score", "Qwen2ForRewardModel": "score"}
+"""What makes a reward of a model's states (vLLM 0.32.0 models/qwen2_rm.py, internlm2.py)."""
 _WITH_HEAD = (_CAUSAL_LM, _WRAPPER, "LMHeadModel")
 """Endings of the model whose body ends in `Model`."""
 _ENDINGS = (
@@ -96,12 +98,26 @@ def loaded_name(names: Sequence[str]) -> str | None:
     ending = next((task for task in _ENDINGS if first is not None and first.endswith(task)), None)
     if first is None or ending is None or ending in _GENERATES:
         return next(filter(None, map(generating_name, names)), None)
-    if first in known_architectures() or registered_name(first) is not None:
+    if _is_resolved(first):
         return first
     found = next(filter(None, map(registered_name, names)), None)
     task = next((task for task in _ENDINGS if found is not None and found.endswith(task)), "")
     pools = _POOLS if ending == _BARE else ending  # vLLM registers many a bare name as the class that generates
     return f"{found.removesuffix(task)}{pools}" if found is not None else None
+
+
+def _is_resolved(architecture: str) -> bool:
+    """Tell a name that vLLM, where it pools, has a class for: registered with or without a head, or with another ending."""
+    registered = frozenset(read_data("known_names")["registered"])
+    ending = next((task for task in _ENDINGS if architecture.endswith(task)), "")
+    names = (architecture.removesuffix(ending) + task for task in _ENDINGS)
+    return architecture in registered or any(name in registered for name in names)
+
+
+def lacks_its_reward(architecture: str, leaves: Iterable[str]) -> bool:
+    """Tell a reward model of vLLM's own of whose output nothing is among the last words of the files' modules."""
+    output = _REWARDS.get(architecture)
+    return output is not None and output not in leaves
 
 
 def makes_a_classifier(architecture: str) -> bool:

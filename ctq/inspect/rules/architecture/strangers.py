@@ -39,7 +39,7 @@ def is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell modules that the architecture does not have, or that lie beyond its layers; none in parts that are not known."""
     module = entry.modules.template
     if entry.is_head and (module == _HEAD or is_head_of_engine(skeleton, module)):
-        return False  # of the head, engines' verdicts tell
+        return _is_put_into_the_body(skeleton, facts)  # of others, engines' verdicts tell
     if _is_buffer(entry.modules.names[0], facts):
         return False
     if any(other_part(skeleton, name) for name in entry.modules.first_tensors):
@@ -57,6 +57,16 @@ def is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     names = _stands_for(entry, skeleton, facts)
     names = [name for name in names if not name.endswith(".bias")] or names  # a bias vouches for no weight
     return not any(own_name(skeleton, name) in skeleton.tensors for name in names)
+
+
+def _is_put_into_the_body(skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell a head beside names as inside the body: where vLLM pools, it puts `model.` before all names of the files.
+
+    Source: vLLM 0.32.0 models/adapters.py (`_load_pooling_model_weights`); its backend takes both.
+    """
+    config = facts.checkpoint.config
+    is_relative = config.pools and config.relative and not skeleton.wrapped
+    return is_relative and not is_served_by_backend(config.architecture)
 
 
 def is_refused(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:

@@ -11,6 +11,7 @@ from ctq.engines.vllm_models.known_names import (
     generating_name,
     is_bare,
     known_architectures,
+    lacks_its_reward,
     last_release_with,
     makes_a_classifier,
     model_types,
@@ -166,10 +167,10 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     `architectures` names a classifier (`...ForSequenceClassification`, `...ForTokenClassification`) and the files hold a head
-    `lm_head` and no `score` or `classifier`, or neither where vLLM makes the classifier of a language model's class; the first name
-    of several that vLLM can make something of decides. Or `architectures` names the bare model (`Qwen2_5_VLModel`), or nothing
-    where the model type stands for one, and vLLM does not generate with it: a warning where the head is dense and vLLM was seen to
-    serve the rest for pooling.
+    `lm_head` and no `score` or `classifier`, or neither where vLLM makes the classifier of a language model's class; or a reward
+    model of vLLM's, whose output the files do not hold. The first name of several that vLLM can make something of decides. Or
+    `architectures` names the bare model (`Qwen2_5_VLModel`), or nothing where the model type stands for one, and vLLM does not
+    generate with it: a warning where the head is dense and vLLM was seen to serve the rest for pooling.
 
     ## Why it hurts
     vLLM makes a pooling model of it, whose classifier is never loaded and answers from uninitialised memory, and which has no
@@ -185,7 +186,15 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `model_executor/models/adapters.py` (`as_seq_cls_model`); `benchmarks/learn/bare_models.py`.
     """
     name = facts.checkpoint.config.architecture or ""
-    classifies = any(entry.modules.leaf in _CLASSIFIER_HEADS for entry in facts.entries)
+    leaves = {entry.modules.leaf for entry in facts.entries}
+    classifies = not leaves.isdisjoint(_CLASSIFIER_HEADS)
+    if lacks_its_reward(name, leaves):
+        yield Hit(
+            where="config.json: architectures",
+            message=f"{name} is a reward model, and the files hold no output of one",
+            hint="give the architecture of the language model",
+        )
+        return
     if facts.head.entry is None:
         if makes_a_classifier(name) and not classifies:
             yield Hit(
