@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from benchmarks.learn.skeleton_fit import Build
 
 HEAD_DIM: Final = "head_dim"
-OTHERWISE: Final = frozenset({"Gemma4ForCausalLM", "GraniteMoeSWAForCausalLM", "LongcatFlashForCausalLM"})
+OTHERWISE: Final = frozenset({"Gemma4ForCausalLM", "GraniteMoeSWAForCausalLM"})
 """Architectures that transformers builds too, under other names or with sizes that this way does not find."""
 ROWS: Final = (*MIRRORED_TEXT, *MIRRORED_LAYERS, *MIRRORED_DEFAULT)
 OF_TEXT: Final = {row.name: row for row in ROWS if "text_config" not in row.config}

@@ -3,9 +3,9 @@
     python -m benchmarks.learn.passed_over --vllm-python ENV/bin/python --work DIR
 
 Every architecture with a skeleton is built by vLLM, and its loader is offered tensors of no model, each alone
-(`tests/support/strangers_worker.py`): beside the layers of experts, biases of those and of layers that are not there, and names
-with the endings that some classes pass over. What it leaves unread goes into `ctq/engines/data/passed_over.json`,
-of other architectures too that vLLM registers as the same class. DIR keeps the checkpoints of one run to the next. Nothing is
+(`tests/support/strangers_worker.py`): beside the layers of experts, biases of those and of layers that are not there, draft layers,
+and names with the endings that some classes pass over. What it leaves unread goes into `ctq/engines/data/passed_over.json`, of
+other architectures too that vLLM registers as the same class. DIR keeps the checkpoints of one run to the next. Nothing is
 downloaded.
 """
 
@@ -42,7 +42,7 @@ DATA: Final = ENGINE_DATA / "passed_over.json"
 WORKER: Final = Path(__file__).parents[2] / "tests" / "support" / "strangers_worker.py"
 EXPERTS: Final = re.compile(r"(?P<experts>.*\.experts)\.(?:(?P<number>\d+)\.)?(?P<own>\w+)(?:\.weight)?")
 STRANGER: Final = "wonder"
-PLACES: Final = ("experts", "expert_biases", "biases")
+PLACES: Final = ("experts", "expert_biases", "biases", "drafts")
 ENDINGS: Final = ("_bias", "_weight_scale", "_input_scale", ".weight_scale", ".input_scale")
 
 
@@ -92,6 +92,8 @@ def _strangers(inside: Shapes) -> Iterator[tuple[str, str]]:
         one = f".{beside['number']}" if beside["number"] else ""
         yield "experts", f"{beside['experts']}{one}.{STRANGER}.weight"
         yield from [("expert_biases", f"{beside['experts']}{one}.{beside['own']}.bias")] if one else []
+    body = {name.partition("layers.")[0] for name in inside if ".layers." in name}
+    yield from (("drafts", f"{name}mtp.layers.0.{STRANGER}.weight") for name in sorted(body)[:1])
     norm = next((name for name, shape in inside.items() if len(shape) == 1 and name.endswith("norm.weight")), None)
     layer = next((name for name, shape in inside.items() if len(shape) > 1 and "experts" not in name), None)
     if norm is None or layer is None:
@@ -127,7 +129,7 @@ def write(answers: Mapping[str, list[dict[str, bool]]], classes: Mapping[str, tu
     about = (
         "What loaders of vLLM 0.32.0 leave unread, though the model has no place for it: made by benchmarks/learn/passed_over.py. "
         "`experts`: tensors beside the layers of experts; `expert_biases`: biases of those; `biases`: those of layers that are not "
-        "there; `endings`: of names in modules that are there."
+        "there; `drafts`: draft layers in the body (`mtp`); `endings`: of names in modules that are there."
     )
     write_tables(DATA, about, architectures=rows)
 

@@ -124,7 +124,7 @@ def probe(base: Path, out: Path, tensor: str) -> Path:
 def probes_of(shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
     """Name the tensors too many of one family."""
     layers = re.compile(
-        r"(?P<layers>.*?\.?(?:layers|h|blocks))\.(?P<number>\d+)\.(?P<inner>\w+)\.(?P<leaf>\w+)\.weight$"
+        r"(?P<layers>.*?\.?(?:layers|h|blocks))\.(?P<number>\d+)\.(?P<inner>\w+)\.(?:\d+\.)?(?P<leaf>\w+)\.weight$"
     )
     inside = [
         found

@@ -17,6 +17,9 @@ _OF_EACH = "num_layers_per_stack"
 _KINDS = "layers_block_type"
 """The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
 
+_TWICE = frozenset({"longcat_flash"})
+"""Model types whose `num_hidden_layers` is twice the number of layers (transformers 5.19 configuration_longcat_flash.py)."""
+
 
 def layer_count(config: ModelConfig) -> int | None:
     """Return the number of decoder layers, of each list of them, as the config states it or as its model type assumes it.
@@ -31,7 +34,9 @@ def _all_layers(config: ModelConfig) -> int | None:
     of_each = known_number(config, _OF_EACH)
     if of_each is not None:
         return of_each
-    stated = config.num_hidden_layers
+    stated, twice = config.num_hidden_layers, config.text_int("num_hidden_layers")
+    if config.model_type in _TWICE and twice is not None:
+        return twice // 2
     if stated is not None:
         return stated
     kinds = next((level[_KINDS] for _, level in config.text_levels if isinstance(level.get(_KINDS), list)), None)

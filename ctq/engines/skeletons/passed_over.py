@@ -20,13 +20,14 @@ class PassedOver:
     """What the loader of a class leaves unread.
 
     ``experts`` says that it leaves what it does not know beside the layers of experts, ``expert_biases`` biases of those,
-    ``biases`` those of layers that the model does not have (of others nearly every loader does); ``endings`` are those of names
-    within modules that the model has.
+    ``biases`` those of layers that the model does not have (of others nearly every loader does), ``drafts`` draft layers beside
+    those of the body; ``endings`` are those of names within modules that the model has.
     """
 
     experts: bool = False
     expert_biases: bool = False
     biases: bool = False
+    drafts: bool = False
     endings: tuple[str, ...] = ()
 
 

@@ -15,7 +15,7 @@ from ctq.engines.vllm_models.ties import Tie, tie_when_tied
 from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.rules.architecture.missing_experts import missing_routers, missing_shared_experts
 from ctq.inspect.rules.architecture.missing_parts import biases_of_towers, lost_parts, lost_towers
-from ctq.inspect.rules.architecture.stands_for import HEAD, layers_by_tensor
+from ctq.inspect.rules.architecture.stands_for import HEAD, is_in_the_same_piece, layers_by_tensor, pieces_by_tensor
 from ctq.inspect.rules.architecture.towers import lacking
 from ctq.inspect.rules.rule import missing_from_files
 from ctq.recipe.kinds import OTHER_PARTS
@@ -79,6 +79,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     yield from _of_their_layers(skeleton, present, layers_with(config, skeleton), stacks)
     of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
     yield from sorted({*_beside(skeleton, present, switched, stacks), *of_experts})
+    yield from _beside_inside(facts, skeleton)
     yield from lost_parts(skeleton, present)
     yield from _brought(optional, present)
     yield from lost_towers(facts, skeleton)
@@ -140,11 +141,22 @@ def _beside(
     for name, slot in skeleton.tensors.items():
         if slot.beside is None or (slot.beside.endswith(".bias") and not switched.get(name)):
             continue
+        if is_in_the_same_piece(name, slot.beside):
+            continue
         if name.partition(f".{NUMBER}.")[0] in stacks:
             for layer in sorted(present.get(slot.beside, frozenset()) - present.get(name, frozenset())):
                 yield numbered(name, layer)
         elif NUMBER not in name and slot.beside in present and name not in present:
             yield name
+
+
+def _beside_inside(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
+    """Yield tensors of a piece inside of a layer (`self_attn.1`), which lacks them though it has what they never lack beside it."""
+    pieces = pieces_by_tensor(facts, skeleton)
+    for name, slot in skeleton.tensors.items() if pieces else ():
+        if slot.beside is not None and is_in_the_same_piece(name, slot.beside):
+            for layer, number in sorted(pieces.get(slot.beside, frozenset()) - pieces.get(name, frozenset())):
+                yield numbered(numbered(name, layer), number)
 
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:

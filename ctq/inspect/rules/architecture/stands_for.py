@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ctq.engines.skeletons.skeleton_names import own_name
 from ctq.engines.vllm.fused import TAKEN_APART, fused_mapping
 from ctq.engines.vllm_models.fused_layouts import experts_in
-from ctq.inspect.modules.grouping import NUMBER
+from ctq.inspect.modules.grouping import NUMBER, SINGLE_EXPERT
 from ctq.recipe.experts import fused_names
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ HEAD = "lm_head.weight"
 """How the template of a head's weight ends."""
 Present: TypeAlias = "Mapping[str, frozenset[int]]"
 """The layers that have each tensor that the files stand for, by template."""
+_INSIDE = 2
+"""Numbers in the name of what lies in a list inside of layers."""
 _WEIGHTS = frozenset({"weight", "weight_packed", "qweight", "weight_scale", "blocks"})
 
 
@@ -37,6 +39,26 @@ def layers_by_tensor(facts: Facts, skeleton: Skeleton) -> dict[str, frozenset[in
         found.setdefault(whole, set()).update(frozenset.intersection(*present))
     found = {name: numbers for name, numbers in found.items() if numbers or NUMBER not in name}
     return {name: frozenset(numbers) for name, numbers in found.items()}
+
+
+def pieces_by_tensor(facts: Facts, skeleton: Skeleton) -> dict[str, frozenset[tuple[int, ...]]]:
+    """Return the numbers of layers and pieces that have each tensor of lists inside of layers (`self_attn.1`), by template."""
+    found: dict[str, set[tuple[int, ...]]] = {}
+    for entry in facts.entries if any(map(is_in_a_list_inside, skeleton.tensors)) else ():
+        for name in dense_tensors(entry):
+            if (own := own_name(skeleton, name)) in skeleton.tensors and is_in_a_list_inside(own):
+                found.setdefault(own, set()).update(entry.modules.numbers)
+    return {name: frozenset(numbers) for name, numbers in found.items()}
+
+
+def is_in_a_list_inside(tensor: str) -> bool:
+    """Tell a tensor, by template, of a list of modules inside of layers that is none of experts."""
+    return tensor.count(NUMBER) == _INSIDE and SINGLE_EXPERT not in tensor
+
+
+def is_in_the_same_piece(tensor: str, other: str) -> bool:
+    """Tell a tensor, by template, that lies in one piece of a list inside of layers with another."""
+    return is_in_a_list_inside(tensor) and other.startswith(f"{tensor[: tensor.rindex(NUMBER) + 1]}.")
 
 
 def _numbers(facts: Facts, tensor: str) -> frozenset[int]:

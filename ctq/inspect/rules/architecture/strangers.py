@@ -50,7 +50,7 @@ def is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     if skeleton.wrapped and not any(has_part(skeleton, name) for name in entry.modules.first_tensors):
         return True
     attention = attention_of(module, entry.modules.parts)
-    if attention is not None and _is_attention(attention, skeleton):
+    if attention is not None and _EXPERTS not in f"{attention}." and _is_attention(attention, skeleton):
         return False
     if _beyond(entry, skeleton, facts):
         return True
@@ -162,15 +162,17 @@ def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
         return "head"
     if skeleton.wrapped and not any(has_part(skeleton, tensor) for tensor in entry.modules.first_tensors):
         return "module"
-    if (
-        entry.kind is Kind.DRAFT
-        and _MTP in name
-        and not (_is_in_body(name, skeleton) and "layer" not in skeleton.refuses)
-    ):
-        return "draft"
-    if _is_beside_experts(name, skeleton) or all(is_passed_over(one, skeleton) for one in _templates(entry, facts)):
+    is_draft, is_in_body = entry.kind is Kind.DRAFT and _MTP in name, _is_in_body(name, skeleton)
+    if (is_draft and is_in_body and passed_over(skeleton).drafts) or _is_left(entry, skeleton, facts):
         return "unread"
-    return _place_by_name(entry, skeleton, facts)
+    is_unknown = is_draft and not (is_in_body and "layer" not in skeleton.refuses)
+    return "draft" if is_unknown else _place_by_name(entry, skeleton, facts)
+
+
+def _is_left(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell what lies beside experts, or has endings of names, where the loader passes over those."""
+    is_beside = _is_beside_experts(entry.modules.template, skeleton)
+    return is_beside or all(is_passed_over(name, skeleton) for name in _templates(entry, facts))
 
 
 def _is_beside_experts(template: str, skeleton: Skeleton) -> bool:
