@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from sweep_truth import Observation, observe
 
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from ctq.verify.engines.vllm.questions import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from ctq.verify.vllm.facts import VllmResult
+    from ctq.verify.engines.vllm.facts import VllmResult
 
 SLOW_S: Final = 300.0
 """Seconds after which a load is given up."""

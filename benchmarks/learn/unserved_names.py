@@ -27,7 +27,7 @@ from ctq.engines.data_file import read_data
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ctq.verify.vllm.facts import VllmResult
+    from ctq.verify.engines.vllm.facts import VllmResult
 
 DATA: Final = ENGINE_DATA / "unserved_names.json"
 NUMBER: Final = re.compile(r"(?<=\.)\d+(?=\.|$)")

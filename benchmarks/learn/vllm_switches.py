@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from mirrored import Mirrored
 
-    from ctq.verify.vllm.facts import VllmResult
+    from ctq.verify.engines.vllm.facts import VllmResult
 
 DATA: Final = ENGINE_DATA / "vllm_switches.json"
 SWITCH: Final = re.compile(r"bias|norm(?!.*eps)|sinks?$|_gate$|gating")

@@ -15,7 +15,7 @@ from typing import Any
 
 from peer_fixtures import FIXTURES, OUTCOMES, materialise
 
-from ctq.verify.vllm.process import run_jobs
+from ctq.verify.engines.vllm.process import run_jobs
 
 
 def outcome(answer: dict[str, Any]) -> dict[str, Any]:

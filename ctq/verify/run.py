@@ -8,27 +8,18 @@ from ctq import events
 from ctq.findings import Finding, Severity
 from ctq.inspect.report import head_json
 from ctq.inspect.rules.check import Selection, find
-from ctq.verify.builtin.engine import ask_builtin
 from ctq.verify.config_check import compare_configs
 from ctq.verify.engine_names import EngineName
+from ctq.verify.engines.table import ASK
+from ctq.verify.engines.vllm.interpreter import find_vllm
 from ctq.verify.report import OPEN_QUESTIONS, NumericReport, VerifyReport
 from ctq.verify.subject import Subject, open_subject
-from ctq.verify.transformers_engine import ask_transformers
-from ctq.verify.vllm.interpreter import find_vllm
-from ctq.verify.vllm_engine import ask_vllm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ctq.verify.numeric.result import WeightsReport
     from ctq.verify.report import EngineAnswer
     from ctq.verify.request import VerifyRequest
 
-_ASK: dict[str, Callable[[EngineName, Subject], EngineAnswer]] = {
-    "builtin": ask_builtin,
-    "vllm": ask_vllm,
-    "transformers": ask_transformers,
-}
 ENGINE_OPINIONS = (
     "HED001",
     "HED007",
@@ -96,7 +87,7 @@ def structural(subject: Subject) -> tuple[Finding, ...]:
 def _ask(engine: EngineName, subject: Subject, on_event: events.OnEvent) -> EngineAnswer:
     if engine.name != "builtin":
         on_event(events.Noted(f"asking {engine.name}, in a process of its own"))
-    return _ASK[engine.name](engine, subject)
+    return ASK[engine.name](engine, subject)
 
 
 def _in_order(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

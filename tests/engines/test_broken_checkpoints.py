@@ -13,7 +13,7 @@ from sweep_outcomes import read_outcomes
 from sweep_truth import observe, truth_of
 from sweep_verdict import disagreements
 
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
+from ctq.verify.engines.vllm.questions import VllmRequest, run_vllm
 
 pytestmark = pytest.mark.engine
 OUTCOMES = read_outcomes()

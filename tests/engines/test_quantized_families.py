@@ -15,8 +15,8 @@ from quantizing import quantize
 
 from ctq.recipe.recipe import Recipe, default_body
 from ctq.recipe.schemes import SCHEMES
-from ctq.verify.vllm.engine import VllmRequest, generate_vllm, run_vllm
-from ctq.verify.vllm.facts import Outcome
+from ctq.verify.engines.vllm.facts import Outcome
+from ctq.verify.engines.vllm.questions import VllmRequest, generate_vllm, run_vllm
 
 pytestmark = pytest.mark.engine
 CheckpointFactory = Callable[..., Path]

@@ -12,8 +12,8 @@ from quantizing import quantize
 from sweep_claims import inspected
 
 from ctq.recipe.recipe import Recipe
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
-from ctq.verify.vllm.facts import Outcome
+from ctq.verify.engines.vllm.facts import Outcome
+from ctq.verify.engines.vllm.questions import VllmRequest, run_vllm
 
 pytestmark = pytest.mark.engine
 

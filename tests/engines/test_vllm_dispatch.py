@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from builders import quantization_config
 
-from ctq.verify.vllm.engine import dispatch_vllm, match_vllm
+from ctq.verify.engines.vllm.questions import dispatch_vllm, match_vllm
 
 if TYPE_CHECKING:
     from pathlib import Path

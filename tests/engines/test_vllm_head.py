@@ -10,15 +10,15 @@ from builders import tiny_quantized
 from rtn_family import quantize_family
 from safetensors.torch import save_file
 
-from ctq.verify.vllm.engine import VllmRequest, generate_vllm, run_vllm
-from ctq.verify.vllm.facts import Outcome
-from ctq.verify.vllm.judge import Status, judge
+from ctq.verify.engines.vllm.facts import Outcome
+from ctq.verify.engines.vllm.judge import Status, judge
+from ctq.verify.engines.vllm.questions import VllmRequest, generate_vllm, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ctq.verify.vllm.facts import HeadRun, VllmResult
+    from ctq.verify.engines.vllm.facts import HeadRun, VllmResult
 
 pytestmark = pytest.mark.engine
 TOKENS = 48

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from builders import quantization_config
 
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
-from ctq.verify.vllm.judge import Status, judge
+from ctq.verify.engines.vllm.judge import Status, judge
+from ctq.verify.engines.vllm.questions import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,14 +9,14 @@ import pytest
 from builders import Raw, all_tensors, drop_tensor, edit_config, edit_tensors, tiny_checkpoint, tiny_quantized
 from rtn_family import quantize_family
 
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
-from ctq.verify.vllm.judge import Judgement, Status, judge, main_head
+from ctq.verify.engines.vllm.judge import Judgement, Status, judge, main_head
+from ctq.verify.engines.vllm.questions import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ctq.verify.vllm.facts import VllmResult
+    from ctq.verify.engines.vllm.facts import VllmResult
 
 pytestmark = pytest.mark.engine
 LINEAR = "CompressedTensorsLinearMethod"

@@ -10,11 +10,11 @@ import pytest
 from head_cases import CASES, HeadCase, facts_of
 
 from ctq.engines.verdicts.verdict import head_verdict
-from ctq.verify.vllm.engine import VllmRequest, run_vllm
-from ctq.verify.vllm.facts import Outcome
+from ctq.verify.engines.vllm.facts import Outcome
+from ctq.verify.engines.vllm.questions import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
-    from ctq.verify.vllm.facts import VllmResult
+    from ctq.verify.engines.vllm.facts import VllmResult
 
 pytestmark = pytest.mark.engine
 

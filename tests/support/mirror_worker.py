@@ -1,7 +1,7 @@
 """Write checkpoints for vLLM's own model classes: build each from its config on the meta device, and name its tensors backwards.
 
 Started with ``PYTHON mirror_worker.py REQUEST``: a JSON list of jobs with a ``folder`` that holds a config.json and ``merges``; prints
-one JSON line for each. Runs in vLLM's interpreter, beside the worker of `ctq.verify.vllm`.
+one JSON line for each. Runs in vLLM's interpreter, beside the worker of `ctq.verify.engines.vllm`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What transformers makes of a checkpoint, boiled down to one word, as the sweep of loaders sees it.
 
-The word shares nothing with `ctq.verify.transformers_engine`, which is judged by it too: a model is good here when every key was
+The word shares nothing with `ctq.verify.engines.transformers.engine`, which is judged by it too: a model is good here when every key was
 filled, every weight taken apart is near the dense original's, and the logits are those of the original and, nearer, of the weights
 taken apart and written as a dense checkpoint.
 """

@@ -1,6 +1,6 @@
 """What the real vLLM made of a checkpoint, boiled down to the one word that ctq has to agree with.
 
-This is the sweeps' own reading of the engine's facts: it shares nothing with `ctq.verify.vllm.judge`, which is judged by it too.
+This is the sweeps' own reading of the engine's facts: it shares nothing with `ctq.verify.engines.vllm.judge`, which is judged by it too.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from ctq.verify.vllm.facts import Outcome
+from ctq.verify.engines.vllm.facts import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ctq.verify.vllm.facts import Head, VllmResult
+    from ctq.verify.engines.vllm.facts import Head, VllmResult
 
 QUANTIZED_PARTS: Final = ("weight_scale", "weight_packed", "weight_zero_point")
 CODES: Final = {"Int8": ("int8", "int32", "uint8"), "Fp8": ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz")}

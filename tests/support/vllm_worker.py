@@ -1,4 +1,4 @@
-"""The loop of a program that runs in vLLM's interpreter beside the worker of `ctq.verify.vllm`, and answers a list of requests."""
+"""The loop of a program that runs in vLLM's interpreter beside the worker of `ctq.verify.engines.vllm`, and answers a list of requests."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ import breaking as do
 import pytest
 from builders import tiny_checkpoint, tiny_quantized
 
-from ctq.verify.builtin.engine import ask_builtin
 from ctq.verify.engine_names import EngineName, parse_engine
+from ctq.verify.engines.builtin.engine import ask_builtin
 from ctq.verify.report import EngineAnswer, EngineReport, Status
 from ctq.verify.request import VerifyRequest
 from ctq.verify.subject import open_subject

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ctq.errors import UsageError
-from ctq.verify.engine_names import EngineName, parse_engine
+from ctq.verify.engine_names import ENGINES, EngineName, parse_engine
+from ctq.verify.engines import table
+from ctq.verify.engines.table import ASK
 
 
 @pytest.mark.parametrize(
@@ -38,3 +42,9 @@ def test_what_is_no_engine_is_a_usage_error(text: str) -> None:
 )
 def test_builds_of_a_version_are_that_version(asked: str | None, found: str, accepted: bool) -> None:
     assert EngineName("vllm", asked).accepts(found) is accepted
+
+
+def test_every_engine_has_a_door_and_a_room() -> None:
+    assert tuple(ASK) == ENGINES
+    rooms = {path.parent.name for path in Path(table.__file__).parent.glob("*/engine.py")}
+    assert rooms == set(ENGINES)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ctq.engines.engine_args import EngineArgs
 from ctq.engines.vllm.scheme_predicates import SchemeArgs
-from ctq.verify.builtin.arithmetic import dequantize, exact_logits, kernel_logits
+from ctq.verify.engines.builtin.arithmetic import dequantize, exact_logits, kernel_logits
 
 TOKEN = EngineArgs(strategy="token", dynamic=True)
 

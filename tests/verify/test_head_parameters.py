@@ -9,8 +9,8 @@ from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.engine_args import EngineArgs
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm.scheme_predicates import SchemeArgs
-from ctq.verify.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
-from ctq.verify.builtin.placement import place
+from ctq.verify.engines.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
+from ctq.verify.engines.builtin.placement import place
 
 HEAD = HeadGeometry(vocabulary=333, hidden=256, ranks=2)
 CHANNEL = SchemeArgs(weights=EngineArgs(strategy="channel"), inputs=EngineArgs(strategy="token", dynamic=True))

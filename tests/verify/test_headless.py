@@ -6,8 +6,8 @@ from pathlib import Path
 
 from builders import drop_tensor, edit_config, tiny_quantized
 
-from ctq.verify.builtin.engine import ask_builtin
 from ctq.verify.engine_names import parse_engine
+from ctq.verify.engines.builtin.engine import ask_builtin
 from ctq.verify.report import EngineReport, Status
 from ctq.verify.request import VerifyRequest
 from ctq.verify.subject import open_subject

@@ -12,12 +12,12 @@ from builders import tiny_checkpoint, tiny_quantized
 from families import build
 from sweep_quantize import quantize_as
 
-from ctq.verify import transformers_worker
 from ctq.verify.engine_names import EngineName
+from ctq.verify.engines.transformers import worker
+from ctq.verify.engines.transformers.engine import answer_of, ask_transformers, job_of
 from ctq.verify.report import EngineAnswer, Status
 from ctq.verify.request import VerifyRequest
 from ctq.verify.subject import Subject, open_subject
-from ctq.verify.transformers_engine import answer_of, ask_transformers, job_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Engine
     def answer(folder: Path, **request: Any) -> EngineAnswer:
         asked = subject(folder, **request)
         (tmp_path / "request").write_text(json.dumps(job_of(asked)))
-        transformers_worker.main(tmp_path / "request", tmp_path / "answer")
+        worker.main(tmp_path / "request", tmp_path / "answer")
         return answer_of(json.loads((tmp_path / "answer").read_text()), asked)
 
     return answer

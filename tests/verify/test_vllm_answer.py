@@ -9,11 +9,11 @@ import pytest
 from builders import tiny_quantized
 
 from ctq.verify.engine_names import EngineName
+from ctq.verify.engines.vllm.engine import answer_of, ask_vllm
+from ctq.verify.engines.vllm.facts import Engine, Head, HeadRun, Outcome, Parameter, Refusal, VllmResult
 from ctq.verify.report import Status
 from ctq.verify.request import VerifyRequest
 from ctq.verify.subject import Subject, open_subject
-from ctq.verify.vllm.facts import Engine, Head, HeadRun, Outcome, Parameter, Refusal, VllmResult
-from ctq.verify.vllm_engine import answer_of, ask_vllm
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ctq.verify.worker_process import WorkerDiedError, run_worker
+from ctq.verify.engines.transformers.process import WorkerDiedError, run_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,19 +66,19 @@ def test_a_worker_that_hangs_is_ended_with_what_it_started(worker: Callable[[str
 STARTER = """
 import sys
 from pathlib import Path
-from ctq.verify.{0}
+from ctq.verify.engines.{0}
 {1}
 """
 WORKER = """
 import os, subprocess, sys, time
-from ctq.verify.vllm.worker.lifeline import hold_on
+from ctq.verify.engines.vllm.worker.lifeline import hold_on
 hold_on()
 assert sys.stdin.read() == "", "nobody but the lifeline reads it"
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 open({0!r}, "w").write(f"{{os.getpid()}} {{child.pid}}")
 time.sleep(600)
 """
-RUN_MODULE = ("worker_process import run_worker", "run_worker('some_worker', {}, timeout_s=600)")
+RUN_MODULE = ("transformers.process import run_worker", "run_worker('some_worker', {}, timeout_s=600)")
 RUN_VLLM = ("vllm.process import run_jobs", "run_jobs([{}], python=Path(sys.argv[1]), timeout_s=600)")
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ctq.verify.vllm.facts import (
+from ctq.verify.engines.vllm.facts import (
     Conversion,
     Engine,
     Head,
@@ -17,7 +17,7 @@ from ctq.verify.vllm.facts import (
     Refusal,
     VllmResult,
 )
-from ctq.verify.vllm.judge import Status, judge, main_head
+from ctq.verify.engines.vllm.judge import Status, judge, main_head
 
 ENGINE = Engine(version="0.32.0", torch="2.13.0", device="cpu", device_name="cpu", import_seconds=9.0)
 QUANTIZED = Head(

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ctq.errors import EngineUnavailableError
-from ctq.verify.vllm.engine import VllmRequest, match_vllm, run_vllm
-from ctq.verify.vllm.facts import Outcome
-from ctq.verify.vllm.interpreter import find_vllm, require_vllm
-from ctq.verify.vllm.process import run_jobs
+from ctq.verify.engines.vllm.facts import Outcome
+from ctq.verify.engines.vllm.interpreter import find_vllm, require_vllm
+from ctq.verify.engines.vllm.process import run_jobs
+from ctq.verify.engines.vllm.questions import VllmRequest, match_vllm, run_vllm
 
 ENGINE = r'{"kind": "engine", "version": "9", "torch": "2", "device": "cpu", "device_name": "cpu", "import_seconds": 0}'
 PREAMBLE = rf"""#!/bin/sh

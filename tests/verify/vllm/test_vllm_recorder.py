@@ -11,12 +11,12 @@ from compressed_tensors.compressors.pack_quantized import unpack_from_int32
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctq.verify.vllm.worker.coverage import covered, intervals, union
-from ctq.verify.vllm.worker.cuts import partly_read
-from ctq.verify.vllm.worker.dequantize import dequantized_rows, unpack
-from ctq.verify.vllm.worker.faults import describe_exception
-from ctq.verify.vllm.worker.headers import read_headers, read_tensor
-from ctq.verify.vllm.worker.recorder import Recorder, Write, storage_key
+from ctq.verify.engines.vllm.worker.coverage import covered, intervals, union
+from ctq.verify.engines.vllm.worker.cuts import partly_read
+from ctq.verify.engines.vllm.worker.dequantize import dequantized_rows, unpack
+from ctq.verify.engines.vllm.worker.faults import describe_exception
+from ctq.verify.engines.vllm.worker.headers import read_headers, read_tensor
+from ctq.verify.engines.vllm.worker.recorder import Recorder, Write, storage_key
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ctq.verify.builtin.limits import beyond
-from ctq.verify.vllm.facts import Head, HeadRun, Outcome, Refusal, VllmResult
+from ctq.verify.engines.builtin.limits import beyond
+from ctq.verify.engines.vllm.facts import Head, HeadRun, Outcome, Refusal, VllmResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.header import TensorInfo
     from ctq.engines.vllm.rules import EngineRules
-    from ctq.verify.builtin.parameters import HeadGeometry, ParameterSpec
+    from ctq.verify.engines.builtin.parameters import HeadGeometry, ParameterSpec
 
 
 @dataclass(frozen=True, slots=True)

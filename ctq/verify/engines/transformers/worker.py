@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ctq.verify.vllm.worker.lifeline import hold_on
+from ctq.verify.engines.vllm.worker.lifeline import hold_on
 
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 _LONGEST = 600

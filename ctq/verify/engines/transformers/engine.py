@@ -10,8 +10,8 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from ctq.inspect.facts.engines import EngineRequest, judge_head
+from ctq.verify.engines.transformers.process import WorkerDiedError, run_worker
 from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
-from ctq.verify.worker_process import WorkerDiedError, run_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ctq.verify.subject import Subject
 
 NAME = "transformers"
-WORKER = "ctq.verify.transformers_worker"
+WORKER = "ctq.verify.engines.transformers.worker"
 MODEL_LIMITS = {"cosine": (0.98, 1.0), "slope": (0.95, 1.05)}
 """What the logits of a whole quantized model keep to against the dense one; errors of many layers add up."""
 _NEEDED = ("transformers", "compressed_tensors")

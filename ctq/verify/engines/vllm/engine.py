@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from ctq.errors import EngineUnavailableError
 from ctq.verify import codes
+from ctq.verify.engines.vllm.facts import Outcome, VllmResult
+from ctq.verify.engines.vllm.interpreter import require_vllm
+from ctq.verify.engines.vllm.judge import Judgement, judge, main_head
+from ctq.verify.engines.vllm.questions import VllmRequest, generate_vllm, run_vllm
 from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
-from ctq.verify.vllm.engine import VllmRequest, generate_vllm, run_vllm
-from ctq.verify.vllm.facts import Outcome, VllmResult
-from ctq.verify.vllm.interpreter import require_vllm
-from ctq.verify.vllm.judge import Judgement, judge, main_head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

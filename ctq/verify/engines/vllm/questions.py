@@ -1,4 +1,4 @@
-"""Ask the real vLLM about checkpoints; the one door between ctq and that engine."""
+"""What the real vLLM is asked: to load a checkpoint, to generate, to match names, to choose methods."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ctq.errors import EngineUnavailableError
-from ctq.verify.vllm.facts import Generation, VllmResult, read_engine, read_generation, read_result
-from ctq.verify.vllm.process import run_jobs
+from ctq.verify.engines.vllm.facts import Generation, VllmResult, read_engine, read_generation, read_result
+from ctq.verify.engines.vllm.process import run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from ctq.recipe.heads import find_head
-from ctq.verify.builtin.arithmetic import can_dequantize, exact_logits, kernel_logits
-from ctq.verify.builtin.loading import fill_rows, load_rank, torch_dtype
+from ctq.verify.engines.builtin.arithmetic import can_dequantize, exact_logits, kernel_logits
+from ctq.verify.engines.builtin.loading import fill_rows, load_rank, torch_dtype
 from ctq.verify.hidden_states import random_states, saved_states
 from ctq.verify.logits import compare_logits
 from ctq.verify.report import LogitsRun
@@ -19,8 +19,8 @@ from ctq.verify.tensor_bytes import TensorBytes
 
 if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
-    from ctq.verify.builtin.dispatch_head import HeadDispatch
-    from ctq.verify.builtin.head_loading import HeadLoading
+    from ctq.verify.engines.builtin.dispatch_head import HeadDispatch
+    from ctq.verify.engines.builtin.head_loading import HeadLoading
     from ctq.verify.subject import Subject
 
 _REFERENCE_ROWS = 1024

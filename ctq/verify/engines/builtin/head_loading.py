@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ctq.engines.configs.fields import takes_field
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.skeletons.head_bias import has_head_bias
-from ctq.verify.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
-from ctq.verify.builtin.placement import Placements, place
+from ctq.verify.engines.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
+from ctq.verify.engines.builtin.placement import Placements, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
     from ctq.checkpoint.header import TensorInfo
     from ctq.engines.vllm.rules import EngineRules
-    from ctq.verify.builtin.dispatch_head import HeadDispatch
+    from ctq.verify.engines.builtin.dispatch_head import HeadDispatch
 
 _DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32", "half": "F16", "float": "F32"}
 _WEIGHTS = ("weight", "weight_packed")

@@ -16,10 +16,10 @@ from ctq.inspect.facts.engines import head_facts_for_engines
 from ctq.inspect.facts.entries import State
 from ctq.inspect.rules.config.identity import unknown_architecture
 from ctq.recipe.quant_config import METHOD
-from ctq.verify.builtin.dispatch_head import HeadDispatch, dispatch_config, dispatch_head
-from ctq.verify.builtin.head_loading import HeadLoading, plan_loading
-from ctq.verify.builtin.limits import wrong_logits
 from ctq.verify.codes import ENGINE_NOTE
+from ctq.verify.engines.builtin.dispatch_head import HeadDispatch, dispatch_config, dispatch_head
+from ctq.verify.engines.builtin.head_loading import HeadLoading, plan_loading
+from ctq.verify.engines.builtin.limits import wrong_logits
 from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
 
 if TYPE_CHECKING:
@@ -143,7 +143,14 @@ def _with_runs(subject: Subject, head: HeadDispatch, loading: HeadLoading, repor
     """Load and run the head: torch is imported only here."""
     import torch
 
-    from ctq.verify.builtin.running import can_run, capability_of, choose_device, device_name, kernel_name, run_head
+    from ctq.verify.engines.builtin.running import (
+        can_run,
+        capability_of,
+        choose_device,
+        device_name,
+        kernel_name,
+        run_head,
+    )
 
     device = choose_device(subject.request.device)
     if subject.request.device == "cuda" and device != "cuda":

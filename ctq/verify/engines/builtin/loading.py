@@ -15,8 +15,8 @@ from ctq.errors import CheckpointError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ctq.verify.builtin.parameters import HeadGeometry, ParameterSpec
-    from ctq.verify.builtin.placement import Placement
+    from ctq.verify.engines.builtin.parameters import HeadGeometry, ParameterSpec
+    from ctq.verify.engines.builtin.placement import Placement
     from ctq.verify.tensor_bytes import TensorBytes
 
 BLOCK_BYTES = 32 * 1024 * 1024
