@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ctq.errors import UsageError
+from ctq.inspect import rules
 from ctq.inspect.rules import docs
 from ctq.inspect.rules.check import Selection, require_known
 from ctq.inspect.rules.rule import HEADINGS, Rule
@@ -44,6 +45,12 @@ def test_rules_yield_to_rules_that_exist_and_never_in_a_circle() -> None:
 
     for code in BY_CODE:
         ancestors(code)
+
+
+def test_a_file_among_the_rules_holds_a_finding() -> None:
+    room = Path(rules.__file__).parent
+    files = {path.relative_to(room).with_suffix("").parts for path in room.glob("*/*.py") if path.name != "__init__.py"}
+    assert files == {tuple(rule.check.__module__.split(".")[-2:]) for rule in RULES}
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -13,10 +13,10 @@ from ctq.engines.skeletons.unserved_names import needed_names
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.ties import Tie, tie_when_tied
 from ctq.inspect.modules.grouping import NUMBER, numbered
-from ctq.inspect.rules.architecture.missing_experts import missing_routers, missing_shared_experts
-from ctq.inspect.rules.architecture.missing_parts import biases_of_towers, lost_parts, lost_towers
-from ctq.inspect.rules.architecture.stands_for import HEAD, is_in_the_same_piece, layers_by_tensor, pieces_by_tensor
-from ctq.inspect.rules.architecture.towers import lacking
+from ctq.inspect.presence.missing_experts import missing_routers, missing_shared_experts
+from ctq.inspect.presence.missing_parts import biases_of_towers, lost_parts, lost_towers
+from ctq.inspect.presence.stands_for import HEAD, is_in_the_same_piece, layers_by_tensor, pieces_by_tensor
+from ctq.inspect.presence.towers import lacking
 from ctq.inspect.rules.rule import missing_from_files
 from ctq.recipe.kinds import OTHER_PARTS
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.engines.skeletons.switches import OptionalTensor
     from ctq.inspect.facts.facts import Facts
-    from ctq.inspect.rules.architecture.stands_for import Present
+    from ctq.inspect.presence.stands_for import Present
     from ctq.inspect.rules.rule import Hit
 
 _HEAD_MODULE = HEAD.removesuffix(".weight")

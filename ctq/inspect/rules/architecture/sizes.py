@@ -14,7 +14,7 @@ from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.vllm_models.fused_layouts import expert_shape, takes_turned_alone
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import NUMBER, numbered
-from ctq.inspect.rules.architecture.stands_for import experts_inside
+from ctq.inspect.presence.stands_for import experts_inside
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import Kind
 

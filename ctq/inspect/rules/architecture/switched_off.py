@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.switches import optional_tensors
 from ctq.inspect.modules.grouping import numbered
-from ctq.inspect.rules.architecture.stands_for import layers_by_tensor
+from ctq.inspect.presence.stands_for import layers_by_tensor
 from ctq.inspect.rules.rule import Hit
 
 if TYPE_CHECKING:

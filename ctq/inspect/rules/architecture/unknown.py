@@ -12,9 +12,9 @@ from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import SINGLE_EXPERT
 from ctq.inspect.modules.parts import CACHE_PARTS, PARTS
+from ctq.inspect.presence.stands_for import dense_tensors, fused_tensors
+from ctq.inspect.presence.strangers import is_passed_over, is_refused, is_stranger
 from ctq.inspect.rules.architecture.experts import surplus_experts
-from ctq.inspect.rules.architecture.stands_for import dense_tensors, fused_tensors
-from ctq.inspect.rules.architecture.strangers import is_passed_over, is_refused, is_stranger
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import OTHER_PARTS
 

@@ -9,8 +9,8 @@ from ctq.engines.configs.nested_text import vocabulary
 from ctq.engines.skeletons.layer_numbers import numbers_by_layer
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.findings import Severity
+from ctq.inspect.presence.gaps import missing_experts, missing_layers, missing_modules
 from ctq.inspect.rules.rule import Hit, missing_from_files
-from ctq.inspect.rules.tensors.gaps import missing_experts, missing_layers, missing_modules
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from ctq.engines.configs.towers import is_switched_on, layers_needed, tower_numb
 from ctq.engines.skeletons.skeleton_names import lies_in, own_name
 from ctq.engines.skeletons.tower_strangers import strangers_of
 from ctq.inspect.modules.grouping import NUMBER, numbered
-from ctq.inspect.rules.architecture.stands_for import dense_tensors, fused_tensors
+from ctq.inspect.presence.stands_for import dense_tensors, fused_tensors
 from ctq.recipe.kinds import OTHER_PARTS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
-    from ctq.inspect.rules.architecture.stands_for import Present
+    from ctq.inspect.presence.stands_for import Present
 
 
 def lacking(facts: Facts, skeleton: Skeleton, present: Present, names: Mapping[str, bool | None]) -> Iterator[str]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons.skeleton import Skeleton
-    from ctq.inspect.rules.architecture.stands_for import Present
+    from ctq.inspect.presence.stands_for import Present
 
 _ROUTERS = ("gate", "router")
 _SHARED_COUNTS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "shared_expert_intermediate_size")

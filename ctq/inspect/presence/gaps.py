@@ -10,7 +10,7 @@ from ctq.engines.skeletons.layer_numbers import layers_with
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.inspect.facts.defects import BODY_LINEARS
 from ctq.inspect.modules.grouping import NUMBER, numbered
-from ctq.inspect.rules.architecture.strangers import is_stranger
+from ctq.inspect.presence.strangers import is_stranger
 from ctq.recipe.kinds import BESIDE, EXPERT_COUNTS, Kind
 from ctq.recipe.stack import LAYER_LISTS
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS
 from ctq.engines.skeletons.skeleton_names import other_part
 from ctq.inspect.modules.grouping import NUMBER, numbered
-from ctq.inspect.rules.architecture.stands_for import HEAD
+from ctq.inspect.presence.stands_for import HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.facts import Facts
-    from ctq.inspect.rules.architecture.stands_for import Present
+    from ctq.inspect.presence.stands_for import Present
 
 _TOWER = re.compile(r"vis|vpm")
 """First words of towers of images."""

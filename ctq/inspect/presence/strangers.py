@@ -13,8 +13,8 @@ from ctq.engines.vllm.fused import fused_mapping
 from ctq.engines.vllm_models.names import names_of
 from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.modules.parts import RECURRENT, attention_of, stored_name
-from ctq.inspect.rules.architecture.stands_for import dense_tensors, fused_tensors, parts_of_fused
-from ctq.inspect.rules.architecture.towers import is_beyond_tower, is_strange_to_tower
+from ctq.inspect.presence.stands_for import dense_tensors, fused_tensors, parts_of_fused
+from ctq.inspect.presence.towers import is_beyond_tower, is_strange_to_tower
 from ctq.recipe.kinds import OTHER_PARTS, Kind
 
 if TYPE_CHECKING:
