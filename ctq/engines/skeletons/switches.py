@@ -130,7 +130,7 @@ def _of_vllm(config: ModelConfig, architecture: str) -> Iterator[OptionalTensor]
                 value=value,
                 needed=value in entry["needs"],
                 taken=value in entry["takes"],
-                beside=f"{tensor.removesuffix('.bias')}.weight",
+                beside=f"{tensor.removesuffix('.bias')}.weight" if tensor.endswith(".bias") else "",
             )
 
 

@@ -74,7 +74,10 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     if _is_called_otherwise(facts, skeleton, present):
         return
     optional, stacks = list(optional_tensors(config, skeleton)), counted_stacks(skeleton, config)
-    switched = {one.tensor: one.needed for one in optional if not one.beside}
+    switched: dict[str, bool] = {}
+    for one in optional:
+        if not one.beside:  # of two switches that bring a tensor it takes both
+            switched[one.tensor] = one.needed and switched.get(one.tensor, True)
     yield from _of_every_layer(skeleton, present, switched, {stack: layer_count(config) or 0 for stack in stacks})
     yield from _of_their_layers(skeleton, present, layers_with(config, skeleton), stacks)
     of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
