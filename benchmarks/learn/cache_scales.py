@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from builders import Raw, edit_tensors
-from families import SWEPT
+from families import EVERY
 from mirrored import build_mirrored
 from mirrored_default import MIRRORED_DEFAULT
 from mirrored_multimodal import MIRRORED_MULTIMODAL
@@ -65,7 +65,7 @@ def denses(scratch: Path, python: Path) -> Iterator[tuple[str, Path]]:
     rows = (*MIRRORED_TEXT, *MIRRORED_DEFAULT, *MIRRORED_MULTIMODAL)
     wrong = build_mirrored(rows, scratch / "mirrored", python=python)
     yield from ((row.name, folder) for row in rows if str(folder := scratch / "mirrored" / row.name) not in wrong)
-    for name in SWEPT:
+    for name in EVERY:
         if (dense := built(name, scratch / name)) is not None:
             yield name, dense
 

@@ -42,3 +42,9 @@ def test_a_stranger_in_an_indexer(folder: Path) -> None:
 def test_a_bias_of_correction_that_the_config_says_nothing_of(folder: Path) -> None:
     edit_config(folder, lambda config: config.pop("topk_method"))
     assert errors(folder) != set()
+
+
+def test_scales_of_the_cache_in_a_dense_one_are_overlooked(folder: Path) -> None:
+    scale = Raw("F32", (1,), bytes(4))
+    edit_tensors(folder, lambda tensors: tensors.update({INDEXER.replace(".indexer", ".k_scale"): scale}))
+    assert errors(folder) == set()
