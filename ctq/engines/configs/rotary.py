@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _OLDER, _NEWER = "rope_scaling", "rope_parameters"
 _DEFAULT = "default"
+_SHARE = "partial_rotary_factor"
+"""How much of a head is rotated (vLLM 0.32.0 ``layers/rotary_embedding/__init__.py:69``)."""
 _ROPE_KEYS = (_OLDER, _NEWER)
 _ROPE_TYPES = frozenset(
     (
@@ -83,7 +85,7 @@ def _is_partial(settings: object, level: Mapping[str, Any]) -> bool:
 
 
 def _takes_share(level: Mapping[str, Any]) -> bool:
-    return takes_field(level.get("model_type"), "partial_rotary_factor")
+    return takes_field(level.get("model_type"), _SHARE)
 
 
 def _unnamed_ropes(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Iterator[str]:
@@ -100,6 +102,9 @@ def _unnamed_ropes(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Ite
 def _odd_values(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Iterator[str]:
     """Yield texts for numbers, kinds that the class does not take, and factors that are not as many as a head has frequencies."""
     yield from (f"has a text for {key}, not a number" for key in _NUMBERS if isinstance(settings.get(key), str))
+    stated = settings.get(_SHARE)
+    if isinstance(stated, str | list) or (isinstance(stated, int | float) and not 0 < stated <= 1):
+        yield f"rotates a share of {str(stated)[:_SHOWN]!r}, which is not between 0 and 1"
     kind, width = settings.get("rope_type", settings.get("type", _DEFAULT)), _head_dim(level)
     if (
         isinstance(kind, str)
@@ -110,7 +115,7 @@ def _odd_values(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Iterat
     if kind != _DEFAULT:
         numbers = _NUMBERS_OF_TYPE.get(str(level.get("model_type")), ())
         yield from (f"has no number for {key}" for key in numbers if not isinstance(settings.get(key), int | float))
-    share = settings.get("partial_rotary_factor", level.get("partial_rotary_factor"))
+    share = settings.get(_SHARE, level.get(_SHARE))
     if width is None or (share is None and _takes_share(level)):
         return  # what the class assumes is not known
     yield from _odd_sections(settings, width, share)
