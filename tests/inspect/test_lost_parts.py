@@ -200,3 +200,12 @@ def test_heads_of_drafts_are_passed_over_by_the_name_that_the_class_knows(
     folder = shutil.copytree(checkpoint("qwen3-next"), tmp_path / "m")
     edit_tensors(folder, lambda tensors: tensors.update({name: Raw("F32", (1, 1), bytes(4))}))
     assert error_list(folder) == codes
+
+
+@pytest.mark.parametrize("name", ["model.embed_tokens", "model.norm", "model.layers.1.mlp.up_proj", "lm_head"])
+def test_a_scale_does_not_stand_for_a_weight_of_a_dense_model(
+    name: str, checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint("llama"), tmp_path / "m")
+    edit_tensors(folder, lambda tensors: tensors.update({f"{name}.weight_scale": tensors.pop(f"{name}.weight")}))
+    assert "TEN001" in error_list(folder)

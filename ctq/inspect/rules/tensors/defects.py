@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.vllm_models.unignored import builds_quantized
 from ctq.findings import Severity
 from ctq.inspect.facts.diagnosis import Defect
+from ctq.inspect.modules.forms import Form
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import Kind
 
@@ -59,7 +60,7 @@ def missing_weight(facts: Facts) -> Iterator[Hit]:
     """Report scales whose weight is missing.
 
     ## What it checks
-    A module has `weight_scale`, `weight_shape` or `weight_zero_point`, but neither `weight` nor `weight_packed`.
+    A module, of a dense model too, has `weight_scale`, `weight_shape` or `weight_zero_point`, but no `weight` or `weight_packed`.
 
     ## Why it hurts
     Engines leave the weight uninitialised: vLLM does not report missing tensors of quantized models.
@@ -73,7 +74,12 @@ def missing_weight(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `default_loader.py:507`; GPTQModel PR #3077.
     """
-    yield from hits_of(with_defect(facts, Defect.MISSING_WEIGHT), "", "fetch the checkpoint again, or quantize again")
+    hint = "fetch the checkpoint again, or quantize again"
+    yield from hits_of(with_defect(facts, Defect.MISSING_WEIGHT), "", hint)
+    bare = [entry for entry in facts.entries if facts.quant is None and entry.stored.form is Form.NO_WEIGHT]
+    if bare:
+        parts = ", ".join(sorted(bare[0].modules.parts))
+        yield Hit(where=bare[0].modules.names[0], message=f"{listing(bare)}: {parts} but no weight", hint=hint)
 
 
 def missing_weight_scale(facts: Facts) -> Iterator[Hit]:
