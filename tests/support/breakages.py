@@ -246,6 +246,7 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN028", do.put("model.layers.0.self_attn.k_scale", do.floats(2))),
     Breakage("TEN029", strange(do.put("model.layers.0.mlp.up_proj.azp_adj", do.codes("I32", 1, 256)))),
     Breakage("TEN031", strange(do.int8("model.layers.1.self_attn.k_proj", 64, 96))),
+    Breakage("TEN035", do.put("model.norm.input_scale", do.floats(1))),
     Breakage("TEN031", strange(do.int8("model.layers.0.mlp.up_proj", 128))),
     Breakage("TEN031", strange(do.int8("model.layers.1.self_attn.o_proj", 96))),
 )

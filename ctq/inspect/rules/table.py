@@ -17,7 +17,18 @@ from ctq.inspect.rules.config import (
 from ctq.inspect.rules.files import leftovers, own_code, promised, shards, strays
 from ctq.inspect.rules.head import embedding, serving, stored
 from ctq.inspect.rules.rule import Check, Rule
-from ctq.inspect.rules.tensors import alike, astray, body, cache_scales, deep, defects, intruders, parts, structure
+from ctq.inspect.rules.tensors import (
+    alike,
+    astray,
+    beside_dense,
+    body,
+    cache_scales,
+    deep,
+    defects,
+    intruders,
+    parts,
+    structure,
+)
 
 FAMILIES = {
     "HED": "The head",
@@ -147,6 +158,7 @@ RULES: tuple[Rule, ...] = (
     _rule("TEN032", switched_off.tensor_switched_off, unless=("TEN024",)),
     _rule("TEN033", layer_kinds.layer_of_another_kind, unless=_FILES),
     _rule("TEN034", astray.part_led_astray, unless=("TEN015", "TEN017", "TEN024")),
+    _rule("TEN035", beside_dense.part_beside_dense, unless=(*_CONFIG, "TEN003", "TEN004", "TEN024")),
     _rule("FIL001", shards.unreadable_shard),
     _rule("FIL002", shards.config_missing),
     _rule("FIL003", shards.config_invalid),
