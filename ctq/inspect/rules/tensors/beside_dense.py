@@ -8,7 +8,7 @@ from ctq.engines.skeletons.skeleton_names import lies_in, own_name
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.tower_strangers import strangers_of
 from ctq.inspect.modules.forms import Form
-from ctq.inspect.rules.architecture.strangers import is_passed_over
+from ctq.inspect.presence.strangers import is_passed_over
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import OTHER_PARTS
 
