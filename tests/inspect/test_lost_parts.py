@@ -209,3 +209,20 @@ def test_a_scale_does_not_stand_for_a_weight_of_a_dense_model(
     folder = shutil.copytree(checkpoint("llama"), tmp_path / "m")
     edit_tensors(folder, lambda tensors: tensors.update({f"{name}.weight_scale": tensors.pop(f"{name}.weight")}))
     assert "TEN001" in error_list(folder)
+
+
+@pytest.mark.parametrize(("layer", "codes"), [(0, ["TEN025"]), (7, [])])
+def test_a_bias_is_missed_in_the_layers_of_a_tower_that_its_config_counts(
+    layer: int, codes: list[str], checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint("paligemma"), tmp_path / "m")
+    start = "vision_tower.vision_model.encoder.layers."
+
+    def change(tensors: dict[str, Raw]) -> None:
+        first = next(name for name in tensors if f"{start}0.self_attn.k_proj.weight" in name)
+        name = first.replace(f"{start}0.", f"{start}{layer}.")
+        tensors[name] = tensors[first]  # vLLM does not read the layers behind the last
+        tensors.pop(name.replace(".weight", ".bias"), None)
+
+    edit_tensors(folder, change)
+    assert error_list(folder) == codes

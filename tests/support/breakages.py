@@ -164,6 +164,7 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN010", do.put(SCALE, do.codes("I32", 256, 1))),
     Breakage("TEN010", do.put(f"{UP}.weight", do.codes("I64", *FUSED))),
     Breakage("TEN010", do.put("lm_head.weight", do.codes("I32", 320, 128))),
+    Breakage("TEN010", do.put("model.layers.1.mlp.down_proj.input_scale", do.codes("U8", 1)), {"kind": "w8a8-static"}),
     Breakage("TEN010", do.steps(do.weights(type="float"), do.activations(type="float"))),
     Breakage("TEN011", do.put(SCALE, do.floats(128, 1))),
     Breakage("TEN011", do.put(SCALE, do.floats(256))),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.dtypes import FLOATS
 from ctq.inspect.facts.diagnosis import Defect, Diagnosis
 from ctq.inspect.facts.expected import FORMATS, SCALE_DTYPES, expected_shapes, strategy_words, weight_dtypes
 from ctq.inspect.modules.forms import COMPRESSED, FP8, Form
@@ -119,6 +120,7 @@ def _wrong_dtype(entry: Entry, around: Surroundings) -> Diagnosis | None:
     expected = {
         "weight_packed" if "weight_packed" in parts else "weight": weight_dtypes(form, args),
         "weight_scale": SCALE_DTYPES[form],
+        "input_scale": FLOATS,
         "weight_g_idx": _INTEGERS,
         "weight_zero_point": frozenset({"I32"} if form is Form.PACKED else {"I8", "U8"} | FP8),
     }

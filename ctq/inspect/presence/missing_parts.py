@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS
+from ctq.engines.configs.towers import layers_needed
 from ctq.engines.skeletons.skeleton_names import other_part
 from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.stands_for import HEAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons.skeleton import Skeleton
@@ -63,10 +64,19 @@ def biases_of_towers(config: ModelConfig, skeleton: Skeleton, present: Present) 
             continue
         if _NORM.search(weight) or (NUMBER in name and not is_off):
             found = present.get(name)
-            lost = present[weight] - (found or frozenset())
+            lost = (present[weight] - (found or frozenset())).intersection(
+                _counted(name, skeleton, config, present[weight])
+            )
             yield from (numbered(name, number) for number in sorted(lost))
             if NUMBER not in name and found is None:
                 yield name
+
+
+def _counted(name: str, skeleton: Skeleton, config: ModelConfig, present: Iterable[int]) -> Iterable[int]:
+    """Return the layers of a tower that its config counts; those that are there where that is not known."""
+    known = skeleton.lists.get(name.partition(f".{NUMBER}")[0])
+    counted = layers_needed(known, config) if known is not None else None
+    return present if counted is None else counted
 
 
 def _switches(level: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
