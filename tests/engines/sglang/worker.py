@@ -25,7 +25,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-SHARED = Path(__file__).resolve().parents[3] / "ctq" / "verify" / "vllm" / "worker"
+SHARED = Path(__file__).resolve().parents[3] / "ctq" / "verify" / "engines" / "vllm" / "worker"
 NAME = "ctq_watch"
 HEAD_CODE = ("vocab_parallel_embedding.py", "get_lm_head_scheme")
 UNREAD = ("weight_shape", "g_idx_sort_indices", "weight_g_idx")
