@@ -226,3 +226,29 @@ def test_a_bias_is_missed_in_the_layers_of_a_tower_that_its_config_counts(
 
     edit_tensors(folder, change)
     assert error_list(folder) == codes
+
+
+def test_a_norm_that_has_a_bias_has_it_in_every_layer(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint("falcon"), tmp_path / "m")
+    edit_tensors(folder, lambda tensors: tensors.pop("transformer.h.1.input_layernorm.bias") and None)
+    assert error_list(folder) == ["TEN025"]
+
+
+@pytest.mark.parametrize("part", ["", ".weight"])
+@pytest.mark.parametrize("family", ["qwen3-moe", "mixtral", "jamba", "solar-open"])
+def test_experts_in_one_tensor_for_each_projection_are_not_loaded(
+    family: str, part: str, checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / "m")
+
+    def stack(tensors: dict[str, Raw]) -> None:
+        experts = [name for name in tensors if re.search(r"\.experts\.\d+\.", name)]
+        owners: dict[str, list[Raw]] = {}
+        for name in experts:
+            owners.setdefault(re.sub(r"\.experts\.\d+\.", ".experts.", name), []).append(tensors.pop(name))
+        for name, parts in owners.items():
+            data = b"".join(one.data for one in parts)
+            tensors[name.removesuffix(".weight") + part] = Raw(parts[0].dtype, (len(parts), *parts[0].shape), data)
+
+    edit_tensors(folder, stack)
+    assert "TEN024" in error_list(folder)

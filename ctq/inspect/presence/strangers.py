@@ -32,6 +32,9 @@ _DRAFTS = ("n_predict", "num_nextn_predict_layers", "mtp_num_hidden_layers")
 _MTP = "mtp"
 """What draft layers are called that vLLM's classes look over; heads of Medusa or Eagle they take for any other module."""
 _EXPERTS = ".experts."
+_WEIGHT = ".weight"
+_GATED = 3
+"""Projections of an expert that has a gate."""
 _HEAD = "lm_head"
 
 
@@ -70,8 +73,26 @@ def _is_put_into_the_body(skeleton: Skeleton, facts: Facts) -> bool:
 
 
 def is_refused(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
-    """Tell a stranger in a place where vLLM refuses what it does not know."""
-    return is_strange_to_tower(entry, skeleton, facts) or _place(entry, skeleton, facts) in skeleton.refuses
+    """Tell a stranger in a place where vLLM refuses what it does not know, or leaves unread what nothing else stands for."""
+    return (
+        _is_stacked(entry, skeleton)
+        or is_strange_to_tower(entry, skeleton, facts)
+        or _place(entry, skeleton, facts) in skeleton.refuses
+    )
+
+
+def _is_stacked(entry: Entry, skeleton: Skeleton) -> bool:
+    """Tell one projection of all experts of a layer: vLLM takes gate and up in one tensor or each expert's alone, and no other way.
+
+    Source: vLLM 0.32.0 ``layers/fused_moe/routed_experts.py:1200`` (``make_expert_params_mapping``); of experts without a gate the
+    one projection before the last is taken so.
+    """
+    owner, _, leaf = entry.modules.template.rpartition(".")
+    first = f"{owner}.{NUMBER}."
+    projections = {
+        name.removeprefix(first) for name in skeleton.tensors if name.startswith(first) and name.endswith(_WEIGHT)
+    }
+    return len(projections) == _GATED and f"{leaf}{_WEIGHT}" in projections and f"{owner}.".endswith(_EXPERTS)
 
 
 def is_passed_over(tensor: str, skeleton: Skeleton) -> bool:

@@ -14,7 +14,7 @@ from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.ties import Tie, tie_when_tied
 from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.missing_experts import missing_routers, missing_shared_experts
-from ctq.inspect.presence.missing_parts import biases_of_towers, lost_parts, lost_towers
+from ctq.inspect.presence.missing_parts import NORM, biases_of_towers, lost_parts, lost_towers
 from ctq.inspect.presence.stands_for import HEAD, is_in_the_same_piece, layers_by_tensor, pieces_by_tensor
 from ctq.inspect.presence.towers import lacking
 from ctq.inspect.rules.rule import missing_from_files
@@ -81,7 +81,8 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     yield from _of_every_layer(skeleton, present, switched, {stack: layer_count(config) or 0 for stack in stacks})
     yield from _of_their_layers(skeleton, present, layers_with(config, skeleton), stacks)
     of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
-    yield from sorted({*_beside(skeleton, present, switched, stacks), *of_experts})
+    uneven = _uneven_biases(skeleton, present, stacks)
+    yield from sorted({*_beside(skeleton, present, switched, stacks), *of_experts, *uneven})
     yield from _beside_inside(facts, skeleton)
     yield from lost_parts(skeleton, present)
     yield from _brought(optional, present)
@@ -160,6 +161,15 @@ def _beside_inside(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
         if slot.beside is not None and is_in_the_same_piece(name, slot.beside):
             for layer, number in sorted(pieces.get(slot.beside, frozenset()) - pieces.get(name, frozenset())):
                 yield numbered(numbered(name, layer), number)
+
+
+def _uneven_biases(skeleton: Skeleton, present: Present, stacks: tuple[str, ...]) -> Iterator[str]:
+    """Yield biases that a norm has in some layers of the text model and lacks in others: one class builds them all."""
+    for name in skeleton.tensors:
+        if name.endswith(".bias") and NORM.search(name) and name.partition(f".{NUMBER}.")[0] in stacks:
+            having = present.get(name, frozenset())
+            weights = present.get(f"{name.removesuffix('bias')}weight", frozenset())
+            yield from (numbered(name, layer) for layer in sorted(weights - having if having else ()))
 
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
