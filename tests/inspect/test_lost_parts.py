@@ -252,3 +252,19 @@ def test_experts_in_one_tensor_for_each_projection_are_not_loaded(
 
     edit_tensors(folder, stack)
     assert "TEN024" in error_list(folder)
+
+
+@pytest.mark.parametrize("family", ["qwen3-moe", "mixtral", "olmoe", "hunyuan-moe", "hy-v3", "phimoe", "deepseek-v3"])
+@pytest.mark.parametrize("layers", [r"\d+", "1"])
+def test_experts_that_a_router_chooses_from_are_missed(
+    family: str, layers: str, checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / "m")
+
+    def lose(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if re.search(rf"layers\.{layers}\..*\.experts\.\d", name)]:
+            del tensors[name]
+
+    edit_tensors(folder, lose)
+    assert set(error_list(folder)) <= {"TEN020", "TEN025"}
+    assert error_list(folder)

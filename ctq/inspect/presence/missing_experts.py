@@ -13,23 +13,26 @@ if TYPE_CHECKING:
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.presence.stands_for import Present
 
+_EXPERTS = ".experts."
 _ROUTERS = ("gate", "router")
 _SHARED_COUNTS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "shared_expert_intermediate_size")
 
 
 def missing_routers(skeleton: Skeleton, present: Present) -> Iterator[str]:
     """Yield routers that layers with experts lack, and experts that layers with a router lack: not every layer may have them."""
-    for name, slot in skeleton.tensors.items():
-        parent, _, leaf = name.removesuffix(".weight").rpartition(".")
-        if slot.always or leaf not in _ROUTERS or not name.endswith(".weight"):
-            continue
-        experts = {other: found for other, found in present.items() if other.startswith(f"{parent}.experts.")}
-        layers, routed = frozenset().union(*experts.values()), present.get(name, frozenset())
-        for layer in sorted(layers - routed):
-            yield numbered(name, layer)
-        known = [other for other in skeleton.tensors if other.startswith(f"{parent}.experts.")]
-        for layer in sorted(routed - layers) if known else ():
-            yield numbered(numbered(known[0], layer), 0)
+    owners = dict.fromkeys(name.partition(_EXPERTS)[0] for name in skeleton.tensors if _EXPERTS in name)
+    for owner in owners:
+        known = [name for name in skeleton.tensors if name.startswith(f"{owner}{_EXPERTS}")]
+        layers = frozenset[int]().union(*(present.get(name, frozenset()) for name in known))
+        for router in (name for name in skeleton.tensors if _is_router(name, owner)):
+            routed = present.get(router, frozenset())
+            if not skeleton.tensors[router].always:
+                yield from (numbered(router, layer) for layer in sorted(layers - routed))
+            yield from (numbered(numbered(known[0], layer), 0) for layer in sorted(routed - layers))
+
+
+def _is_router(name: str, owner: str) -> bool:
+    return name.endswith(".weight") and any(name.startswith(f"{owner}.{router}.") for router in _ROUTERS)
 
 
 def missing_shared_experts(config: ModelConfig, skeleton: Skeleton, present: Present) -> Iterator[str]:
