@@ -29,6 +29,7 @@ from benchmarks.learn.options import script
 from benchmarks.learn.skeletons import probe, probes_of
 from benchmarks.loads import observed
 from ctq.checkpoint.config import parse_config
+from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.names import engine_names
@@ -162,7 +163,7 @@ def inside(seen: Mapping[str, Observation], dense: Path) -> dict[str, str]:
     for name, one in seen.items():
         config = parse_config((dense / name / "config.json").read_bytes())
         owner = re.search(r" in (\w+)Model\b", one.message)
-        if config.inner_architecture is None and owner is not None:
+        if inner_architecture(config) is None and owner is not None:
             found[str(config.raw.get("version", ""))] = f"{owner[1]}{GENERATES}"
     return found
 
@@ -183,7 +184,7 @@ def parts(folder: Path, architecture: str) -> set[str]:
 def places(folder: Path, architecture: str) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Return the place in vLLM's model and the shape of each tensor that it loads."""
     config = parse_config((folder / "config.json").read_bytes())
-    names = engine_names(architecture, config.inner_architecture)
+    names = engine_names(architecture, inner_architecture(config))
     found: dict[str, tuple[str, tuple[int, ...]]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         for name, entry in read_file(path)[0].items():

@@ -88,18 +88,6 @@ class ModelConfig:
         )
         return {path: flag for path, flag in stated if flag is not None}
 
-    @property
-    def inner_architecture(self) -> str | None:
-        """The first architecture that a nested text config names, else the first model type."""
-        nested = [level for path, level in self.text_levels if path]
-        named = [
-            level["architectures"][0]
-            for level in nested
-            if isinstance(level.get("architectures"), list) and level["architectures"]
-        ]
-        typed = [level["model_type"] for level in nested if level.get("model_type")]
-        return next((name for name in [*named, *typed] if isinstance(name, str)), None)
-
     def text_int(self, *keys: str) -> int | None:
         """Return the first of ``keys`` that holds an integer, innermost text config first."""
         for _, level in reversed(self.text_levels):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.pooling import MODULES_NAME
 from ctq.checkpoint.size import size
+from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.verdicts.transformers_layers import head_name
 from ctq.engines.vllm_models.heads import Reach, head_reach, newest_vllm
 from ctq.engines.vllm_models.known_names import is_bare
@@ -81,11 +82,11 @@ def _targets(source: Checkpoint, head: Head, *, packed: bool) -> tuple[tuple[str
     if config.pools:
         reason = f"vLLM {newest_vllm()} makes an embedding model of it, as {MODULES_NAME} asks, and drops its head"
         return head.targets, Reach(status="impossible", reason=reason, version=newest_vllm())
-    reach = head_reach(config.architecture, head.targets, inner=config.inner_architecture, packed=packed)
+    reach = head_reach(config.architecture, head.targets, inner=inner_architecture(config), packed=packed)
     if reach.status == "dispatched" or not reach.nameless:
         return head.targets, reach
     targets = (*head.targets, ENGINE_CLASS)
-    return targets, head_reach(config.architecture, targets, inner=config.inner_architecture, packed=packed)
+    return targets, head_reach(config.architecture, targets, inner=inner_architecture(config), packed=packed)
 
 
 def _support(reach: Reach, *, allow_unsupported: bool) -> tuple[Problem | None, str | None]:

@@ -32,7 +32,7 @@ def test_a_plain_model() -> None:
     config = ModelConfig(
         {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 7, "hidden_size": 4}
     )
-    assert (config.architecture, config.model_type, config.inner_architecture) == ("LlamaForCausalLM", "llama", None)
+    assert (config.architecture, config.model_type) == ("LlamaForCausalLM", "llama")
     assert (config.vocab_size, config.hidden_size, config.num_hidden_layers) == (7, 4, None)
     assert config.tie_flags == {}
     assert config.quantization is None
@@ -45,7 +45,6 @@ def test_levels_come_outermost_first_in_the_order_of_the_table() -> None:
     )
     assert [path for path, _ in config.text_levels] == ["", "thinker_config", "thinker_config.text_config", "decoder"]
     assert config.tie_flags == {"": True, "thinker_config.text_config": False}
-    assert config.inner_architecture == "Inner"
     assert config.vocab_size == 9
 
 

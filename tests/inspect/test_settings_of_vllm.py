@@ -119,12 +119,23 @@ def test_files_that_macos_leaves_are_not_loaded_but_searched_for_a_tied_head(
     assert errors(folder) == codes
 
 
-@pytest.mark.parametrize("key", ["language_config", "llm_config"])
+@pytest.mark.parametrize(
+    "key", ["language_config", "llm_config", "language_model_config", "decoder_config", "thinker_config"]
+)
 def test_a_text_config_under_another_name_is_unread(key: str, tmp_path: Path) -> None:
     dense = build("llava", tmp_path / "dense")
     assert errors(dense) == set()
     edit_config(dense, lambda config: config.update({key: config.pop("text_config")}))
     assert "CFG022" in errors(dense)
+
+
+@pytest.mark.parametrize("key", ["hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers"])
+def test_a_text_config_without_a_type_has_what_the_usual_class_assumes(key: str, tmp_path: Path) -> None:
+    dense = build("llava", tmp_path / "dense")
+    edit_config(dense, lambda config: config["text_config"].pop("model_type"))
+    assert errors(dense) == set()
+    edit_config(dense, lambda config: config["text_config"].pop(key))
+    assert errors(dense)
 
 
 def test_a_wrapper_reads_no_vocabulary_at_the_top(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def classes() -> dict[str, Any]:
 def _inside(cls: Any, key: str) -> list[Any] | None:
     """Return the model type that a text model's config is read as where it states none, and whether it is whatever it states."""
     if key not in getattr(cls, "sub_configs", {}):
-        return None
+        return _made_inside(cls, key)
     try:
         usual = getattr(cls(**{key: {}}), key).model_type
     except Exception:  # noqa: BLE001 - whatever a class says against a config that says nothing
@@ -52,6 +52,28 @@ def _inside(cls: Any, key: str) -> list[Any] | None:
     except Exception:  # noqa: BLE001 - it is not known what it takes
         return None
     return [usual, True]
+
+
+MARK = "no_key_of_any_config"
+
+
+def _made_inside(cls: Any, key: str) -> list[Any] | None:
+    """Return the same of a class that does not declare what it makes inside: where it is found by a mark."""
+    kinds: list[str | None] = []
+    for stated in ({}, {"model_type": "no_model_type"}):
+        try:
+            made = vars(cls(**{key: {MARK: 1, **stated}})).values()
+        except KeyError:
+            kinds.append(None)
+            continue
+        except Exception:  # noqa: BLE001 - it is not known what it takes
+            return None
+        marked = [type(one).model_type for one in made if getattr(one, MARK, None) == 1 and hasattr(one, "model_type")]
+        if not marked:
+            return None
+        kinds.append(marked[0])
+    usual, other = kinds
+    return None if usual is None else [usual, other is not None]
 
 
 def _is_sealed(cls: Any, name: str) -> bool:

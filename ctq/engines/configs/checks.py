@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.fields import assumed_by, other_names, reads_itself
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def broken_checks(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield the first key of each condition that holds, by dotted path, and the condition."""
     if reads_itself(config.model_type):
         return
-    for path, level in config.text_levels:
+    for path, level in read_levels(config):
         yield from holding(read_data("config_fields")["checks"].get(str(level.get("model_type")), ()), path, level)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.fields import fields_of, reads_itself
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def mistyped(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """
     if reads_itself(config.model_type):
         return
-    for path, level in config.text_levels:
+    for path, level in read_levels(config):
         fields, types = fields_of(level.get("model_type"))
         for key in fields.keys() & level.keys():
             why = wanted_types(types.get(key, read_data("config_fields")["fields"][key]), level[key])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def assumed_by(model_type: object, key: str) -> int | bool | None:
 
 def assumed(config: ModelConfig, key: str) -> int | bool | None:
     """Return what the innermost text model assumes for a number or a switch that the config leaves out; None where not known."""
-    for _, level in reversed(config.text_levels):
+    for _, level in reversed(read_levels(config)):
         fields, _ = fields_of(level.get("model_type"))
         for name in (key, *other_names(level.get("model_type"), key)):
             if name in fields:
@@ -58,8 +59,8 @@ def assumed(config: ModelConfig, key: str) -> int | bool | None:
 
 def assumed_number(config: ModelConfig, key: str) -> int | None:
     """Return what the model assumes for a number that no level of the config states."""
-    names = other_names(config.text_levels[-1][1].get("model_type"), key)
-    if any(name in level for _, level in config.text_levels for name in names):
+    names = other_names(read_levels(config)[-1][1].get("model_type"), key)
+    if any(name in level for _, level in read_levels(config) for name in names):
         return None
     value = assumed(config, key)
     return value if type(value) is int else None
@@ -70,7 +71,7 @@ def stated_number(config: ModelConfig, key: str) -> int | None:
 
     Several names may mean one number (GPT-2: ``max_position_embeddings`` and ``n_positions``), of which one wins.
     """
-    for _, level in reversed(config.text_levels):
+    for _, level in reversed(read_levels(config)):
         names = other_names(level.get("model_type"), key)
         found = next((level[name] for name in names if type(level.get(name)) is int), None)
         if found is not None:
@@ -91,7 +92,7 @@ def other_names(model_type: object, key: str) -> list[str]:
 
 def stated(config: ModelConfig, key: str, assumes: object) -> object:
     """Return what a config states of a key, innermost level first, null too; ``assumes`` where no level states anything."""
-    return next((level[key] for _, level in reversed(config.text_levels) if key in level), assumes)
+    return next((level[key] for _, level in reversed(read_levels(config)) if key in level), assumes)
 
 
 def switch_value(config: ModelConfig, key: str) -> bool | None:

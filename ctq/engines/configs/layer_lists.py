@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.fields import assumed_by, reads_itself, takes_field
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def assumed_layers(level: Mapping[str, Any], key: str, count: int) -> list[str] 
 def unknown_kinds(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield what lists of layers hold that transformers refuses, with the dotted key of the list."""
     known = read_data("config_fields")["kinds"]
-    for path, level in config.text_levels if not reads_itself(config.model_type) else ():
+    for path, level in read_levels(config) if not reads_itself(config.model_type) else ():
         kind = level.get("model_type")
         lists = [key for key in _KINDS if takes_field(kind, key) and isinstance(level.get(key), list)]
         if kind in known["others"] or _KINDS[0] not in lists:  # of feed-forward layers alone nothing is checked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.config import TEXT_CONFIG_KEYS
 from ctq.engines.configs.fields import assumed, reads_itself
 from ctq.engines.data_file import read_data
 
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 _TEXTS = ("text_config", "decoder", "generator", "text_encoder", "llm_config")
 """Keys under which transformers looks for a text model's config (`PreTrainedConfig.get_text_config`), the last one vLLM alone."""
-_ELSEWHERE = "language_config"
-"""The key of models whose code lies beside them: no class of transformers reads it."""
+_ELSEWHERE = tuple(key for key in TEXT_CONFIG_KEYS if key not in _TEXTS)
+"""Keys of models whose code lies beside them: where no class of transformers reads one, it stands for nothing."""
 
 
 def unread_text(config: ModelConfig) -> str | None:
@@ -23,8 +24,9 @@ def unread_text(config: ModelConfig) -> str | None:
         return None
     inside = (key for key in _TEXTS if isinstance(config.raw.get(key), dict))
     read = data["nested"].get(kind, ())
-    if _ELSEWHERE in config.raw and _TEXTS[0] in read and not any(key in config.raw for key in read):
-        return _ELSEWHERE
+    elsewhere = next((key for key in _ELSEWHERE if isinstance(config.raw.get(key), dict)), None)
+    if elsewhere is not None and _TEXTS[0] in read and not any(key in config.raw for key in read):
+        return elsewhere
     return next((key for key in inside if key not in read), None)
 
 

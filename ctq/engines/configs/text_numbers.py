@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.fields import fields_of, known_number, other_names
+from ctq.engines.configs.read_levels import read_levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ def nulled(config: ModelConfig) -> Iterator[str]:
 
     Source: vLLM 0.32.0 config/model_arch.py, which is checked strictly.
     """
-    path, level = config.text_levels[-1]
+    path, level = read_levels(config)[-1]
     fields, _ = fields_of(level.get("model_type"))
     for key in _NEEDED if fields else ():
         if key not in fields and level.get(key, key) is None:
@@ -33,7 +34,7 @@ def nulled(config: ModelConfig) -> Iterator[str]:
 
 def emptied(config: ModelConfig) -> Iterator[str]:
     """Yield numbers of the text model's config that are 0, and of which no model has none."""
-    path, level = config.text_levels[-1]
+    path, level = read_levels(config)[-1]
     yield from (dotted(path, key) for key in _NEVER_ZERO if level.get(key) == 0)
 
 
@@ -42,7 +43,7 @@ def undivided(config: ModelConfig) -> tuple[str, int, int] | None:
 
     vLLM asserts that it does, or reads a part of each weight (``model_executor/models/opt.py``).
     """
-    path, level = config.text_levels[-1]
+    path, level = read_levels(config)[-1]
     fields, _ = fields_of(level.get("model_type"))
     names = other_names(level.get("model_type"), "num_attention_heads")
     key = next((name for name in names if name in level), names[-1])

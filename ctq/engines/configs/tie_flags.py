@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import TIE_KEY
 from ctq.engines.configs.fields import fields_of
+from ctq.engines.configs.read_levels import read_levels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 
 def tie_levels(config: ModelConfig) -> list[tuple[bool | None, bool | None]]:
     """Return the tie flag that each level states and the one that its class assumes, from the top inwards."""
-    assumed_flags = (fields_of(level.get("model_type"))[0].get(TIE_KEY) for _, level in config.text_levels)
+    assumed_flags = (fields_of(level.get("model_type"))[0].get(TIE_KEY) for _, level in read_levels(config))
     return [
         (config.tie_flags.get(path), flag if isinstance(flag, bool) else None)
-        for (path, _), flag in zip(config.text_levels, assumed_flags, strict=True)
+        for (path, _), flag in zip(read_levels(config), assumed_flags, strict=True)
     ]
 
 
@@ -28,7 +29,7 @@ def tie_flags(config: ModelConfig) -> Mapping[str, bool]:
     A class that assumes a tie at the top has it whatever a level below states.
     """
     stated = config.tie_flags
-    flags = {path: fields_of(level.get("model_type"))[0].get(TIE_KEY) for path, level in config.text_levels}
+    flags = {path: fields_of(level.get("model_type"))[0].get(TIE_KEY) for path, level in read_levels(config)}
     known = {path: flag for path, flag in flags.items() if isinstance(flag, bool)}
     if not stated:
         return {"": any(known.values())} if known else {}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.field_types import wanted_types
 from ctq.engines.configs.fields import reads_itself
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Tower:
 def towers_of(config: ModelConfig) -> Iterator[Tower]:
     """Yield the configs of a wrapper's towers as its class reads them; none of model types that are not known."""
     inside = read_data("tower_fields")["inside"]
-    for path, above in config.text_levels if not reads_itself(config.model_type) else ():
+    for path, above in read_levels(config) if not reads_itself(config.model_type) else ():
         wrapper = above.get("model_type")
         for key, (usual, fixed) in inside.get(wrapper, {}).items() if isinstance(wrapper, str) else ():
             level = above.get(key)
@@ -57,7 +58,7 @@ def refused_by_tower_classes(config: ModelConfig) -> Iterator[tuple[str, str]]:
             yield f"{tower.path}.head_dim", f"of {width} is odd, which no rotary embedding takes"
         yield from _unknown_words(tower.path, tower.model_type, tower.level)
     if not reads_itself(config.model_type):
-        for path, level in config.text_levels:
+        for path, level in read_levels(config):
             yield from _unknown_words(path, level.get("model_type"), level)
 
 

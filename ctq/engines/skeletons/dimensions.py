@@ -15,6 +15,7 @@ from ctq.engines.configs.fields import (
     switch_value,
     takes_field,
 )
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.configs.towers import tower_number
 from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
 from ctq.engines.vllm_models.config_classes import other_head_width
@@ -81,5 +82,5 @@ def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | No
 
 def _has_no_field(config: ModelConfig, key: str) -> bool:
     """Tell a key that the text model's known class does not have, so that engines work it out."""
-    kind = config.text_levels[-1][1].get("model_type")
+    kind = read_levels(config)[-1][1].get("model_type")
     return takes_field(kind, "hidden_size") and not any(takes_field(kind, name) for name in other_names(kind, key))

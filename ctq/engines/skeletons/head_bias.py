@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.heads import head_owner
@@ -20,7 +21,7 @@ _BIAS = "lm_head.bias"
 
 def has_head_bias(config: ModelConfig) -> bool | None:
     """Tell whether a bias of the head is loaded; None where that is not known."""
-    if is_served_by_backend(head_owner(config.architecture, config.inner_architecture)):
+    if is_served_by_backend(head_owner(config.architecture, inner_architecture(config))):
         return True
     skeleton = skeleton_of(config)
     return None if skeleton is None else any(name.endswith(_BIAS) for name in skeleton.tensors)

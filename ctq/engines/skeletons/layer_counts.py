@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.configs.fields import assumed_number, known_number, takes_field
 from ctq.engines.configs.layer_lists import assumed_layers
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.configs.towers import MOST_LAYERS
 
 if TYPE_CHECKING:
@@ -42,13 +43,13 @@ def _all_layers(config: ModelConfig) -> int | None:
     kinds = next((level[_KINDS] for _, level in config.text_levels if isinstance(level.get(_KINDS), list)), None)
     assumed_count = assumed_number(config, "num_hidden_layers")
     if kinds is None and assumed_count is None:
-        kinds = assumed_layers(config.text_levels[-1][1], _KINDS, 0) or None
+        kinds = assumed_layers(read_levels(config)[-1][1], _KINDS, 0) or None
     return len(kinds) if kinds is not None else assumed_count
 
 
 def counted_stacks(skeleton: Skeleton, config: ModelConfig) -> tuple[str, ...]:
     """Return the lists of layers that `layer_count` counts: the decoder's, or each of several that are as long as the others."""
     has_each = known_number(config, _OF_EACH) is not None or takes_field(
-        config.text_levels[-1][1].get("model_type"), _OF_EACH
+        read_levels(config)[-1][1].get("model_type"), _OF_EACH
     )
     return skeleton.stacks if len(skeleton.stacks) == 1 or has_each else ()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ctq.engines.configs.fields import known_number, stated, switch_value
 from ctq.engines.configs.layer_lists import assumed_layers
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.data_file import read_data
 from ctq.engines.skeletons.layer_counts import layer_count
 from ctq.engines.vllm_models.heads import causal_lm_of
@@ -144,7 +145,7 @@ def _entry_of(path: str, layer: int, config: ModelConfig) -> object:
 def _list(key: str, count: int, config: ModelConfig) -> Sequence[object] | None:
     value = stated(config, key, None)
     if value is None:
-        value = assumed_layers(config.text_levels[-1][1], key, count)
+        value = assumed_layers(read_levels(config)[-1][1], key, count)
     return value if isinstance(value, list) else None
 
 

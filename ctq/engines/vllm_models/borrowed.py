@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models.heads import causal_lm_of
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def inner_name(config: ModelConfig) -> str | None:
     """Return the architecture or model type of the text model inside, that of the class where the config has no part for it."""
     known = read_data("borrowed_skeletons")["wrappers"].get(config.architecture or "", {}).get("inner", {})
-    return config.inner_architecture or known.get(str(config.raw.get("version", "")))
+    return inner_architecture(config) or known.get(str(config.raw.get("version", "")))
 
 
 def keeps_text_inside(architecture: str) -> bool:

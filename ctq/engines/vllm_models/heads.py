@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from ctq.engines.configs.read_levels import inner_architecture, read_levels
 from ctq.engines.data_file import read_data
 from ctq.engines.versions import at_or_below, version_key
 from ctq.engines.vllm.backend import SEEN_WITH, backend_architectures
@@ -157,11 +158,11 @@ def causal_lm_of(model_type: str | None) -> str | None:
 
 def text_architecture(config: ModelConfig) -> str | None:
     """Return the architecture whose class reads the text model's config: inside a wrapper that of the config's type."""
-    where, level = config.text_levels[-1]
+    where, level = read_levels(config)[-1]
     kind = level.get("model_type")
     if not where:
         return config.architecture
-    return causal_lm_of(kind if isinstance(kind, str) else None) or config.inner_architecture
+    return causal_lm_of(kind if isinstance(kind, str) else None) or inner_architecture(config)
 
 
 def causal_lms() -> frozenset[str]:

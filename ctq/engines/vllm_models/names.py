@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models.heads import causal_lm_of, head_support
 from ctq.recipe.match import REGEX_PREFIX
@@ -123,7 +124,7 @@ def engine_names(architecture: str | None, inner: str | None = None) -> EngineNa
 
 def names_of(config: ModelConfig) -> EngineNames | None:
     """Return what vLLM calls the modules of a config's model; None where its class is not known."""
-    return engine_names(config.architecture, config.inner_architecture)
+    return engine_names(config.architecture, inner_architecture(config))
 
 
 @lru_cache(maxsize=64)

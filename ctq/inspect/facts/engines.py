@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import hides
+from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.configs.tie_flags import tie_flags
 from ctq.engines.verdicts.transformers_layers import Layer, layers_outcome
 from ctq.engines.verdicts.verdict import ENGINES, HeadFacts, HeadTensor, head_verdict, newest_version
@@ -94,7 +95,7 @@ def head_facts_for_engines(facts: Facts) -> HeadFacts:
     parts = head.entry.modules.parts if head.entry is not None else {}
     return HeadFacts(
         architecture=config.architecture,
-        inner_architecture=config.inner_architecture,
+        inner_architecture=inner_architecture(config),
         quantization=facts.quant.raw if facts.quant is not None else None,
         name=head.name if head.entry is not None else None,
         tensors={part: HeadTensor(tensor.dtype, tensor.shape) for part, tensor in parts.items()},

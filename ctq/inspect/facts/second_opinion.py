@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.vllm.layers import ParallelLMHead
 from ctq.engines.vllm.rules import rules_for
@@ -39,7 +40,7 @@ def with_second_opinion(
         return list(entries)
     try:
         dispatch = model_dispatch(
-            quant.raw, rules_for(), architecture=config.architecture, inner=config.inner_architecture
+            quant.raw, rules_for(), architecture=config.architecture, inner=inner_architecture(config)
         )
     except DispatchError:
         return list(entries)
@@ -67,7 +68,7 @@ def _tolerated(entry: Entry) -> Entry:
 def _layer(entry: Entry, config: ModelConfig, model: ModelLayers | None) -> EngineLayer | None:
     """Return the engine's layer for a set of modules; None where it is not known."""
     if entry.is_head:
-        support = resolved_support(config.architecture, config.inner_architecture)
+        support = resolved_support(config.architecture, inner_architecture(config))
         return EngineLayer(ParallelLMHead(), support.name) if support is not None else None
     return model.layer(entry.modules.names[0]) if model is not None and is_asked(entry, config) else None
 

@@ -11,6 +11,7 @@ from ctq.engines.configs.field_types import mistyped
 from ctq.engines.configs.fields import assumed_by
 from ctq.engines.configs.layer_lists import assumed_layers, checked_lists, unknown_kinds
 from ctq.engines.configs.nested_text import is_text_type, needs_text_config, unread_text
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.configs.rotary import refused_ropes
 from ctq.engines.configs.text_numbers import emptied, nulled, rotated_too_far, undivided
 from ctq.engines.configs.tower_fields import refused_by_tower_classes
@@ -177,7 +178,7 @@ def _lost_tower(facts: Facts) -> Iterator[tuple[str, str]]:
 
 def _names(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield names of dtypes and of rotary embeddings that do not exist, and lists of layers of another length."""
-    for path, level in config.text_levels:
+    for path, level in read_levels(config):
         dtypes = ((key, level.get(key)) for key in _DTYPE_KEYS)
         unknown = ((key, value) for key, value in dtypes if isinstance(value, str) and value not in TORCH_DTYPES)
         yield from ((dotted(path, key), f"'{value}' is no dtype of torch") for key, value in unknown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.model_dispatch import model_dispatch
@@ -43,7 +44,7 @@ def body_not_served(facts: Facts) -> Iterator[Hit]:
     config = facts.checkpoint.config
     try:
         dispatch = model_dispatch(
-            quant.raw, rules_for(), architecture=config.architecture, inner=config.inner_architecture
+            quant.raw, rules_for(), architecture=config.architecture, inner=inner_architecture(config)
         )
     except DispatchError:
         return  # a config that is refused as a whole has its own rules

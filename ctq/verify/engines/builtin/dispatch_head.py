@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.vllm.layers import ParallelLMHead
 from ctq.engines.vllm.matching import should_ignore_layer
 from ctq.engines.vllm_models.heads import Reach, head_reach
@@ -52,7 +53,7 @@ def dispatch_config(config: ModelConfig, rules: EngineRules, *, capability: int 
     if raw is None:
         return None
     return model_dispatch(
-        raw, rules, architecture=config.architecture, inner=config.inner_architecture, capability=capability
+        raw, rules, architecture=config.architecture, inner=inner_architecture(config), capability=capability
     )
 
 
@@ -70,7 +71,7 @@ def dispatch_head(
     if quant is None:
         return HeadDispatch(prefix=name, method=None, args=None, reason="no quantization config")
     reach = head_reach(
-        config.architecture, tuple(quant.schemes), inner=config.inner_architecture, version=rules.asked, packed=packed
+        config.architecture, tuple(quant.schemes), inner=inner_architecture(config), version=rules.asked, packed=packed
     )
     prefix = name if reach.prefix is None else reach.prefix.replace("<idx>", "0")
     if reach.status == "impossible":
