@@ -65,6 +65,11 @@ class Rule:
         return inspect.cleandoc(self.check.__doc__ or "")
 
 
+def about(entries: Sequence[Entry], said: str, hint: str, severity: Severity | None = None) -> Hit:
+    """Make one finding of sets of modules, at the first of them: their names, and what is ``said`` of them."""
+    return Hit(where=entries[0].modules.names[0], message=f"{listing(entries)}: {said}", hint=hint, severity=severity)
+
+
 def more_like_this(found: Sequence[object], what: str = "") -> str:
     """Return the words that tell how many others were found beside the first; none where there is none."""
     return f"; and {len(found) - 1} more {what}like this" if len(found) > 1 else ""

@@ -11,7 +11,7 @@ from ctq.engines.vllm.layers import FusedMoE
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.surplus_experts import refuses_surplus_experts
 from ctq.inspect.modules.grouping import SINGLE_EXPERT
-from ctq.inspect.rules.rule import Hit, listing
+from ctq.inspect.rules.rule import Hit, about
 from ctq.recipe.kinds import EXPERT_COUNTS, Kind
 
 if TYPE_CHECKING:
@@ -51,10 +51,9 @@ def fused_experts_not_ignored(facts: Facts) -> Iterator[Hit]:
         return  # the config itself is another rule's finding
     outcomes = [(entry, outcome) for entry in dense if (outcome := _outcome(entry, config))]
     if outcomes:
-        built = [entry for entry, _ in outcomes]
-        yield Hit(
-            where=built[0].modules.names[0],
-            message=f"{listing(built)}: stored dense in one tensor, but vLLM builds these experts quantized {outcomes[0][1]}",
+        yield about(
+            [entry for entry, _ in outcomes],
+            f"stored dense in one tensor, but vLLM builds these experts quantized {outcomes[0][1]}",
             hint="add `re:.*experts.*` to quantization_config.ignore",
         )
 

@@ -15,7 +15,7 @@ from ctq.engines.vllm_models.fused_layouts import expert_shape, takes_turned_alo
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.stands_for import experts_inside
-from ctq.inspect.rules.rule import Hit, listing
+from ctq.inspect.rules.rule import about
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ctq.engines.skeletons.skeleton import Skeleton, Slot
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
+    from ctq.inspect.rules.rule import Hit
 
 _ROWS_OR_COLUMNS = (Kind.NORM, Kind.TOWER, Kind.PROJECTOR, Kind.CONVOLUTION)
 """Kinds of modules of which a bias is as long as one dimension of the weight: of a transposed one it is not the first."""
@@ -66,10 +67,8 @@ def _against_config(facts: Facts) -> Iterator[Hit]:
     for entry in facts.entries:
         wrong = next(_faults(entry, skeleton, layers, facts), None)
         if wrong is not None:
-            yield Hit(
-                where=entry.modules.names[0],
-                message=f"{listing([entry])}: {wrong}",
-                hint="restore the config that belongs to the weights, or fetch the weights again",
+            yield about(
+                [entry], wrong, hint="restore the config that belongs to the weights, or fetch the weights again"
             )
             return
 
@@ -105,13 +104,9 @@ def _head_bias(facts: Facts) -> list[Hit]:
         return []
     if bias.shape == (config.vocab_size,):
         return []
-    return [
-        Hit(
-            where=entry.modules.names[0],
-            message=f"{listing([entry])}: a bias of shape {list(bias.shape)} where the vocabulary is {config.vocab_size}",
-            hint="restore the config that belongs to the weights, or leave out the bias if the original has none",
-        )
-    ]
+    said = f"a bias of shape {list(bias.shape)} where the vocabulary is {config.vocab_size}"
+    hint = "restore the config that belongs to the weights, or leave out the bias if the original has none"
+    return [about([entry], said, hint)]
 
 
 def _odd_vector(entry: Entry, name: str) -> str | None:

@@ -13,7 +13,7 @@ from ctq.engines.vllm.target_schemes import read_target_schemes
 from ctq.engines.vllm_models.names import names_of
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
-from ctq.inspect.rules.rule import Hit, listing
+from ctq.inspect.rules.rule import Hit, about
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -192,9 +192,9 @@ def group_size_does_not_divide(facts: Facts) -> Iterator[Hit]:
     """
     bad = [entry for entry in facts.quantized if entry.diagnosis is None and not _divides(entry)]
     if bad and bad[0].weights is not None:
-        yield Hit(
-            where=bad[0].modules.names[0],
-            message=f"{listing(bad)}: group size {bad[0].weights.group_size} does not divide {bad[0].stored.columns} columns",
+        yield about(
+            bad,
+            f"group size {bad[0].weights.group_size} does not divide {bad[0].stored.columns} columns",
             hint="quantize again per channel, or with a smaller group size",
         )
 

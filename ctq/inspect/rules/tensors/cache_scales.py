@@ -12,7 +12,7 @@ from ctq.engines.vllm_models.heads import text_architecture
 from ctq.engines.vllm_models.known_names import registered_name
 from ctq.engines.vllm_models.names import names_of
 from ctq.inspect.modules.parts import CACHE_PARTS, RECURRENT, attention_of
-from ctq.inspect.rules.rule import Hit, listing
+from ctq.inspect.rules.rule import about
 from ctq.recipe.kinds import OTHER_PARTS, Kind
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
+    from ctq.inspect.rules.rule import Hit
 
 _ATTENTION = re.compile(r"attn|attention|mixer")
 _PROJECTIONS = re.compile(r"\.self_attn\.(?:[kv]_proj|qk(?:qk)?v_proj)|\.mixer\.[kv]_proj")
@@ -31,6 +32,7 @@ _LATENT = re.compile(r"^kv_[ab]_proj")
 _WITHOUT_CACHE = frozenset({"awq", "gptq"})
 """Methods whose config gives attention no method of its own (`get_quant_method`)."""
 _OF_PROJECTIONS = frozenset({"k_scale", "v_scale"})
+_AS_CALIBRATED = "drop the scales, or give them the names and sizes of the tool that calibrated the cache"
 
 
 def misplaced_cache_scale(facts: Facts) -> Iterator[Hit]:
@@ -61,7 +63,6 @@ def misplaced_cache_scale(facts: Facts) -> Iterator[Hit]:
         return
     scheme = quant.raw.get("kv_cache_scheme")
     per_head = isinstance(scheme, dict) and scheme.get("strategy") == "attn_head"
-    hint = "drop the scales, or give them the names and sizes of the tool that calibrated the cache"
     if not _attention_is_asked(facts):
         yield from _refused_at_all(facts)
         return
@@ -74,13 +75,9 @@ def misplaced_cache_scale(facts: Facts) -> Iterator[Hit]:
         elif not per_head and any(prod(part.shape) != 1 for part in parts.values()):
             odd.append(entry)
     if lost:
-        where = lost[0].modules.names[0]
-        yield Hit(where=where, message=f"{listing(lost)}: a scale of the key-value cache, but no attention", hint=hint)
+        yield about(lost, "a scale of the key-value cache, but no attention", _AS_CALIBRATED)
     if odd:
-        where = odd[0].modules.names[0]
-        yield Hit(
-            where=where, message=f"{listing(odd)}: a scale of the key-value cache that is not one number", hint=hint
-        )
+        yield about(odd, "a scale of the key-value cache that is not one number", _AS_CALIBRATED)
 
 
 def _untaken(facts: Facts) -> Iterator[Hit]:
@@ -93,11 +90,8 @@ def _untaken(facts: Facts) -> Iterator[Hit]:
         return
     found = [entry for entry in facts.entries if _has_scales(entry) and entry.kind not in OTHER_PARTS]
     if found and overlooking_architectures().isdisjoint({name, text_architecture(config)}):
-        yield Hit(
-            where=found[0].modules.names[0],
-            message=f"{listing(found)}: a scale of the key-value cache, and nothing in the config that quantizes attention",
-            hint="drop the scales, or restore quantization_config",
-        )
+        said = "a scale of the key-value cache, and nothing in the config that quantizes attention"
+        yield about(found, said, hint="drop the scales, or restore quantization_config")
 
 
 def _attention_is_asked(facts: Facts) -> bool:
@@ -110,11 +104,8 @@ def _refused_at_all(facts: Facts) -> Iterator[Hit]:
     is_latent = any(_LATENT.search(entry.modules.leaf) for entry in facts.entries)
     if found and not is_latent:
         owner = f"vLLM's {facts.checkpoint.config.architecture}"
-        yield Hit(
-            where=found[0].modules.names[0],
-            message=f"{listing(found)}: a scale of the key-value cache, and {owner} builds its attention without quantization",
-            hint="drop the scales",
-        )
+        said = f"a scale of the key-value cache, and {owner} builds its attention without quantization"
+        yield about(found, said, hint="drop the scales")
 
 
 def _has_scales(entry: Entry) -> bool:

@@ -9,7 +9,8 @@ from ctq.engines.vllm_models.unignored import builds_quantized
 from ctq.findings import Severity
 from ctq.inspect.facts.diagnosis import Defect
 from ctq.inspect.modules.forms import Form
-from ctq.inspect.rules.rule import Hit, listing
+from ctq.inspect.rules.rule import about
+from ctq.inspect.rules.tensors.never_quantized import NEVER_QUANTIZED
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
-
-SPECIAL_KINDS = frozenset({Kind.EMBEDDING, Kind.ROUTER, Kind.FUSED_EXPERTS})
-"""Kinds that should not be quantized at all, with rules of their own."""
+    from ctq.inspect.rules.rule import Hit
 
 
 def _others_rule(entry: Entry) -> bool:
@@ -37,12 +36,7 @@ def hits_of(entries: list[Entry], what: str, hint: str) -> Iterator[Hit]:
     if entries:
         first = entries[0].diagnosis
         detail = first.detail if first is not None else ""
-        yield Hit(
-            where=entries[0].modules.names[0],
-            message=f"{listing(entries)}: {what}{detail}{words_of(entries)}",
-            hint=hint,
-            severity=severity_of(entries),
-        )
+        yield about(entries, f"{what}{detail}{words_of(entries)}", hint, severity_of(entries))
 
 
 def severity_of(entries: list[Entry]) -> Severity | None:
@@ -79,7 +73,7 @@ def missing_weight(facts: Facts) -> Iterator[Hit]:
     bare = [entry for entry in facts.entries if facts.quant is None and entry.stored.form is Form.NO_WEIGHT]
     if bare:
         parts = ", ".join(sorted(bare[0].modules.parts))
-        yield Hit(where=bare[0].modules.names[0], message=f"{listing(bare)}: {parts} but no weight", hint=hint)
+        yield about(bare, f"{parts} but no weight", hint)
 
 
 def missing_weight_scale(facts: Facts) -> Iterator[Hit]:
@@ -145,14 +139,14 @@ def quantized_but_undeclared(facts: Facts) -> Iterator[Hit]:
     entries = [
         entry
         for entry in with_defect(facts, Defect.UNDECLARED)
-        if not entry.is_head and entry.kind not in SPECIAL_KINDS
+        if not entry.is_head and entry.kind not in NEVER_QUANTIZED
     ]
     if entries:
         unused = [pattern for pattern in facts.patterns.targets.patterns if pattern not in facts.patterns.targets.used]
         near = f" (`{unused[0]}` matches nothing)" if unused else ""
-        yield Hit(
-            where=entries[0].modules.names[0],
-            message=f"{listing(entries)}: stored quantized, but no target matches{near}{words_of(entries)}",
+        yield about(
+            entries,
+            f"stored quantized, but no target matches{near}{words_of(entries)}",
             hint="add a target that reaches them, e.g. `Linear`",
             severity=severity_of(entries),
         )
@@ -177,7 +171,7 @@ def quantized_but_ignored(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `compressed_tensors/utils.py` (`should_ignore_layer`).
     """
     entries = [
-        entry for entry in with_defect(facts, Defect.IGNORED) if not entry.is_head and entry.kind not in SPECIAL_KINDS
+        entry for entry in with_defect(facts, Defect.IGNORED) if not entry.is_head and entry.kind not in NEVER_QUANTIZED
     ]
     yield from hits_of(entries, "stored quantized, but ", "remove or narrow the ignore entry")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.inspect.modules.forms import COMPRESSED
-from ctq.inspect.rules.rule import Hit, listing
+from ctq.inspect.rules.rule import about
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from ctq.inspect.facts.facts import Facts
+    from ctq.inspect.rules.rule import Hit
 
 
 def tensor_inside_a_layer(facts: Facts) -> Iterator[Hit]:
@@ -40,11 +41,8 @@ def tensor_inside_a_layer(facts: Facts) -> Iterator[Hit]:
     }
     inside = [entry for entry in facts.entries if _lies_in(entry.modules.template, layers)]
     if inside and facts.is_compressed_tensors:
-        yield Hit(
-            where=inside[0].modules.names[0],
-            message=f"{listing(inside)}: inside a quantized linear layer, of which it is no part",
-            hint="leave the tensors out; merge an adapter before quantizing",
-        )
+        said = "inside a quantized linear layer, of which it is no part"
+        yield about(inside, said, hint="leave the tensors out; merge an adapter before quantizing")
 
 
 def _lies_in(template: str, layers: Collection[str]) -> bool:
