@@ -201,7 +201,7 @@ def _tensors(
     weight_map = index.weight_map if index else {}
     for shard, header in sorted(headers.items(), key=lambda item: _load_order(item[0])):
         found = header.tensors
-        for name in tensors.keys() & found.keys():
+        for name in sorted(tensors.keys() & found.keys()):
             is_passed_over = weight_map.get(name, shard) != shard
             faults.append(
                 _twice(name, (shard_of[name], tensors[name]), (shard, found[name]), is_passed_over=is_passed_over)

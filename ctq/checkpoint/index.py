@@ -39,7 +39,7 @@ def parse_index(raw: bytes, *, file: str = INDEX_NAME) -> Index:
     weight_map = data.get("weight_map") if isinstance(data, dict) else None
     if not isinstance(weight_map, dict) or not set(map(type, weight_map.values())) <= {str}:
         raise CheckpointError(f"{file}: no weight_map from tensor names to file names")
-    for name in set(weight_map.values()):
+    for name in dict.fromkeys(weight_map.values()):
         if leaves_folder(name):
             raise CheckpointError(f"{file}: the entry {quoted(name)} leaves the folder, or is no file name")
     metadata = data.get("metadata")

@@ -64,6 +64,11 @@ def test_refused_in_one_line(content: bytes, words: str) -> None:
     assert len(refusal.value.message) < 400
 
 
+def test_of_several_entries_that_leave_the_folder_the_first_is_named() -> None:
+    with pytest.raises(CheckpointError, match=r"'\.\./0\.safetensors' leaves the folder"):
+        parse_index(raw({f"w{n}": f"../{n}.safetensors" for n in range(20)}))
+
+
 def test_written_as_it_is_read() -> None:
     content = index_json({"b": "2.safetensors", "a": "1.safetensors"}, 12)
     assert parse_index(content) == Index({"a": "1.safetensors", "b": "2.safetensors"}, 12)

@@ -184,6 +184,18 @@ def test_a_copy_of_another_dtype_is_borne_where_the_index_names_the_last_file(
     assert kind in {fault.kind for fault in open_checkpoint(LocalFolder(folder)).faults}
 
 
+def test_tensors_twice_are_told_by_name_in_every_run_alike(folder: Path) -> None:
+    names = [f"copy.{number:02}" for number in range(20)]
+    for file in (FIRST, SECOND):
+        entries, data = read_file(folder / file)
+        starts = range(len(data), len(data) + 2 * len(names), 2)
+        for name, start in zip(names, starts, strict=True):
+            entries[name] = {"dtype": "BF16", "shape": [1], "data_offsets": [start, start + 2]}
+        write_file(folder / file, entries, data + bytes(2 * len(names)))
+    faults = open_checkpoint(LocalFolder(folder)).faults
+    assert [fault.tensor for fault in faults if fault.kind is FaultKind.TENSOR_DUPLICATE] == names
+
+
 def test_a_renamed_tensor_is_missing_and_unlisted(folder: Path) -> None:
     renamed(folder)
     kinds = [fault.kind for fault in open_checkpoint(LocalFolder(folder)).faults]
