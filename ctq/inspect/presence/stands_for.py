@@ -84,7 +84,12 @@ def _taken_apart(skeleton: Skeleton) -> dict[str, list[str]]:
     return found
 
 
-def parts_of_fused(entry: Entry, skeleton: Skeleton) -> list[str]:
+def stands_for(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
+    """Name every tensor that a module may stand for: dense, as engines fuse it, and the fused one that it is a part of."""
+    return [*dense_tensors(entry), *fused_tensors(entry, skeleton, facts), *_wholes_of(entry, skeleton)]
+
+
+def _wholes_of(entry: Entry, skeleton: Skeleton) -> list[str]:
     """Name the fused tensor of the skeleton that a module is a part of, where vLLM loads it from its parts."""
     weight = f"{entry.modules.template}.weight"
     return [whole for whole, parts in _taken_apart(skeleton).items() if weight in parts]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.skeletons.mixers import mixers
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.sparse_layers import sparse_layers
-from ctq.inspect.presence.strangers import is_passed_over
+from ctq.inspect.presence.passed_over import is_passed_over
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.kinds import BESIDE
 

@@ -12,8 +12,10 @@ from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import SINGLE_EXPERT
 from ctq.inspect.modules.parts import CACHE_PARTS, PARTS
+from ctq.inspect.presence.passed_over import refused_parts
+from ctq.inspect.presence.places import is_refused
 from ctq.inspect.presence.stands_for import dense_tensors, fused_tensors
-from ctq.inspect.presence.strangers import is_passed_over, is_refused, is_stranger
+from ctq.inspect.presence.strangers import is_stranger
 from ctq.inspect.rules.architecture.experts import surplus_experts
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import OTHER_PARTS
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
-_LEFT = PARTS - CACHE_PARTS - {"weight", "bias"}
+_LEFT = tuple(sorted(PARTS - CACHE_PARTS - {"weight", "bias"}))
 """Parts that a quantizer writes, and that dequantizing may leave."""
 
 
@@ -118,9 +120,6 @@ def _has_unknown_bias(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
 
 def _leftovers(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
     """Return what a quantizer left beside a dense weight in an unquantized model, where vLLM refuses what it does not know."""
-    if facts.quant is not None or entry.stored.form not in (Form.DENSE, Form.FROZEN) or "inner" not in skeleton.refuses:
-        return []
-    if entry.kind in OTHER_PARTS or entry.is_head:
-        return []
-    left = sorted(entry.modules.parts.keys() & _LEFT)
-    return [part for part in left if not is_passed_over(f"{entry.modules.template}.{part}", skeleton)]
+    is_dense = facts.quant is None and entry.stored.form in (Form.DENSE, Form.FROZEN)
+    is_of_text = entry.kind not in OTHER_PARTS and not entry.is_head
+    return refused_parts(entry, skeleton, _LEFT) if is_dense and is_of_text else []

@@ -8,7 +8,7 @@ from ctq.engines.skeletons.skeleton_names import lies_in, own_name
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.tower_strangers import strangers_of
 from ctq.inspect.modules.forms import Form
-from ctq.inspect.presence.strangers import is_passed_over
+from ctq.inspect.presence.passed_over import refused_parts
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import OTHER_PARTS
 
@@ -50,7 +50,7 @@ def part_beside_dense(facts: Facts) -> Iterator[Hit]:
     skeleton = skeleton_of(facts.checkpoint.config) if facts.is_compressed_tensors else None
     if skeleton is None:
         return
-    found = [(entry, parts) for entry in facts.entries if (parts := _refused_parts(entry, skeleton))]
+    found = [(entry, parts) for entry in facts.entries if (parts := _left(entry, skeleton))]
     if found:
         first, (part, *_) = found[0]
         yield Hit(
@@ -60,15 +60,14 @@ def part_beside_dense(facts: Facts) -> Iterator[Hit]:
         )
 
 
-def _refused_parts(entry: Entry, skeleton: Skeleton) -> list[str]:
+def _left(entry: Entry, skeleton: Skeleton) -> list[str]:
+    """Return what lies beside a dense weight, where vLLM refuses what it does not know."""
+    if entry.stored.form is not Form.DENSE or entry.is_head:
+        return []
+    if entry.kind not in OTHER_PARTS:
+        return refused_parts(entry, skeleton, _LEFT)
     left = [part for part in _LEFT if part in entry.modules.parts]
-    if not left or entry.stored.form is not Form.DENSE or entry.is_head:
-        return []
-    if entry.kind in OTHER_PARTS:
-        return left if _is_in_strict_part(entry, skeleton) else []
-    if "inner" not in skeleton.refuses:
-        return []
-    return [part for part in left if not is_passed_over(f"{entry.modules.template}.{part}", skeleton)]
+    return left if left and _is_in_strict_part(entry, skeleton) else []
 
 
 def _is_in_strict_part(entry: Entry, skeleton: Skeleton) -> bool:
