@@ -72,8 +72,9 @@ RECURRENT = frozenset({"A_log", "conv1d", "dt_bias"})
 _OF_CACHE = re.compile(r"(.*\.self_attn)\.(?:q|[kv]_cache)\.scale$")
 """HunYuan's names of such scales (vLLM 0.32.0 ``base_config.py``, ``get_cache_scale_mapper``)."""
 _PROJECTION = re.compile(r"(?:.*\.self_attn(?=\.(?:[kv]_proj|qk(?:qk)?v_proj)$)|.*\.mixer(?=\.[kv]_proj$))")
-"""Projections whose ``k_scale`` and ``v_scale`` the same mapper leads to attention."""
-_OF_PROJECTIONS = frozenset({"k_scale", "v_scale"})
+"""What projections lie in whose ``k_scale`` and ``v_scale`` the same mapper leads to attention."""
+SCALES_OF_PROJECTIONS = frozenset({"k_scale", "v_scale"})
+"""Scales of the cache that may lie in a projection of keys or values."""
 
 
 def attention_of(template: str, parts: Collection[str]) -> str | None:
@@ -83,8 +84,14 @@ def attention_of(template: str, parts: Collection[str]) -> str | None:
         return found[1] if found else None
     if not CACHE_PARTS.issuperset(parts):
         return None
-    projection = _PROJECTION.match(template) if _OF_PROJECTIONS.issuperset(parts) else None
-    return projection[0] if projection else template.removesuffix(".attn")
+    owner = attention_of_projection(template) if SCALES_OF_PROJECTIONS.issuperset(parts) else None
+    return owner if owner is not None else template.removesuffix(".attn")
+
+
+def attention_of_projection(template: str) -> str | None:
+    """Return the attention that a projection lies in which vLLM takes scales of the cache from; None of any other module."""
+    found = _PROJECTION.match(template)
+    return found[0] if found else None
 
 
 def split_odd(name: str) -> tuple[str, str]:

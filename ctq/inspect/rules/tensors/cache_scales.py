@@ -11,7 +11,13 @@ from ctq.engines.vllm_models.cache_scales import overlooking_architectures
 from ctq.engines.vllm_models.heads import text_architecture
 from ctq.engines.vllm_models.known_names import registered_name
 from ctq.engines.vllm_models.names import names_of
-from ctq.inspect.modules.parts import CACHE_PARTS, RECURRENT, attention_of
+from ctq.inspect.modules.parts import (
+    CACHE_PARTS,
+    RECURRENT,
+    SCALES_OF_PROJECTIONS,
+    attention_of,
+    attention_of_projection,
+)
 from ctq.inspect.rules.rule import about
 from ctq.recipe.kinds import OTHER_PARTS, Kind
 
@@ -23,15 +29,12 @@ if TYPE_CHECKING:
     from ctq.inspect.rules.rule import Hit
 
 _ATTENTION = re.compile(r"attn|attention|mixer")
-_PROJECTIONS = re.compile(r"\.self_attn\.(?:[kv]_proj|qk(?:qk)?v_proj)|\.mixer\.[kv]_proj")
-"""Projections whose ``k_scale`` and ``v_scale`` vLLM 0.32.0 takes for attention's (`get_cache_scale_mapper`)."""
 _KEYS = re.compile(r"^(?:k|kv|qkv)_proj$|query_key_value|^(?:c_attn|Wqkv|wqkv|wk|key)$|^kv_[ab]_proj")
 """Projections of keys."""
 _LATENT = re.compile(r"^kv_[ab]_proj")
 """Projections of latent attention, whose loaders pass over scales that they do not know."""
 _WITHOUT_CACHE = frozenset({"awq", "gptq"})
 """Methods whose config gives attention no method of its own (`get_quant_method`)."""
-_OF_PROJECTIONS = frozenset({"k_scale", "v_scale"})
 _AS_CALIBRATED = "drop the scales, or give them the names and sizes of the tool that calibrated the cache"
 
 
@@ -128,6 +131,6 @@ def _recurrent_modules(facts: Facts) -> frozenset[str]:
 
 def _takes_scales(entry: Entry, parts: Collection[str], attention: frozenset[str]) -> bool:
     template = entry.modules.template
-    if _PROJECTIONS.search(f".{template}"):
-        return set(parts) <= _OF_PROJECTIONS
+    if attention_of_projection(template) is not None:
+        return set(parts) <= SCALES_OF_PROJECTIONS
     return template in attention or (entry.kind is Kind.PARAMETER and _ATTENTION.search(entry.modules.leaf) is not None)
