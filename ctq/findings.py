@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class Severity(StrEnum):
@@ -36,6 +36,12 @@ class Finding:
     message: str
     where: str
     hint: str
+
+
+def named(names: Sequence[str], most: int = 3, *, count: int | None = None) -> str:
+    """Return the first ``most`` names in a sentence, and how many more there are; ``count`` is that of all where a list is cut."""
+    more = (len(names) if count is None else count) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 class Documented(Protocol):

@@ -11,6 +11,7 @@ from ctq.checkpoint.config import CONFIG_NAME
 from ctq.checkpoint.header import LENGTH_BYTES, Header, header_length, parse_header
 from ctq.checkpoint.index import SINGLE_NAME
 from ctq.errors import CheckpointError, HeaderError
+from ctq.findings import named
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -95,9 +96,8 @@ def _refuse_shelf(source: Source) -> None:
     weights = {name.rpartition("/")[0] for name in source.files if name.endswith(WEIGHTS_SUFFIX)}
     inner = [folder for folder in sorted(weights) if f"{folder}/{CONFIG_NAME}" in source.files]
     if inner:
-        more = f" and {len(inner) - _SHOWN} more" if len(inner) > _SHOWN else ""
         raise CheckpointError(
-            f"{source.label}: no checkpoint itself, but {', '.join(inner[:_SHOWN])}{more} in it",
+            f"{source.label}: no checkpoint itself, but {named(inner, _SHOWN)} in it",
             hint=f"give {'one of them' if len(inner) > 1 else 'that'}: {source.label.rstrip('/')}/{inner[0]}",
         )
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ctq.errors import ExitCode, Problem
+from ctq.findings import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -75,10 +76,9 @@ def _indivisible(pairs: Iterable[tuple[WeightSlice, Scheme]], head: Head | None)
             bad.setdefault(size, []).append(weight)
     for size, weights in bad.items():
         names, columns = list(dict.fromkeys(weight.tensor for weight in weights)), weights[0].columns
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         is_head = head is not None and names == [head.tensor or head.embedding]
         yield Problem(
-            message=f"group size {size} does not divide the {columns} columns of {names[0]}{more}",
+            message=f"group size {size} does not divide the {columns} columns of {named(names, 1)}",
             hint="take a smaller --group-size, --strategy channel, or --ignore these layers",
             exit_code=ExitCode.NOT_GOOD if is_head else ExitCode.USAGE,
         )

@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import TIE_ALIASES, TIE_KEY
+from ctq.findings import named
 from ctq.quantize.own_code import same_but_for_code, without_repository
 from ctq.quantize.side_files import side_files
 from ctq.quantize.written_config import written_config
 from ctq.verify.codes import CONFIG_DIFFERS, SIDE_FILE_CHANGED
 from ctq.verify.numeric.recompute import read_record
-from ctq.verify.numeric.result import named
+from ctq.verify.numeric.result import NAMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,10 +49,10 @@ def compare_configs(checkpoint: Checkpoint, reference: Checkpoint, *, own: bool)
     else:
         different = list(_in_common(checkpoint.config.raw, reference.config.raw))
     if different:
-        yield CONFIG_DIFFERS.at("config.json", f"is not the reference's: {named(different)}")
+        yield CONFIG_DIFFERS.at("config.json", f"is not the reference's: {named(different, NAMED)}")
     changed = [name for name in side_files(reference.source.files) if own and not _same(checkpoint, reference, name)]
     if changed:
-        yield SIDE_FILE_CHANGED.at(changed[0], f"not the reference's: {named(changed)}")
+        yield SIDE_FILE_CHANGED.at(changed[0], f"not the reference's: {named(changed, NAMED)}")
 
 
 def _written(checkpoint: Checkpoint, reference: Checkpoint) -> Mapping[str, Any]:

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 Range = tuple[float, float]
 
-_ACTIVATIONS: dict[str, Range] = {"cosine": (0.99, 1.0), "slope": (0.98, 1.02), "relative_error": (0.0, 0.10)}
+WITH_ACTIVATIONS: dict[str, Range] = {"cosine": (0.99, 1.0), "slope": (0.98, 1.02), "relative_error": (0.0, 0.10)}
+"""What a head keeps to whose activations are quantized too, which adds about 1 %."""
 _WEIGHT_ONLY: dict[str, Range] = {"cosine": (0.999, 1.0), "slope": (0.99, 1.01), "relative_error": (0.0, 0.02)}
 _REFERENCE: dict[str, Range] = {"cosine": (0.98, 1.0), "slope": (0.95, 1.05), "relative_error": (0.0, 0.20)}
 AGAINST_DEQUANTIZED: dict[str, dict[str, Range]] = {
-    "W8A8Int8": _ACTIVATIONS,
-    "W8A8Fp8": _ACTIVATIONS,
+    "W8A8Int8": WITH_ACTIVATIONS,
+    "W8A8Fp8": WITH_ACTIVATIONS,
     "WNA16": _WEIGHT_ONLY,
     "W8A16Fp8": _WEIGHT_ONLY,
 }

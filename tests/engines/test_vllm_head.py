@@ -11,7 +11,7 @@ from rtn_family import quantize_family
 from safetensors.torch import save_file
 
 from ctq.verify.engines.vllm.facts import Outcome
-from ctq.verify.engines.vllm.judge import Status, judge
+from ctq.verify.engines.vllm.judge import judge
 from ctq.verify.engines.vllm.questions import VllmRequest, generate_vllm, run_vllm
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctq.verify.engines.vllm.facts import HeadRun, VllmResult
+from ctq.verify.report import Status
 
 pytestmark = pytest.mark.engine
 TOKENS = 48

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from builders import quantization_config
 
-from ctq.verify.engines.vllm.judge import Status, judge
+from ctq.verify.engines.vllm.judge import judge
 from ctq.verify.engines.vllm.questions import VllmRequest, run_vllm
+from ctq.verify.report import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import pytest
 from builders import Raw, all_tensors, drop_tensor, edit_config, edit_tensors, tiny_checkpoint, tiny_quantized
 from rtn_family import quantize_family
 
-from ctq.verify.engines.vllm.judge import Judgement, Status, judge, main_head
+from ctq.verify.engines.vllm.judge import Judgement, judge, main_head
 from ctq.verify.engines.vllm.questions import VllmRequest, run_vllm
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctq.verify.engines.vllm.facts import VllmResult
+from ctq.verify.report import Status
 
 pytestmark = pytest.mark.engine
 LINEAR = "CompressedTensorsLinearMethod"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctq.verify.engines.builtin.limits import wrong_logits
+from ctq.verify.logit_limits import wrong_logits
 from ctq.verify.report import LogitsRun
 from ctq.verify.request import Limits
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.findings import named
 from ctq.inspect.modules.fold import counted_name
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 HEADINGS = ("What it checks", "Why it hurts", "Example", "How to mend", "References")
 """The sections of every rule's docstring, in order."""
+QUANTIZATION_CONFIG = "config.json: quantization_config"
+"""Where findings about the quantization config lie, or the key in front of what they are about."""
 _MOST_NAMED = 3
 
 
@@ -78,10 +81,9 @@ def more_like_this(found: Sequence[object], what: str = "") -> str:
 def missing_from_files(names: Sequence[str]) -> Iterator[Hit]:
     """Make one finding of all tensors that are missing."""
     if names:
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         yield Hit(
             where=names[0],
-            message=f"missing from the files: {', '.join(names[:_MOST_NAMED])}{more}",
+            message=f"missing from the files: {named(names)}",
             hint="fetch the checkpoint again, or quantize again from a complete original",
         )
 

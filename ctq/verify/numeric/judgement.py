@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctq.findings import named
 from ctq.verify import codes
-from ctq.verify.numeric.result import NAMED, named
+from ctq.verify.numeric.result import NAMED
 from ctq.verify.numeric.rows import far_row
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _errors(report: WeightsReport, pairs: Pairs, limits: Limits) -> Iterator[Fin
         elif not report.recomputed and stats is not None:
             yield from _single(pair, stats, min_sqnr(pair, limits))
     if report.missing and not report.unmatched:
-        yield codes.LOST.at(report.missing[0], f"of the reference, nothing is left of {named(report.missing)}")
+        yield codes.LOST.at(report.missing[0], f"of the reference, nothing is left of {named(report.missing, NAMED)}")
 
 
 def _single(pair: QuantizedPair, stats: WeightStats, least: float) -> Iterator[Finding]:
@@ -112,11 +113,11 @@ def _place(shape: tuple[int, ...], nbytes: int, difference: Difference) -> str:
 def _open(report: WeightsReport) -> Iterator[Finding]:
     if report.unmatched:
         lost = f", and it has {named(report.missing, 2)} of its own" if report.missing else ""
-        message = f"the reference has nothing of the name of {named(report.unmatched)}{lost}"
+        message = f"the reference has nothing of the name of {named(report.unmatched, NAMED)}{lost}"
         yield codes.WITHOUT_ORIGINAL.at(report.unmatched[0], message)
     for reason in dict.fromkeys(report.unreadable.values()):
         modules = [module for module, why in report.unreadable.items() if why == reason]
-        yield codes.NOT_COMPARED.at(modules[0], f"{named(modules)}: {reason}")
+        yield codes.NOT_COMPARED.at(modules[0], f"{named(modules, NAMED)}: {reason}")
     if report.calibrated:
         message = f"{len(report.calibrated)} tensors come from calibration: {named(report.calibrated, NAMED)}"
         yield codes.CALIBRATED.at(report.calibrated[0], message)
@@ -124,5 +125,5 @@ def _open(report: WeightsReport) -> Iterator[Finding]:
     rounded = [name for name in report.converted if name not in changed]
     if rounded:
         yield codes.CONVERTED.at(
-            rounded[0], f"{len(rounded)} dense tensors are rounded to another dtype: {named(rounded)}"
+            rounded[0], f"{len(rounded)} dense tensors are rounded to another dtype: {named(rounded, NAMED)}"
         )

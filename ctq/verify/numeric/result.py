@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ctq.quantize.kernels.stats import RowStats
 
@@ -151,12 +151,6 @@ class WeightsReport:
             "bytes": self.nbytes,
             "seconds": round(self.seconds, 3),
         }
-
-
-def named(names: Sequence[str], count: int = NAMED) -> str:
-    """Return the first names of a list, and how many more there are."""
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
 
 
 def _module_json(name: str, stats: WeightStats) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from ctq.verify.engines.vllm.facts import (
     Refusal,
     VllmResult,
 )
-from ctq.verify.engines.vllm.judge import Status, judge, main_head
+from ctq.verify.engines.vllm.judge import judge, main_head
+from ctq.verify.report import Status
 
 ENGINE = Engine(version="0.32.0", torch="2.13.0", device="cpu", device_name="cpu", import_seconds=9.0)
 QUANTIZED = Head(

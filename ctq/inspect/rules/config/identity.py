@@ -24,7 +24,7 @@ from ctq.engines.vllm_models.other_methods import ASKED, refusal
 from ctq.engines.vllm_models.own_code import brings_a_model, is_read
 from ctq.findings import Severity
 from ctq.inspect.facts.entries import State
-from ctq.inspect.rules.rule import Hit
+from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,7 +147,7 @@ def unknown_quant_method(facts: Facts) -> Iterator[Hit]:
         return
     if method.lower() not in quant_methods():
         yield Hit(
-            where="config.json: quantization_config.quant_method",
+            where=f"{QUANTIZATION_CONFIG}.quant_method",
             message=f"no loader knows the quant_method {method!r}",
             hint="give the method of the tool that wrote the tensors, such as compressed-tensors",
         )
@@ -155,7 +155,7 @@ def unknown_quant_method(facts: Facts) -> Iterator[Hit]:
         asked = [one.version for one in facts.engines if one.engine == "vllm" and one.decides]
         others = facts.engines and not any(version_key(one) >= version_key(ASKED) for one in asked)
         yield Hit(
-            where="config.json: quantization_config.quant_method",
+            where=f"{QUANTIZATION_CONFIG}.quant_method",
             message=f"vLLM {ASKED} refuses the quant_method {method!r}: {why}",
             hint="quantize again in a method that vLLM takes, or leave this rule out if an engine of yours takes this one",
             severity=Severity.WARNING if others else None,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.findings import Severity
+from ctq.findings import Severity, named
 from ctq.inspect.facts.entries import KNOWN_CLASSES
-from ctq.inspect.rules.rule import Hit
+from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit
 from ctq.recipe.fused import FUSED_INTO
 from ctq.recipe.match import REGEX_PREFIX, matches_name
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.modules.patterns import PatternList
 
-_CONFIG = "config.json: quantization_config"
-_MOST_NAMED = 3
 _TAIL = 3
 """Last words of a name that no wrapper changes."""
 
@@ -44,7 +42,7 @@ def unmatched_target(facts: Facts) -> Iterator[Hit]:
     unused = [pattern for pattern in _unused(facts.patterns.targets, facts) if not _may_be_class(pattern)]
     if unused:
         yield Hit(
-            where=f"{_CONFIG}.config_groups",
+            where=f"{QUANTIZATION_CONFIG}.config_groups",
             message=f"target {_quoted(unused)} {_matches_nothing(unused)}",
             hint="correct or remove it; names are compared whole, `re:.*NAME$` matches their end",
         )
@@ -80,15 +78,14 @@ def unmatched_ignore(facts: Facts) -> Iterator[Hit]:
     hint = "correct or remove it; names are compared whole, `re:.*NAME$` matches their end"
     if far:
         message = f"ignore {_quoted(far)} {_matches_nothing(far)}"
-        yield Hit(where=f"{_CONFIG}.ignore", message=message, hint=hint)
+        yield Hit(where=f"{QUANTIZATION_CONFIG}.ignore", message=message, hint=hint)
     if near:
         message = f"ignore {_quoted(near)} {_matches_nothing(near)} (the files have `{tails[_tail(near[0])]}`)"
-        yield Hit(where=f"{_CONFIG}.ignore", message=message, hint=hint, severity=Severity.NOTE)
+        yield Hit(where=f"{QUANTIZATION_CONFIG}.ignore", message=message, hint=hint, severity=Severity.NOTE)
 
 
 def _quoted(patterns: Sequence[str]) -> str:
-    more = f" and {len(patterns) - _MOST_NAMED} more" if len(patterns) > _MOST_NAMED else ""
-    return ", ".join(f"`{pattern}`" for pattern in patterns[:_MOST_NAMED]) + more
+    return named([f"`{pattern}`" for pattern in patterns])
 
 
 def _matches_nothing(patterns: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ctq.engines.vllm_models.other_methods import takes_dense
-from ctq.inspect.rules.rule import Hit
+from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ def method_without_its_tensors(facts: Facts) -> Iterator[Hit]:
     stored = method in _STORED if loads is None else not loads
     if stored and not facts.quantized and facts.entries:
         yield Hit(
-            where="config.json: quantization_config",
+            where=QUANTIZATION_CONFIG,
             message=f"quant_method is {quant.method}, and no tensor is stored quantized",
             hint="remove quantization_config if the model is dense",
         )
     elif missing:
         yield Hit(
-            where="config.json: quantization_config",
+            where=QUANTIZATION_CONFIG,
             message=f"the config of {quant.method} lacks {', '.join(missing)}: vLLM refuses it",
             hint="restore the quantization_config of the tool that wrote the tensors",
         )

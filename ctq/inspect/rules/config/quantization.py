@@ -13,7 +13,7 @@ from ctq.findings import Severity
 from ctq.inspect.modules.forms import COMPRESSED, FOREIGN, Form, describe
 from ctq.inspect.modules.parts import PARTS
 from ctq.inspect.modules.storage import storage
-from ctq.inspect.rules.rule import Hit, listing
+from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
-_CONFIG = "config.json: quantization_config"
 _OURS_ALONE = frozenset({Form.INT, Form.PACKED})
 """Forms that compressed-tensors alone writes."""
 _OTHER_METHODS = frozenset({"modelopt", "modelopt_fp4", "modelopt_mxfp8", "mxfp8"})
@@ -123,7 +122,7 @@ def method_contradicts_tensors(facts: Facts) -> Iterator[Hit]:
     found = _of_another_method(facts, method, facts.quant.raw)
     if found:
         yield Hit(
-            where=_CONFIG + ".quant_method",
+            where=f"{QUANTIZATION_CONFIG}.quant_method",
             message=f"quant_method is {facts.quant.method}, but {listing(found)} has the tensors of {found[0].stored.form}",
             hint="restore the quantization_config of the tool that wrote the tensors",
         )
@@ -179,7 +178,7 @@ def status_not_compressed(facts: Facts) -> Iterator[Hit]:
     quant = facts.compressed_tensors
     if quant is not None and stored and quant.status != "compressed":
         yield Hit(
-            where=_CONFIG + ".quantization_status",
+            where=f"{QUANTIZATION_CONFIG}.quantization_status",
             message=f"quantization_status is {quant.status or 'not stated'}, but the tensors are compressed",
             hint='set "quantization_status": "compressed"',
         )
@@ -207,7 +206,7 @@ def sparsity_config(facts: Facts) -> Iterator[Hit]:
     raw = quant.raw.get("sparsity_config") if quant is not None else None
     if isinstance(raw, dict) and raw.get("targets"):
         yield Hit(
-            where=_CONFIG + ".sparsity_config",
+            where=f"{QUANTIZATION_CONFIG}.sparsity_config",
             message=f"sparsity_config (format {raw.get('format', 'unstated')}) is no longer supported by any engine",
             hint="decompress the weights and quantize again without sparsity",
         )
@@ -241,7 +240,7 @@ def mixed_precision_without_group_format(facts: Facts) -> Iterator[Hit]:
     without = [group.name for group in used or found]
     if without:
         yield Hit(
-            where=f"{_CONFIG}.config_groups.{without[0]}",
+            where=f"{QUANTIZATION_CONFIG}.config_groups.{without[0]}",
             message=f"format is mixed-precision, but {', '.join(without)} has no format of its own",
             hint="give each group its own format (int-quantized, pack-quantized, ...)",
             severity=None if used else Severity.WARNING,
@@ -279,7 +278,7 @@ def weight_only_int_quantized(facts: Facts) -> Iterator[Hit]:
     ]
     if names:
         yield Hit(
-            where=f"{_CONFIG}.config_groups.{names[0]}",
+            where=f"{QUANTIZATION_CONFIG}.config_groups.{names[0]}",
             message=f"weight-only integers in a format for quantized activations ({', '.join(names)}): vLLM stops with a bare "
             "assertion",
             hint="quantize again with --scheme W8A16 (pack-quantized), or with activations (W8A8)",

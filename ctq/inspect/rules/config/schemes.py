@@ -13,7 +13,7 @@ from ctq.engines.vllm.target_schemes import read_target_schemes
 from ctq.engines.vllm_models.names import names_of
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
-from ctq.inspect.rules.rule import Hit, about
+from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit, about
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
-_CONFIG = "config.json: quantization_config"
 _CAPABILITIES = (None, 75, 80, 89, 90, 100, 120)
 """CPUs, and the CUDA compute capabilities at which vLLM's choice of a scheme changes."""
 _KERNEL_GROUPS = frozenset({32, 64, 128})
@@ -63,7 +62,7 @@ def group_activation_ordering(facts: Facts) -> Iterator[Hit]:
     names = [name for name, group in groups.items() if _orders_by_group(group)] if isinstance(groups, dict) else []
     if names:
         yield Hit(
-            where=f"{_CONFIG}.config_groups.{names[0]}.weights.actorder",
+            where=f"{QUANTIZATION_CONFIG}.config_groups.{names[0]}.weights.actorder",
             message=f"group activation ordering ({', '.join(names)}), which vLLM refuses",
             hint="quantize again with actorder static",
         )
@@ -101,7 +100,7 @@ def unsupported_scheme(facts: Facts) -> Iterator[Hit]:
         if refusal is not None and scheme.args not in seen and target in facts.patterns.targets.used:
             seen.add(scheme.args)
             yield Hit(
-                where=f"{_CONFIG}.config_groups.{scheme.group}",
+                where=f"{QUANTIZATION_CONFIG}.config_groups.{scheme.group}",
                 message=f"vLLM {rules_for().version} has no scheme for target `{target}`: {refusal}",
                 hint="quantize again with a scheme that exists (W8A8 per channel; W8A16 by group or channel)",
             )
@@ -147,7 +146,7 @@ def refused_config(facts: Facts) -> Iterator[Hit]:
         config.matched(LinearBase(), "linear")  # any layer finds an `ignore` that is null
     except DispatchError as error:
         yield Hit(
-            where=_CONFIG,
+            where=QUANTIZATION_CONFIG,
             message=f"vLLM {rules_for().version} refuses the config: {error.message}",
             hint="correct what the message names",
         )
@@ -164,7 +163,7 @@ def _refused_cache(facts: Facts, config: DispatchConfig) -> Iterator[Hit]:
     except DispatchError as error:
         reader = "attention" if unread else f"vLLM {rules_for().version}"
         yield Hit(
-            where=_CONFIG,
+            where=QUANTIZATION_CONFIG,
             message=f"{reader} refuses the config: {error.message}"
             + (f"; that of {facts.checkpoint.config.architecture} in vLLM does not read it" if unread else ""),
             hint="correct what the message names",
@@ -236,7 +235,7 @@ def scheme_without_kernel(facts: Facts) -> Iterator[Hit]:
         odd = "zero points" if not args.symmetric else f"group size {args.group_size}"
         if not args.symmetric or (args.strategy == "group" and args.group_size not in _KERNEL_GROUPS):
             yield Hit(
-                where=f"{_CONFIG}.config_groups.{group.name}",
+                where=f"{QUANTIZATION_CONFIG}.config_groups.{group.name}",
                 message=f"{group.name} is 8-bit weight-only with {odd}: few kernels implement it",
                 hint="quantize again symmetric, with group 32, 64 or 128, or per channel",
             )

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.quant_schema import schema_defects
-from ctq.inspect.rules.rule import Hit, more_like_this
+from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit, more_like_this
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ctq.inspect.facts.facts import Facts
-
-_CONFIG = "config.json: quantization_config"
 
 
 def invalid_quantization_config(facts: Facts) -> Iterator[Hit]:
@@ -44,7 +42,7 @@ def invalid_quantization_config(facts: Facts) -> Iterator[Hit]:
         defects += [defect for defect in schema_defects(quant.raw) if defect not in defects]
     if defects:
         yield Hit(
-            where=_CONFIG,
+            where=QUANTIZATION_CONFIG,
             message=f"engines refuse the quantization_config: {'; '.join(defects[:3])}",
             hint="correct the named keys as compressed-tensors 0.17 defines them",
         )
@@ -72,7 +70,7 @@ def oddity_that_only_vllm_reads(facts: Facts) -> Iterator[Hit]:
     quant = facts.compressed_tensors
     if quant is not None and quant.oddities:
         yield Hit(
-            where=_CONFIG,
+            where=QUANTIZATION_CONFIG,
             message=f"compressed-tensors refuses the config: {'; '.join(quant.oddities[:3])}",
             hint="write what compressed-tensors 0.17 defines",
         )
@@ -100,7 +98,7 @@ def invalid_pattern(facts: Facts) -> Iterator[Hit]:
         messages = list(patterns.invalid.values())
         if messages:
             yield Hit(
-                where=f"{_CONFIG}.{where}",
+                where=f"{QUANTIZATION_CONFIG}.{where}",
                 message=messages[0] + more_like_this(messages),
                 hint="write a Python regular expression after `re:`, e.g. re:.*lm_head$",
             )

@@ -6,6 +6,7 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import FaultKind
+from ctq.findings import named
 from ctq.inspect.rules.files.shards import one_of_kind
 from ctq.inspect.rules.rule import Hit
 
@@ -99,10 +100,9 @@ def unreadable_mode(facts: Facts) -> Iterator[Hit]:
     safetensors issue #782.
     """
     if facts.unreadable:
-        more = f" and {len(facts.unreadable) - 1} more" if len(facts.unreadable) > 1 else ""
         yield Hit(
             where=facts.unreadable[0],
-            message=f"{facts.unreadable[0]}{more}: only the owner may read it",
+            message=f"{named(facts.unreadable, 1)}: only the owner may read it",
             hint="chmod a+r the files",
         )
 

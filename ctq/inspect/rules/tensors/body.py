@@ -10,7 +10,7 @@ from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.model_dispatch import model_dispatch
 from ctq.findings import Severity
 from ctq.inspect.facts.body import check_body
-from ctq.inspect.rules.rule import Hit
+from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def body_not_served(facts: Facts) -> Iterator[Hit]:
         return  # a config that is refused as a whole has its own rules
     for fault in check_body(facts, dispatch):
         yield Hit(
-            where=next(iter((*fault.unexpected, *fault.never_loaded)), "config.json: quantization_config"),
+            where=next(iter((*fault.unexpected, *fault.never_loaded)), QUANTIZATION_CONFIG),
             message=fault.message,
             hint="write patterns that mean the same for fused and separate names, or quantize again",
         )

@@ -19,7 +19,7 @@ from ctq.recipe.quant_config import METHOD
 from ctq.verify.codes import ENGINE_NOTE
 from ctq.verify.engines.builtin.dispatch_head import HeadDispatch, dispatch_config, dispatch_head
 from ctq.verify.engines.builtin.head_loading import HeadLoading, plan_loading
-from ctq.verify.engines.builtin.limits import wrong_logits
+from ctq.verify.logit_limits import wrong_logits
 from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
+from ctq.findings import named
 from ctq.inspect.facts.engines import EngineRequest, judge_head
 from ctq.verify.engines.transformers.process import WorkerDiedError, run_worker
 from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
@@ -92,9 +93,9 @@ def _refusal(found: dict[str, Any], subject: Subject) -> Iterator[str]:
 
 def _reasons(found: dict[str, Any], subject: Subject) -> Iterator[str]:
     if found["missing"]:
-        yield f"never loaded, so made up by transformers: {_names(found['missing'])}"
+        yield f"never loaded, so made up by transformers: {named(found['missing'])}"
     if found["mismatched"]:
-        yield f"of another shape than the model's: {_names(found['mismatched'])}"
+        yield f"of another shape than the model's: {named(found['mismatched'])}"
     if subject.expects_quantized and not found["quantized"]:
         yield f"the head is not quantized: it is a dense {found['head_class']}"
     if not subject.expects_quantized and found["quantized"]:
@@ -114,8 +115,3 @@ def _runs(found: dict[str, Any]) -> tuple[LogitsRun, ...]:
     kernel = "from_pretrained"
     run = {"of": "model", "against": "reference", "exercised": True, "seconds": found["seconds"], **found["run"]}
     return (LogitsRun(engine=NAME, device=found["device"], kernel=kernel, **run),)
-
-
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # three are enough to go on
-    return ", ".join(names[:3]) + more

@@ -79,25 +79,21 @@ def answer_of(result: VllmResult, subject: Subject, baseline: VllmResult | None)
 
 def _report(result: VllmResult, judgement: Judgement, baseline: VllmResult | None) -> EngineReport:
     head = main_head(result.heads)
-    excused = _unloaded(baseline) if baseline is not None else ()
+    excused = baseline.unloaded if baseline is not None else ()
     refused = (result.error.unexpected,) if result.error is not None and result.error.unexpected else ()
     return EngineReport(
         engine=NAME,
         version=result.engine.version,
         device=result.engine.device_name or result.engine.device,
-        status=Status(judgement.status),
+        status=judgement.status,
         quant_method=head.quant_method if head else None,
         scheme=(head.scheme or None) if head else None,
         kernel=_kernel(result),
         missing=tuple(part.name for part in head.parameters if not part.loaded) if head else (),
         unexpected=(*refused, *result.unused),
-        never_loaded=tuple(name for name in _unloaded(result) if name not in excused),
+        never_loaded=tuple(name for name in result.unloaded if name not in excused),
         error="; ".join(judgement.reasons) or None,
     )
-
-
-def _unloaded(result: VllmResult) -> tuple[str, ...]:
-    return tuple(part.name for part in (*result.never_loaded, *result.partly_loaded))
 
 
 def _kernel(result: VllmResult) -> str | None:

@@ -156,6 +156,11 @@ class VllmResult:
     seconds: float = 0.0
     peak_bytes: int = 0
 
+    @property
+    def unloaded(self) -> tuple[str, ...]:
+        """Parameters that were not written, or not wholly."""
+        return tuple(parameter.name for parameter in (*self.never_loaded, *self.partly_loaded))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ctq.verify.engines.builtin.limits import beyond
+from ctq.findings import named
 from ctq.verify.engines.vllm.facts import Head, HeadRun, Outcome, Refusal, VllmResult
+from ctq.verify.logit_limits import WITH_ACTIVATIONS, beyond
+from ctq.verify.report import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-NAMED = 3  # names quoted in one reason
 _FLOATS = ("bfloat16", "float16", "float32")
-HEAD_LIMITS = {"cosine": (0.99, 1.0), "slope": (0.98, 1.02), "relative_error": (0.0, 0.10)}
-"""What a right head keeps to: W8A8 adds about 1 % by quantizing activations, weight-only less."""
-
-
-class Status(StrEnum):
-    """The judgement of one engine: ``unavailable`` makes a verification inconclusive."""
-
-    PASS = "pass"  # noqa: S105 - no password
-    FAIL = "fail"
-    UNAVAILABLE = "unavailable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +41,7 @@ def judge(facts: VllmResult, *, expect_head_quantized: bool | None, baseline: Vl
     if facts.outcome is Outcome.REFUSED:
         return Judgement(status=Status.FAIL, reasons=(_refusal(facts),))
     reasons = (
-        *_missing(facts, excused=_unloaded(baseline)),
+        *_missing(facts, excused=baseline.unloaded if baseline is not None else ()),
         *_converted(facts),
         *_cut(facts, excused=_cut_in(baseline)),
         *_float_codes(facts),
@@ -91,33 +81,27 @@ def _refusal(facts: VllmResult) -> str:
     return f"vLLM {facts.engine.version} {verb}{at}: {error.message}"
 
 
-def _unloaded(baseline: VllmResult | None) -> frozenset[str]:
-    if baseline is None:
-        return frozenset()
-    return frozenset(parameter.name for parameter in (*baseline.never_loaded, *baseline.partly_loaded))
-
-
-def _missing(facts: VllmResult, *, excused: frozenset[str]) -> Iterator[str]:
+def _missing(facts: VllmResult, *, excused: Collection[str]) -> Iterator[str]:
     never = [parameter.name for parameter in facts.never_loaded if parameter.name not in excused]
     if never:
-        yield f"never loaded, so served uninitialised: {_names(never)}"
+        yield f"never loaded, so served uninitialised: {named(never)}"
     partly = [parameter for parameter in facts.partly_loaded if parameter.name not in excused]
     if partly:
         parts = [f"{parameter.name} ({parameter.loaded} of {parameter.elements} elements)" for parameter in partly]
-        yield f"loaded only in part: {_names(parts)}"
+        yield f"loaded only in part: {named(parts)}"
 
 
 def _converted(facts: VllmResult) -> Iterator[str]:
     if facts.converted:
         parts = [f"{item.name} ({item.source} into {item.target})" for item in facts.converted]
-        yield f"converted without a word, so the numbers lose their meaning: {_names(parts)}"
+        yield f"converted without a word, so the numbers lose their meaning: {named(parts)}"
 
 
 def _cut(facts: VllmResult, *, excused: frozenset[str]) -> Iterator[str]:
     cut = [item for item in facts.partly_read if item.name not in excused]
     if cut:
         parts = [f"{item.name} ({item.read} of {item.elements} elements)" for item in cut]
-        yield f"larger than the engine's parameters, which take a part without a word: {_names(parts)}"
+        yield f"larger than the engine's parameters, which take a part without a word: {named(parts)}"
 
 
 def _float_codes(facts: VllmResult) -> Iterator[str]:
@@ -147,7 +131,7 @@ def _head(facts: VllmResult, expect_quantized: bool | None) -> Iterator[str]:  #
         yield f"the head is quantized: {head.name} has {head.quant_method} with {head.scheme}"
     ignored = [name for name in facts.unused if head is not None and _is_quantized_part(name, head)]
     if ignored:
-        yield f"tensors of a quantized head are in the files and ignored: {_names(ignored)}"
+        yield f"tensors of a quantized head are in the files and ignored: {named(ignored)}"
 
 
 def _is_quantized_part(name: str, head: Head) -> bool:
@@ -166,7 +150,7 @@ def _head_numbers(run: HeadRun) -> Iterator[str]:
     if not run.finite:
         yield "the head gives logits that are not finite"
         return
-    if strayed := ", ".join(beyond(run, HEAD_LIMITS)):
+    if strayed := ", ".join(beyond(run, WITH_ACTIVATIONS)):
         yield f"the head's logits differ from its dequantized weights: {strayed}"
 
 
@@ -177,9 +161,4 @@ def _notes(facts: VllmResult) -> Iterator[str]:
     if facts.head_skipped:
         yield f"the head was not run: {facts.head_skipped}"
     if facts.unused_count:
-        yield f"{facts.unused_count} tensors are in the files and not used: {_names(facts.unused, facts.unused_count)}"
-
-
-def _names(names: Sequence[str], count: int | None = None) -> str:
-    more = (count or len(names)) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+        yield f"{facts.unused_count} tensors are in the files and not used: {named(facts.unused, count=facts.unused_count)}"
