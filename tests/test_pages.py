@@ -31,19 +31,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 PLACE = re.compile(r"`((?:ctq|tests|benchmarks|docs|examples)/[\w./*-]*)`")
-LEARNT_BY_HAND = {"vllm_heads", "sglang_heads"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_places_that_are_named_are_there(page: Path) -> None:
     places = set(PLACE.findall(page.read_text()))
     assert not [place for place in sorted(places) if not any(ROOT.glob(place.rstrip("/")))]
-
-
-def test_the_data_of_engines_comes_from_scripts() -> None:
-    scripts = "".join(path.read_text() for path in (ROOT / "benchmarks" / "learn").glob("*.py"))
-    data = {path.stem for path in (ROOT / "ctq" / "engines" / "data").glob("*.json")}
-    assert {name for name in data if f"{name}.json" not in scripts} == LEARNT_BY_HAND
 
 
 def test_the_scripts_are_in_their_table() -> None:
