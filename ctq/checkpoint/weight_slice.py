@@ -33,3 +33,8 @@ def whole(tensor: TensorInfo) -> WeightSlice:
     """Return a matrix ``[rows, columns]`` as a slice of itself."""
     rows, columns = tensor.shape
     return WeightSlice(tensor.name, rows, columns)
+
+
+def rows_within(nbytes: int, row_bytes: int, *, multiple: int) -> int:
+    """Return how many rows of so many bytes lie in ``nbytes``: a multiple of ``multiple``, and that many at least."""
+    return max(multiple, nbytes // max(1, row_bytes) // multiple * multiple)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ctq.checkpoint.weight_slice import rows_within
 from ctq.errors import CheckpointError
 from ctq.quantize.copying import read_into, write_fully
 from ctq.quantize.kernels.quantize import NUMPY_TYPES, BlockOutput, quantize_block
@@ -87,7 +88,7 @@ def kernel_spec(task: QuantizeTask) -> KernelSpec:
 
 
 def _rows_in_block(task: QuantizeTask, unit: RowUnit) -> int:
-    wanted = max(ROW_MULTIPLE, BLOCK_BYTES // max(1, task.row_bytes) // ROW_MULTIPLE * ROW_MULTIPLE)
+    wanted = rows_within(BLOCK_BYTES, task.row_bytes, multiple=ROW_MULTIPLE)
     return min(unit.stop - unit.start, wanted)
 
 

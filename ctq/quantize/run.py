@@ -60,8 +60,8 @@ def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) 
     stamps = {name: (job.source / name).stat().st_mtime_ns for name in plan.source.headers}
     try:
         with Journal(stage.journal, {"units": len(units), **fingerprint(plan, record, stamps)}) as journal:
-            if not _is_intact(stage, plan.files):
-                journal.forget()
+            if not _holds_all(stage.work, plan.files):
+                journal.forget()  # what an earlier run wrote and is gone was not done
             _prepare(stage, plan.files)
             modules = stream(
                 units, source=job.source, target=stage.work, workers=job.workers, journal=journal, on_event=on_event
@@ -84,18 +84,14 @@ def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) 
 def _is_finished(out: Path, plan: Plan, record: bytes) -> bool:
     """Tell whether an earlier run of this very plan was killed after it had published its result."""
     documents = {PROVENANCE_NAME: record} | dict(plan.documents)
-    return all(
-        (out / name).is_file() and (out / name).read_bytes() == data for name, data in documents.items()
-    ) and all(
-        (out / name).is_file() and (out / name).stat().st_size == file.nbytes for name, file in plan.files.items()
-    )
+    are_written = ((out / name).is_file() and (out / name).read_bytes() == data for name, data in documents.items())
+    return all(are_written) and _holds_all(out, plan.files)
 
 
-def _is_intact(stage: Stage, files: Mapping[str, PlannedFile]) -> bool:
-    """Tell whether every file that an earlier run wrote is still there; what is missing was not done."""
+def _holds_all(folder: Path, files: Mapping[str, PlannedFile]) -> bool:
+    """Tell whether every planned file lies in a folder at its final size."""
     return all(
-        (stage.work / name).is_file() and (stage.work / name).stat().st_size == file.nbytes
-        for name, file in files.items()
+        (folder / name).is_file() and (folder / name).stat().st_size == file.nbytes for name, file in files.items()
     )
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctq.checkpoint.weight_slice import rows_within
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 PANEL_BYTES = 8 * 1024 * 1024
 """Bytes of a transposed weight that are held at a time: enough rows that each stored line is read in pieces worth a call."""
-ROW_MULTIPLE = 64
+_PANEL_ROWS = 64
+"""Rows of a panel are a multiple of this."""
 
 
 class RowReader:
@@ -55,7 +58,7 @@ class RowReader:
     def _load(self, first: int) -> None:
         """Read a panel: some of every stored line, from row ``first`` on."""
         weight, size = self._weight, self._dtype.itemsize
-        wanted = max(ROW_MULTIPLE, PANEL_BYTES // max(1, weight.columns * size) // ROW_MULTIPLE * ROW_MULTIPLE)
+        wanted = rows_within(PANEL_BYTES, weight.columns * size, multiple=_PANEL_ROWS)
         count = min(weight.rows - first, wanted)
         if self._panel.shape[1] != count:
             self._panel = np.empty((weight.columns, count), self._dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.weight_slice import rows_within
 from ctq.quantize.tasks import CopyTask, Place, QuantizeTask
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def units_of(tasks: Sequence[Task]) -> list[Unit]:
 
 
 def _rows(task: QuantizeTask) -> Iterator[RowUnit]:
-    step = max(ROW_MULTIPLE, UNIT_BYTES // max(1, task.row_bytes) // ROW_MULTIPLE * ROW_MULTIPLE)
+    step = rows_within(UNIT_BYTES, task.row_bytes, multiple=ROW_MULTIPLE)
     for start in range(0, task.rows, step):
         yield RowUnit(task, start, min(start + step, task.rows))
 

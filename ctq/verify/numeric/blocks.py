@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctq.checkpoint.weight_slice import rows_within
 from ctq.quantize.slices import RowReader
 from ctq.verify.numeric.decode import RAW_TYPES, floats, unpacked_rows
 
@@ -24,7 +25,7 @@ BLOCK_BYTES = 1024 * 1024
 
 def rows_in_block(pair: QuantizedPair) -> int:
     """Return how many rows are compared at a time."""
-    return max(ROW_MULTIPLE, BLOCK_BYTES // max(1, pair.row_bytes) // ROW_MULTIPLE * ROW_MULTIPLE)
+    return rows_within(BLOCK_BYTES, pair.row_bytes, multiple=ROW_MULTIPLE)
 
 
 class BlockReader:

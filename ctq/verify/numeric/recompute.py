@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctq.checkpoint.shards import DEFAULT_SHARD_SIZE, parse_size
+from ctq.checkpoint.weight_slice import rows_within
 from ctq.errors import CheckpointError, CtqError, PlanError
 from ctq.quantize.kernels.compare import compare_block
 from ctq.quantize.kernels.quantize import NUMPY_TYPES, BlockOutput, allocate_output, quantize_block
@@ -129,7 +130,7 @@ def recompute_rows(
 
     """
     spec = kernel_spec(task)
-    step = max(ROW_MULTIPLE, BLOCK_BYTES // max(1, task.row_bytes) // ROW_MULTIPLE * ROW_MULTIPLE)
+    step = rows_within(BLOCK_BYTES, task.row_bytes, multiple=ROW_MULTIPLE)
     block = np.empty((min(step, stop - start), task.columns), NUMPY_TYPES[task.dtype])
     reader = RowReader(task.weight, NUMPY_TYPES[task.dtype], partial(reference.read, task.tensor))
     stats = WeightStats()
