@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 Option = Literal["vllm_python", "work", "answers"]
 
-BY_HAND: Final = ("vllm_heads", "sglang_heads")
-"""What no script learns: it is read in the engines' sources, before everything else."""
+BY_HAND: Final = ("sglang_heads",)
+"""What no script learns: it is read in the engine's sources."""
 VLLM: Final[tuple[Option, ...]] = ("vllm_python",)
 KEEPS: Final[tuple[Option, ...]] = ("vllm_python", "work")
 
@@ -44,6 +44,7 @@ SWEEP: Final = "benchmarks.conformance"
 TOWERS: Final = "benchmarks.tower_values"
 
 STEPS: Final = (
+    Step(script="vllm_heads", writes="vllm_heads"),
     Step(script="config_fields", writes="config_fields", takes=()),
     Step(script="config_layers", writes="config_layers", takes=()),
     Step(script="tower_fields", writes="tower_fields", takes=()),

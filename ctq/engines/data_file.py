@@ -1,6 +1,6 @@
 """The data that rules of engines stand on: JSON files in ``data/``, each made by a script of ``benchmarks/learn/``.
 
-But two: ``vllm_heads`` and ``sglang_heads`` were read in the sources of each release by hand; their ``about`` says what a row is.
+But one: ``sglang_heads`` was read by hand in the sources of its release, as far as its ``about`` says.
 """
 
 from __future__ import annotations
