@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 
 def tie_levels(config: ModelConfig) -> list[tuple[bool | None, bool | None]]:
     """Return the tie flag that each level states and the one that its class assumes, from the top inwards."""
-    assumed_flags = (fields_of(level.get("model_type"))[0].get(TIE_KEY) for _, level in read_levels(config))
-    return [
-        (config.tie_flags.get(path), flag if isinstance(flag, bool) else None)
-        for (path, _), flag in zip(read_levels(config), assumed_flags, strict=True)
-    ]
+    assumed = _assumed(config)
+    return [(config.tie_flags.get(path), assumed.get(path)) for path, _ in read_levels(config)]
 
 
 def tie_flags(config: ModelConfig) -> Mapping[str, bool]:
@@ -28,9 +25,13 @@ def tie_flags(config: ModelConfig) -> Mapping[str, bool]:
 
     A class that assumes a tie at the top has it whatever a level below states.
     """
-    stated = config.tie_flags
-    flags = {path: fields_of(level.get("model_type"))[0].get(TIE_KEY) for path, level in read_levels(config)}
-    known = {path: flag for path, flag in flags.items() if isinstance(flag, bool)}
+    stated, assumed = config.tie_flags, _assumed(config)
     if not stated:
-        return {"": any(known.values())} if known else {}
-    return {"": True, **stated} if known.get("") and "" not in stated else stated
+        return {"": any(assumed.values())} if assumed else {}
+    return {"": True, **stated} if assumed.get("") and "" not in stated else stated
+
+
+def _assumed(config: ModelConfig) -> dict[str, bool]:
+    """Return what the classes of the levels assume, by the path of the level; nothing of those that are not known."""
+    flags = {path: fields_of(level.get("model_type"))[0].get(TIE_KEY) for path, level in read_levels(config)}
+    return {path: flag for path, flag in flags.items() if isinstance(flag, bool)}

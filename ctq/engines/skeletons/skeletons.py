@@ -127,10 +127,8 @@ def borrowed_skeleton(architecture: str, inner: str | None, *, towers: bool = Fa
         architecture=architecture,
         text=name,
         moved=moved,
-        tensors={**moved_tensors(text, moved), **_slots(beside.get("tensors", {}))},
-        lists={stack: TowerList(*one) for stack, one in beside.get("lists", {}).items()},
-        numbered={name: tuple(numbers) for name, numbers in beside.get("numbered", {}).items()},
-        sizes={name: tuple(sizes) for name, sizes in beside.get("sizes", {}).items()},
+        tensors={**moved_tensors(text, moved), **_slots(beside, towers=True)},
+        **_towers(beside, towers=True),
         refuses=refused_places(frozenset(wrapper["refuses"]), text),
         inner=inner,
         embedding=None,
@@ -138,8 +136,22 @@ def borrowed_skeleton(architecture: str, inner: str | None, *, towers: bool = Fa
     )
 
 
-def _slots(tensors: Mapping[str, Any]) -> dict[str, Slot]:
-    return {name: Slot(always, tuple(sizes) or None) for name, (always, sizes) in tensors.items()}
+def _slots(found: Mapping[str, Any], *, towers: bool) -> dict[str, Slot]:
+    """Return the tensors of an entry of the data, without dimensions made of towers' configs where ``towers`` are others."""
+    return {
+        name: Slot(always, _dimensions(sizes, towers=towers), *beside)
+        for name, (always, sizes, *beside) in found.get("tensors", {}).items()
+    }
+
+
+def _towers(found: Mapping[str, Any], *, towers: bool) -> dict[str, Any]:
+    """Return what an entry of the data says of towers' lists of layers, by fields of a skeleton; ``towers`` as in `_slots`."""
+    lists, numbered = (found.get(key, {}) if towers else {} for key in ("lists", "numbered"))
+    return {
+        "lists": {stack: TowerList(*one) for stack, one in lists.items()},
+        "numbered": {name: tuple(numbers) for name, numbers in numbered.items()},
+        "sizes": {name: _dimensions(sizes, towers=towers) for name, sizes in found.get("sizes", {}).items()},
+    }
 
 
 def _tower_types(architecture: str | None) -> Mapping[str, Any]:
@@ -155,24 +167,18 @@ def _tower_types(architecture: str | None) -> Mapping[str, Any]:
 def skeleton_named(architecture: str, *, towers: bool = True) -> Skeleton:
     """Return the skeleton of a known architecture; without what is made of its towers' configs where ``towers`` are others."""
     found = read_data("skeletons")["architectures"][architecture]
-    lists = found.get("lists", {}) if towers else {}
     brought = {name: Slot(always=False, dimensions=None) for name in learnt_tensors(architecture)}
     brought |= _parts_of_fused(architecture)
     return Skeleton(
         architecture=architecture,
-        tensors={
-            name: Slot(always, _dimensions(sizes, towers=towers), *beside)
-            for name, (always, sizes, *beside) in found["tensors"].items()
-        }
+        tensors=_slots(found, towers=towers)
         | {name: slot for name, slot in brought.items() if name not in found["tensors"]},
         refuses=frozenset(found["refuses"]),
         inner=found["inner"],
         computed=frozenset(found["computed"]),
         embedding=found.get("embedding"),
-        lists={stack: TowerList(*one) for stack, one in lists.items()},
-        numbered={name: tuple(numbers) for name, numbers in found.get("numbered", {}).items()} if towers else {},
         switched={name: tuple(switch) for name, switch in found.get("switched", {}).items()},
-        sizes={name: _dimensions(sizes, towers=towers) for name, sizes in found.get("sizes", {}).items()},
+        **_towers(found, towers=towers),
     )
 
 
