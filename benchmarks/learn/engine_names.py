@@ -19,6 +19,7 @@ from typing import Any, Final, TypeAlias
 from families import FAMILIES, SWEPT
 from sweep_quantize import quantize_as
 
+from benchmarks import ROOT
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.built import built
 from benchmarks.learn.options import script
@@ -30,6 +31,7 @@ DATA: Final = ENGINE_DATA / "engine_names.json"
 ELSEWHERE: Final = re.compile(r"vis|audio|image|embed|lm_head$|attn$|_shared_experts\._layer|^encoder|\.encoder\.")
 """Layers that are not looked for by name here: towers, embeddings, heads, attention itself, and second places of one layer."""
 TIMEOUT_S: Final = 600.0
+WORKER: Final = ROOT / "tests" / "support" / "names_worker.py"
 LOADED: Final = {
     "Llama4ForConditionalGeneration": [["model.", "language_model.model."], ["lm_head", "language_model.lm_head"]],
     "GPT2LMHeadModel": [*([word, word] for word in ("transformer.", "lm_head", "score.")), ["", "transformer."]],
@@ -52,8 +54,8 @@ def main() -> None:
         made = {name: quantized(name, Path(scratch)) for name in SWEPT}
         folders = [folder for folder in made.values() if folder]
         jobs: list[Json] = [{"task": "prefixes", "checkpoint": str(folder)} for folder in folders]
-        python = options.vllm_python
-        _, (mappers, *built) = run_jobs([{"task": "mappers"}, *jobs], python=python, timeout_s=TIMEOUT_S)
+        asked = [{"task": "mappers"}, *jobs]
+        _, (mappers, *built) = run_jobs(asked, python=options.vllm_python, timeout_s=TIMEOUT_S, worker=WORKER)
     found, failed = mappers["answers"]
     for name, why in failed.items():
         print(f"{name}: not read: {why}")

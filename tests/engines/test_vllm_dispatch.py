@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import quantization_config
 
-from ctq.verify.engines.vllm.questions import dispatch_vllm, match_vllm
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from ctq.verify.engines.vllm.process import run_jobs
 
 pytestmark = pytest.mark.engine
+WORKER = Path(__file__).parents[1] / "support" / "dispatch_worker.py"
+
+
+def answers_of(task: str, cases: list[dict[str, Any]], python: Path) -> list[dict[str, Any]]:
+    """Ask about all cases in one process."""
+    _, (answer,) = run_jobs([{"task": task, "cases": cases}], python=python, timeout_s=600, worker=WORKER)
+    assert answer["outcome"] == "loaded", answer["error"]
+    found: list[dict[str, Any]] = answer["answers"]
+    return found
 
 
 def settings(targets: list[str], ignore: list[str]) -> dict[str, Any]:
@@ -30,7 +37,7 @@ BASE_CASES: dict[str, tuple[dict[str, Any], str | None]] = {
 
 def test_the_three_base_cases(vllm_python: Path) -> None:
     cases = [{"config": config, "class": "ParallelLMHead", "prefix": "lm_head"} for config, _ in BASE_CASES.values()]
-    answers = dispatch_vllm(cases, python=vllm_python)
+    answers = answers_of("get_quant_method", cases, vllm_python)
     assert [answer["method"] for answer in answers] == [method for _, method in BASE_CASES.values()]
     assert [answer["error"] for answer in answers] == [None, None, None]
     assert answers[0]["scheme"] == "CompressedTensorsW8A8Int8"
@@ -46,7 +53,7 @@ def test_matching_in_bulk(vllm_python: Path) -> None:
         {**qkv, "targets": ["Linear"], "ignore": ["re:.*q_proj"]},
         {**qkv, "targets": ["re:.*[qkv]_proj"]},
     ]
-    answers = match_vllm(cases, python=vllm_python)
+    answers = answers_of("match", cases, vllm_python)
     assert answers == [
         {"target": "re:.*lm_head$", "ignored": False, "error": None},
         {"target": None, "ignored": True, "error": None},

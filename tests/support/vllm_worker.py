@@ -1,7 +1,8 @@
-"""The loop of a program that runs in vLLM's interpreter beside the worker of `ctq.verify.engines.vllm`, and answers a list of requests."""
+"""The loops of programs that run in vLLM's interpreter beside the worker of `ctq.verify.engines.vllm`, and answer other requests."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 WORKER = Path(__file__).parents[2] / "ctq" / "verify" / "engines" / "vllm" / "worker" / "__main__.py"
 
@@ -34,3 +35,11 @@ def serve(word: str, carry_out: Callable[[Any], object]) -> None:
     for job in json.loads(Path(sys.argv[1]).read_text()):
         tell(word, carry_out(job))
     os._exit(0)
+
+
+def answer_jobs(tasks: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> None:
+    """Answer jobs as that worker answers its own: whatever the engine does, `run_jobs` has an answer to each."""
+    runpy.run_path(str(WORKER))["load_package"]()
+    importlib.import_module("ctq_vllm_worker.lifeline").hold_on()
+    run = importlib.import_module("ctq_vllm_worker.jobs").run
+    os._exit(run(Path(sys.argv[1]), Path(sys.argv[2]), tasks))

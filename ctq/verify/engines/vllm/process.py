@@ -37,29 +37,28 @@ class Run:
     answers: dict[str, Json] = field(default_factory=dict)
 
 
-def run_jobs(jobs: Sequence[Json], *, python: Path, timeout_s: float) -> tuple[Json, list[Json]]:
+def run_jobs(jobs: Sequence[Json], *, python: Path, timeout_s: float, worker: Path = WORKER) -> tuple[Json, list[Json]]:
     """Return the engine's description and one answer per job, in order.
 
-    ``timeout_s`` bounds each job, and the import before the first. Raises EngineUnavailableError when the engine does not even
-    start.
+    ``timeout_s`` bounds each job, and the import before the first; ``worker`` is the program that answers. Raises
+    EngineUnavailableError when the engine does not even start.
     """
     run = Run()
     numbered = {str(number): {**job, "id": str(number)} for number, job in enumerate(jobs)}
     while pending := [job for key, job in numbered.items() if key not in run.answers]:
         with tempfile.TemporaryDirectory(prefix="ctq-vllm-") as folder:
-            _run_worker(run, pending, folder=Path(folder), python=python, timeout_s=timeout_s)
+            _run_worker(run, pending, Path(folder), [str(python), "-I", str(worker)], timeout_s)
     return run.engine, [run.answers[key] for key in numbered]
 
 
-def _run_worker(run: Run, jobs: list[Json], *, folder: Path, python: Path, timeout_s: float) -> None:
+def _run_worker(run: Run, jobs: list[Json], folder: Path, program: Sequence[str], timeout_s: float) -> None:
     """Run one worker to its end or death; add its answers, and one for the job that it died of."""
     request, results, noise = folder / "request.json", folder / "results.jsonl", folder / "noise.txt"
     request.write_text(json.dumps({"jobs": jobs}), encoding="utf-8")
     results.touch()
     with noise.open("wb") as stream:
-        command = [str(python), "-I", str(WORKER), str(request), str(results)]
         process = subprocess.Popen(
-            command,
+            [*program, str(request), str(results)],
             stdin=subprocess.PIPE,  # the worker's lifeline: it ends when this process does
             stdout=stream,
             stderr=subprocess.STDOUT,
@@ -73,7 +72,7 @@ def _run_worker(run: Run, jobs: list[Json], *, folder: Path, python: Path, timeo
             _kill_group(process)
     started = _read(run, results)
     if started is None and not run.engine:
-        raise EngineUnavailableError(f"vLLM does not start in {python}: {_why(results, noise, end)}", hint=HINT)
+        raise EngineUnavailableError(f"vLLM does not start in {program[0]}: {_why(results, noise, end)}", hint=HINT)
     if started is not None:
         run.answers[started] = {"outcome": "crashed", "error": _death(end, noise)}
     elif any(job["id"] not in run.answers for job in jobs):  # it died between two jobs, or while it was started again

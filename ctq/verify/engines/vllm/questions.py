@@ -1,11 +1,10 @@
-"""What the real vLLM is asked: to load a checkpoint, to generate, to match names, to choose methods."""
+"""What the real vLLM is asked: to load a checkpoint, to generate."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ctq.errors import EngineUnavailableError
 from ctq.verify.engines.vllm.facts import Generation, VllmResult, read_engine, read_generation, read_result
 from ctq.verify.engines.vllm.process import run_jobs
 
@@ -52,32 +51,6 @@ def generate_vllm(checkpoint: Path, *, python: Path, tokens: int, timeout_s: flo
     job = {"task": "generate", "checkpoint": str(checkpoint.absolute()), "tokens": tokens}
     engine, answers = run_jobs([job], python=python, timeout_s=timeout_s)
     return read_generation(answers[0], read_engine(engine))
-
-
-def match_vllm(cases: Sequence[Json], *, python: Path, timeout_s: float = TIMEOUT_S) -> list[Json]:
-    """Ask the engine's own ``find_matched_target`` and ``should_ignore_layer`` about many cases in one process.
-
-    A case has ``layer_name``, ``class``, ``targets``, ``ignore`` and ``fused`` (name -> parts); its answer ``target``, ``ignored``
-    and ``error``, the name of what either raised.
-    """
-    return _ask({"task": "match", "cases": list(cases)}, python=python, timeout_s=timeout_s)
-
-
-def dispatch_vllm(cases: Sequence[Json], *, python: Path, timeout_s: float = TIMEOUT_S) -> list[Json]:
-    """Ask the engine's own ``CompressedTensorsConfig.get_quant_method`` about many cases in one process.
-
-    A case has ``config`` (a quantization_config), ``class`` (of the engine's layer), ``prefix`` and ``fused``; its answer the
-    class names ``method`` and ``scheme`` or None, ``error`` and ``message``.
-    """
-    return _ask({"task": "get_quant_method", "cases": list(cases)}, python=python, timeout_s=timeout_s)
-
-
-def _ask(job: Json, *, python: Path, timeout_s: float) -> list[Json]:
-    _, (answer,) = run_jobs([job], python=python, timeout_s=timeout_s)
-    if answer["outcome"] != "loaded":
-        raise EngineUnavailableError(f"vLLM did not answer: {answer['error']['message']}")
-    answers: list[Json] = answer["answers"]
-    return answers
 
 
 def _job(request: VllmRequest) -> Json:

@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING, Any
 from .faults import describe_exception
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    Tasks = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
 
-def run(request: Path, results: Path) -> int:
-    """Carry out a request file; write JSON lines: the engine, then ``started`` and ``result`` for each job."""
+
+def run(request: Path, results: Path, tasks: Tasks | None = None) -> int:
+    """Carry out a request file; write JSON lines: the engine, then ``started`` and ``result`` for each job.
+
+    ``tasks`` are what another program than this worker can be asked.
+    """
     jobs = json.loads(request.read_text(encoding="utf-8"))["jobs"]
     with results.open("a", encoding="utf-8") as stream:
 
@@ -32,7 +38,7 @@ def run(request: Path, results: Path) -> int:
         write(kind="engine", **engine, import_seconds=round(time.monotonic() - begun, 2))
         for job in jobs:
             write(kind="started", id=job["id"])
-            write(kind="result", id=job["id"], **timed(job))
+            write(kind="result", id=job["id"], **timed(job, tasks or own_tasks()))
             gc.collect()
     return 0
 
@@ -48,11 +54,16 @@ def start_engine() -> dict[str, Any]:
     return engine
 
 
-def timed(job: dict[str, Any]) -> dict[str, Any]:
-    """Carry out one job; add its seconds and the process's peak memory."""
+def own_tasks() -> Tasks:
+    """Return what this worker can be asked; imported once the engine is."""
     from .tasks import TASKS
 
+    return TASKS
+
+
+def timed(job: dict[str, Any], tasks: Tasks) -> dict[str, Any]:
+    """Carry out one job; add its seconds and the process's peak memory."""
     begun = time.monotonic()
-    answer = TASKS[job["task"]](job)
+    answer = tasks[job["task"]](job)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {**answer, "seconds": round(time.monotonic() - begun, 3), "peak_bytes": peak}

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import facts, model
-from .dispatch import get_quant_method, match
 from .engine import parallel_state
 from .faults import describe_exception
 from .generate import generate
 from .head import CannotRunError, run_head
-from .names import mappers, prefixes
 from .plain_config import lacks_code, register_plain_config
 
 if TYPE_CHECKING:
@@ -53,8 +51,4 @@ def try_head(dry: model.DryModel, job: dict[str, Any]) -> dict[str, Any]:
 TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "load": load,
     "generate": generate,
-    "match": match,
-    "get_quant_method": get_quant_method,
-    "mappers": mappers,
-    "prefixes": prefixes,
 }

@@ -1,16 +1,14 @@
-"""Ask the engine what its models call layers: how tensors are renamed, and by which name a config is asked about each."""
+"""A program for vLLM's interpreter: what its models call layers, how tensors are renamed, by which name a config is asked about each."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import re
+import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from . import model
-from .engine import parallel_state
-from .faults import describe_exception
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +38,7 @@ def mappers(job: dict[str, Any]) -> dict[str, Any]:
         try:
             found[architecture] = describe_mapper(architecture, lazy.load_model_cls(), failed)
         except Exception as error:  # noqa: BLE001 - whatever the engine raises is its answer
-            failed[architecture] = describe_exception(error, stage="import")["message"]
+            failed[architecture] = told(error, "import")["message"]
     return {"outcome": "loaded", "answers": [found, failed]}
 
 
@@ -85,7 +83,7 @@ def backend_mapper(architecture: str, failed: dict[str, Any]) -> dict[str, Any]:
     try:
         children = "|".join(children_of(config)) if config is not None else ""
     except Exception as error:  # noqa: BLE001 - whatever the model says against its own default is the answer
-        failed[architecture], children = describe_exception(error, stage="build")["message"], ""
+        failed[architecture], children = told(error, "build")["message"], ""
     if children:
         pairs += [
             [rf"^(?!model\.)(({children}).*)", r"model.\1"],
@@ -118,9 +116,10 @@ def prefixes(job: dict[str, Any]) -> dict[str, Any]:
 
     ``unasked`` are the kinds of layers that it is not asked about at all, ``classes`` those of linear layers by their own name.
     """
+    model, engine = (importlib.import_module(f"ctq_vllm_worker.{name}") for name in ("model", "engine"))
     try:
         config = model.engine_config(job["checkpoint"], tensor_parallel_size=1)
-        with parallel_state(config, size=1, rank=0), asked_names() as (asked, kept):
+        with engine.parallel_state(config, size=1, rank=0), asked_names() as (asked, kept):
             dry = model.build(config)
             renamed = {
                 NUMBER.sub("#", path): NUMBER.sub("#", asked[id(module)])
@@ -129,7 +128,7 @@ def prefixes(job: dict[str, Any]) -> dict[str, Any]:
             }
             unasked, classes = kinds_unasked(list(kept)), classes_of(dry.model, asked)
     except Exception as error:  # noqa: BLE001 - whatever the engine raises is its answer
-        return {"outcome": "refused", "error": describe_exception(error, stage="build")}
+        return {"outcome": "refused", "error": told(error, "build")}
     names = json.loads((Path(job["checkpoint"]) / "config.json").read_text(encoding="utf-8"))["architectures"]
     return {
         "outcome": "loaded",
@@ -181,3 +180,14 @@ def asked_names() -> Iterator[tuple[dict[int, str], list[Any]]]:
         yield asked, kept
     finally:
         CompressedTensorsConfig.get_quant_method = real
+
+
+def told(error: Exception, stage: str) -> dict[str, Any]:
+    """Describe an exception as the worker beside does."""
+    fault: dict[str, Any] = importlib.import_module("ctq_vllm_worker.faults").describe_exception(error, stage=stage)
+    return fault
+
+
+if __name__ == "__main__":
+    answer_jobs = runpy.run_path(str(Path(__file__).with_name("vllm_worker.py")))["answer_jobs"]
+    answer_jobs({"mappers": mappers, "prefixes": prefixes})

@@ -1,8 +1,13 @@
-"""Ask the engine's own matching and dispatch in bulk, for those who keep the same rules elsewhere and want to be told apart."""
+"""A program for vLLM's interpreter: the engine's own matching and dispatch, asked in bulk.
+
+It is no part of the tests' path there: what it needs of its neighbour, `answer_jobs`, is run by its file.
+"""
 
 from __future__ import annotations
 
 import copy
+import runpy
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -66,3 +71,8 @@ def bare_layer(name: str) -> torch.nn.Module:
     layer: torch.nn.Module = kind.__new__(kind)
     torch.nn.Module.__init__(layer)
     return layer
+
+
+if __name__ == "__main__":
+    answer_jobs = runpy.run_path(str(Path(__file__).with_name("vllm_worker.py")))["answer_jobs"]
+    answer_jobs({"match": match, "get_quant_method": get_quant_method})
