@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ctq.checkpoint.dtypes import DTYPES, FLOATS
 from ctq.inspect.facts.entries import State
 from ctq.recipe.heads import has_no_head
-from ctq.recipe.kinds import BESIDE, Kind
+from ctq.recipe.kinds import BESIDE, EXPERT_COUNTS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
-_EXPERTS = ("n_routed_experts", "num_experts", "num_local_experts", "moe_num_experts", "num_experts_per_layer")
 _CHOSEN = (
     "num_experts_per_tok",
     "num_experts_per_token",
@@ -110,7 +109,7 @@ def _read(entry: Entry, config: ModelConfig) -> int:
         return sum(part.nbytes // (part.shape[0] or 1) for part in entry.modules.parts.values() if part.shape)
     if not _in_experts(entry):
         return entry.modules.nbytes
-    experts, chosen = config.text_int(*_EXPERTS), config.text_int(*_CHOSEN)
+    experts, chosen = config.text_int(*EXPERT_COUNTS), config.text_int(*_CHOSEN)
     return entry.modules.nbytes * min(chosen, experts) // experts if experts and chosen else entry.modules.nbytes
 
 

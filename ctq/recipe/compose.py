@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctq.recipe.fused import FUSED_NAMES
-from ctq.recipe.kinds import Kind, leaf_pattern
+from ctq.recipe.kinds import Kind
+from ctq.recipe.kinds_by_name import leaf_pattern
 from ctq.recipe.match import matches_name
 
 if TYPE_CHECKING:

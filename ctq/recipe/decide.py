@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctq.recipe.classify import classify_all
 from ctq.recipe.decision import Decision, Decisions
 from ctq.recipe.experts import expert_weights
 from ctq.recipe.heads import Head, find_head
-from ctq.recipe.kinds import Classified, Kind, classify_all
+from ctq.recipe.kinds import Classified, Kind
 from ctq.recipe.match import first_match, matches_name
 from ctq.recipe.objections import objections
 from ctq.recipe.targeting import CLASSES, hits

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.recipe.kinds import BESIDE, Classifier, Kind
+from ctq.recipe.classify import Classifier
+from ctq.recipe.kinds import BESIDE, Kind
 from ctq.recipe.stack import EMBEDDING
 
 if TYPE_CHECKING:

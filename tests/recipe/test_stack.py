@@ -6,7 +6,8 @@ import pytest
 
 from ctq.checkpoint.config import ModelConfig
 from ctq.checkpoint.header import TensorInfo
-from ctq.recipe.kinds import Kind, classify_all
+from ctq.recipe.classify import classify_all
+from ctq.recipe.kinds import Kind
 from ctq.recipe.match import matches_name
 from ctq.recipe.stack import find_stack
 

@@ -11,7 +11,8 @@ from ctq.checkpoint.header import TensorInfo
 from ctq.inspect.modules.forms import COMPRESSED, Form, Stored, describe
 from ctq.inspect.modules.parts import CACHE_PARTS
 from ctq.inspect.modules.patterns import Match, PatternList
-from ctq.recipe.kinds import Classifier, Kind
+from ctq.recipe.classify import Classifier
+from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,7 +8,8 @@ import pytest
 
 from ctq.checkpoint.config import ModelConfig
 from ctq.checkpoint.header import TensorInfo
-from ctq.recipe.kinds import Classifier, Kind
+from ctq.recipe.classify import Classifier
+from ctq.recipe.kinds import Kind
 
 CONFIG = ModelConfig({"model_type": "some", "num_hidden_layers": 4, "num_experts": 8})
 
