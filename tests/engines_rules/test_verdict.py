@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from head_facts_cases import COLUMNS, DENSE, HEAD, INT8, PACKED, ROWS, TIED, TOKEN, W8A8, W8A16, config
 
-from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor, Stored
+from ctq.engines.verdicts.head_facts import HeadFacts, HeadForm, HeadTensor
 from ctq.engines.verdicts.verdict import ENGINES, head_verdict, newest_version
 from ctq.engines.vllm_models.limits import HEAD_LIMITS, breaking_limit, limits_of
 from ctq.errors import UsageError
@@ -217,16 +217,16 @@ def test_sglang(facts: HeadFacts, version: str | None, word: str) -> None:
 @pytest.mark.parametrize(
     ("tensors", "stored"),
     [
-        ({}, Stored.ABSENT),
-        (DENSE, Stored.DENSE),
-        (INT8, Stored.INT8),
-        (PACKED, Stored.PACKED),
-        ({"weight": HeadTensor("F8_E4M3", (1, 1))}, Stored.FLOAT8),
-        ({"qweight": HeadTensor("I32", (1, 1))}, Stored.OTHER),
-        ({"weight": HeadTensor("U8", (1, 1))}, Stored.OTHER),
+        ({}, HeadForm.ABSENT),
+        (DENSE, HeadForm.DENSE),
+        (INT8, HeadForm.INT8),
+        (PACKED, HeadForm.PACKED),
+        ({"weight": HeadTensor("F8_E4M3", (1, 1))}, HeadForm.FLOAT8),
+        ({"qweight": HeadTensor("I32", (1, 1))}, HeadForm.OTHER),
+        ({"weight": HeadTensor("U8", (1, 1))}, HeadForm.OTHER),
     ],
 )
-def test_stored_forms(tensors: dict[str, HeadTensor], stored: Stored) -> None:
+def test_stored_forms(tensors: dict[str, HeadTensor], stored: HeadForm) -> None:
     assert HeadFacts(architecture=None, tensors=tensors).stored is stored
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Word = Literal["quantized", "dense", "fails", "garbage", "unknown"]
 
 
-class Stored(StrEnum):
+class HeadForm(StrEnum):
     """What the files hold as the head's weight."""
 
     ABSENT = "absent"
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class HeadVerdict:
     """The outcome in one release of one engine."""
 
     engine: str
@@ -75,28 +75,28 @@ class HeadFacts:
     hidden_size: int | None = None
 
     @property
-    def stored(self) -> Stored:
+    def stored(self) -> HeadForm:
         """The form of the head's weight in the files."""
         if "weight_packed" in self.tensors:
-            return Stored.PACKED
+            return HeadForm.PACKED
         weight = self.tensors.get("weight")
         if weight is None:
-            return Stored.OTHER if self.tensors else Stored.ABSENT
+            return HeadForm.OTHER if self.tensors else HeadForm.ABSENT
         if weight.dtype in FLOATS:
-            return Stored.DENSE
+            return HeadForm.DENSE
         if weight.dtype == "I8":
-            return Stored.INT8
-        return Stored.FLOAT8 if weight.dtype.startswith("F8") else Stored.OTHER
+            return HeadForm.INT8
+        return HeadForm.FLOAT8 if weight.dtype.startswith("F8") else HeadForm.OTHER
 
     @property
     def is_plain(self) -> bool:
         """Whether the head is stored dense, or not at all."""
-        return self.stored is Stored.ABSENT or (self.stored is Stored.DENSE and not self.quantized_parts)
+        return self.stored is HeadForm.ABSENT or (self.stored is HeadForm.DENSE and not self.quantized_parts)
 
     @property
     def needs_no_head(self) -> str | None:
         """Why nothing is amiss where the files hold no head: the class that transformers has for the model has none."""
-        if self.stored is not Stored.ABSENT:
+        if self.stored is not HeadForm.ABSENT:
             return None
         if self.pools:
             return "an embedding model has no head"

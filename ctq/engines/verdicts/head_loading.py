@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.engines.verdicts.head_facts import Outcome, Stored
+from ctq.engines.verdicts.head_facts import HeadForm, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _WORD_BITS = 32
 _FLOAT8_SCHEMES = frozenset({"W8A8Fp8", "W8A16Fp8", "W8A8Mxfp8"})
-_STORED_AS = {"W8A8Int8": Stored.INT8, "WNA16": Stored.PACKED} | dict.fromkeys(_FLOAT8_SCHEMES, Stored.FLOAT8)
+_STORED_AS = {"W8A8Int8": HeadForm.INT8, "WNA16": HeadForm.PACKED} | dict.fromkeys(_FLOAT8_SCHEMES, HeadForm.FLOAT8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +35,14 @@ class Loader:
 
 def load_dense(facts: HeadFacts, loader: Loader, why: str) -> Outcome:
     """Return the outcome of a head that the engine builds dense, ``why`` being the reason for that."""
-    if facts.stored is Stored.DENSE and not facts.quantized_parts:
+    if facts.stored is HeadForm.DENSE and not facts.quantized_parts:
         return Outcome("dense", f"the head is dense: {why}")
     stray = next(iter(facts.quantized_parts), None)
     if stray and loader.refuses_unknown_names:
         return Outcome(
             "fails", f"{loader.engine} builds a dense head and refuses the tensor {facts.name}.{stray}: {why}"
         )
-    if facts.stored is Stored.DENSE:
+    if facts.stored is HeadForm.DENSE:
         return Outcome("dense", f"the head is dense and its {stray} is not read: {why}")
     return Outcome("garbage", f"{loader.engine} builds a dense head, which quantized tensors do not fill: {why}")
 

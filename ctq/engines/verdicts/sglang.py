@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.sglang.dispatch import sglang_scheme, target_args
 from ctq.engines.sglang.heads import Given, SglangHead, Way, first_sglang, newest_sglang, sglang_head
-from ctq.engines.verdicts.head_facts import Outcome, Stored, not_judged
+from ctq.engines.verdicts.head_facts import HeadForm, Outcome, not_judged
 from ctq.engines.verdicts.head_loading import Loader, load_dense, load_quantized
 from ctq.engines.versions import version_key
 
@@ -65,7 +65,7 @@ def sglang_outcome(facts: HeadFacts, version: str) -> Outcome:
 
 
 def _is_tied(facts: HeadFacts) -> bool:
-    return bool(facts.tied) or (facts.tied is None and facts.stored is Stored.ABSENT)
+    return bool(facts.tied) or (facts.tied is None and facts.stored is HeadForm.ABSENT)
 
 
 def _scheme(facts: HeadFacts, head: SglangHead, version: str) -> tuple[Scheme, str]:
@@ -100,9 +100,9 @@ def _load(way: Way, facts: HeadFacts, scheme: Scheme, why: str) -> Outcome:
         return Outcome("dense", facts.needs_no_head)
     if way in (Way.EMBEDDING, Way.EMBEDDING_STRICT):
         return _load_nothing(way, facts)
-    if way is Way.OVERWRITTEN or (way is Way.SHARED and facts.stored is Stored.ABSENT):
+    if way is Way.OVERWRITTEN or (way is Way.SHARED and facts.stored is HeadForm.ABSENT):
         return _overwrite(scheme)
-    if facts.stored is Stored.ABSENT:
+    if facts.stored is HeadForm.ABSENT:
         return Outcome("garbage", "SGLang builds a head of its own, but the files hold no tensors of it")
     loader = Loader(engine="SGLang", refuses_unknown_names=way is Way.STRICT)
     if scheme is None:

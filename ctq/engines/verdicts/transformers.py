@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.engine_args import parse_args
 from ctq.engines.raw_config import raw_format, raw_targets, strings
-from ctq.engines.verdicts.head_facts import Outcome, Stored, not_judged
+from ctq.engines.verdicts.head_facts import HeadForm, Outcome, not_judged
 from ctq.engines.verdicts.transformers_layers import head_name
 from ctq.errors import UsageError
 from ctq.recipe.match import first_match, is_match
@@ -29,14 +29,17 @@ _PACKED_FORMATS = frozenset({"pack-quantized"})
 @dataclass(frozen=True, slots=True)
 class _Group:
     target: str
-    form: Stored
+    form: HeadForm
 
 
-_MATCHED: Mapping[tuple[Stored, Stored], tuple[Word, str]] = {
-    (Stored.INT8, Stored.PACKED): ("fails", "transformers cannot fill int8 weights from packed ones"),
-    (Stored.INT8, Stored.DENSE): ("garbage", "the head is stored dense, so that its scales stay unfilled"),
-    (Stored.PACKED, Stored.INT8): ("fails", "transformers finds no packed weight and fails at the first forward"),
-    (Stored.PACKED, Stored.DENSE): ("garbage", "the head is stored dense, so that its packed weight stays unfilled"),
+_MATCHED: Mapping[tuple[HeadForm, HeadForm], tuple[Word, str]] = {
+    (HeadForm.INT8, HeadForm.PACKED): ("fails", "transformers cannot fill int8 weights from packed ones"),
+    (HeadForm.INT8, HeadForm.DENSE): ("garbage", "the head is stored dense, so that its scales stay unfilled"),
+    (HeadForm.PACKED, HeadForm.INT8): ("fails", "transformers finds no packed weight and fails at the first forward"),
+    (HeadForm.PACKED, HeadForm.DENSE): (
+        "garbage",
+        "the head is stored dense, so that its packed weight stays unfilled",
+    ),
 }
 """Form that the config declares and form in the files, where they differ."""
 
@@ -66,20 +69,20 @@ def _group(facts: HeadFacts) -> _Group | None:
     return _Group(target, _form(schemes[target], raw_format(raw, schemes[target])))
 
 
-def _form(group: Mapping[str, Any], in_force: str | None) -> Stored:
+def _form(group: Mapping[str, Any], in_force: str | None) -> HeadForm:
     args = parse_args(group.get("weights"))
     if in_force in _PACKED_FORMATS:
-        return Stored.PACKED
-    return Stored.INT8 if args.type == "int" else Stored.FLOAT8 if args.num_bits == 8 else Stored.OTHER
+        return HeadForm.PACKED
+    return HeadForm.INT8 if args.type == "int" else HeadForm.FLOAT8 if args.num_bits == 8 else HeadForm.OTHER
 
 
 def _matched(facts: HeadFacts, group: _Group) -> Outcome:
-    if group.form is Stored.PACKED and facts.tied:
+    if group.form is HeadForm.PACKED and facts.tied:
         return Outcome(
             "fails",
             "the config ties the embeddings: transformers looks for the weight of a packed head, which has none",
         )
-    if facts.stored is Stored.ABSENT:
+    if facts.stored is HeadForm.ABSENT:
         return _matched_without_tensors(facts, group)
     theirs = head_name(facts.architecture)
     if theirs is not None and not f".{facts.name}".endswith(f".{theirs}"):
@@ -99,18 +102,18 @@ def _matched(facts: HeadFacts, group: _Group) -> Outcome:
     return Outcome("quantized", f"the target {group.target} quantizes the head, and its tensors load")
 
 
-def _needed(form: Stored) -> tuple[str, ...]:
+def _needed(form: HeadForm) -> tuple[str, ...]:
     """Return the tensors beside the weight that are used: the unpacked shape is read from the files there."""
-    return ("weight_scale", "weight_shape") if form is Stored.PACKED else ("weight_scale",)
+    return ("weight_scale", "weight_shape") if form is HeadForm.PACKED else ("weight_scale",)
 
 
 def _matched_without_tensors(facts: HeadFacts, group: _Group) -> Outcome:
-    word: Word = "fails" if facts.tied is False and group.form is Stored.INT8 else "garbage"
+    word: Word = "fails" if facts.tied is False and group.form is HeadForm.INT8 else "garbage"
     return Outcome(word, f"the target {group.target} quantizes the head, but the files hold no tensors of it")
 
 
 def _unmatched(facts: HeadFacts) -> Outcome:
-    if facts.stored is Stored.INT8:
+    if facts.stored is HeadForm.INT8:
         return Outcome(
             "fails",
             "no target reaches the head, or ignore does: its int8 data meets a dense product at the first forward",
@@ -132,6 +135,8 @@ def _unquantized(facts: HeadFacts) -> Outcome:
 def _plain(facts: HeadFacts) -> Outcome:
     if facts.needs_no_head:
         return Outcome("dense", facts.needs_no_head)
-    if facts.stored is Stored.ABSENT and facts.tied is False:
+    if facts.stored is HeadForm.ABSENT and facts.tied is False:
         return Outcome("garbage", "the config says that the head is not tied, but the files hold no tensors of it")
-    return Outcome("dense", "the head is the dense embedding" if facts.stored is Stored.ABSENT else "the head is dense")
+    return Outcome(
+        "dense", "the head is the dense embedding" if facts.stored is HeadForm.ABSENT else "the head is dense"
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.verdicts.head_facts import Stored
+from ctq.engines.verdicts.head_facts import HeadForm
 from ctq.engines.vllm_models.ties import Tie, tie_when_tied
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def tie_of(facts: HeadFacts, support: HeadSupport | None, rules: EngineRules) ->
     """
     known = support.tie if support else ""
     always = "always_tied" in known
-    is_tied = always or (facts.stored is Stored.ABSENT if facts.tied_in_vllm is None else facts.tied_in_vllm)
+    is_tied = always or (facts.stored is HeadForm.ABSENT if facts.tied_in_vllm is None else facts.tied_in_vllm)
     if not is_tied:
         return Tie.OWN
-    if facts.architecture in _DROPS_WHILE_TIED and facts.stored is Stored.PACKED:
+    if facts.architecture in _DROPS_WHILE_TIED and facts.stored is HeadForm.PACKED:
         return Tie.DROPPED
     if rules.unties_from_weight and not always and _has_own_weight(facts):
         return Tie.OWN

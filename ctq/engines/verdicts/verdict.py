@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor, Outcome, Verdict, Word
+from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor, HeadVerdict, Outcome, Word
 from ctq.engines.verdicts.sglang import newest_sglang, sglang_outcome
 from ctq.engines.verdicts.transformers import transformers_outcome
 from ctq.engines.verdicts.transformers_layers import newest_transformers
@@ -17,7 +17,7 @@ from ctq.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ENGINES", "HeadFacts", "HeadTensor", "Verdict", "Word", "head_verdict", "newest_version"]
+__all__ = ["ENGINES", "HeadFacts", "HeadTensor", "HeadVerdict", "Word", "head_verdict", "newest_version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def newest_version(engine: str) -> str:
     return _engine(engine).newest()
 
 
-def head_verdict(facts: HeadFacts, engine: str, version: str | None = None) -> Verdict:
+def head_verdict(facts: HeadFacts, engine: str, version: str | None = None) -> HeadVerdict:
     """Return what ``engine`` makes of a head, in ``version`` or the newest release known.
 
     Raises:
@@ -56,7 +56,7 @@ def head_verdict(facts: HeadFacts, engine: str, version: str | None = None) -> V
     asked = version or newest_version(engine)
     version_key(asked)
     outcome = _engine(engine).judge(facts, asked)
-    return Verdict(engine=engine, version=asked, verdict=outcome.verdict, reason=outcome.reason)
+    return HeadVerdict(engine=engine, version=asked, verdict=outcome.verdict, reason=outcome.reason)
 
 
 def _engine(name: str) -> _Engine:

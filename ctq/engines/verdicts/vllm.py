@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.pooling import MODULES_NAME
 from ctq.engines.dispatch_error import DispatchError
-from ctq.engines.verdicts.head_facts import Outcome, Stored, not_judged
+from ctq.engines.verdicts.head_facts import HeadForm, Outcome, not_judged
 from ctq.engines.verdicts.head_loading import Loader, load_dense, load_quantized
 from ctq.engines.verdicts.tying import tie_of
 from ctq.engines.versions import version_key
@@ -107,7 +107,7 @@ def _guess(facts: HeadFacts, config: DispatchConfig | None, why: str) -> Outcome
     except DispatchError:
         reached = True
     if not reached and facts.is_plain:
-        stored = "no head is stored" if facts.stored is Stored.ABSENT else "the head is stored dense"
+        stored = "no head is stored" if facts.stored is HeadForm.ABSENT else "the head is stored dense"
         return Outcome("dense", f"{stored} and no target names one")
     return Outcome("unknown", why)
 
@@ -144,7 +144,7 @@ def _finish(
 ) -> Outcome:
     """Decide by tying and loading; ``found`` is the method of a quantized head, ``why`` the reason for a dense one."""
     tie = tie_of(facts, support, rules)
-    if facts.stored is Stored.ABSENT:
+    if facts.stored is HeadForm.ABSENT:
         return _without_tensors(facts, tie, found, why)
     loader = Loader(engine="vLLM", refuses_unknown_names=True, reshapes_scalar_scales=rules.reshapes_scalar_scales)
     if tie is Tie.UNKNOWN and not facts.is_plain:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.hardware import Layer, hardware_notes, kernels_for
-from ctq.engines.verdicts.head_facts import Stored
+from ctq.engines.verdicts.head_facts import HeadForm
 from ctq.engines.verdicts.vllm import vllm_outcome
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.heads import newest_vllm
@@ -70,7 +70,7 @@ def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
         return EngineAnswer(report=_headless(subject, rules, faults))
     stored = head_facts_for_engines(subject.facts)
     known = vllm_outcome(stored, rules.asked)
-    head = dispatch_head(config, quant, rules, name=name, packed=stored.stored is Stored.PACKED)
+    head = dispatch_head(config, quant, rules, name=name, packed=stored.stored is HeadForm.PACKED)
     ranks, tied = subject.request.tensor_parallel_size, subject.facts.head.state is State.TIED
     loading = plan_loading(subject.checkpoint, head, name=name, ranks=ranks, rules=rules, tied=tied)
     report = _report(subject, rules, head, loading)
