@@ -12,7 +12,14 @@ import pytest
 from ctq.cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+        ROOT / "tests" / "README.md",
+    ]
+)
 LINK = re.compile(r"\]\((?!https?://)(?P<file>[^)#\s]*)(?:#(?P<heading>[^)\s]+))?\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -48,6 +55,24 @@ def test_the_scripts_are_in_their_table() -> None:
         if '__name__ == "__main__"' in path.read_text()
     ]
     assert not [name for name in called if f"`{name}`" not in table]
+
+
+ROWS_OF_FILES = re.compile(r"^\| (`[^|]*`) \|", re.MULTILINE)
+
+
+def test_the_files_that_tests_build_with_are_in_their_table() -> None:
+    page = (ROOT / "tests" / "README.md").read_text().partition("## What lies in `support`")[2]
+    patterns = [pattern for row in ROWS_OF_FILES.findall(page) for pattern in re.findall(r"`([^`]+)`", row)]
+    found = {pattern: {path.name for path in (ROOT / "tests" / "support").glob(pattern)} for pattern in patterns}
+    assert not [pattern for pattern, names in found.items() if not names]
+    there = {path.name for path in (ROOT / "tests" / "support").iterdir() if not path.name.startswith("__")}
+    assert there == set().union(*found.values())
+
+
+def test_the_rooms_of_tests_are_on_their_page() -> None:
+    page = (ROOT / "tests" / "README.md").read_text()
+    rooms = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not path.name.startswith("__")}
+    assert not [room for room in sorted(rooms) if f"`{room}`" not in page]
 
 
 BLOCK = re.compile(r"^```(?:sh|console)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
