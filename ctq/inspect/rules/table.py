@@ -46,20 +46,8 @@ _CONFIG = ("CFG001", "CFG003", "CFG004", "CFG005")
 
 _BODY = (
     *_CONFIG,
-    *(
-        "HED002",
-        "HED003",
-        "HED004",
-        "HED009",
-        "CFG006",
-        "CFG007",
-        "CFG008",
-        "CFG009",
-        "CFG012",
-        "CFG013",
-        "CFG014",
-        "CFG015",
-    ),
+    *("HED002", "HED003", "HED004", "HED009"),
+    *("CFG006", "CFG007", "CFG008", "CFG009", "CFG012", "CFG013", "CFG014", "CFG015"),
     *(f"TEN{number:03}" for number in (*range(1, 16), 17, 18, 20, 21, 23)),
 )
 """Findings that say why a layer of the body is not served; TEN027 is for what no other rule knows."""

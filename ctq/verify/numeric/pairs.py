@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ctq.checkpoint.dtypes import DTYPES, FLOAT_SOURCES
 from ctq.checkpoint.weight_slice import whole
+from ctq.inspect.modules.forms import SCALES
 from ctq.recipe.experts import separate_experts
 from ctq.recipe.heads import find_head
 from ctq.verify.tensor_bytes import TensorBytes, first_difference
@@ -28,8 +29,6 @@ _WEIGHT_FORMS: dict[tuple[str, str], Form] = {
 }
 """Stored weights whose values can be taken apart, by part and dtype."""
 _WEIGHT_PARTS = ("weight_packed", "weight")
-_PARTS = frozenset({"weight_scale", "weight_zero_point", "weight_shape", "weight_g_idx", "weight_global_scale"})
-"""What belongs to a quantized weight and is proven with it."""
 _CALIBRATED = ("input_scale", "input_zero_point", "input_global_scale", "output_scale", "k_scale", "v_scale", "q_scale")
 """Parts that come from calibration data, for which the original has nothing to compare."""
 _DERIVED = ("rotary_emb.inv_freq", "masked_bias", "attn.bias")
@@ -138,7 +137,7 @@ def _quantized_modules(tensors: Mapping[str, TensorInfo]) -> Iterator[tuple[str,
     modules: dict[str, dict[str, TensorInfo]] = {}
     for name, info in tensors.items():
         module, _, part = name.rpartition(".")
-        if part in _PARTS or part == "weight_packed":
+        if part in SCALES or part == "weight_packed":
             modules.setdefault(module, {})[part] = info
     for name, info in tensors.items():
         module, _, part = name.rpartition(".")

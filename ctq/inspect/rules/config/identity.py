@@ -185,37 +185,26 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `model_executor/models/adapters.py` (`as_seq_cls_model`); `benchmarks/learn/bare_models.py`.
     """
-    name = facts.checkpoint.config.architecture or ""
+    name, head = facts.checkpoint.config.architecture or "", facts.head
     leaves = {entry.modules.leaf for entry in facts.entries}
-    classifies = not leaves.isdisjoint(_CLASSIFIER_HEADS)
+    is_unclassified = leaves.isdisjoint(_CLASSIFIER_HEADS)
     if lacks_its_reward(name, leaves):
-        yield Hit(
-            where="config.json: architectures",
-            message=f"{name} is a reward model, and the files hold no output of one",
-            hint="give the architecture of the language model",
-        )
-        return
-    if facts.head.entry is None:
-        if makes_a_classifier(name) and not classifies:
-            yield Hit(
-                where="config.json: architectures",
-                message=f"{name} is a classifier, and the files hold none",
-                hint="give the architecture of the model without a head to pool with it, or restore the classifier",
-            )
-        return
-    if is_bare(name):
-        yield Hit(
-            where="config.json: architectures",
-            message=f"{name} is the model without a head, and the files hold {facts.head.name}",
-            hint="give the architecture of the language model",
-            severity=Severity.WARNING if _only_pools(facts) else None,
-        )
-    elif name.endswith(CLASSIFIERS) and not classifies:
-        yield Hit(
-            where="config.json: architectures",
-            message=f"{name} is a classifier, and the files hold the language model's head {facts.head.name} and no classifier",
-            hint="give the architecture of the language model",
-        )
+        yield _of_another_task(f"{name} is a reward model, and the files hold no output of one")
+    elif head.entry is None and makes_a_classifier(name) and is_unclassified:
+        hint = "give the architecture of the model without a head to pool with it, or restore the classifier"
+        yield _of_another_task(f"{name} is a classifier, and the files hold none", hint)
+    elif head.entry is not None and is_bare(name):
+        said = f"{name} is the model without a head, and the files hold {head.name}"
+        yield _of_another_task(said, severity=Severity.WARNING if _only_pools(facts) else None)
+    elif head.entry is not None and name.endswith(CLASSIFIERS) and is_unclassified:
+        held = f"the language model's head {head.name} and no classifier"
+        yield _of_another_task(f"{name} is a classifier, and the files hold {held}")
+
+
+def _of_another_task(
+    said: str, hint: str = "give the architecture of the language model", severity: Severity | None = None
+) -> Hit:
+    return Hit(where="config.json: architectures", message=said, hint=hint, severity=severity)
 
 
 def _only_pools(facts: Facts) -> bool:

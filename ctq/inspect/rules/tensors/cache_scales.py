@@ -60,15 +60,18 @@ def misplaced_cache_scale(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `layers/quantization/base_config.py` (`get_cache_scale_mapper`), `model_loader/weight_utils.py:1485`.
     """
-    quant = facts.compressed_tensors
-    if quant is None:
+    if not facts.is_compressed_tensors:
         yield from _untaken(facts)
-        return
-    scheme = quant.raw.get("kv_cache_scheme")
-    per_head = isinstance(scheme, dict) and scheme.get("strategy") == "attn_head"
-    if not _attention_is_asked(facts):
+    elif not _attention_is_asked(facts):
         yield from _refused_at_all(facts)
-        return
+    else:
+        yield from _misplaced(facts)
+
+
+def _misplaced(facts: Facts) -> Iterator[Hit]:
+    """Report scales that belong to no attention, and those that are no number where the config has one for all heads."""
+    scheme = facts.raw_quantization.get("kv_cache_scheme")
+    per_head = isinstance(scheme, dict) and scheme.get("strategy") == "attn_head"
     attention, recurrent = _attention_modules(facts), _recurrent_modules(facts)
     lost, odd = [], []
     for entry in facts.entries:
