@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 Option = Literal["vllm_python", "work", "answers"]
 
-BY_HAND: Final = ("sglang_heads",)
-"""What no script learns: it is read in the engine's sources."""
+ELSEWHERE: Final = ("sglang_heads",)
+"""What is not of vLLM or transformers, and has a script outside this folder: `benchmarks/sglang_heads.py`."""
 VLLM: Final[tuple[Option, ...]] = ("vllm_python",)
 KEEPS: Final[tuple[Option, ...]] = ("vllm_python", "work")
 

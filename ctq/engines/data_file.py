@@ -1,7 +1,4 @@
-"""The data that rules of engines stand on: JSON files in ``data/``, each made by a script of ``benchmarks/learn/``.
-
-But one: ``sglang_heads`` was read by hand in the sources of its release, as far as its ``about`` says.
-"""
+"""The data that rules of engines stand on: JSON files in ``data/``, each made by a script of ``benchmarks/`` that it names."""
 
 from __future__ import annotations
 

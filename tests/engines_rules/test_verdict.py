@@ -193,7 +193,12 @@ def test_float_schemes_are_recognised() -> None:
         (replace(W8A8, quantization=config("ParallelLMHead")), None, "garbage"),
         (replace(W8A8, quantization=config("lm_head")), None, "quantized"),  # an ending of the name will do
         (replace(W8A8, quantization=config("re:lm_head")), None, "quantized"),
-        (replace(W8A8, architecture="YiVLForCausalLM", quantization=config("re:lm_head")), None, "unknown"),
+        (
+            replace(W8A8, architecture="YiVLForCausalLM", quantization=config("re:lm_head")),
+            None,
+            "garbage",
+        ),  # language_model.lm_head
+        (replace(W8A8, architecture="InternVLChatModel", quantization=config("re:lm_head")), None, "unknown"),
         (replace(W8A8, quantization=config(HEAD, ignore=["lm_head"])), None, "garbage"),
         (replace(W8A8, tie_flags=TIED), None, "dense"),
         (replace(W8A8, architecture="GptOssForCausalLM"), None, "garbage"),

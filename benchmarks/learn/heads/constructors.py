@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from benchmarks.learn.heads.expressions import FINDS_QUANT, Frame
-from benchmarks.learn.heads.leads import HEAD, REGISTERED, ROOMS, Leads
+from benchmarks.learn.heads.leads import HEAD, REGISTERED, Leads
 from benchmarks.learn.heads.signatures import bound
 from benchmarks.learn.heads.source_tree import Defined
 from benchmarks.learn.heads.statements import Statements
@@ -37,30 +37,40 @@ if TYPE_CHECKING:
 
 Given: TypeAlias = "tuple[list[Value], dict[str, Value]]"
 """What a call is given, by place and by name."""
+VLLM: Final = ("vllm.model_executor.models.", "vllm.models.")
+"""vLLM's packages of models, whose classes and functions are entered."""
 BY_TYPE: Final = {"Glm4vMoeForConditionalGeneration": "Glm4MoeForCausalLM"}
 """The text model of a wrapper whose class has one for each model type (models/glm4_1v.py), where it is not the first of them."""
 DEEPEST: Final = 25
 """How many calls within calls are followed."""
 QUANT_PLACE, PREFIX_PLACE = 6, 7
 """Where a head takes the quantization config and its name, if not by keyword."""
+METHOD: Final = "compressed-tensors"
+CASTS: Final = ("float", "half", "to")
 COPIES: Final = ("copy", "deepcopy", "replace")
 CONTAINERS: Final = ("ModuleList", "ModuleDict", "Sequential")
 
 
 class Constructors:
-    """Follows constructors; ``registered`` is where the class of an architecture is, by module and name."""
+    """Follows constructors; ``registered`` is where the class of an architecture is, by module and name.
 
-    def __init__(self, tree: SourceTree, registered: Mapping[str, tuple[str, str]]) -> None:
-        self.tree, self.registered = tree, registered
+    ``rooms`` are the packages whose classes and functions are entered.
+    """
+
+    def __init__(
+        self, tree: SourceTree, registered: Mapping[str, tuple[str, str]], rooms: tuple[str, ...] = VLLM
+    ) -> None:
+        self.tree, self.registered, self._rooms = tree, registered, rooms
         self._statements = Statements(tree, self._call)
         self._value = self._statements.expressions.value
-        self._leads = Leads(tree)
+        self._leads = Leads(tree, rooms)
         self._building: list[Module | None] = [None]
         self._known: dict[str, Callable[[Given], Value]] = {
             REGISTERED: self._model,
             "initialize_model": self._initialized,
             "_initialize_model": self._initialized,
-            "maybe_prefix": _prefixed,
+            "maybe_prefix": lambda given: _prefixed(*_values(given)[:2]),
+            "add_prefix": lambda given: _prefixed(*reversed(_values(given)[:2])),
             "make_layers": self._layers,
             "get_draft_quant_config": lambda _: Quant.GIVEN,
             "get_quantization_config": lambda _: Quant.GIVEN,
@@ -70,7 +80,7 @@ class Constructors:
         """Return what the class of an architecture builds; unknown where there is none, or nothing in it leads to a head."""
         cls = self.tree.meaning(*self.registered.get(architecture, ("", "")))
         named = {"vllm_config": settings or Settings(architectures=[architecture]), "prefix": prefix}
-        return self._made(cls, ([], named)) if cls else Unknown(architecture)
+        return self.made(cls, ([], named)) if cls else Unknown(architecture)
 
     # Calls
 
@@ -109,8 +119,12 @@ class Constructors:
             return held
         if isinstance(held, Settings) and name == "with_hf_config":
             return replace(held, architectures=named.get("architectures", (places[1:] or [Unknown("hf_config")])[0]))
-        if isinstance(held, list) and name in ("get", "values"):
-            return held if name == "values" else either(*held)
+        if heads and name in CASTS:
+            return held
+        if held is Quant.GIVEN and name == "get_name":
+            return METHOD
+        if isinstance(held, list | dict) and name in ("get", "values"):
+            return _out_of(held, name, places)
         if name in CONTAINERS:
             return places[0] if places and isinstance(places[0], list) else places
         return self._entered(self._statements.expressions.attribute(held, name), node, given)
@@ -119,7 +133,7 @@ class Constructors:
         """Follow a method that `super()` finds."""
         after = self._value(stated.args[0], frame) if stated.args else frame.cls
         method = self.tree.method(frame.owner.cls, name, after) if frame.owner and isinstance(after, Defined) else None
-        if method is None or not method[0].module.startswith(ROOMS):
+        if method is None or not method[0].module.startswith(self._rooms):
             return frame.owner if name == "__new__" else None
         return self._followed(Function(method[0].module, method[1], frame.owner, method[0]), given)
 
@@ -128,7 +142,7 @@ class Constructors:
         found = []
         for one in options(target):
             if isinstance(one, Defined) and isinstance(one.node, ast.ClassDef):
-                found.append(self._made(one, given))
+                found.append(self.made(one, given))
             elif isinstance(one, Function) and self._is_of_use(one, given):
                 found.append(self._followed(one, given))
             elif one is not None:
@@ -140,7 +154,7 @@ class Constructors:
             return True
         values = [one for value in (*given[0], *given[1].values()) for one in options(value)]
         carries = any(isinstance(one, Settings | Quant | Head | Module) for one in values)
-        is_here = function.module.startswith(ROOMS)
+        is_here = function.module.startswith(self._rooms)
         return is_here and (carries or self._leads.to_head(function.module, function.node))
 
     # Functions that are known by what they do
@@ -171,7 +185,7 @@ class Constructors:
         cls = named.get("model_class")
         if not isinstance(cls, Defined):
             return self._model(given)
-        return self._made(cls, (places, {name: value for name, value in named.items() if name != "model_class"}))
+        return self.made(cls, (places, {name: value for name, value in named.items() if name != "model_class"}))
 
     def _layers(self, given: Given) -> Value:
         """Build the layers that a function makes, each of its name."""
@@ -182,10 +196,11 @@ class Constructors:
 
     # Classes and functions
 
-    def _made(self, cls: Defined, given: Given) -> Value:
+    def made(self, cls: Defined, given: Given) -> Value:
+        """Return what a class is made into: a module, a head, or unknown where nothing in it leads to one."""
         if any(one.name == HEAD for one in self.tree.lineage(cls)):
             return self._head(*given)
-        if not cls.module.startswith(ROOMS) or not self._leads.to_head(cls.module, cls.node):
+        if not cls.module.startswith(self._rooms) or not self._leads.to_head(cls.module, cls.node):
             return Unknown(cls.name)
         module = Module(cls)
         for step in ("__new__", "__init__"):
@@ -218,7 +233,17 @@ class Constructors:
         return either(*frame.returned) if frame.returned else None
 
 
-def _prefixed(given: Given) -> Value:
-    """Return what `maybe_prefix` makes of its arguments."""
-    before, name = (*given[0], *given[1].values())[:2]
+def _out_of(held: list[Value] | dict[str, Value], name: str, places: list[Value]) -> Value:
+    """Return what `get` or `values` hand out of a dictionary, of which a list has the values alone."""
+    if isinstance(held, dict):
+        return held.get(*places) if name == "get" and places else [*held.values()]
+    return held if name == "values" else either(*held)
+
+
+def _values(given: Given) -> list[Value]:
+    return [*given[0], *given[1].values()]
+
+
+def _prefixed(before: Value, name: Value) -> Value:
+    """Return a name after what stands before it."""
     return f"{in_name(before)}.{in_name(name)}" if in_name(before) else in_name(name)

@@ -11,15 +11,13 @@ if TYPE_CHECKING:
 HEAD: Final = "ParallelLMHead"
 REGISTERED: Final = "init_vllm_registered_model"
 """The function that builds a text model inside a wrapper, as vLLM registers it."""
-ROOMS: Final = ("vllm.model_executor.models.", "vllm.models.")
-"""Packages whose classes and functions are entered."""
 
 
 class Leads:
-    """Knows what names what in the modules of models."""
+    """Knows what names what in the modules of models; ``rooms`` are their packages."""
 
-    def __init__(self, tree: SourceTree) -> None:
-        self._tree = tree
+    def __init__(self, tree: SourceTree, rooms: tuple[str, ...]) -> None:
+        self._tree, self._rooms = tree, rooms
         self._named: dict[tuple[str, ast.AST], set[tuple[str, ast.AST]] | None] = {}
         self._known: dict[tuple[str, ast.AST], bool] = {}
 
@@ -52,5 +50,7 @@ class Leads:
                 self._named[module, node] = None
             else:
                 found = filter(None, (self._tree.meaning(*place) for place in places))
-                self._named[module, node] = {(one.module, one.node) for one in found if one.module.startswith(ROOMS)}
+                self._named[module, node] = {
+                    (one.module, one.node) for one in found if one.module.startswith(self._rooms)
+                }
         return self._named[module, node]

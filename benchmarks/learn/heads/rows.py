@@ -65,14 +65,15 @@ def registered_classes(registry: str) -> dict[str, tuple[str, str]]:
 
 def _row(constructors: Constructors, architecture: str) -> HeadRow:
     built = [one for one in options(constructors.built(architecture)) if isinstance(one, Module)]
-    places = [place for one in built if (place := _found([one])) is not None]
+    places = [place for one in built for place in heads_in([one])]
     if not places:
         cls = constructors.tree.meaning(*constructors.registered[architecture])
         is_embedding = cls is not None and has_embedding_for_head(constructors.tree, cls)
         return HeadRow(None, None, None, "embed_as_head" if is_embedding else "")
-    rows = list(dict.fromkeys(_row_of(constructors.tree, place) for place in places))
+    named = [place for place in places if isinstance(place.head, Head)]  # rather than what the config may choose beside
+    rows = list(dict.fromkeys(_row_of(constructors.tree, place) for place in named or places))
     if len(rows) > 1:
-        print(f"{architecture} builds one of {rows}")
+        print(f"{architecture}: the first of {[[*row] for row in rows]}")
     return rows[0]
 
 
@@ -84,31 +85,36 @@ def _row_of(tree: SourceTree, place: Place) -> HeadRow:
     for module in reversed(place.modules):
         mark = "" if module is place.modules[-1] else "wrapper:"
         ways += [mark + way for way in skipping_ways(tree, module.cls, {LM_HEAD, place.attribute})]
-    prefix, quant = in_name(head.prefix), _quant_of(head.quant)
+    prefix, quant = in_name(head.prefix), quant_of(head.quant)
     is_dispatched = quant in ("yes", "conditional") and PATTERN.match(prefix) is not None
     return HeadRow(prefix, quant, is_dispatched, "+".join(dict.fromkeys(ways)) or "ignored")
 
 
-def _quant_of(value: Value) -> str:
+def quant_of(value: Value) -> str:
     """Return whether the quantization config reaches a head that is given a value for it: conditional is all that is not plain."""
     [word, *others] = {"none" if one is None else str(one) for one in options(value)}
     return word if word in PLAIN and not others else "conditional"
 
 
-def _found(modules: list[Module]) -> Place | None:
-    """Return the head in the last of some modules, each of which has the next: its own before those of others in it."""
+def heads_in(modules: list[Module]) -> list[Place]:
+    """Return the heads that the last of some modules may have, each of which has the next: its own before those inside others."""
     held = sorted(modules[-1].attributes.items(), key=lambda item: item[0] != LM_HEAD)
-    values = [(name, one) for name, value in held if name not in OTHER_USES for one in _each(value)]
-    for name, one in values:
-        if isinstance(one, Head) and not one.is_left_out:
-            return Place(tuple(modules), name, one)
-    for name, one in values:
-        if isinstance(one, Chosen):
-            return Place(tuple(modules), name, one)
-        inside = _found([*modules, one]) if isinstance(one, Module) and one not in modules else None
-        if inside is not None:
+    values = [(name, [*_each(value)]) for name, value in held if name not in OTHER_USES]
+    for name, some in values:
+        own = [one for one in some if isinstance(one, Head) and not one.is_left_out]
+        if own:
+            return [Place(tuple(modules), name, one) for one in own]
+    for name, some in values:
+        inside = [place for one in some for place in _inside(modules, name, one)]
+        if inside:
             return inside
-    return None
+    return []
+
+
+def _inside(modules: list[Module], name: str, value: Value) -> list[Place]:
+    if isinstance(value, Chosen):
+        return [Place(tuple(modules), name, value)]
+    return heads_in([*modules, value]) if isinstance(value, Module) and value not in modules else []
 
 
 def _each(value: Value) -> Iterator[Value]:

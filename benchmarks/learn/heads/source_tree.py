@@ -7,6 +7,7 @@ says otherwise.
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -18,6 +19,8 @@ Function: TypeAlias = ast.FunctionDef | ast.Lambda
 PLATFORM: Final = {"is_cuda": True, "is_cuda_alike": True}
 """What `current_platform` answers to its questions after the platform's kind; to others of them, no."""
 KIND: Final = "cuda"
+ASKED: Final = re.compile(r"_?is_(cuda|hip|npu|cpu|xpu|hpu|musa|mps)(\(\))?")
+"""How a platform is asked for by itself."""
 TYPES_ONLY: Final = "TYPE_CHECKING"
 
 
@@ -117,6 +120,8 @@ def platform_answer(call: ast.expr) -> bool | None:
         return True
     if text.startswith("current_platform.device_type == "):
         return False
+    if by_itself := ASKED.fullmatch(text):
+        return by_itself[1] == KIND
     asked, _, rest = text.removeprefix("current_platform.").partition("(")
     if not (text.startswith("current_platform.is_") and rest == ")"):
         return None

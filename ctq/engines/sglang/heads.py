@@ -1,6 +1,7 @@
 """What SGLang's own model classes do with a head: how they name it, whether they tie it, and which of its tensors they load.
 
-Data: ``data/sglang_heads.json``, of SGLang 0.5.23, most of it seen by running those classes (``benchmarks/sglang_source.py``).
+Data: ``data/sglang_heads.json``, of SGLang 0.5.23: read in its sources (``benchmarks/sglang_heads.py``), and what loaders do, seen
+by running those classes (``benchmarks/sglang_source.py``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from enum import StrEnum
 from ctq.engines.data_file import read_data
 
 _NAMES = ("lm_head", "language_model.lm_head")
-"""Names that classes build heads with; both are asked where that of a class was not seen."""
+"""Names that classes build heads with; both are asked where that of a class is not known."""
 
 
 class Way(StrEnum):
