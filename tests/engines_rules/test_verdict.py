@@ -47,7 +47,13 @@ def test_releases(facts: HeadFacts, version: str, word: str) -> None:
         ("Qwen2ForCausalLM", "0.28.0", "garbage", "garbage"),
         ("Qwen2ForCausalLM", "0.33.0", "quantized", "quantized"),
         ("BailingMoeV2_5ForCausalLM", "0.23.0", "quantized", "quantized"),  # ignores the flag
-        ("HYV3ForCausalLM", "0.33.0", "quantized", "garbage"),  # drops lm_head.weight_packed
+        (
+            "HYV3ForCausalLM",
+            "0.33.0",
+            "quantized",
+            "quantized",
+        ),  # what drops lm_head.weight sees names of its layers alone
+        ("HYV4ForCausalLM", "0.33.0", "quantized", "garbage"),  # maps lm_head. to none
     ],
 )
 def test_a_tie_flag_beside_own_tensors(architecture: str, version: str, int8: str, packed: str) -> None:

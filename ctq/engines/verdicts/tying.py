@@ -1,7 +1,6 @@
 """What a tie flag does to a head that has tensors of its own, by architecture and release of vLLM. Pure.
 
-Source: the ``tie`` column of the reference data; vLLM 0.32.0 config/model.py:1242 (``maybe_untie_word_embeddings``) and
-model_executor/models/hy_v3.py:573.
+Source: the ``tie`` column of the reference data; vLLM 0.32.0 config/model.py:1242 (``maybe_untie_word_embeddings``).
 """
 
 from __future__ import annotations
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from ctq.engines.vllm.rules import EngineRules
     from ctq.engines.vllm_models.heads import HeadSupport
 
-_DROPS_WHILE_TIED = frozenset({"HYV3ForCausalLM"})
-"""Architectures whose loader drops every ``lm_head.weight*`` of a tied head, whatever the release."""
-
 
 def tie_of(facts: HeadFacts, support: HeadSupport | None, rules: EngineRules) -> Tie:
     """Return what becomes of the head, whether or not the files hold tensors of it.
@@ -30,8 +26,6 @@ def tie_of(facts: HeadFacts, support: HeadSupport | None, rules: EngineRules) ->
     is_tied = always or (facts.stored is HeadForm.ABSENT if facts.tied_in_vllm is None else facts.tied_in_vllm)
     if not is_tied:
         return Tie.OWN
-    if facts.architecture in _DROPS_WHILE_TIED and facts.stored is HeadForm.PACKED:
-        return Tie.DROPPED
     if rules.unties_from_weight and not always and _has_own_weight(facts):
         return Tie.OWN
     return tie_when_tied(known)
