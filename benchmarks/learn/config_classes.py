@@ -220,9 +220,9 @@ def write(models: Mapping[str, Json], types: Mapping[str, Json]) -> None:
         "`text` models that they build, whether they take their `own_text` type alone, the types of `towers`, where they take no "
         "others, and where they look for what `splits` the text model. By model type: which of those keys its class `has` whatever "
         "a config states, which are `sealed`, as it works them out and refuses to be told, which of those classes it `is`; of "
-        "configs `inside` the type that one without a type is read as, and whether all are; what it `moves` from the top into "
-        "there; the width of a head, for which it may be `deaf`, and the sizes of the `text` model that it assumes; whether rotary "
-        "settings lie `by_layer`; and whether vLLM's backend refuses it."
+        "configs `inside` the type that one without a type is read as, whether all are, and other names for types; what it `moves` "
+        "from the top into there; the width of a head, for which it may be `deaf`, and the sizes of the `text` model that it "
+        "assumes; whether rotary settings lie `by_layer`; and whether vLLM's backend refuses it."
     )
     write_tables(DATA, about, models=models, types=types)
 

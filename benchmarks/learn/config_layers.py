@@ -40,7 +40,7 @@ def main() -> None:
     about = (
         "Which kinds of layers transformers' config classes assume: made by benchmarks/learn/config_layers.py. By model type and "
         "list: what it begins with, what repeats after that until there is one for each layer (nothing: the list is as long as it "
-        "is), and keys whose other values change it."
+        "is), keys whose other values change it, and the kind of the last layer, if it is one whatever the pattern has there."
     )
     write_tables(DATA, about, models=found)
 
@@ -54,10 +54,19 @@ def layers_of(cls: type) -> dict[str, list[list[str]]]:
             continue
         many = made(cls, key, {COUNT: MANY})
         first, then = pattern(many) if many and len(many) == MANY else (usual, [])
-        if len(first) == MANY or (then and any(made(cls, key, {COUNT: count}) != many[:count] for count in FEW)):
+        few = {count: made(cls, key, {COUNT: count}) for count in FEW} if then else {}
+        last = last_of(few, many)
+        if len(first) == MANY or any(kinds != [*many[: count - len(last)], *last] for count, kinds in few.items()):
             continue
-        found[key] = [first, then, changing(cls, key, usual)]
+        found[key] = [first, then, changing(cls, key, usual), *([last] if last else [])]
     return found
+
+
+def last_of(few: dict[int, Kinds], many: Kinds) -> Kinds:
+    """Return the kind that a class gives the last layer, whatever the pattern has there; nothing where it gives it none."""
+    ends = {kinds[-1] for kinds in few.values() if kinds}
+    is_other = any(kinds != many[:count] for count, kinds in few.items())
+    return [*ends] if is_other and len(ends) == 1 else []
 
 
 def made(cls: type, key: str, over: dict[str, Any] | None = None) -> Kinds:

@@ -2,15 +2,16 @@
 
     python -m benchmarks.learn.optional_tensors --vllm-python ENV/bin/python [--families NAME ...]
 
-Every family of `tests/support/families.py` is built by transformers with each switch of its config turned alone; tensors that all
-layers have only then are optional. vLLM 0.32.0 then loads the model with and without them under both values of the switch: it needs
-them under a value where it does not load without them, and takes them where it loads with them. The result,
-`ctq/engines/data/optional_tensors.json`, is what inspection expects of checkpoints. Nothing is downloaded.
+Every family of `tests/support/families.py` is built by transformers with each switch of its config turned alone, or a size that may
+be 0 set to that; tensors that all layers have only then are optional. vLLM 0.32.0 then loads the model with and without them under
+both values of the switch: it needs them under a value where it does not load without them, and takes them where it loads with them.
+The result, `ctq/engines/data/optional_tensors.json`, is what inspection expects of checkpoints. Nothing is downloaded.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from functools import partial
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from builders import edit_config
-from families import FAMILIES, build
+from families import EVERY, FAMILIES, build
 from sweep_truth import Truth, truth_of
 
 from benchmarks.learn import ENGINE_DATA
@@ -31,6 +32,9 @@ from benchmarks.loads import observed
 DATA: Final = ENGINE_DATA / "optional_tensors.json"
 ELSEWHERE: Final = ("tie_word_embeddings", "add_cross_attention")
 """Switches that have rules of their own, or that engines do not read."""
+SIZE: Final = re.compile(r"^hidden_size_per_")
+SOME: Final = 32
+"""A size for what a family has none of."""
 MISSES: Final = "were not initialized"
 """In vLLM's words for tensors that a dense model lacks."""
 State = tuple[str, str, bool, bool]
@@ -44,7 +48,7 @@ def main() -> None:
     folders: dict[State, Path] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for name in names:
-            family, learnt = FAMILIES[name], switches_of(name, Path(scratch) / name, folders)
+            family, learnt = EVERY[name], switches_of(name, Path(scratch) / name, folders)
             known = found.setdefault(family.architecture, learnt)
             found[family.architecture] = {
                 key: value for key, value in {**known, **learnt}.items() if known.get(key, value) == value
@@ -101,10 +105,13 @@ def switches_of(name: str, scratch: Path, folders: dict[State, Path]) -> dict[st
     """
     first = read_build(build(name, scratch / "first"))
     found: dict[str, list[Any]] = {}
-    for key, value in first.switches.items():
-        if not SWITCH.search(key) or key in ELSEWHERE:
+    for key, value in {**first.switches, **sizes_of(first)}.items():
+        if not (SWITCH.search(key) or SIZE.search(key)) or key in ELSEWHERE:
             continue
-        turned = _turned(name, key, scratch / key, value=not value)
+        settings: dict[bool, int] = (
+            {True: value or SOME, False: 0} if type(value) is int else {True: True, False: False}
+        )
+        turned = _turned(name, key, scratch / key, value=settings[not value])
         if turned is None:
             continue
         with_it, without = (presence(turned), presence(first)) if not value else (presence(first), presence(turned))
@@ -118,10 +125,16 @@ def switches_of(name: str, scratch: Path, folders: dict[State, Path]) -> dict[st
                 name,
                 key,
                 brings=values.pop(),
-                made={value: scratch / "first", not value: scratch / key},
+                made={bool(value): scratch / "first", not value: scratch / key},
+                settings=settings,
                 folders=folders,
             )
     return found
+
+
+def sizes_of(build: Build) -> dict[str, int]:
+    """Return the numbers of a build that may be 0, which leaves out what they are the size of."""
+    return {key: number for key, number in build.numbers.items() if SIZE.search(key)}
 
 
 def companion(name: str, *builds: Build) -> str | None:
@@ -143,26 +156,34 @@ def layers_of(name: str, build: Build) -> set[str]:
     }
 
 
-def _add_states(name: str, key: str, *, brings: bool, made: dict[bool, Path], folders: dict[State, Path]) -> None:
+def _add_states(
+    name: str,
+    key: str,
+    *,
+    brings: bool,
+    made: dict[bool, Path],
+    settings: dict[bool, int],
+    folders: dict[State, Path],
+) -> None:
     """Add each build under both values of the switch."""
-    family = FAMILIES[name]
+    family = EVERY[name]
     for built_with, source in made.items():
         for value in (True, False):
             state = (family.architecture, key, built_with is brings, value)
             if state not in folders:
                 folders[state] = shutil.copytree(source, source.parent / f"{key}-{built_with}-{value}")
-                edit_config(folders[state], partial(_turn, path=family.text, key=key, value=value))
+                edit_config(folders[state], partial(_turn, path=family.text, key=key, value=settings[value]))
 
 
-def _turn(config: dict[str, Any], *, path: str, key: str, value: bool) -> None:
+def _turn(config: dict[str, Any], *, path: str, key: str, value: int) -> None:
     for word in filter(None, path.split(".")):
         config = config.setdefault(word, {})
     config[key] = value
 
 
-def _turned(name: str, key: str, folder: Path, *, value: bool) -> Build | None:
+def _turned(name: str, key: str, folder: Path, *, value: int) -> Build | None:
     try:
-        return read_build(build(name, folder, config=FAMILIES[name].in_text({key: value})))
+        return read_build(build(name, folder, config=EVERY[name].in_text({key: value})))
     except Exception as error:  # noqa: BLE001  # whatever a model says against a switch: it is not taken
         print(f"  {name} {key}: {type(error).__name__} {str(error)[:80]}")
         return None

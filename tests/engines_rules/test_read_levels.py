@@ -17,6 +17,7 @@ from ctq.engines.data_file import read_data
     [
         ("llava", "text_config", None, "llama"),
         ("llava", "text_config", "qwen2", "qwen2"),
+        ("kimi_k25", "text_config", "kimi_k2", "deepseek_v3"),
         ("kimi_vl", "text_config", "deepseek_v3", "deepseek_v2"),
         ("deepseek_vl_v2", "language_config", None, "deepseek_v2"),
         ("qwen3_vl", "text_config", "llama", "qwen3_vl_text"),

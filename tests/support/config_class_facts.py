@@ -5,9 +5,11 @@ Runs in vLLM's interpreter, which has classes of its own for some types.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import copy
 import inspect
+import textwrap
 from typing import Any
 
 TEXTS = ("text_config", "llm_config", "language_config", "thinker_config", "decoder", "text_encoder", "generator")
@@ -19,13 +21,22 @@ def classes() -> dict[str, Any]:
     from transformers import CONFIG_MAPPING
     from vllm.transformers_utils.config import _CONFIG_REGISTRY
 
-    found = {}
-    for kind in sorted({*CONFIG_MAPPING, *_CONFIG_REGISTRY}):
+    known = {
+        kind: _CONFIG_REGISTRY if kind in _CONFIG_REGISTRY else CONFIG_MAPPING
+        for kind in {*CONFIG_MAPPING, *_CONFIG_REGISTRY}
+    }
+    waiting = [(kind, known[kind]) for kind in sorted(known)]
+    found: dict[str, Any] = {}
+    for kind, classes_of in waiting:
         try:
-            cls = _CONFIG_REGISTRY[kind] if kind in _CONFIG_REGISTRY else CONFIG_MAPPING[kind]
+            cls = classes_of[kind]
             config = cls()
         except Exception:  # noqa: BLE001 - whatever a class says against being made of nothing
             continue
+        for inner in vars(config).values():  # wrappers in wrappers, which are registered nowhere
+            if {*TEXTS} & {*getattr(inner, "sub_configs", ())} and inner.model_type not in {*known, ""}:
+                known[inner.model_type] = {inner.model_type: type(inner)}
+                waiting.append((inner.model_type, known[inner.model_type]))
         names = [name for name in {*dir(config), *cls.attribute_map} if not name.startswith("_")]
         found[kind] = {
             **flat(cls),
@@ -38,13 +49,36 @@ def classes() -> dict[str, Any]:
 
 
 def _inside(cls: Any, key: str) -> list[Any] | None:
-    """Return the model type that a text model's config is read as where it states none, and whether it is whatever it states."""
+    """Return how a class reads a text model's config inside.
+
+    That is the model type that it is read as where it states none, whether it is whatever it states, and, if there are any, other
+    names that the class takes for types.
+    """
+    found = _usual(cls, key)
+    names = _other_names(cls, key) if found is not None and not found[1] else {}
+    return [*found, names] if found is not None and names else found
+
+
+def _other_names(cls: Any, key: str) -> dict[str, str]:
+    """Return names of no model type that a class takes inside, of those that its code holds, with the type that each stands for."""
+    from transformers import CONFIG_MAPPING
+
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    found = {}
+    for word in sorted(one for one in words if one.isidentifier() and one not in CONFIG_MAPPING):
+        with contextlib.suppress(Exception):
+            found[word] = type(getattr(cls(**{key: {"model_type": word}}), key)).model_type
+    return {word: kind for word, kind in found.items() if kind in CONFIG_MAPPING}
+
+
+def _usual(cls: Any, key: str) -> list[Any] | None:
     if key not in getattr(cls, "sub_configs", {}):
         return _made_inside(cls, key)
-    try:
-        usual = getattr(cls(**{key: {}}), key).model_type
-    except Exception:  # noqa: BLE001 - whatever a class says against a config that says nothing
-        usual = None
+    usual = None
+    for stated in ({}, FLAT):
+        with contextlib.suppress(Exception):  # whatever a class says against a config that states no type
+            usual = usual or getattr(cls(**{key: copy.deepcopy(stated)}), key).model_type
     try:
         cls(**{key: {"model_type": "no_model_type"}})
     except KeyError:

@@ -96,9 +96,12 @@ def stated(config: ModelConfig, key: str, assumes: object) -> object:
 
 
 def switch_value(config: ModelConfig, key: str) -> bool | None:
-    """Return the value of a switch as the config states it, innermost level first, or as its type assumes it."""
+    """Return the value of a switch as the config states it, innermost level first, or as its type assumes it.
+
+    Of a size it is whether there is any.
+    """
     value = stated(config, key, assumed(config, key))
-    return value if isinstance(value, bool) else None
+    return bool(value) if isinstance(value, int) else None
 
 
 def _names(model_type: object) -> list[list[str]]:

@@ -1,7 +1,7 @@
 """Lists of layers by kind: which ones transformers' config classes assume and check; vLLM reads configs by them too.
 
-What is assumed is data made by ``benchmarks/learn/config_layers.py``: what a list begins with, what repeats, and keys that change
-it. The kinds that are known are made by ``benchmarks/learn/config_fields.py``.
+What is assumed is data made by ``benchmarks/learn/config_layers.py``: what a list begins with, what repeats, keys that change it,
+and the kind of the last layer where the class has it be one. The kinds that are known are made by ``config_fields.py`` there.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ def assumed_layers(level: Mapping[str, Any], key: str, count: int) -> list[str] 
     kind = level.get("model_type")
     if known is None or level.get(key) is not None or level.get(_PATTERN) is not None or reads_itself(str(kind)):
         return None
-    first, then, changed_by = known
+    first, then, changed_by, *last = known
     if any(level.get(other) not in (None, assumed_by(kind, other)) for other in changed_by):
         return None
-    return (first + then * count)[:count] if then else list(first)
+    end: list[str] = last[0] if last else []
+    return [*(first + then * count)[: max(count - len(end), 0)], *end] if then else list(first)
 
 
 def unknown_kinds(config: ModelConfig) -> Iterator[tuple[str, str]]:

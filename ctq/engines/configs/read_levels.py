@@ -6,7 +6,8 @@ where none is. The data is made by ``benchmarks/learn/config_classes.py``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctq.engines.data_file import read_data
 
@@ -18,15 +19,39 @@ if TYPE_CHECKING:
 _TYPE = "model_type"
 
 
+class Inside(NamedTuple):
+    """How a wrapper's config class reads the config of a text model.
+
+    By the ``usual`` type where it states none, which ``is_fixed`` where it is read as that whatever it states; ``names`` are words
+    that the class takes for types.
+    """
+
+    usual: str | None
+    is_fixed: bool
+    names: Mapping[str, str] = MappingProxyType({})
+
+    def reads_as(self, level: Mapping[str, Any]) -> object:
+        """Return the model type that a level is read as."""
+        kind = self.usual if self.is_fixed else level.get(_TYPE, self.usual)
+        return self.names.get(kind, kind) if isinstance(kind, str) else kind
+
+
+def inside_of(model_type: object) -> Mapping[str, Inside]:
+    """Return how the class of a model type reads what lies inside, by key."""
+    types: Mapping[str, Mapping[str, Any]] = read_data("config_classes")["types"]
+    known = types.get(model_type, {}) if isinstance(model_type, str) else {}
+    return {key: Inside(*row) for key, row in known.get("inside", {}).items()}
+
+
 def read_levels(config: ModelConfig) -> list[tuple[str, Mapping[str, Any]]]:
     """Return the text levels of a config, each with the ``model_type`` that it is read as in place of what it states."""
-    types: Mapping[str, Mapping[str, Any]] = read_data("config_classes")["types"]
     found: dict[str, Mapping[str, Any]] = {}
     for path, level in config.text_levels:
         above, _, key = path.rpartition(".")
         wrapper = found[above].get(_TYPE) if path and above in found else None
-        known = types.get(wrapper, {}).get("inside", {}).get(key) if isinstance(wrapper, str) else None
-        found[path] = level if known is None else _read_as(level, *known)
+        inside = inside_of(wrapper).get(key)
+        kind = inside.reads_as(level) if inside is not None else None
+        found[path] = level if kind in (None, level.get(_TYPE)) else {**level, _TYPE: kind}
     return list(found.items())
 
 
@@ -40,8 +65,3 @@ def inner_architecture(config: ModelConfig) -> str | None:
     ]
     typed = [level[_TYPE] for level in inside if level.get(_TYPE)]
     return next((name for name in [*named, *typed] if isinstance(name, str)), None)
-
-
-def _read_as(level: Mapping[str, Any], usual: str | None, is_fixed: bool) -> Mapping[str, Any]:  # noqa: FBT001  # of a row of data
-    kind = usual if is_fixed else level.get(_TYPE, usual)
-    return level if kind in (None, level.get(_TYPE)) else {**level, _TYPE: kind}

@@ -12,6 +12,7 @@ from ctq.engines.configs.fields import known_number, stated, switch_value
 from ctq.engines.configs.layer_lists import assumed_layers
 from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.data_file import read_data
+from ctq.engines.skeletons.indexers import indexed_layers
 from ctq.engines.skeletons.layer_counts import layer_count
 from ctq.engines.vllm_models.heads import causal_lm_of
 
@@ -58,7 +59,8 @@ def layers_with(config: ModelConfig, skeleton: Skeleton) -> dict[str, frozenset[
 
     Left out are those of which the config does not tell.
     """
-    return layers_of(config, _entry(skeleton).get("tensors", {}))
+    listed = layers_of(config, _entry(skeleton).get("tensors", {}))
+    return {**listed, **indexed_layers(config, skeleton.tensors)}
 
 
 def layers_of(config: ModelConfig, tensors: Mapping[str, Way]) -> dict[str, frozenset[int]]:
@@ -112,8 +114,11 @@ def _entry(skeleton: Skeleton) -> Mapping[str, Any]:
 
 
 def _is_stated(way: Way, config: ModelConfig) -> bool:
-    """Tell whether a config goes this way: it states the list of it; kinds of layers it always has."""
-    return "entry" not in way or isinstance(_at(config, way["entry"].partition(f".{_LAYER}")[0]), list | dict)
+    """Tell whether a config goes this way: it has the list of it, or says null; kinds of layers it always has."""
+    if "entry" not in way:
+        return True
+    entries = _at(config, way["entry"].partition(f".{_LAYER}")[0], OWN)
+    return entries is None or isinstance(entries, list | dict)
 
 
 def _value(way: Way, key: str, layer: int, count: int, config: ModelConfig) -> object:
@@ -133,6 +138,8 @@ def _entry_of(path: str, layer: int, config: ModelConfig) -> object:
     """Return what stands at a path for a layer: a list has an entry to each, an object of those that differ."""
     before, _, behind = path.partition(f".{_LAYER}")
     entries, value = _at(config, before), None
+    if entries is None:
+        return OWN
     if isinstance(entries, list):
         value = entries[layer] if layer < len(entries) else None
     elif isinstance(entries, dict):
@@ -149,10 +156,10 @@ def _list(key: str, count: int, config: ModelConfig) -> Sequence[object] | None:
     return value if isinstance(value, list) else None
 
 
-def _at(config: ModelConfig, path: str) -> object:
-    """Return what a config states at a path, innermost level first."""
+def _at(config: ModelConfig, path: str, unsaid: object = None) -> object:
+    """Return what a config states at a path, innermost level first; ``unsaid`` where no level has it."""
     first, *words = path.split(".")
-    value = stated(config, first, None)
+    value = stated(config, first, unsaid)
     for word in words:
         value = value.get(word) if isinstance(value, dict) else None
     return value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.configs.fields import known_number
 from ctq.engines.configs.layer_lists import assumed_layers
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.skeletons.layer_counts import layer_count
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _MIXERS = {
 
 def mixers(config: ModelConfig) -> tuple[list[str | None], str] | None:
     """Return the mixer of each layer (``attention``, ``recurrent``, ``mlp``) and the key that says so; None where none is known."""
-    _, level = config.text_levels[-1]
+    _, level = read_levels(config)[-1]
     count = layer_count(config)
     for key in _LISTS:
         kinds = level.get(key)

@@ -73,9 +73,10 @@ def optional_tensors(config: ModelConfig, skeleton: Skeleton) -> Iterator[Option
 
 
 def learnt_tensors(architecture: str) -> tuple[str, ...]:
-    """Return the tensors, by template, that switches of vLLM's own class bring."""
+    """Return the tensors, by template, that switches of vLLM's own class bring, and those of towers and projectors."""
     found = read_data("vllm_switches")["architectures"].get(architecture, {})
-    return tuple(dict.fromkeys(tensor for entry in found.values() for tensor in entry["tensors"]))
+    beside = read_data("tower_switches")["architectures"].get(architecture, {})
+    return tuple(dict.fromkeys([*(tensor for entry in found.values() for tensor in entry["tensors"]), *beside]))
 
 
 def _of_class(config: ModelConfig, architecture: str) -> Iterator[OptionalTensor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import dotted
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models.borrowed import borrowed_from
 from ctq.engines.vllm_models.known_names import activations
@@ -32,7 +33,7 @@ def refused_activations(config: ModelConfig) -> Iterator[tuple[str, str]]:
         return
     for key, way in {**(own or {}), **(text or {})}.items():
         path, value = next(
-            ((path, level[key]) for path, level in reversed(config.text_levels) if key in level), ("", None)
+            ((path, level[key]) for path, level in reversed(read_levels(config)) if key in level), ("", None)
         )
         if isinstance(value, str) and not takes(way, value):
             yield dotted(path, key), f"'{value}' is not taken by vLLM's class, which has {named(way)}"
@@ -58,7 +59,7 @@ def named(way: str | Sequence[str]) -> str:
 
 
 def _unknown_to_all(config: ModelConfig) -> Iterator[tuple[str, str]]:
-    for path, level in config.text_levels:
+    for path, level in read_levels(config):
         key = next((key for key in _KEYS if key in level), "")
         value = level.get(key)
         if isinstance(value, str) and value.lower() not in activations():

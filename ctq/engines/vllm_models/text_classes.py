@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.configs.read_levels import inside_of
 from ctq.engines.configs.tower_fields import all_model_types, towers_of
 from ctq.engines.vllm_models.config_classes import (
     ROPE_BY_LAYER,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.configs.read_levels import Inside
 
 _TYPE = "model_type"
 _BY_TYPE = "by type"
@@ -34,39 +36,45 @@ _ROPE = "rope_parameters"
 
 def refused_inside(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield the type of a text model's config inside over which the wrapper's class or vLLM stops."""
-    known = known_type(config.raw.get(_TYPE))
-    for path, level in config.text_levels if known is not None else ():
-        if known is None or path not in known.get("inside", {}):
+    places = inside_of(config.raw.get(_TYPE))
+    for path, level in config.text_levels if places else ():
+        if path not in places:
             continue
-        usual, all_alike = known["inside"][path]
-        read_as = usual if all_alike else level.get(_TYPE, usual)
+        read_as = places[path].reads_as(level)
         inner = known_type(read_as)
         if inner is not None:
-            yield from ((f"{path}.{key}", why) for key, why in sealed(inner, read_as, level))
-        why = _unreadable(level, all_alike=all_alike) or _unbuildable(config, level, usual, all_alike=all_alike)
+            yield from ((f"{path}.{key}", why) for key, why in sealed(inner, str(read_as), level))
+        why = _unreadable(level, places[path]) or _unbuildable(config, level, places[path])
         if why is not None:
             yield f"{path}.{_TYPE}", why
 
 
-def _unreadable(level: Mapping[str, Any], *, all_alike: bool) -> str | None:
+def _unreadable(level: Mapping[str, Any], inside: Inside) -> str | None:
     kind = level.get(_TYPE)
     if kind is None:
-        return None
+        return (
+            "is missing, and the class of the wrapper assumes none"
+            if inside.usual is None and _TYPE not in level
+            else None
+        )
     if not isinstance(kind, str):
         return "is no text"
-    return None if all_alike or kind in all_model_types() else f"{kind!r} is no model type that transformers has"
+    is_known = inside.is_fixed or kind in all_model_types() or kind in inside.names
+    return None if is_known else f"{kind!r} is no model type that transformers has"
 
 
-def _unbuildable(config: ModelConfig, level: Mapping[str, Any], usual: str | None, *, all_alike: bool) -> str | None:
-    model, stated = known_model(config.architecture), level.get(_TYPE, usual)
+def _unbuildable(config: ModelConfig, level: Mapping[str, Any], inside: Inside) -> str | None:
+    model, stated = known_model(config.architecture), level.get(_TYPE, inside.usual)
     if stated is None:
         return None
+    stated = inside.names.get(stated, stated)
     own = _own_text(model) if model.get("own_text") else None
     if own is not None and stated != own:
         return f"{stated!r} is none that {config.architecture} takes: vLLM wants {own!r}"
-    is_own = config.raw.get(_TYPE) == model.get("own") and stated == _own_text(model)
-    read_as = usual if all_alike and usual else stated
-    text = _text_model(model, level, stated)
+    read_as = inside.usual if inside.is_fixed and inside.usual else stated
+    text, own_text = _text_model(model, level, stated), _own_text(model)
+    is_usual = read_as == own_text and text == _text_model(model, level, own_text or "")
+    is_own = config.raw.get(_TYPE) == model.get("own") and is_usual
     if text is None:
         why = None if is_own else _misses_inline(model, read_as, level)
         return None if why is None else f"{stated!r} does not go with {config.architecture}, {why}"
@@ -80,9 +88,7 @@ def _unbuildable(config: ModelConfig, level: Mapping[str, Any], usual: str | Non
 
 def _own_text(model: Mapping[str, Any]) -> str | None:
     """Return the type of the text model inside that a wrapper's own model type has."""
-    known = known_type(model.get("own"))
-    inside = known.get("inside", {}) if known is not None else {}
-    return next((str(usual) for usual, _ in inside.values() if usual), None)
+    return next((inside.usual for inside in inside_of(model.get("own")).values() if inside.usual), None)
 
 
 def refused_towers(config: ModelConfig) -> Iterator[tuple[str, str]]:

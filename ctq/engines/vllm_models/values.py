@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.fields import known_number, other_names
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models.heads import text_architecture
 
@@ -38,7 +39,7 @@ def refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
     Inside a wrapper the class of the text model's type reads them, as at the top.
     """
     data = read_data("config_values")
-    where, level = config.text_levels[-1]
+    where, level = read_levels(config)[-1]
     name = text_architecture(config) or ""
     for path, kinds in data["architectures"].get(name, data["others"]).items():
         kind = _kind(_value(level, path))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.fields import known_number, switch_value
+from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models.heads import text_architecture
 
@@ -31,7 +32,7 @@ def half_windowed(config: ModelConfig) -> Iterator[tuple[str, str]]:
     known = read_data("vllm_checks")["one_kind"]
     if text_architecture(config) not in known and config.architecture not in known:
         return
-    where, level = config.text_levels[-1]
+    where, level = read_levels(config)[-1]
     first, layers = known_number(config, _WINDOWED), known_number(config, _LAYERS)
     if first is None or layers is None or first == layers:
         return

@@ -147,3 +147,39 @@ def test_the_width_as_published_configs_state_it(
 
     edit_config(folder, stated)
     assert errors(folder) == expected
+
+
+@pytest.mark.parametrize("name", ["learnt-gemma4-moe", "learnt-gemma4-mm-moe"])
+@pytest.mark.parametrize("key", ["hidden_size_per_layer_input", "layer_types"])
+def test_what_its_class_assumes_is_missed(name: str, key: str, originals: dict[str, Path], tmp_path: Path) -> None:
+    folder = copied(originals[name], tmp_path / name)
+    edit_config(folder, lambda config: config.get("text_config", config).pop(key))
+    assert errors(folder)
+
+
+def test_inputs_of_each_layer_come_with_their_size(originals: dict[str, Path], tmp_path: Path) -> None:
+    folder = copied(originals["learnt-gemma4-shared-keys"], tmp_path / "none")
+    edit_config(folder, lambda config: config.update(hidden_size_per_layer_input=0))
+    assert "TEN032" in errors(folder)
+
+
+def test_layers_that_have_no_numbers_of_their_own_by_the_config(originals: dict[str, Path], tmp_path: Path) -> None:
+    folder = copied(originals["learnt-gemma4-moe"], tmp_path / "null")
+    edit_config(folder, lambda config: config.update(per_layer_config=None))
+    assert errors(folder) == {"TEN026"}  # the wider heads of the second layer
+
+
+STANDARD = ("model.vision_tower.std_bias", "model.vision_tower.std_scale")
+
+
+@pytest.mark.parametrize(
+    ("switch", "tensors", "found"),
+    [(True, STANDARD, set()), (False, STANDARD, {"TEN032"}), (False, (), set())],
+)
+def test_what_standardizes_a_tower_comes_with_its_switch(
+    switch: bool, tensors: tuple[str, ...], found: set[str], originals: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = copied(originals["learnt-gemma4-mm-moe"], tmp_path / "tower")
+    edit_config(folder, lambda config: config["vision_config"].update(standardize=switch))
+    edit_tensors(folder, lambda known: known.update({name: Raw("BF16", (128,), bytes(256)) for name in tensors}))
+    assert errors(folder) == found

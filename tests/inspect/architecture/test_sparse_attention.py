@@ -48,3 +48,37 @@ def test_scales_of_the_cache_in_a_dense_one_are_overlooked(folder: Path) -> None
     scale = Raw("F32", (1,), bytes(4))
     edit_tensors(folder, lambda tensors: tensors.update({INDEXER.replace(".indexer", ".k_scale"): scale}))
     assert errors(folder) == set()
+
+
+SHARING = [{"index_topk_freq": 2, "index_skip_topk_offset": 1}, {"index_topk_pattern": "FS"}]
+"""Settings by which the second layer takes the choice of the first."""
+
+
+def without_indexer(tensors: dict[str, Raw], layer: int) -> None:
+    for name in [name for name in tensors if f"layers.{layer}.self_attn.indexer." in name]:
+        del tensors[name]
+
+
+@pytest.mark.parametrize("settings", SHARING)
+def test_layers_that_share_an_indexer_have_none(settings: dict[str, object], folder: Path) -> None:
+    edit_config(folder, lambda config: config.update(settings))
+    assert errors(folder) == {"TEN033"}
+    edit_tensors(folder, lambda tensors: without_indexer(tensors, 1))
+    assert errors(folder) == set()
+
+
+@pytest.mark.parametrize("settings", SHARING)
+def test_the_layer_whose_indexer_others_share_needs_it(settings: dict[str, object], folder: Path) -> None:
+    edit_config(folder, lambda config: config.update(settings))
+    edit_tensors(folder, lambda tensors: [without_indexer(tensors, layer) for layer in (0, 1)])
+    assert errors(folder) == {"TEN025"}
+
+
+def test_a_layer_without_an_indexer_where_none_is_shared(folder: Path) -> None:
+    edit_tensors(folder, lambda tensors: without_indexer(tensors, 1))
+    assert errors(folder) == {"TEN025"}
+
+
+def test_the_width_of_a_head_in_the_config_is_that_of_no_head_in_latent_attention(folder: Path) -> None:
+    edit_config(folder, lambda config: config.update(head_dim=192))
+    assert errors(folder) == set()

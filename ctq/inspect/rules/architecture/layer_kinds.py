@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ctq.engines.skeletons.indexers import indexed_layers
+from ctq.engines.skeletons.layer_counts import layer_count
 from ctq.engines.skeletons.mixers import mixers
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.sparse_layers import sparse_layers
+from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.presence.passed_over import is_passed_over
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.kinds import BESIDE
@@ -40,7 +43,8 @@ def layer_of_another_kind(facts: Facts) -> Iterator[Hit]:
     The numbers by which a config tells dense layers from layers of experts (`first_k_dense_replace`, `decoder_sparse_step` and
     `mlp_only_layers`, `moe_layer_start_index`), or what its class assumes for them, against the layers in the files; and of models
     that have both, the layers of attention and those of a state space or convolution against the list that names them
-    (`layer_types`). A single tensor of the other kind counts too, such as the bias of correction of a router in a dense layer.
+    (`layer_types`). A single tensor of the other kind counts too, such as the bias of correction of a router in a dense layer, or
+    the indexer of a layer of sparse attention that takes the choice of another one (`index_topk_freq`).
 
     ## Why it hurts
     Engines build the layers by these numbers: they stop at the tensors of the other kind, or leave the layer uninitialised.
@@ -56,6 +60,22 @@ def layer_of_another_kind(facts: Facts) -> Iterator[Hit]:
     """
     known = sparse_layers(facts.checkpoint.config)
     yield from _other_mixers(facts) if known is None else (_other_feed_forwards(facts, *known) or _other_mixers(facts))
+    yield from _idle_indexers(facts)
+
+
+def _idle_indexers(facts: Facts) -> Iterator[Hit]:
+    """Report the first indexer in a layer of sparse attention that has none of its own; draft layers behind the others have one."""
+    config, skeleton = facts.checkpoint.config, skeleton_of(facts.checkpoint.config)
+    having = indexed_layers(config, skeleton.tensors) if skeleton is not None else {}
+    every = frozenset(range(layer_count(config) or 0))
+    for entry in facts.entries if having else ():
+        inside = entry.modules.template.partition(f".{NUMBER}.")[2]
+        idle = every - having.get(f"{inside}.weight", every)
+        for name, (layer, *_) in zip(entry.modules.names, entry.modules.numbers, strict=True) if idle else ():
+            if layer in idle:
+                said = "one that takes the choice of a layer before it"
+                yield _stray(name, f"layer {layer}", said, "index_topk_freq or index_topk_pattern")
+                return
 
 
 def _other_feed_forwards(facts: Facts, sparse: list[bool], key: str) -> list[Hit]:

@@ -78,8 +78,10 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     for one in optional:
         if not one.beside:  # of two switches that bring a tensor it takes both
             switched[one.tensor] = one.needed and switched.get(one.tensor, True)
-    yield from _of_every_layer(skeleton, present, switched, {stack: layer_count(config) or 0 for stack in stacks})
-    yield from _of_their_layers(skeleton, present, layers_with(config, skeleton), stacks)
+    having, counts = layers_with(config, skeleton), dict.fromkeys(stacks, layer_count(config) or 0)
+    switched |= {name: False for name in skeleton.tensors if name.partition(f".{NUMBER}.")[2] in having}
+    yield from _of_every_layer(skeleton, present, switched, counts)
+    yield from _of_their_layers(skeleton, present, having, stacks)
     of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
     uneven = _uneven_biases(skeleton, present, stacks)
     yield from sorted({*_beside(skeleton, present, switched, stacks), *of_experts, *uneven})
