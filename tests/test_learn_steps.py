@@ -69,7 +69,6 @@ def test_calls_share_a_folder_where_one_reads_the_others_answers() -> None:
     assert calls == [
         "python -m benchmarks.tower_values ask --vllm-python /venv/bin/python --work /work/towers",
         "python -m benchmarks.learn.tower_rules --vllm-python /venv/bin/python --work /work/towers",
-        "python -m benchmarks.learn.tower_switches --work /work/towers",
     ]
 
 

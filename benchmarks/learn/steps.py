@@ -94,7 +94,7 @@ STEPS: Final = (
         takes=KEEPS,
         work="towers",
     ),
-    Step(script="tower_switches", writes="tower_switches", after=(TOWERS,), takes=("work",), work="towers"),
+    Step(script="tower_switches", writes="tower_switches"),
     Step(script="tower_strangers", writes="tower_strangers", after=("skeletons",), takes=KEEPS),
     # Configs as a whole: which of their values vLLM refuses that nothing above explains.
     Step(script="config_classes", writes="config_classes", takes=KEEPS),
