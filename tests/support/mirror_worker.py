@@ -1,15 +1,18 @@
 """Write checkpoints for vLLM's own model classes: build each from its config on the meta device, and name its tensors backwards.
 
 Started with ``PYTHON mirror_worker.py REQUEST``: a JSON list of jobs with a ``folder`` that holds a config.json and ``merges``; prints
-one JSON line for each. Runs in vLLM's interpreter, beside the worker of `ctq.verify.engines.vllm`.
+one JSON line for each. Of a job with ``holes`` the tensors are only headers over holes, whatever their size. Runs in vLLM's interpreter, beside the worker of `ctq.verify.engines.vllm`.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import re
+import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from mirror_config import complete
@@ -17,7 +20,12 @@ from safetensors.torch import save_file
 from vllm_worker import serve, start
 
 LARGEST = 60_000_000
-"""Elements of one checkpoint."""
+"""Elements of one checkpoint with values."""
+DTYPES = {
+    torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32", torch.int64: "I64", torch.int32: "I32", torch.int8: "I8",
+    torch.uint8: "U8", torch.bool: "BOOL", torch.float8_e4m3fn: "F8_E4M3",
+}  # fmt: skip
+Entries: TypeAlias = dict[str, tuple[list[int], Any]]
 
 
 def carry_out(job: dict[str, Any]) -> dict[str, Any]:
@@ -26,13 +34,17 @@ def carry_out(job: dict[str, Any]) -> dict[str, Any]:
     try:
         if job["shrunk"]:
             complete(folder / "config.json")
-        return mirror(folder, [tuple(merge) for merge in job["merges"]])
+        entries = mirror(folder)
+        if job.get("holes"):
+            write_holes(entries, folder / "model.safetensors")
+            return {"folder": folder.name, "tensors": len(entries)}
+        return fill(entries, folder, [tuple(merge) for merge in job["merges"]])
     except Exception as error:  # noqa: BLE001 - whatever the engine raises is the answer
         return {"folder": folder.name, "error": f"{type(error).__name__}: {str(error)[:300]}"}
 
 
-def mirror(folder: Path, merges: list[tuple[str, str, str]]) -> dict[str, Any]:
-    """Write the tensors of one folder."""
+def mirror(folder: Path) -> Entries:
+    """Return the shape and dtype of each tensor of one folder."""
     from ctq_vllm_worker import model as engine  # type: ignore[import-not-found]
     from ctq_vllm_worker.engine import parallel_state  # type: ignore[import-not-found]
     from ctq_vllm_worker.plain_config import register_plain_config  # type: ignore[import-not-found]
@@ -41,7 +53,23 @@ def mirror(folder: Path, merges: list[tuple[str, str, str]]) -> dict[str, Any]:
     register_plain_config(str(folder))
     config = engine.engine_config(str(folder), tensor_parallel_size=1)
     with parallel_state(config, size=1, rank=0):
-        entries = {name: (shape, dtype) for name, shape, dtype in Mirror(engine.build(config).model).entries()}
+        return {name: (shape, dtype) for name, shape, dtype in Mirror(engine.build(config).model).entries()}
+
+
+def write_holes(entries: Entries, path: Path) -> None:
+    """Write a header over a hole as long as the tensors."""
+    header, end = {}, 0
+    for name, (shape, dtype) in entries.items():
+        start, end = end, end + math.prod(shape) * dtype.itemsize
+        header[name] = {"dtype": DTYPES[dtype], "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text)
+    os.truncate(path, 8 + len(text) + end)
+
+
+def fill(entries: Entries, folder: Path, merges: list[tuple[str, str, str]]) -> dict[str, Any]:
+    """Write tensors with values."""
     if sum(math.prod(shape) for shape, _ in entries.values()) > LARGEST:
         largest = max(entries, key=lambda name: math.prod(entries[name][0]))
         return {"folder": folder.name, "error": f"too large: {largest} {entries[largest][0]}"}

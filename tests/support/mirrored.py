@@ -48,6 +48,12 @@ def build_mirrored(rows: Iterable[Mirrored], root: Path, *, python: Path) -> dic
     return _run(jobs, python) if jobs else {}
 
 
+def build_holes(folders: Iterable[Path], *, python: Path) -> dict[str, str]:
+    """Write what vLLM would load of each config as headers over holes, of whatever size; return what went wrong, by name."""
+    jobs = [{"folder": str(folder.absolute()), "merges": [], "shrunk": False, "holes": True} for folder in folders]
+    return _run(jobs, python) if jobs else {}
+
+
 def write_config(row: Mirrored, folder: Path) -> None:
     """Write what such a checkpoint has beside its tensors."""
     config: dict[str, Any] = {"architectures": [row.architecture], **row.config}
