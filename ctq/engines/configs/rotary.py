@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctq.engines.configs.fields import takes_field
+from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,6 +36,8 @@ _OWN_KINDS = {
     "phi4_multimodal": ("default", "longrope", "su", "yarn"),
 }
 """Kinds that a class takes which checks them itself, where it takes few."""
+_READ_KINDS = dict.fromkeys(("phi3", "phi4_multimodal"), dict.fromkeys(("su", "yarn"), "longrope"))
+"""What a class takes a kind for (transformers 5.19 ``models/phi3/configuration_phi3.py``)."""
 _NUMBERS_OF_TYPE = {"phimoe": ("short_mscale", "long_mscale")}
 """Numbers without which a type's own class takes none but the default (transformers 5.19 ``validate_rope`` of these models)."""
 _NUMBERS = ("rope_theta", "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
@@ -68,7 +71,9 @@ def _refused_by_class(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     key = next((key for key in _ROPE_KEYS if level.get(key)), "")
     settings = level.get(key)
     if isinstance(settings, dict):
-        wrong = (*_incomplete_ropes(settings), *_unnamed_ropes(settings, level), *_odd_values(settings, level))
+        settings = _as_read(settings, level)
+        lacks = _unnamed_whole(settings) if _is_whole(settings, level) else _incomplete_ropes(settings)
+        wrong = (*lacks, *_unnamed_ropes(settings, level), *_odd_values(settings, level))
         yield from ((key, why) for why in wrong)
     elif key == _OLDER:  # no field of the class, which checks the type of the other
         yield key, "takes an object or null"
@@ -77,6 +82,25 @@ def _refused_by_class(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     width = level.get("head_dim")
     if isinstance(width, int) and width > _TOY_WIDTH and width % 2 and key and not _is_partial(settings, level):
         yield "head_dim", f"of {width} is odd, which no rotary embedding takes"
+
+
+def _as_read(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings with the kind that the class of a level's type takes theirs for."""
+    kind = settings.get("rope_type", settings.get("type"))
+    read = _READ_KINDS.get(str(level.get("model_type")), {}).get(str(kind))
+    return settings if read is None else {**{key: settings[key] for key in settings.keys() - _NAMES}, "rope_type": read}
+
+
+def _is_whole(settings: Mapping[str, Any], level: Mapping[str, Any]) -> bool:
+    """Tell settings of the whole model, where the class of a level's type has some for each kind of layers, and checks these."""
+    known = read_data("config_classes")["types"].get(str(level.get("model_type")), {})
+    return bool(known.get("by_layer")) and not any(isinstance(inner, dict) for inner in settings.values())
+
+
+def _unnamed_whole(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield that such settings do not name their kind, which vLLM 0.32.0 reads (``transformers_utils/config.py``)."""
+    if settings and not _NAMES & settings.keys():
+        yield "lacks rope_type"
 
 
 def _is_partial(settings: object, level: Mapping[str, Any]) -> bool:

@@ -25,6 +25,7 @@ from ctq.engines.vllm_models.config_classes import unbuildable
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.known_names import pools_without_head
 from ctq.engines.vllm_models.own_code import brings_its_own_code
+from ctq.engines.vllm_models.rotary import refused_by_rotary
 from ctq.engines.vllm_models.text_classes import refused_inside, refused_towers
 from ctq.engines.vllm_models.values import refused_values
 from ctq.engines.vllm_models.windows import half_windowed
@@ -136,6 +137,7 @@ def _refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
     yield from ((key, f"'{kind}' is no kind of layer") for key, kind in dict(unknown_kinds(config)).items())
     yield from refused_activations(config)
     yield from refused_values(config)
+    yield from refused_by_rotary(config)
     yield from dict([*broken_by_vllm(config), *broken_checks(config)]).items()
     yield from half_windowed(config)
     yield from refused_by_tower_classes(config)

@@ -1,0 +1,42 @@
+"""What vLLM's own classes ask of rotary settings, beyond what config classes check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.checkpoint.config import dotted
+from ctq.engines.configs.read_levels import read_levels
+from ctq.engines.vllm_models.heads import text_architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctq.checkpoint.config import ModelConfig
+
+_KEYS = ("rope_parameters", "rope_scaling")
+_LENGTH = "original_max_position_embeddings"
+_BY_LENGTH = frozenset({"DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "Glm4MoeLiteForCausalLM"})
+"""Classes that scale by the original length whatever the kind (vLLM 0.32.0 ``model_executor/models/deepseek_v2.py``)."""
+_WITHOUT_LENGTH = frozenset({"linear", "dynamic", "proportional"})
+"""Kinds to whose settings transformers 5.19 does not add the length."""
+_INTERLEAVED = frozenset({
+    "CohereForCausalLM", "Cohere2ForCausalLM", "Cohere2MoeForCausalLM", "Glm4ForCausalLM", "Ernie4_5_MoeForCausalLM",
+})  # fmt: skip
+"""Classes that rotate pairs of neighbours, which factors of frequencies are not for.
+
+Source: vLLM 0.32.0 ``model_executor/layers/rotary_embedding/phi3_long_rope_scaled_rope.py``.
+"""
+
+
+def refused_by_rotary(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield the key of rotary settings, by dotted path, of which the text model's class makes no embedding, with the reason."""
+    name, (path, level) = text_architecture(config), read_levels(config)[-1]
+    key = next((key for key in _KEYS if isinstance(level.get(key), dict)), None)
+    settings = level[key] if key is not None else {}
+    kind = settings.get("rope_type", settings.get("type"))
+    if key is None or not isinstance(kind, str):
+        return
+    if name in _BY_LENGTH and kind in _WITHOUT_LENGTH and _LENGTH not in settings:
+        yield dotted(path, key), f"of the kind '{kind}' lacks {_LENGTH}, by which {name} scales"
+    if name in _INTERLEAVED and kind == "longrope":
+        yield dotted(path, key), f"is of the kind '{kind}', which {name} does not take"

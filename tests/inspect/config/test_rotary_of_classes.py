@@ -1,0 +1,42 @@
+"""Rotary settings that one class takes and another does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import edit_config
+from families import build
+from inspecting import errors
+
+LINEAR = {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, "rope_theta": 1e4}
+LONG = {
+    "rope_type": "longrope", "factor": 4.0, "original_max_position_embeddings": 64, "rope_theta": 1e4,
+    "long_factor": [1.0] * 16, "short_factor": [1.0] * 16,
+}  # fmt: skip
+BARE = {"rope_theta": 1e4}
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "is_taken"),
+    [
+        ("llama", LINEAR, True),
+        ("llama", LONG, True),
+        ("llama", BARE, True),
+        ("deepseek-v3", LINEAR, False),  # scales by the original length, which is added for other kinds alone
+        ("deepseek-v3", {**LINEAR, "original_max_position_embeddings": 64}, True),
+        ("phi3", YARN, False),  # taken for longrope, which has factors
+        ("phi3", LONG, True),
+        ("cohere", LONG, False),  # pairs of neighbours
+        ("cohere", YARN, True),
+        ("gemma3", {"rope_type": "linear", "rope_theta": 1e4}, True),  # each kind of layers has settings of its own
+        ("gemma3", BARE, False),
+        ("ministral3", BARE, True),
+    ],
+)
+def test_settings_by_class(family: str, settings: dict[str, Any], is_taken: bool, tmp_path: Path) -> None:
+    folder = build(family, tmp_path / family)
+    edit_config(folder, lambda config: config.update(rope_parameters=settings))
+    assert errors(folder) == (set() if is_taken else {"CFG022"})
