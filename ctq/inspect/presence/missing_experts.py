@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.configs.fields import assumed, stated
 from ctq.inspect.modules.grouping import numbered
 
 if TYPE_CHECKING:
@@ -36,13 +37,23 @@ def _is_router(name: str, owner: str) -> bool:
 
 
 def missing_shared_experts(config: ModelConfig, skeleton: Skeleton, present: Present) -> Iterator[str]:
-    """Yield shared experts that layers with experts lack, where the config says that there are some."""
-    if not config.text_int(*_SHARED_COUNTS):
+    """Yield shared experts that layers with experts lack, where the config says that there are some, or its class counts none."""
+    values = [stated(config, key, assumed(config, key)) for key in _SHARED_COUNTS]
+    is_uncounted = all(value is None for value in values)
+    if not is_uncounted and not config.text_int(*_SHARED_COUNTS):
         return
     for name, slot in skeleton.tensors.items():
         parent, shared, _ = name.partition(".shared_expert")
         if slot.always or not shared or not name.endswith(".weight"):
             continue
+        if is_uncounted and not _come_together(parent, skeleton):
+            continue
         experts = [found for other, found in present.items() if other.startswith(f"{parent}.experts.")]
         for layer in sorted(frozenset[int]().union(*experts) - present.get(name, frozenset())):
             yield numbered(name, layer)
+
+
+def _come_together(parent: str, skeleton: Skeleton) -> bool:
+    """Tell a block whose experts were learnt to be wherever its shared expert is (Llama 4)."""
+    of_experts = (slot for name, slot in skeleton.tensors.items() if name.startswith(f"{parent}{_EXPERTS}"))
+    return any((slot.beside or "").startswith(f"{parent}.shared_expert") for slot in of_experts)

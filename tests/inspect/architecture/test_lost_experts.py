@@ -26,3 +26,10 @@ def test_the_last_expert_of_every_layer(family: str, cut: bool, tmp_path: Path) 
 
     edit_tensors(folder, drop)
     assert errors(folder) == ({"TEN026"} if cut else {"TEN020"})
+
+
+def test_the_shared_expert_of_a_class_that_counts_none(tmp_path: Path) -> None:
+    folder = build("llama4", tmp_path / "m")
+    assert errors(folder) == set()
+    edit_tensors(folder, lambda tensors: [tensors.pop(name) for name in list(tensors) if ".shared_expert." in name])
+    assert errors(folder) == {"TEN025"}

@@ -20,8 +20,10 @@ OWN = {"auto_map": {"AutoConfig": "owner/name--configuration_chat.ChatConfig"}}
         ({"vocab_size": "320"}, {"CFG022"}),
         ({"tie_word_embeddings": None}, {"CFG022"}),
         ({"model_type": "my_llama", "tie_word_embeddings": None}, set()),
+        ({"model_type": "my_llama", "architectures": [["LlamaForCausalLM"]]}, {"CFG022"}),
+        ({"model_type": "my_llama", "architectures": "LlamaForCausalLM"}, {"CFG022"}),
     ],
-    ids=["as it was", "a text", "null", "of a type of its own"],
+    ids=["as it was", "a text", "null", "of a type of its own", "a list in a list", "no list"],
 )
 def test_a_known_type_is_read_by_the_class_that_loaders_have(
     changes: dict[str, Any], codes: set[str], tmp_path: Path

@@ -98,21 +98,22 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
 
 
 def _refused(config: ModelConfig) -> Iterator[tuple[str, str]]:
-    if not brings_its_own_code(config):
-        yield from _misplaced(config)
+    yield from [*_misnamed(config)] or ([] if brings_its_own_code(config) else _misplaced(config))
     yield from _refused_values(config)
 
 
-def _misplaced(config: ModelConfig) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with names of classes, and with where the text model's config lies."""
-    raw = config.raw
-    names = raw.get("architectures")
+def _misnamed(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield that the names of classes are none."""
+    names = config.raw.get("architectures")
     if names is not None and not isinstance(names, list):
         yield "architectures", "is no list"
-        return
-    if not all(isinstance(name, str) for name in names or ()):
+    elif not all(isinstance(name, str) for name in names or ()):
         yield "architectures", "holds what is no text"
-        return
+
+
+def _misplaced(config: ModelConfig) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with where the text model's config lies, and with a type that goes with no class."""
+    raw = config.raw
     if config.names_no_architecture and len(config.text_levels) > 1 and not _is_taken(config.architecture):
         yield "architectures", "is missing: the model type alone names no class that vLLM takes"
     inside = any(level for path, level in config.text_levels if path)
