@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.config import ModelConfig
 
-_KEYS = ("rope_parameters", "rope_scaling")
+_KEYS = ("rope_scaling", "rope_parameters")
+"""The older one wins where it is stated."""
+_DEFAULT = "default"
 _LENGTH = "original_max_position_embeddings"
 _BY_LENGTH = frozenset({"DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "Glm4MoeLiteForCausalLM"})
 """Classes that scale by the original length whatever the kind (vLLM 0.32.0 ``model_executor/models/deepseek_v2.py``)."""
-_WITHOUT_LENGTH = frozenset({"linear", "dynamic", "proportional"})
-"""Kinds to whose settings transformers 5.19 does not add the length."""
+_WITH_LENGTH = frozenset({"yarn", "longrope", "llama3"})
+"""Kinds to whose settings transformers 5.19 adds the length."""
 _INTERLEAVED = frozenset({
     "CohereForCausalLM", "Cohere2ForCausalLM", "Cohere2MoeForCausalLM", "Glm4ForCausalLM", "Ernie4_5_MoeForCausalLM",
 })  # fmt: skip
@@ -31,12 +33,14 @@ Source: vLLM 0.32.0 ``model_executor/layers/rotary_embedding/phi3_long_rope_scal
 def refused_by_rotary(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield the key of rotary settings, by dotted path, of which the text model's class makes no embedding, with the reason."""
     name, (path, level) = text_architecture(config), read_levels(config)[-1]
-    key = next((key for key in _KEYS if isinstance(level.get(key), dict)), None)
+    key = next((key for key in _KEYS if isinstance(level.get(key), dict) and level[key]), None)
     settings = level[key] if key is not None else {}
     kind = settings.get("rope_type", settings.get("type"))
     if key is None or not isinstance(kind, str):
         return
-    if name in _BY_LENGTH and kind in _WITHOUT_LENGTH and _LENGTH not in settings:
-        yield dotted(path, key), f"of the kind '{kind}' lacks {_LENGTH}, by which {name} scales"
+    if name in _BY_LENGTH and kind != _DEFAULT:
+        needed = ("factor", *([] if kind in _WITH_LENGTH else [_LENGTH]))
+        lost = [number for number in needed if number not in settings]
+        yield from ((dotted(path, key), f"of the kind '{kind}' lacks {one}, by which {name} scales") for one in lost)
     if name in _INTERLEAVED and kind == "longrope":
         yield dotted(path, key), f"is of the kind '{kind}', which {name} does not take"

@@ -30,6 +30,8 @@ _SAYS = {
 }
 _OTHER_NAMES = {"rope_type": ["rope_type", "type"]}
 """Names in settings inside, the one that wins first."""
+_WINS = {"rope_parameters": "rope_scaling"}
+"""Older keys that config classes take where they are stated (transformers 5.19 ``modeling_rope_utils``)."""
 _ABSENT = object()
 
 
@@ -56,7 +58,7 @@ def _value(top: Mapping[str, Any], path: str) -> object:
     *parents, key = path.split(".")
     level = top
     for word in parents:
-        inner = level.get(word)
+        inner = level.get(_WINS.get(word, word)) or level.get(word)
         if not isinstance(inner, dict):
             return ""
         level = inner

@@ -98,10 +98,11 @@ def _stored_dense(entry: Entry, around: Surroundings) -> Diagnosis | None:
 def _is_body_linear(entry: Entry, around: Surroundings) -> bool:
     """Tell whether engines surely build the module as a quantized linear layer: a class target alone does not show it.
 
-    Nor does a pattern that reaches a router or a vision layer: many model classes build those without the config.
+    Nor does a pattern that reaches a router or a vision layer: many model classes build those without the config. The transposed
+    layers of GPT-2 they build as linear ones, whatever transformers calls them (vLLM 0.32.0 ``model_executor/models/gpt2.py``).
     """
     known = entry.by_name or entry.modules.leaf in around.quantized_leaves or entry.modules.leaf in BODY_LINEARS
-    return entry.kind is Kind.LINEAR and known
+    return entry.kind is Kind.TRANSPOSED or (entry.kind is Kind.LINEAR and known)
 
 
 def _wrong_format(entry: Entry, around: Surroundings) -> Diagnosis | None:

@@ -33,9 +33,9 @@ CLASS_NAMES: Mapping[Kind, tuple[str, ...]] = {
     Kind.CLASSIFIER: ("Linear",),
     Kind.STATE_SPACE: ("Linear",),
     Kind.EMBEDDING: ("Embedding",),
-    Kind.TRANSPOSED: ("Conv1D",),
+    Kind.TRANSPOSED: ("Conv1D", "Linear"),
 }
-"""The class that a matrix of each kind has in transformers, as far as names and shapes can tell."""
+"""The class that a matrix of each kind has in transformers, as far as names and shapes can tell, and in engines (GPT-2's)."""
 HEAD_CLASSES = ("Linear",)
 KNOWN_CLASSES = frozenset({"Linear", "Embedding", "Conv1D", "ParallelLMHead"})
 """Class targets that inspection can judge; what other class names would match, headers cannot tell."""

@@ -27,6 +27,11 @@ BARE = {"rope_theta": 1e4}
         ("llama", BARE, True),
         ("deepseek-v3", LINEAR, False),  # scales by the original length, which is added for other kinds alone
         ("deepseek-v3", {**LINEAR, "original_max_position_embeddings": 64}, True),
+        (
+            "deepseek-v3",
+            {"rope_type": "su", "long_factor": [1.0] * 16, "short_factor": [1.0] * 16},
+            False,
+        ),  # as by YaRN
         ("phi3", YARN, False),  # taken for longrope, which has factors
         ("phi3", LONG, True),
         ("cohere", LONG, False),  # pairs of neighbours
@@ -40,3 +45,15 @@ def test_settings_by_class(family: str, settings: dict[str, Any], is_taken: bool
     folder = build(family, tmp_path / family)
     edit_config(folder, lambda config: config.update(rope_parameters=settings))
     assert errors(folder) == (set() if is_taken else {"CFG022"})
+
+
+def test_older_settings_win(tmp_path: Path) -> None:
+    folder = build("gpt-oss", tmp_path / "m")
+    assert errors(folder) == set()
+    edit_config(
+        folder,
+        lambda config: config.update(rope_scaling={**YARN, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False}),
+    )
+    assert errors(folder) == set()
+    edit_config(folder, lambda config: config.update(rope_scaling=YARN))  # its class reads both numbers
+    assert errors(folder) == {"CFG022"}
