@@ -98,7 +98,8 @@ def _is_whole(settings: Mapping[str, Any], level: Mapping[str, Any]) -> bool:
 
 
 def _unnamed_whole(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Yield that such settings do not name their kind, which vLLM 0.32.0 reads (``transformers_utils/config.py``)."""
+    """Yield that such settings do not name their kind, which vLLM 0.32.0 reads (``transformers_utils/config.py``), or two of them."""
+    yield from _names_of_two(settings)
     if settings and not _NAMES & settings.keys():
         yield "lacks rope_type"
 
@@ -185,14 +186,9 @@ def _head_dim(level: Mapping[str, Any]) -> int | None:
 
 
 def _incomplete_ropes(value: object) -> Iterator[str]:
-    """Yield what a kind of rotary embedding needs and its settings lack; each kind of layer may have settings of its own.
-
-    Of two names of its kind that differ vLLM 0.32.0 takes none (``transformers_utils/config.py:570``).
-    """
+    """Yield what a kind of rotary embedding needs and its settings lack; each kind of layer may have settings of its own."""
     if isinstance(value, dict):
-        names = (value.get("rope_type"), value.get("type"))
-        if value.keys() >= _NAMES and names[0] != names[1] and names not in _SAME:
-            yield f"names two kinds, rope_type '{names[0]}' and type '{names[1]}'"
+        yield from _names_of_two(value)
         kind = value.get("rope_type", value.get("type"))
         for key in _ROPE_NEEDS.get(kind, ()) if isinstance(kind, str) else ():
             if key not in value:
@@ -209,3 +205,10 @@ def _unknown_ropes(value: object) -> Iterator[str]:
             yield str(kind)[:_SHOWN]
         for inner in value.values():
             yield from _unknown_ropes(inner)
+
+
+def _names_of_two(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield two names of a kind that differ, of which vLLM 0.32.0 takes none (``transformers_utils/config.py:570``)."""
+    names = (settings.get("rope_type"), settings.get("type"))
+    if settings.keys() >= _NAMES and names[0] != names[1] and names not in _SAME:
+        yield f"names two kinds, rope_type '{names[0]}' and type '{names[1]}'"

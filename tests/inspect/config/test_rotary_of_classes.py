@@ -38,6 +38,7 @@ BARE = {"rope_theta": 1e4}
         ("cohere", YARN, True),
         ("gemma3", {"rope_type": "linear", "rope_theta": 1e4}, True),  # each kind of layers has settings of its own
         ("gemma3", BARE, False),
+        ("gemma3", {"rope_type": "linear", "type": "yarn", "factor": 2.0}, False),
         ("ministral3", BARE, True),
     ],
 )
