@@ -98,7 +98,7 @@ def _is_whole(settings: Mapping[str, Any], level: Mapping[str, Any]) -> bool:
 
 
 def _unnamed_whole(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Yield that such settings do not name their kind, which vLLM 0.32.0 reads (``transformers_utils/config.py``), or two of them."""
+    """Yield that such settings name no kind, which vLLM 0.32.0 reads (``transformers_utils/config.py``), or two of them."""
     yield from _names_of_two(settings)
     if settings and not _NAMES & settings.keys():
         yield "lacks rope_type"
