@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from builders import Raw, edit_tensors
+from families import build
 from rtn_family import quantize_family
 
 from ctq.checkpoint.checkpoint import open_checkpoint
@@ -114,3 +116,25 @@ def give(folder: Path, module: str, name: str) -> None:
         tensors.update({f"{owner}.{name}": ONE for owner in owners})
 
     edit_tensors(folder, change)
+
+
+def test_attention_may_be_quantized_by_a_file_of_the_tool(tmp_path: Path) -> None:
+    """As NVIDIA published its first FP8 models: nothing in config.json, everything in ModelOpt's own file."""
+    folder = build("llama", tmp_path / "llama")
+    scale = Raw("F32", (), bytes(4))
+
+    def quantize(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if name.endswith("_proj.weight")]:
+            rows, columns = tensors[name].shape
+            module = name.removesuffix(".weight")
+            tensors[name] = Raw("F8_E4M3", (rows, columns), bytes(rows * columns))
+            tensors |= {f"{module}.weight_scale": scale, f"{module}.input_scale": scale}
+            if module.endswith(("k_proj", "v_proj")):
+                tensors[f"{module}.{module[-6]}_scale"] = scale
+
+    edit_tensors(folder, quantize)
+    method = {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8", "exclude_modules": ["lm_head"]}
+    (folder / "hf_quant_config.json").write_text(json.dumps({"producer": {"name": "modelopt"}, "quantization": method}))
+    assert errors(folder) == []
+    (folder / "hf_quant_config.json").unlink()
+    assert errors(folder) != []

@@ -90,7 +90,10 @@ def _untaken(facts: Facts) -> Iterator[Hit]:
     """Report scales where no quantization of the attention takes them, and vLLM's class refuses what it does not know."""
     config = facts.checkpoint.config
     name = config.architecture or ""
-    if facts.quant is not None and (facts.quant.method or "").lower() not in _WITHOUT_CACHE:
+    is_quantized = (
+        facts.quant is not None or facts.method is not None
+    )  # by its own file, as ModelOpt's (hf_quant_config.json)
+    if is_quantized and (facts.method or "").lower() not in _WITHOUT_CACHE:
         return
     if registered_name(name) is None and not is_served_by_backend(name):
         return
