@@ -23,7 +23,20 @@ if TYPE_CHECKING:
 _SCHEME = "|".join(SCHEMES)
 
 
-@click.command(name="quantize")
+class _WithOutput(click.Command):
+    """A command with one argument, whose second folder is an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Say of a folder that is given as an argument how it is given."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if "extra argument" not in error.message:
+                raise
+            raise click.UsageError(f"{error.message}. The output folder is given with -o.", ctx) from error
+
+
+@click.command(name="quantize", cls=_WithOutput)
 @click.argument("model")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Output folder. [default: ./NAME-SCHEME[-lm_head]]"

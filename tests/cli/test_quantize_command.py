@@ -279,3 +279,8 @@ def test_a_misspelt_command_is_told_from_one_that_is_there(capsys: pytest.Captur
     assert "No such command 'quantise'. Did you mean 'quantize'?" in capsys.readouterr().err
     assert run(["help"]) == 2
     assert "There are: quantize, inspect, verify, rules." in capsys.readouterr().err
+
+
+def test_an_output_that_is_given_as_an_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["quantize", "llama", "out"]) == 2
+    assert "Got unexpected extra argument (out). The output folder is given with -o." in capsys.readouterr().err
