@@ -89,6 +89,8 @@ def _usual(cls: Any, key: str) -> list[Any] | None:
 
 
 MARK = "no_key_of_any_config"
+UNKNOWN_TYPE = "Unrecognized model identifier"
+"""In transformers' words for a type that it does not have."""
 
 
 def _made_inside(cls: Any, key: str) -> list[Any] | None:
@@ -97,17 +99,17 @@ def _made_inside(cls: Any, key: str) -> list[Any] | None:
     for stated in ({}, {"model_type": "no_model_type"}):
         try:
             made = vars(cls(**{key: {MARK: 1, **stated}})).values()
-        except KeyError:
+        except Exception as error:  # noqa: BLE001 - of any other it is not known what the class takes
+            if not isinstance(error, KeyError) and UNKNOWN_TYPE not in str(error):
+                return None
             kinds.append(None)
             continue
-        except Exception:  # noqa: BLE001 - it is not known what it takes
-            return None
         marked = [type(one).model_type for one in made if getattr(one, MARK, None) == 1 and hasattr(one, "model_type")]
         if not marked:
             return None
         kinds.append(marked[0])
     usual, other = kinds
-    return None if usual is None else [usual, other is not None]
+    return [usual, other is not None] if usual or not other else None
 
 
 def _is_sealed(cls: Any, name: str) -> bool:
