@@ -64,11 +64,11 @@ def test_a_step_gives_the_options_that_its_script_does_not_do_without(step: Step
 
 
 def test_calls_share_a_folder_where_one_reads_the_others_answers() -> None:
-    options = argparse.Namespace(vllm_python=Path("/venv/bin/python"), work=Path("/work"))
+    options = argparse.Namespace(vllm_python=Path("/venv/bin/python"), work=Path("/data"))
     calls = [" ".join(call(step, options)) for step in chosen("benchmarks.tower_values", ()) if step.work]
     assert calls == [
-        "python -m benchmarks.tower_values ask --vllm-python /venv/bin/python --work /work/towers",
-        "python -m benchmarks.learn.tower_rules --vllm-python /venv/bin/python --work /work/towers",
+        "python -m benchmarks.tower_values ask --vllm-python /venv/bin/python --work /data/towers",
+        "python -m benchmarks.learn.tower_rules --vllm-python /venv/bin/python --work /data/towers",
     ]
 
 

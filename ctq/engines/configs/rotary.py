@@ -15,6 +15,7 @@ _DEFAULT = "default"
 _SHARE = "partial_rotary_factor"
 """How much of a head is rotated (vLLM 0.32.0 ``layers/rotary_embedding/__init__.py:69``)."""
 _ROPE_KEYS = (_OLDER, _NEWER)
+"""Where settings lie; the older key wins where something is stated there (transformers 5.19 ``modeling_rope_utils``)."""
 _ROPE_TYPES = frozenset(
     (
         *("default", "linear", "dynamic", "yarn", "longrope", "llama3", "proportional", "ntk", "su", "mrope"),
@@ -52,6 +53,18 @@ _SHOWN = 40
 """Characters of a kind that a message shows."""
 
 
+def rope_settings(level: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the key of the rotary settings that a level's class takes, "" where it states none, and what stands there."""
+    key = next((key for key in _ROPE_KEYS if level.get(key)), "")
+    return key, level.get(key)
+
+
+def has_rope_by_layer(model_type: object) -> bool:
+    """Tell a model type whose class has rotary settings for each kind of layer."""
+    types: Mapping[str, Mapping[str, Any]] = read_data("config_classes")["types"]
+    return isinstance(model_type, str) and bool(types.get(model_type, {}).get("by_layer"))
+
+
 def refused_ropes(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the keys of one level of a config with what loaders have against their values."""
     for key in _ROPE_KEYS:
@@ -68,8 +81,7 @@ def refused_ropes(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _refused_by_class(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what a class that has the newer settings as a field refuses."""
-    key = next((key for key in _ROPE_KEYS if level.get(key)), "")
-    settings = level.get(key)
+    key, settings = rope_settings(level)
     if isinstance(settings, dict):
         settings = _as_read(settings, level)
         lacks = _unnamed_whole(settings) if _is_whole(settings, level) else _incomplete_ropes(settings)
@@ -93,8 +105,9 @@ def _as_read(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Mapping[s
 
 def _is_whole(settings: Mapping[str, Any], level: Mapping[str, Any]) -> bool:
     """Tell settings of the whole model, where the class of a level's type has some for each kind of layers, and checks these."""
-    known = read_data("config_classes")["types"].get(str(level.get("model_type")), {})
-    return bool(known.get("by_layer")) and not any(isinstance(inner, dict) for inner in settings.values())
+    return has_rope_by_layer(level.get("model_type")) and not any(
+        isinstance(inner, dict) for inner in settings.values()
+    )
 
 
 def _unnamed_whole(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ctq.engines.configs.fields import assumed_by, other_names
+from ctq.engines.configs.rotary import has_rope_by_layer
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.borrowed import keeps_text_inside
@@ -111,11 +112,6 @@ def unread_by(architecture: str, model_type: str, level: Mapping[str, Any], *, m
         or _called_otherwise(model, model_type, level)
         or (ROPE_BY_LAYER if by_layer and model.get("rope") else None)
     )
-
-
-def has_rope_by_layer(model_type: str) -> bool:
-    """Tell a model type whose class has rotary settings for each kind of layer."""
-    return bool((known_type(model_type) or {}).get("by_layer"))
 
 
 def lacking(keys: Iterable[str], model_type: str, level: Mapping[str, Any], *, moved: Iterable[str] = ()) -> str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.read_levels import read_levels
+from ctq.engines.configs.rotary import rope_settings
 from ctq.engines.vllm_models.heads import text_architecture
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.config import ModelConfig
 
-_KEYS = ("rope_scaling", "rope_parameters")
-"""The older one wins where it is stated."""
 _DEFAULT = "default"
 _LENGTH = "original_max_position_embeddings"
 _BY_LENGTH = frozenset({"DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "Glm4MoeLiteForCausalLM"})
@@ -33,10 +32,9 @@ Source: vLLM 0.32.0 ``model_executor/layers/rotary_embedding/phi3_long_rope_scal
 def refused_by_rotary(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield the key of rotary settings, by dotted path, of which the text model's class makes no embedding, with the reason."""
     name, (path, level) = text_architecture(config), read_levels(config)[-1]
-    key = next((key for key in _KEYS if isinstance(level.get(key), dict) and level[key]), None)
-    settings = level[key] if key is not None else {}
-    kind = settings.get("rope_type", settings.get("type"))
-    if key is None or not isinstance(kind, str):
+    key, settings = rope_settings(level)
+    kind = settings.get("rope_type", settings.get("type")) if isinstance(settings, dict) else None
+    if not isinstance(kind, str):
         return
     if name in _BY_LENGTH and kind != _DEFAULT:
         needed = ("factor", *([] if kind in _WITH_LENGTH else [_LENGTH]))

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.configs.read_levels import inside_of
+from ctq.engines.configs.rotary import has_rope_by_layer
 from ctq.engines.configs.tower_fields import all_model_types, towers_of
 from ctq.engines.vllm_models.config_classes import (
     ROPE_BY_LAYER,
-    has_rope_by_layer,
     known_model,
     known_type,
     lacking,

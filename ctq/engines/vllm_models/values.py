@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.fields import known_number, other_names
 from ctq.engines.configs.read_levels import read_levels
+from ctq.engines.configs.rotary import rope_settings
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models.heads import text_architecture
 
@@ -30,8 +31,7 @@ _SAYS = {
 }
 _OTHER_NAMES = {"rope_type": ["rope_type", "type"]}
 """Names in settings inside, the one that wins first."""
-_WINS = {"rope_parameters": "rope_scaling"}
-"""Older keys that config classes take where they are stated (transformers 5.19 ``modeling_rope_utils``)."""
+_ROPE = "rope_parameters"
 _ABSENT = object()
 
 
@@ -58,7 +58,7 @@ def _value(top: Mapping[str, Any], path: str) -> object:
     *parents, key = path.split(".")
     level = top
     for word in parents:
-        inner = level.get(_WINS.get(word, word)) or level.get(word)
+        inner = (rope_settings(level)[1] if word == _ROPE else None) or level.get(word)
         if not isinstance(inner, dict):
             return ""
         level = inner
