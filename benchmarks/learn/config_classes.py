@@ -42,6 +42,7 @@ PATTERNS: Final = {
 SPLITS: Final = re.compile(r"self\.(language_model(?:\.model)?)\.make_empty_intermediate_tensors")
 WANTED: Final = re.compile(r"^        assert (?:\w+\.)*\w*config\.__class__\.__name__ == '(\w+)'", re.MULTILINE)
 """Whatever stands in the config: an assertion deeper in holds for some alone."""
+ASSERTED: Final = re.compile(r"^ +assert isinstance\(config, (\w+Config)\)$", re.MULTILINE)
 TEXTS: Final = ("text_config", "llm_config", "language_config", "thinker_config", "decoder")
 TRIFLES: Final = frozenset({"name_or_path", "model_type", "architectures", "dtype", "sub_configs", "num_labels"})
 """What every config has."""
@@ -69,7 +70,7 @@ def main() -> None:
     sources = Sources(python)
     splits = {name: where for name, (module, _) in registry.items() if (where := splitting(python, module))}
     models = {
-        name: {**model, **splits.get(name, {}), **read_in(sources, *registry[name])}
+        name: {**model, **splits.get(name, {}), **read_in(sources, *registry[name], is_wrapper="text" in model)}
         for name, model in with_other_names(models, registry).items()
         if name in registry
     }
@@ -151,10 +152,12 @@ def inside_of(row: Json) -> Json:
     return found
 
 
-def read_in(sources: Sources, module: str, name: str) -> dict[str, bool]:
-    """Return what the sources of a class say: whether it takes the width of a head, and asks for groups of experts."""
+def read_in(sources: Sources, module: str, name: str, *, is_wrapper: bool) -> Json:
+    """Return what the sources of a class say: whether it takes the width of a head, asks for groups of experts, wants a config."""
     text = "\n".join(ast.unparse(one) for one in sources.reached(module, name))
-    return {key: True for key, pattern in PATTERNS.items() if pattern.search(text)}
+    wanted = ASSERTED.search(text) if not is_wrapper else None
+    found = {key: True for key, pattern in PATTERNS.items() if pattern.search(text)}
+    return {**found, **({"wants": [wanted[1]]} if wanted is not None else {})}
 
 
 def asserted(python: Path) -> dict[str, str]:

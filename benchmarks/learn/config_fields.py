@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 import textwrap
 import types
 import typing
@@ -56,6 +57,10 @@ KNOWN: Final = (
     *(ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
 )
 """What conditions are made of."""
+TAKEN_OUT: Final = re.compile(r"""kwargs\.(?:pop|get)\(["'](\w+)["']""")
+"""Keys that a class takes out of what it is given."""
+ROUNDED: Final = frozenset({"block_ff_dim"})
+"""One of them that is read with what rounds it (`ctq.engines.skeletons.adjusted`)."""
 ONE, OTHER = 6, 3
 """Values of a number under two names."""
 TEXTS: Final = ("text_config", "decoder", "generator", "text_encoder", "thinker_config", "llm_config")
@@ -138,7 +143,24 @@ def names_of(cls: type, field: str) -> list[str]:
 
 
 def _other_names(cls: type) -> dict[str, str]:
-    return dict(getattr(cls, "attribute_map", {}))
+    """Return the other names of fields: those that a class has for all its keys, and those that it takes out as it is made."""
+    return {**_taken_out(cls), **getattr(cls, "attribute_map", {})}
+
+
+def _taken_out(cls: type) -> dict[str, str]:
+    if "__post_init__" not in vars(cls):
+        return {}
+    names = set(TAKEN_OUT.findall(inspect.getsource(vars(cls)["__post_init__"])))
+    numbers = [field.name for field in fields(cls) if type(field.default) is int]
+    found: dict[str, str] = {}
+    for alias in sorted(names - ROUNDED - {field.name for field in fields(cls)}):
+        try:
+            usual, made = cls(), cls(**{alias: OTHER})
+            moved = [key for key in numbers if getattr(made, key) == OTHER != getattr(usual, key)]
+        except Exception:  # noqa: BLE001  # whatever a class says against the number: it is no size
+            continue
+        found |= {alias: moved[0]} if len(moved) == 1 else {}
+    return found
 
 
 def takes_text_above(cls: type) -> bool:

@@ -25,7 +25,7 @@ USUAL: Final = (
     "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "vocab_size",
     "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "intermediate_size_mlp",
     "kv_lora_rank", "q_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim", "head_dim", "num_experts",
-    "num_local_experts", "n_routed_experts", "moe_num_experts", "n_shared_experts", "moe_num_shared_experts",
+    "num_local_experts", "n_routed_experts", "moe_num_experts", "n_shared_experts", "moe_num_shared_experts", "num_shared_experts",
     "n_embd", "d_model", "ffn_dim", "n_inner", "n_head", "num_heads", "num_kv_heads", "max_position_embeddings", "n_positions",
 )  # fmt: skip
 """Numbers that a dimension may be made of, the likeliest first; of two that a class makes alike, the one that it is told."""

@@ -47,9 +47,12 @@ OTHER_VALUES: Final = {
     "intermediate_size_mlp": 224, "kv_lora_rank": 96, "q_lora_rank": 160, "qk_rope_head_dim": 16, "qk_nope_head_dim": 64,
     "v_head_dim": 64, "num_experts": 6, "num_local_experts": 6, "n_routed_experts": 6, "moe_num_experts": 6,
     "num_kv_heads": 2, "max_position_embeddings": 128, "n_positions": 128, "n_shared_experts": 3, "moe_num_shared_experts": 3,
+    "num_shared_experts": 3,
 }  # fmt: skip
 """A second value for each number of a config; those that no model takes alone are left out."""
 EMBEDDING: Final = r"re:.*\b(embed_tokens|embed_in|wte|word_embeddings|tok_embeddings|embeddings?|embed)$"
+SAME_CLASS: Final = {"DeepseekV2ForCausalLM": "DeepseekV3ForCausalLM"}
+"""Architectures for which vLLM has another's class, so that each takes the other's tensors (0.32.0 ``models/deepseek_v2.py``)."""
 FEWEST: Final = 6
 """Of fewer builds too little is learnt to judge checkpoints by."""
 PART: Final = 12
@@ -275,6 +278,10 @@ def write(architectures: Json) -> None:
         "benchmarks/learn/skeletons.py. `refuses` names the places in which vLLM refuses a tensor that it does not know. A "
         "tensor's value: whether every layer has it, and its dimensions as sums of products of numbers of the config (or null)."
     )
+    for name, other in SAME_CLASS.items():
+        if {name, other} <= architectures.keys():
+            taken = {key: slot[:2] for key, slot in architectures[other]["tensors"].items()}
+            architectures[name]["tensors"] = {**taken, **architectures[name]["tensors"]}
     lines = ["{", f' "about": {json.dumps(about)},', ' "architectures": {']
     for number, (name, entry) in enumerate(sorted(architectures.items())):
         head = {key: value for key, value in entry.items() if key != "tensors"}

@@ -42,6 +42,8 @@ DATA: Final = ENGINE_DATA / "tower_rules.json"
 SHARED: Final = {"internvl": ("intern_vit",), "interns1": ("interns1_vit",)}
 """Modules of vLLM that have the tower of another."""
 DIVIDES: Final = re.compile(r"divisible|multiple|%")
+ROPE_TYPE: Final = "rope_type"
+"""Whose `default` transformers 5.19 takes for the class's own (``modeling_rope_utils.standardize_rope_params``)."""
 
 
 def main() -> None:
@@ -132,7 +134,7 @@ def words(path: str, level: Mapping[str, Any], rows: Sequence[Json], config: Jso
             usual: Any = level
             for word in key.split("."):
                 usual = usual[word]
-            found[key] = sorted(table_with(usual, source)) or [usual]
+            found[key] = sorted(table_with(usual, source) or {usual, *(["default"] if key.endswith(ROPE_TYPE) else [])})
     return found
 
 

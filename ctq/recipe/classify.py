@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.dtypes import FLOAT_SOURCES
-from ctq.recipe.kinds import BESIDE, EXPERT_COUNTS, Classified, Kind
+from ctq.recipe.kinds import BESIDE, EXPERT_COUNTS, OTHER_PARTS, Classified, Kind
 from ctq.recipe.kinds_by_name import TOWER_IGNORE, filled, kind_by_name, leaf_pattern
 from ctq.recipe.stack import find_stack
 
@@ -66,14 +66,22 @@ class Classifier:
         )
 
     def _draft_layer(self, module: str) -> Classified | None:
-        """Recognise layers numbered beyond the model's own as draft layers (DeepSeek, GLM: ``num_nextn_predict_layers``)."""
+        """Recognise layers numbered beyond the model's own as draft layers (DeepSeek, GLM: ``num_nextn_predict_layers``).
+
+        A tower may have more layers than the language model.
+        """
         found = _LAYER.search(module)
-        if found is None or self._layers is None or int(found[1]) < self._layers:
+        if found is None or self._layers is None or int(found[1]) < self._layers or self._is_beside(module):
             return None
         path = re.escape(module[: found.end(1)])
         return Classified(
             Kind.DRAFT, f"layer {found[1]} of a model with {self._layers}: a draft layer", f"re:{path}\\..*"
         )
+
+    def _is_beside(self, module: str) -> bool:
+        named = kind_by_name(module)
+        is_outside = self._stack is not None and self._stack.outsider(module) is not None
+        return is_outside or (named is not None and named.kind in OTHER_PARTS)
 
     def _outside(self, module: str) -> Classified | None:
         """Keep what lies beside the language model as trained, whatever it is called."""

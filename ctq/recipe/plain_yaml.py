@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_RECIPE_BYTES = 64 * 1024
+_TEXT = "tag:yaml.org,2002:str"
 _DEEPEST = 20
 """Levels of nesting; the scanner's time grows with their square."""
 EXAMPLE = "a recipe is YAML like {scheme: W8A8, lm_head: {include: true}}"
@@ -28,7 +29,7 @@ def load_yaml(path: Path) -> tuple[Any, dict[KeyPath, int]]:
     """Return the plain data of a YAML file and the line of each key path.
 
     Raises:
-        RecipeError: not readable, too large, not YAML, or YAML with aliases, tags or a key twice.
+        RecipeError: not readable, too large, not YAML, or YAML with aliases, tags, a key twice or one that is no text.
 
     """
     raw = _read(path)
@@ -39,6 +40,10 @@ def load_yaml(path: Path) -> tuple[Any, dict[KeyPath, int]]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecipeError(f"{path}: not YAML: {_words(error)}", hint=EXAMPLE) from error
     lines: dict[KeyPath, int] = {}
+    odd = next(_keys_of_no_text(node), None) if node else None
+    if odd is not None:
+        line = odd.start_mark.line + 1
+        raise RecipeError(f"{path}:{line}: the key '{odd.value}' is no text", hint=f"put quotes around '{odd.value}'")
     for key, line in _lines(node, ()) if node else ():
         if key in lines:
             raise RecipeError(f"{path}:{line}: {'.'.join(key)}: given in line {lines[key]} already", hint="keep one")
@@ -88,3 +93,12 @@ def _lines(node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:
             here = (*path, str(number))
             yield here, value.start_mark.line + 1
             yield from _lines(value, here)
+
+
+def _keys_of_no_text(node: yaml.Node) -> Iterator[yaml.Node]:
+    """Yield keys that YAML takes for a switch, a number or nothing (`no`, `1`)."""
+    if isinstance(node, yaml.MappingNode):
+        yield from (key for key, _ in node.value if key.tag != _TEXT)
+    if isinstance(node, yaml.CollectionNode):
+        for entry in node.value:
+            yield from _keys_of_no_text(entry[1] if isinstance(entry, tuple) else entry)

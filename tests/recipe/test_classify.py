@@ -38,6 +38,11 @@ def test_linear_layers(name: str) -> None:
     assert classify(name) is Kind.LINEAR
 
 
+def test_a_tower_may_have_more_layers_than_the_language_model() -> None:
+    assert classify("model.visual.blocks.7.attn.proj.weight") is Kind.TOWER
+    assert classify("model.layers.7.mlp.up_proj.weight") is Kind.DRAFT
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "kind"),
     [

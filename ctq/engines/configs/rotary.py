@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ctq.engines.configs.fields import takes_field
+from ctq.engines.configs.fields import fields_of, other_names, takes_field
 from ctq.engines.data_file import read_data
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _OLDER, _NEWER = "rope_scaling", "rope_parameters"
 _DEFAULT = "default"
+_FULL = "full_attention"
 _SHARE = "partial_rotary_factor"
 """How much of a head is rotated (vLLM 0.32.0 ``layers/rotary_embedding/__init__.py:69``)."""
 _ROPE_KEYS = (_OLDER, _NEWER)
@@ -39,6 +40,9 @@ _OWN_KINDS = {
 """Kinds that a class takes which checks them itself, where it takes few."""
 _READ_KINDS = dict.fromkeys(("phi3", "phi4_multimodal"), dict.fromkeys(("su", "yarn"), "longrope"))
 """What a class takes a kind for (transformers 5.19 ``models/phi3/configuration_phi3.py``)."""
+_BY_LENGTH = ("yarn", "llama3", "longrope", "su")
+"""Kinds that go by the length a model was trained with."""
+_LENGTH = "max_position_embeddings"
 _NUMBERS_OF_TYPE = {"phimoe": ("short_mscale", "long_mscale")}
 """Numbers without which a type's own class takes none but the default (transformers 5.19 ``validate_rope`` of these models)."""
 _NUMBERS = ("rope_theta", "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
@@ -76,15 +80,33 @@ def refused_ropes(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         key = _NEWER if level.get(_NEWER) else _OLDER
         if level.get(key) and not isinstance(level[key], dict):
             yield key, "takes an object or null"
-        yield from ((key, lack) for lack in _incomplete_ropes(level.get(key)))
+        yield from ((key, lack) for lack in (*_incomplete_ropes(level.get(key)), *_without_length(level, key)))
+
+
+def _without_length(level: Mapping[str, Any], key: str) -> Iterator[str]:
+    """Yield what a class of transformers without rotary settings refuses of those of a kind that goes by the original length.
+
+    Source: transformers 5.19 ``modeling_rope_utils``: `standardize_rope_params` asks the class for its length, and nothing fills in
+    YaRN's where `validate_rope` runs alone.
+    """
+    settings, model_type = level.get(key), level.get("model_type")
+    kind = settings.get("rope_type", settings.get("type")) if isinstance(settings, dict) else None
+    if kind not in _BY_LENGTH or not fields_of(model_type)[0] or not isinstance(settings, dict):
+        return
+    if not any(takes_field(model_type, name) for name in other_names(model_type, _LENGTH)):
+        yield f"is of the kind '{kind}', and configs of type {model_type} have no {_LENGTH}"
+    elif kind == "yarn" and f"original_{_LENGTH}" not in settings:
+        yield f"of the kind 'yarn' lacks original_{_LENGTH}"
 
 
 def _refused_by_class(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what a class that has the newer settings as a field refuses."""
     key, settings = rope_settings(level)
     if isinstance(settings, dict):
-        settings = _as_read(settings, level)
-        lacks = _unnamed_whole(settings) if _is_whole(settings, level) else _incomplete_ropes(settings)
+        settings, is_whole = _as_read(settings, level), _is_whole(settings, level)
+        if is_whole and key == _OLDER:
+            settings, is_whole = _of_full_attention(settings, level), False
+        lacks = _unnamed_whole(settings) if is_whole else _incomplete_ropes(settings)
         wrong = (*lacks, *_unnamed_ropes(settings, level), *_odd_values(settings, level))
         yield from ((key, why) for why in wrong)
     elif key == _OLDER:  # no field of the class, which checks the type of the other
@@ -108,6 +130,16 @@ def _is_whole(settings: Mapping[str, Any], level: Mapping[str, Any]) -> bool:
     return has_rope_by_layer(level.get("model_type")) and not any(
         isinstance(inner, dict) for inner in settings.values()
     )
+
+
+def _of_full_attention(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of full attention, which such a class puts those of the older key over.
+
+    Source: transformers 5.19 ``convert_rope_params_to_dict`` of ``models/{gemma3,gemma3n,olmo3}``.
+    """
+    newer = level.get(_NEWER)
+    inner = newer.get(_FULL) if isinstance(newer, dict) else None
+    return {**(inner if isinstance(inner, dict) else {"rope_type": _DEFAULT}), **settings}
 
 
 def _unnamed_whole(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -56,6 +56,14 @@ def is_head_of_engine(skeleton: Skeleton, module: str) -> bool:
     return support is not None and support.prefix is not None and _place(skeleton, module) == support.prefix
 
 
+def is_inside_layer(skeleton: Skeleton, module: str) -> bool:
+    """Tell a module inside one that has a weight of its own, and so none inside (PEFT's copy, `lm_head.original_module`)."""
+    place = _place(skeleton, f"{module}.x")
+    parts = place.split(".")[:-1] if place is not None else []
+    known = _by_place(skeleton.architecture, skeleton.inner)
+    return any(".".join(parts[:end]) in known for end in range(1, len(parts)))
+
+
 def _top(place: str) -> str:
     return place.partition(".")[0]
 

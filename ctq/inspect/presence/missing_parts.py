@@ -25,11 +25,14 @@ NORM = re.compile(r"norm|\bln_")
 """What names of norms have."""
 
 
-def lost_parts(skeleton: Skeleton, present: Present) -> Iterator[str]:
-    """Yield the first tensor of each other part of a wrapper of which the files hold nothing: a tower, or a piece of one."""
+def lost_parts(skeleton: Skeleton, present: Present, switched: Mapping[str, bool]) -> Iterator[str]:
+    """Yield the first tensor of each other part of a wrapper of which the files hold nothing: a tower, or a piece of one.
+
+    ``switched`` tells of optional tensors, by template, whether the config's switch brings them.
+    """
     parts: dict[str, dict[str, list[str]]] = {}
     for name, slot in skeleton.tensors.items():
-        if slot.always and not skeleton.is_of_text(name) and not name.endswith(HEAD):
+        if slot.always and switched.get(name, True) and not skeleton.is_of_text(name) and not name.endswith(HEAD):
             part, piece = _part_and_piece(name)
             parts.setdefault(part, {}).setdefault(piece, []).append(name)
     for pieces in parts.values():

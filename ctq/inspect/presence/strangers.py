@@ -6,7 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
-from ctq.engines.skeletons.skeleton_names import has_part, is_head_of_engine, lies_in, other_part, own_name
+from ctq.engines.skeletons.skeleton_names import (
+    has_part,
+    is_head_of_engine,
+    is_inside_layer,
+    lies_in,
+    other_part,
+    own_name,
+)
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.inspect.modules.parts import attention_of
 from ctq.inspect.presence.passed_over import is_attention
@@ -37,10 +44,11 @@ def is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
         return False
     if any(other_part(skeleton, name) for name in entry.modules.first_tensors):
         return False
+    has_place = any(has_part(skeleton, name) for name in entry.modules.first_tensors) if skeleton.wrapped else True
     if skeleton.wrapped and entry.kind in OTHER_PARTS and not entry.is_head:
         is_refused = is_beyond_tower(entry, skeleton, facts) or is_strange_to_tower(entry, skeleton, facts)
-        return is_refused or not any(has_part(skeleton, name) for name in entry.modules.first_tensors)
-    if skeleton.wrapped and not any(has_part(skeleton, name) for name in entry.modules.first_tensors):
+        return is_refused or is_inside_layer(skeleton, module) or not has_place
+    if not has_place:
         return True
     attention = attention_of(module, entry.modules.parts)
     if attention is not None and _EXPERTS not in f"{attention}." and is_attention(attention, skeleton):

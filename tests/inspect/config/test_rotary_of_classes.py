@@ -58,3 +58,43 @@ def test_older_settings_win(tmp_path: Path) -> None:
     assert errors(folder) == set()
     edit_config(folder, lambda config: config.update(rope_scaling=YARN))  # its class reads both numbers
     assert errors(folder) == {"CFG022"}
+
+
+@pytest.mark.parametrize("family", ["gemma3", "olmo3"])
+@pytest.mark.parametrize(
+    ("settings", "is_taken"),
+    [
+        ({"factor": 8.0, "rope_type": "linear"}, True),  # as Gemma 3 is published
+        ({"factor": 8.0, "type": "linear"}, False),  # put over those of full attention, which name theirs
+        ({"factor": 8.0}, True),
+    ],
+)
+def test_older_settings_where_each_kind_of_layer_has_its_own(
+    family: str, settings: dict[str, Any], is_taken: bool, tmp_path: Path
+) -> None:
+    folder = build(family, tmp_path / family)
+    edit_config(folder, lambda config: config.update(rope_scaling=settings))
+    assert errors(folder) == (set() if is_taken else {"CFG022"})
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "is_taken"),
+    [
+        ("opt", LINEAR, True),
+        ("opt", YARN, True),
+        ("opt", {"rope_type": "yarn", "factor": 4.0}, False),  # nothing fills in the length
+        ("bloom", LINEAR, True),
+        ("bloom", YARN, False),  # its class has no length
+        ("bloom", LONG, False),
+        ("gptj", YARN, True),
+        ("gptj", LONG, False),
+        ("gptj", {"rope_type": "linear", "factor": 2.0}, False),  # nothing fills in the base
+        ("gptj", None, False),
+    ],
+)
+def test_settings_that_a_class_has_no_field_for(
+    family: str, settings: dict[str, Any] | None, is_taken: bool, tmp_path: Path
+) -> None:
+    folder = build(family, tmp_path / family)
+    edit_config(folder, lambda config: config.update(rope_parameters=settings))
+    assert errors(folder) == (set() if is_taken else {"CFG022"})

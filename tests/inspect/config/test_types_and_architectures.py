@@ -42,6 +42,7 @@ def errors(source: Path, folder: Path, changes: Json) -> list[str]:
             "head_dim is stated, which the class of model_type 'falcon' works out itself",
         ),
         ("qwen2.5-vl", {"architectures": ["LlavaForConditionalGeneration"]}, "vLLM wants a LlavaConfig"),
+        ("nemotron", {"model_type": "mistral"}, "vLLM wants a NemotronConfig"),
         ("llama", {"model_type": ["llama"]}, "model_type is no text"),
         ("llama", {"model_type": 3}, "model_type is no text"),
         ("llava", {"text_config.model_type": ["llama"]}, "text_config.model_type is no text"),

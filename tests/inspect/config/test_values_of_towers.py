@@ -45,6 +45,7 @@ def change(path: str, value: object) -> Callable[[dict[str, Any]], object]:
         ("internvl", "vision_config.norm_type", "nonesuch", {"CFG022"}),
         ("internvl", "vision_config.norm_type", "rms_norm", set()),
         ("mistral3", "vision_config.rope_parameters.rope_type", "nonesuch", {"CFG022"}),
+        ("mistral3", "vision_config.rope_parameters.rope_type", "default", set()),  # as Devstral Small 2 is published
         ("mistral3", "vision_config.rope_parameters.rope_theta", None, {"CFG022"}),
         ("mistral3", "vision_config.head_dim", 33, {"CFG022"}),
         ("qwen3-vl", "vision_config.deepstack_visual_indexes", [0, 0], {"TEN025"}),

@@ -86,7 +86,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     uneven = _uneven_biases(skeleton, present, stacks)
     yield from sorted({*_beside(skeleton, present, switched, stacks), *of_experts, *uneven})
     yield from _beside_inside(facts, skeleton)
-    yield from lost_parts(skeleton, present)
+    yield from lost_parts(skeleton, present, switched)
     yield from _brought(optional, present)
     yield from lost_towers(facts, skeleton)
     yield from biases_of_towers(config, skeleton, present)

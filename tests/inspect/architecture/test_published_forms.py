@@ -1,0 +1,48 @@
+"""Forms in which models are published that transformers does not write any more, and that vLLM reads all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from builders import Raw, edit_config, edit_tensors
+from families import build
+from inspecting import errors
+
+
+def test_bloom_calls_its_width_otherwise(tmp_path: Path) -> None:
+    folder = build("bloom", tmp_path / "bloom")
+    edit_config(folder, lambda config: config.update(n_embed=config.pop("hidden_size")))
+    assert errors(folder) == set()
+    edit_config(folder, lambda config: config.update(hidden_size=64))  # which the other name wins over
+    assert errors(folder) == set()
+    edit_config(folder, lambda config: config.pop("n_embed"))
+    assert errors(folder) == {"TEN026"}
+
+
+def test_a_projector_without_the_norm_that_its_switch_leaves_out(tmp_path: Path) -> None:
+    folder = build("lfm2-vl", tmp_path / "lfm2-vl", config={"projector_use_layernorm": False})
+    assert errors(folder) == set()
+    edit_config(folder, lambda config: config.update(projector_use_layernorm=True))
+    assert errors(folder) == {"TEN025"}
+
+
+def test_a_router_of_deepseek_v2_may_have_a_correction(tmp_path: Path) -> None:
+    folder = build("deepseek-v2", tmp_path / "deepseek-v2")
+
+    def correct(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if name.endswith("mlp.gate.weight")]:
+            experts, _ = tensors[name].shape
+            tensors[f"{name.removesuffix('weight')}e_score_correction_bias"] = Raw(
+                "F32", (experts,), bytes(4 * experts)
+            )
+
+    def state(method: str) -> Any:
+        return lambda config: config.update(topk_method=method)
+
+    assert errors(folder) == set()
+    edit_tensors(folder, correct)
+    edit_config(folder, state("noaux_tc"))
+    assert errors(folder) == set()
+    edit_config(folder, state("greedy"))
+    assert errors(folder) == {"TEN032"}
