@@ -11,6 +11,7 @@ tensors, vLLM loads the checkpoint too. Nothing is downloaded.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
+CODE: Final = "auto_map"
 WEIGHTS: Final = "model.safetensors"
 
 
@@ -54,10 +56,13 @@ def arguments() -> argparse.Namespace:
 
 
 def dense_copy(published: Path, work: Path) -> Path:
-    """Return a folder with a published config as that of the model before it was quantized."""
+    """Return a folder with a published config as that of the model before it was quantized, and its code without a line."""
     folder = work / published.name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG_NAME).write_text(json.dumps(dense(json.loads((published / CONFIG_NAME).read_text())), indent=2))
+    config = dense(json.loads((published / CONFIG_NAME).read_text()))
+    (folder / CONFIG_NAME).write_text(json.dumps(config, indent=2))
+    for name in re.findall(r"\b(\w+)\.\w+", json.dumps(config.get(CODE, {}))):
+        (folder / f"{name}.py").touch()
     return folder
 
 
