@@ -44,6 +44,12 @@ def other_part(skeleton: Skeleton, name: str) -> str | None:
     return _top(place) if place is not None and _top(place) in skeleton.others else None
 
 
+def part_of(skeleton: Skeleton, name: str) -> str | None:
+    """Return the part at the top of the engine's model that a tensor lies in; None where it is dropped unread."""
+    place = _place(skeleton, name)
+    return _top(place) if place is not None else None
+
+
 def lies_in(skeleton: Skeleton, module: str, stack: str) -> bool:
     """Tell whether a module belongs to one of the layers of a list, as the skeleton calls it."""
     first, place = _place(skeleton, f"{stack}.0.x"), _place(skeleton, f"{module}.x")

@@ -45,13 +45,17 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     whole = whole_model(config.architecture)
     if whole is not None:
         return _without_head(skeleton_named(whole), relative=config.relative) if whole in all_known else None
-    towers = are_known(_tower_types(config.architecture), config)
-    skeleton = skeleton_around(config.architecture or "", inner_name(config), towers=towers)
+    skeleton = skeleton_around(config.architecture or "", inner_name(config), towers=has_learnt_towers(config))
     if skeleton is None or not config.pools:
         return skeleton
     if skeleton.wrapped:
         return replace(skeleton, relative_inside="text" in known_model(config.architecture))
     return skeleton if not config.relative else _relative(skeleton) if found is not None else None
+
+
+def has_learnt_towers(config: ModelConfig) -> bool:
+    """Tell a model whose towers are of the types that its architecture was learnt with, or that has none."""
+    return are_known(_tower_types(config.architecture), config)
 
 
 def _as_the_backend_builds(architecture: str, places: frozenset[str]) -> Skeleton:

@@ -41,6 +41,19 @@ TAKEN_APART: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """Layers that the files of an architecture hold fused, and that vLLM 0.32.0 was seen to load from their parts too."""
+_GATE_UP = frozenset({"gate_up_proj"})
+REFUSED_FUSED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        **dict.fromkeys(("DeepseekForCausalLM", "MiniCPMForCausalLM"), _GATE_UP | {"qkv_proj"}),
+        **dict.fromkeys(("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "DeepseekV32ForCausalLM"), _GATE_UP),
+        **dict.fromkeys(("Glm4MoeLiteForCausalLM", "GlmMoeDsaForCausalLM"), _GATE_UP),
+        **dict.fromkeys(("K2HorizonForCausalLM", "MiniCPM3ForCausalLM"), _GATE_UP),
+    }
+)
+"""Layers that vLLM 0.32.0 was seen not to load under the fused name: its loader finds `up_proj` in `gate_up_proj`.
+
+Source: ``model_executor/models/deepseek_v2.py:1598``, ``glm4_moe_lite.py:351``, ``k2_horizon.py:1197``, ``minicpm.py:495``.
+"""
 _ALREADY_FUSED = {"qkv_proj": ("qkv_proj",), "gate_up_proj": ("gate_up_proj",)}
 _QUERY_KEY_VALUE = {"qkv_proj": ("query", "key", "value")}
 _W1_W3 = {"gate_up_proj": ("w1", "w3")}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS
 from ctq.engines.configs.towers import layers_needed
-from ctq.engines.skeletons.skeleton_names import other_part
+from ctq.engines.skeletons.skeleton_names import other_part, part_of
+from ctq.engines.skeletons.skeletons import has_learnt_towers
 from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.stands_for import HEAD
 
@@ -25,11 +26,15 @@ NORM = re.compile(r"norm|\bln_")
 """What names of norms have."""
 
 
-def lost_parts(skeleton: Skeleton, present: Present, switched: Mapping[str, bool]) -> Iterator[str]:
+def lost_parts(facts: Facts, skeleton: Skeleton, present: Present, switched: Mapping[str, bool]) -> Iterator[str]:
     """Yield the first tensor of each other part of a wrapper of which the files hold nothing: a tower, or a piece of one.
 
-    ``switched`` tells of optional tensors, by template, whether the config's switch brings them.
+    ``switched`` tells of optional tensors, by template, whether the config's switch brings them. Of a tower of another type than
+    was learnt nothing is known but the part that it lies in.
     """
+    is_known, held = has_learnt_towers(facts.checkpoint.config), set[str | None]()
+    if not is_known:
+        held = {part_of(skeleton, name) for entry in facts.entries for name in entry.modules.first_tensors}
     parts: dict[str, dict[str, list[str]]] = {}
     for name, slot in skeleton.tensors.items():
         if slot.always and switched.get(name, True) and not skeleton.is_of_text(name) and not name.endswith(HEAD):
@@ -37,6 +42,8 @@ def lost_parts(skeleton: Skeleton, present: Present, switched: Mapping[str, bool
             parts.setdefault(part, {}).setdefault(piece, []).append(name)
     for pieces in parts.values():
         lost = [names[0] for names in pieces.values() if not any(name in present for name in names)]
+        if lost and part_of(skeleton, lost[0]) in held:
+            continue
         if len(lost) == len(pieces):
             yield lost[0].replace(NUMBER, "0")
         else:

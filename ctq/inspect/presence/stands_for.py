@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from ctq.engines.skeletons.skeleton_names import own_name
-from ctq.engines.vllm.fused import TAKEN_APART, fused_mapping
+from ctq.engines.vllm.fused import REFUSED_FUSED, TAKEN_APART, fused_mapping
 from ctq.engines.vllm_models.fused_layouts import experts_in
 from ctq.inspect.modules.grouping import NUMBER, SINGLE_EXPERT
 from ctq.recipe.experts import fused_names
+from ctq.recipe.fused import COMMON_FUSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,6 +109,10 @@ def fused_tensors(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
     parent, _, leaf = entry.modules.template.rpartition(".")
     fused = fused_mapping(facts.checkpoint.config.architecture)
     parts = fused.get(leaf, ())
+    if parts == (leaf,) and f"{parent}.{leaf}.weight" not in skeleton.tensors:
+        parts = COMMON_FUSED.get(leaf, ())  # files have it in both ways
+    if leaf in REFUSED_FUSED.get(skeleton.text or skeleton.architecture, ()):
+        parts = ()
     if parts and any(
         set(parts) < set(more) and f"{parent}.{more[0]}.weight" in skeleton.tensors for more in fused.values()
     ):

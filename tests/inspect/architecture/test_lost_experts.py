@@ -33,3 +33,12 @@ def test_the_shared_expert_of_a_class_that_counts_none(tmp_path: Path) -> None:
     assert errors(folder) == set()
     edit_tensors(folder, lambda tensors: [tensors.pop(name) for name in list(tensors) if ".shared_expert." in name])
     assert errors(folder) == {"TEN025"}
+
+
+@pytest.mark.parametrize("family", ["dots1", "qwen3-moe", "llama4"])
+def test_a_layer_without_any_feed_forward(family: str, tmp_path: Path) -> None:
+    folder = build(family, tmp_path / "m")
+    assert errors(folder) == set()
+    words = (".layers.1.mlp.", ".layers.1.feed_forward.")
+    edit_tensors(folder, lambda tensors: [tensors.pop(name) for name in list(tensors) if any(map(name.count, words))])
+    assert errors(folder) >= {"TEN025"}

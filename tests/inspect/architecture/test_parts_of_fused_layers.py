@@ -65,3 +65,37 @@ def test_a_part_of_another_size(checkpoint: CheckpointFactory, tmp_path: Path, m
 
 def test_the_backend_takes_none_apart(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
     assert "TEN024" in taken_apart(shutil.copytree(checkpoint("glm"), tmp_path / "own"), "gate_up_proj")
+
+
+def fused(folder: Path, whole: str, parts: tuple[str, ...], within: str) -> set[str]:
+    """Put projections into one tensor, as engines hold them, and return the codes of the errors."""
+
+    def change(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if within in name and name.endswith(f".{parts[0]}.weight")]:
+            parent = name.removesuffix(f"{parts[0]}.weight")
+            found = [tensors.pop(f"{parent}{part}.weight") for part in parts]
+            rows, data = sum(raw.shape[0] for raw in found), b"".join(raw.data for raw in found)
+            tensors[f"{parent}{whole}.weight"] = Raw(found[0].dtype, (rows, found[0].shape[1]), data)
+
+    edit_tensors(folder, change)
+    findings = inspect_checkpoint(open_checkpoint(LocalFolder(folder))).findings
+    return {finding.code for finding in findings if finding.severity is Severity.ERROR}
+
+
+@pytest.mark.parametrize(
+    ("family", "within", "is_taken"),
+    [
+        ("llama", ".mlp.", True),
+        ("qwen2-moe", ".shared_expert.", True),
+        ("deepseek-v3", ".mlp.", False),  # whose loader finds `up_proj` in `gate_up_proj`
+        ("deepseek-v3", ".shared_experts.", False),
+        ("minicpm3", ".mlp.", False),
+        ("glm4-moe-lite", ".shared_experts.", False),
+    ],
+)
+def test_layers_as_engines_fuse_them(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, within: str, is_taken: bool
+) -> None:
+    shutil.copytree(checkpoint(family), tmp_path / "m")
+    found = fused(tmp_path / "m", "gate_up_proj", ("gate_proj", "up_proj"), within)
+    assert not found if is_taken else "TEN024" in found

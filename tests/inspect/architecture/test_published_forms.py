@@ -46,3 +46,21 @@ def test_a_router_of_deepseek_v2_may_have_a_correction(tmp_path: Path) -> None:
     assert errors(folder) == set()
     edit_config(folder, state("greedy"))
     assert errors(folder) == {"TEN032"}
+
+
+PIXTRAL = {
+    "model_type": "pixtral", "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 1, "num_attention_heads": 4,
+    "image_size": 28, "patch_size": 14, "num_channels": 3, "head_dim": 32,
+}  # fmt: skip
+
+
+def test_a_tower_of_another_type_than_usual(tmp_path: Path) -> None:
+    folder = build("llava", tmp_path / "llava", config={"vision_config": PIXTRAL, "vision_feature_layer": -1})
+    assert errors(folder) == set()
+
+    def drop_the_tower(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if "vision_tower" in name]:
+            del tensors[name]
+
+    edit_tensors(folder, drop_the_tower)
+    assert errors(folder) == {"TEN025"}

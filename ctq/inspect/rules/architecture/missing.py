@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ctq.inspect.rules.rule import Hit
 
 _HEAD_MODULE = HEAD.removesuffix(".weight")
+_FEED_FORWARD = frozenset({"mlp", "feed_forward", "block_sparse_moe", "ffn", "moe", "share_expert"})
 _EMBEDDING_ALWAYS = ("embed_as_head", "always_tied")
 """Classes of vLLM that take the logits from the embedding whatever the config says of ties."""
 
@@ -82,11 +83,12 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     switched |= {name: False for name in skeleton.tensors if name.partition(f".{NUMBER}.")[2] in having}
     yield from _of_every_layer(skeleton, present, switched, counts)
     yield from _of_their_layers(skeleton, present, having, stacks)
+    yield from _without_feed_forward(skeleton, present, counts)
     of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
     uneven = _uneven_biases(skeleton, present, stacks)
     yield from sorted({*_beside(skeleton, present, switched, stacks), *of_experts, *uneven})
     yield from _beside_inside(facts, skeleton)
-    yield from lost_parts(skeleton, present, switched)
+    yield from lost_parts(facts, skeleton, present, switched)
     yield from _brought(optional, present)
     yield from lost_towers(facts, skeleton)
     yield from biases_of_towers(config, skeleton, present)
@@ -109,6 +111,20 @@ def _of_every_layer(
         elif listed:
             found = present.get(name, frozenset())
             yield from (numbered(name, layer) for layer in range(counts.get(stack, 0)) if layer not in found)
+
+
+def _without_feed_forward(skeleton: Skeleton, present: Present, counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield a tensor of each layer that has neither a dense feed-forward nor experts, where each may have either."""
+    for stack, count in counts.items():
+        inside = f"{stack}.{NUMBER}."
+        found = {
+            name: slot
+            for name, slot in skeleton.tensors.items()
+            if name.startswith(inside) and name.removeprefix(inside).partition(".")[0] in _FEED_FORWARD
+        }
+        if found and not any(slot.always for slot in found.values()):
+            having = frozenset[int]().union(*(present.get(name, ()) for name in found))
+            yield from (numbered(next(iter(found)), layer) for layer in range(count) if layer not in having)
 
 
 def _of_their_layers(
