@@ -43,6 +43,7 @@ _READ_KINDS = dict.fromkeys(("phi3", "phi4_multimodal"), dict.fromkeys(("su", "y
 _BY_LENGTH = ("yarn", "llama3", "longrope", "su")
 """Kinds that go by the length a model was trained with."""
 _LENGTH = "max_position_embeddings"
+_ORIGINAL = f"original_{_LENGTH}"
 _NUMBERS_OF_TYPE = {"phimoe": ("short_mscale", "long_mscale")}
 """Numbers without which a type's own class takes none but the default (transformers 5.19 ``validate_rope`` of these models)."""
 _NUMBERS = ("rope_theta", "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
@@ -95,8 +96,8 @@ def _without_length(level: Mapping[str, Any], key: str) -> Iterator[str]:
         return
     if not any(takes_field(model_type, name) for name in other_names(model_type, _LENGTH)):
         yield f"is of the kind '{kind}', and configs of type {model_type} have no {_LENGTH}"
-    elif kind == "yarn" and f"original_{_LENGTH}" not in settings:
-        yield f"of the kind 'yarn' lacks original_{_LENGTH}"
+    elif kind == "yarn" and _ORIGINAL not in settings:
+        yield f"of the kind 'yarn' lacks {_ORIGINAL}"
 
 
 def _refused_by_class(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -106,7 +107,10 @@ def _refused_by_class(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         settings, is_whole = _as_read(settings, level), _is_whole(settings, level)
         if is_whole and key == _OLDER:
             settings, is_whole = _of_full_attention(settings, level), False
-        lacks = _unnamed_whole(settings) if is_whole else _incomplete_ropes(settings)
+        lacks = [
+            *(_unnamed_whole(settings) if is_whole else _incomplete_ropes(settings)),
+            *_of_another_kind(level, key),
+        ]
         wrong = (*lacks, *_unnamed_ropes(settings, level), *_odd_values(settings, level))
         yield from ((key, why) for why in wrong)
     elif key == _OLDER:  # no field of the class, which checks the type of the other
@@ -123,6 +127,16 @@ def _as_read(settings: Mapping[str, Any], level: Mapping[str, Any]) -> Mapping[s
     kind = settings.get("rope_type", settings.get("type"))
     read = _READ_KINDS.get(str(level.get("model_type")), {}).get(str(kind))
     return settings if read is None else {**{key: settings[key] for key in settings.keys() - _NAMES}, "rope_type": read}
+
+
+def _of_another_kind(level: Mapping[str, Any], key: str) -> Iterator[str]:
+    """Yield that settings lack the original length which nothing fills in where their class takes the kind for another.
+
+    Source: transformers 5.19 ``models/phi3/configuration_phi3.py``, whose own names for longrope the length is not added to.
+    """
+    settings = level[key]
+    if _as_read(settings, level) is not settings and _ORIGINAL not in settings:
+        yield f"of the kind '{settings.get('rope_type', settings.get('type'))}' lacks {_ORIGINAL}"
 
 
 def _is_whole(settings: Mapping[str, Any], level: Mapping[str, Any]) -> bool:

@@ -34,6 +34,13 @@ BARE = {"rope_theta": 1e4}
         ),  # as by YaRN
         ("phi3", YARN, False),  # taken for longrope, which has factors
         ("phi3", LONG, True),
+        ("phi3", {key: value for key, value in LONG.items() if not key.startswith("original")}, True),
+        ("phi3", {**LONG, "rope_type": "su"}, True),
+        (  # as Phi-3's first 128k models were published
+            "phi3",
+            {"type": "su", "long_factor": [1.0] * 16, "short_factor": [1.0] * 16},
+            False,
+        ),
         ("cohere", LONG, False),  # pairs of neighbours
         ("cohere", YARN, True),
         ("gemma3", {"rope_type": "linear", "rope_theta": 1e4}, True),  # each kind of layers has settings of its own
