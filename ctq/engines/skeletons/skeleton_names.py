@@ -70,6 +70,16 @@ def is_inside_layer(skeleton: Skeleton, module: str) -> bool:
     return any(".".join(parts[:end]) in known for end in range(1, len(parts)))
 
 
+def has_nowhere_to_go(skeleton: Skeleton, module: str) -> bool:
+    """Tell a head that vLLM looks for at the top of a wrapper, which has no such part, or in the body, where its head is not."""
+    support, place = head_support(skeleton.architecture), _place(skeleton, module)
+    if support is None or support.prefix is None or place is None or place == support.prefix.lstrip("."):
+        return False
+    stack = _place(skeleton, skeleton.stack) if skeleton.stack is not None else None
+    is_in_body = stack is not None and "" != stack.rpartition(".")[0] == place.rpartition(".")[0]
+    return is_in_body or (skeleton.wrapped and not has_part(skeleton, f"{module}.weight"))
+
+
 def _top(place: str) -> str:
     return place.partition(".")[0]
 

@@ -23,7 +23,7 @@ from ctq.engines.vllm_models.heads import causal_lm_of, head_support
 from ctq.engines.vllm_models.known_names import has_a_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from ctq.checkpoint.config import ModelConfig
 
@@ -138,6 +138,12 @@ def borrowed_skeleton(architecture: str, inner: str | None, *, towers: bool = Fa
         embedding=None,
         others=frozenset(wrapper["parts"]) - {before.partition(".")[0]},
     )
+
+
+def borrowing_wrappers() -> Container[str]:
+    """Return the architectures of wrappers that are made of others."""
+    wrappers: Mapping[str, Any] = read_data("borrowed_skeletons")["wrappers"]
+    return wrappers
 
 
 def _slots(found: Mapping[str, Any], *, towers: bool) -> dict[str, Slot]:

@@ -29,6 +29,11 @@ class Strangers:
         return any(f".{name}".endswith(_STRANGER) for name in self.refused)
 
 
+NONE_IS_REFUSED = Strangers(refused=frozenset(), taken=frozenset())
+ANY_IS_REFUSED = Strangers(refused=frozenset({_STRANGER.removeprefix(".")}), taken=frozenset())
+"""Of layers whose tensors were read from vLLM's own class, backwards, so that it takes no others."""
+
+
 def strangers_of(architecture: str) -> Mapping[str, Strangers]:
     """Return what is known of each list of a wrapper's towers."""
     found = read_data("tower_strangers")["architectures"].get(architecture, {})

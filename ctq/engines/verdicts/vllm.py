@@ -92,7 +92,7 @@ def _config(facts: HeadFacts, rules: EngineRules) -> DispatchConfig | None:
 
 def _headless(facts: HeadFacts, rules: EngineRules) -> Outcome:
     why = f"vLLM {rules.asked} builds no head of its own for {facts.architecture} and takes the embedding"
-    if facts.is_plain:
+    if facts.stored is HeadForm.ABSENT:
         return Outcome("dense", why)
     if head_owner(facts.architecture, facts.inner_architecture, rules.asked) in dropping_architectures():
         return Outcome("dense", f"{why}; it drops the tensors of {facts.name} unread")

@@ -14,6 +14,7 @@ from ctq.inspect.facts.entries import KNOWN_CLASSES, find_entries
 from ctq.inspect.facts.facts import Facts
 from ctq.inspect.facts.head import inspect_head, locate_head
 from ctq.inspect.facts.second_opinion import with_second_opinion
+from ctq.inspect.facts.side_config import with_side_config
 from ctq.inspect.modules.forms import QUANTIZED, Form
 from ctq.inspect.modules.grouping import group_modules
 from ctq.recipe.match import REGEX_PREFIX
@@ -31,11 +32,10 @@ _NOT_SAID = Diagnosis(Defect.UNDECLARED, "stored quantized, but config.json has 
 _MLX_KEY = "quantization"
 """Where MLX keeps its own config."""
 _SIDE_FILES = {
-    "hf_quant_config.json": "modelopt",
-    "quantize_config.json": "gptq",
-    "quant_config.json": "awq",
+    "quantize_config.json": Form.GPTQ,
+    "quant_config.json": Form.AWQ,
 }
-"""Files in which other tools keep what others write into ``config.json``."""
+"""Files in which tools keep what others write into ``config.json``, and the form of the tensors that they write."""
 _METHOD_OF_FORM = {
     Form.GPTQ: "gptq",
     Form.AWQ: "awq",
@@ -51,14 +51,15 @@ _METHOD_OF_FORM = {
 
 def collect_facts(checkpoint: Checkpoint) -> Facts:
     """Compute the facts of an opened checkpoint; time and memory grow with the number of tensors alone."""
-    checkpoint = replace(checkpoint, config=as_loaded(checkpoint.config))
+    original = replace(checkpoint, config=as_loaded(checkpoint.config))
+    checkpoint = with_side_config(original)
     config = checkpoint.config
     raw = config.quantization
     quant = parse_quantization(raw) if raw is not None else None
     sets = group_modules(checkpoint.tensors, layers=layer_count(config))
     head = locate_head(sets, config, checkpoint.tensors)
     entries, patterns = find_entries(sets, config, quant, head=head.name if head is not None and head.tensor else None)
-    lacks_config = _lacks_config(checkpoint, quant)
+    lacks_config = _lacks_config(checkpoint, quant, entries)
     if quant is not None and quant.is_compressed_tensors:
         around = _surroundings(entries, quant)
         entries = [replace(entry, diagnosis=diagnose(entry, around)) for entry in entries]
@@ -68,8 +69,9 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
     return Facts(
         checkpoint=checkpoint,
         quant=quant,
-        method=_method(checkpoint, quant, entries),
+        method=_method(quant, entries),
         lacks_config=lacks_config,
+        has_side_config=checkpoint is not original,
         entries=tuple(entries),
         patterns=patterns,
         head=inspect_head(head, entries, patterns, quant, seen_all=not hides(checkpoint.faults)),
@@ -86,8 +88,10 @@ def as_loaded(config: ModelConfig) -> ModelConfig:
     return replace(config, chosen=known) if known is not None and known != config.architecture else config
 
 
-def _lacks_config(checkpoint: Checkpoint, quant: QuantConfig | None) -> bool:
-    elsewhere = any(file in checkpoint.source.files for file in _SIDE_FILES) or _has_mlx_config(checkpoint)
+def _lacks_config(checkpoint: Checkpoint, quant: QuantConfig | None, entries: Sequence[Entry]) -> bool:
+    forms = {entry.stored.form for entry in entries}
+    elsewhere = any(file in checkpoint.source.files and form in forms for file, form in _SIDE_FILES.items())
+    elsewhere = elsewhere or _has_mlx_config(checkpoint)
     unsaid = quant is None or (quant.method is None and not quant.groups and "config_groups" not in quant.raw)
     return unsaid and bool(checkpoint.config.raw) and not elsewhere
 
@@ -115,11 +119,8 @@ def _bare(quant: QuantConfig) -> list[str]:
     ]
 
 
-def _method(checkpoint: Checkpoint, quant: QuantConfig | None, entries: Sequence[Entry]) -> str | None:
+def _method(quant: QuantConfig | None, entries: Sequence[Entry]) -> str | None:
     if quant is not None:
         return quant.method
-    named = next((method for file, method in _SIDE_FILES.items() if file in checkpoint.source.files), None)
     form = next((entry.stored.form for entry in entries if entry.stored.form in QUANTIZED), None)
-    if form is None:
-        return None
-    return named or _METHOD_OF_FORM.get(form)
+    return _METHOD_OF_FORM.get(form) if form is not None else None

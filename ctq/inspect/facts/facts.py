@@ -25,7 +25,8 @@ class Facts:
     """What a checkpoint holds.
 
     ``method`` names how it is quantized, by the config or, without one, by the tensors; None means dense. ``lacks_config`` says
-    that nothing tells how the tensors are quantized, although a config is there to tell it. ``entries`` are sets of alike modules
+    that nothing tells how the tensors are quantized, although a config is there to tell it; ``has_side_config`` that a file of its
+    own does, and not ``config.json``. ``entries`` are sets of alike modules
     in the order of the files; ``engines`` what each engine makes of the head, ``expected`` what the user expects of it.
     ``unreadable`` files are readable by their owner alone, ``deep`` holds what is odd about values, where they were read.
     """
@@ -34,6 +35,7 @@ class Facts:
     quant: QuantConfig | None
     method: str | None
     lacks_config: bool
+    has_side_config: bool = False
     entries: tuple[Entry, ...]
     patterns: Patterns
     head: InspectedHead

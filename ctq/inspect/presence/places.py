@@ -37,6 +37,7 @@ def is_refused(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell a stranger in a place where vLLM refuses what it does not know, or leaves unread what nothing else stands for."""
     return (
         _is_stacked(entry, skeleton)
+        or is_beyond_tower(entry, skeleton, facts)
         or is_strange_to_tower(entry, skeleton, facts)
         or _place(entry, skeleton, facts) in skeleton.refuses
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.skeletons.skeleton_names import (
+    has_nowhere_to_go,
     has_part,
     is_head_of_engine,
     is_inside_layer,
@@ -39,16 +40,15 @@ def is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell modules that the architecture does not have, or that lie beyond its layers; none in parts that are not known."""
     module = entry.modules.template
     if entry.is_head and (module == _HEAD or is_head_of_engine(skeleton, module)):
-        return _is_put_into_the_body(skeleton, facts)  # of others, engines' verdicts tell
+        # of others, engines' verdicts tell
+        return _is_put_into_the_body(skeleton, facts) or has_nowhere_to_go(skeleton, module)
     if _is_buffer(entry.modules.names[0], facts):
         return False
-    if any(other_part(skeleton, name) for name in entry.modules.first_tensors):
-        return False
-    has_place = any(has_part(skeleton, name) for name in entry.modules.first_tensors) if skeleton.wrapped else True
-    if skeleton.wrapped and entry.kind in OTHER_PARTS and not entry.is_head:
+    is_other = any(other_part(skeleton, name) for name in entry.modules.first_tensors)
+    if is_other or (skeleton.wrapped and entry.kind in OTHER_PARTS and not entry.is_head):
         is_refused = is_beyond_tower(entry, skeleton, facts) or is_strange_to_tower(entry, skeleton, facts)
-        return is_refused or is_inside_layer(skeleton, module) or not has_place
-    if not has_place:
+        return is_refused or (not is_other and (is_inside_layer(skeleton, module) or not _has_place(entry, skeleton)))
+    if not _has_place(entry, skeleton):
         return True
     attention = attention_of(module, entry.modules.parts)
     if attention is not None and _EXPERTS not in f"{attention}." and is_attention(attention, skeleton):
@@ -58,6 +58,10 @@ def is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     names = stands_for(entry, skeleton, facts)
     names = [name for name in names if not name.endswith(".bias")] or names  # a bias vouches for no weight
     return not any(own_name(skeleton, name) in skeleton.tensors for name in names)
+
+
+def _has_place(entry: Entry, skeleton: Skeleton) -> bool:
+    return not skeleton.wrapped or any(has_part(skeleton, name) for name in entry.modules.first_tensors)
 
 
 def _is_put_into_the_body(skeleton: Skeleton, facts: Facts) -> bool:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.configs.towers import is_switched_on, layers_needed, tower_number
 from ctq.engines.skeletons.skeleton_names import lies_in, own_name
-from ctq.engines.skeletons.tower_strangers import strangers_of
+from ctq.engines.skeletons.skeletons import borrowing_wrappers
+from ctq.engines.skeletons.tower_strangers import ANY_IS_REFUSED, NONE_IS_REFUSED, strangers_of
 from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.stands_for import dense_tensors, fused_tensors
 from ctq.recipe.kinds import OTHER_PARTS
@@ -72,9 +73,11 @@ def is_beyond_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
 
 def is_strange_to_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell modules in the layers of a tower that vLLM refuses there, a bias that it does not know among them."""
-    names = dense_tensors(entry)
-    for stack, strangers in strangers_of(skeleton.architecture).items():
-        if stack not in skeleton.lists or not lies_in(skeleton, entry.modules.template, stack):
+    names, seen = dense_tensors(entry), strangers_of(skeleton.architecture)
+    unseen = ANY_IS_REFUSED if skeleton.architecture in borrowing_wrappers() else NONE_IS_REFUSED
+    for stack, one in skeleton.lists.items():
+        strangers = seen.get(stack, unseen if one.refuses else NONE_IS_REFUSED)
+        if not lies_in(skeleton, entry.modules.template, stack):
             continue
         inside = {name.partition(f".{NUMBER}.")[2] for name in names}
         if inside & strangers.refused:

@@ -156,6 +156,41 @@ def test_of_other_parts_the_tensors_are_known(
     assert errors(folder) == codes
 
 
+def again(pattern: str, new: str) -> Callable[[Tensors], None]:
+    def change(tensors: Tensors) -> None:
+        for name in [name for name in tensors if re.search(pattern, name)]:
+            tensors[re.sub(pattern, new, name)] = tensors[name]
+
+    return change
+
+
+def split_the_query(tensors: Tensors) -> None:
+    for name in [name for name in tensors if name.endswith("attn.qkv.weight")]:
+        raw = tensors.pop(name)
+        size = len(raw.data) // 3
+        for number, part in enumerate(("q_proj", "k_proj", "v_proj")):
+            data = raw.data[number * size : (number + 1) * size]
+            tensors[name.replace("qkv", part)] = Raw(raw.dtype, (WIDTH, WIDTH), data)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (again(r"^(vision_model\.encoder\.layers)\.0\.", r"\1.9."), "TEN024"),
+        (split_the_query, "TEN024"),
+        (without(r"layers\.1\.norm1\.bias"), "TEN025"),
+        (renamed(r"^language_model\.lm_head", "lm_head"), "TEN024"),
+    ],
+    ids=["a layer more", "the query apart", "a bias of one layer lost", "the head at the top"],
+)
+def test_of_other_parts_no_other_tensors_are_taken(
+    change: Callable[[Tensors], None], code: str, tmp_path: Path
+) -> None:
+    folder = internvl(tmp_path / "m")
+    edit_tensors(folder, change)
+    assert code in errors(folder)
+
+
 def test_a_text_model_that_is_not_known_leaves_the_wrapper_unknown(tmp_path: Path) -> None:
     folder = internvl(tmp_path / "m")
     edit_config(folder, lambda config: config["llm_config"].update(architectures=["OwnForCausalLM"], model_type="own"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from builders import Raw, edit_config, edit_tensors
 from families import build
 from inspecting import errors
@@ -64,3 +65,16 @@ def test_a_tower_of_another_type_than_usual(tmp_path: Path) -> None:
 
     edit_tensors(folder, drop_the_tower)
     assert errors(folder) == {"TEN025"}
+
+
+@pytest.mark.parametrize(("family", "is_taken"), [("qwen3-next", True), ("jamba", False)])
+def test_a_convolution_with_its_kernel_as_mlx_has_it(family: str, is_taken: bool, tmp_path: Path) -> None:
+    folder = build(family, tmp_path / family)
+
+    def turn(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if name.endswith("conv1d.weight")]:
+            raw = tensors[name]
+            tensors[name] = Raw(raw.dtype, (raw.shape[0], raw.shape[2], 1), raw.data)
+
+    edit_tensors(folder, turn)
+    assert errors(folder) == (set() if is_taken else {"TEN026"})

@@ -136,3 +136,10 @@ def test_of_a_model_that_says_nothing_of_a_head_none_is_asked(tmp_path: Path) ->
     report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
     others = [verdict.reason for verdict in report.facts.engines if verdict.engine != "vllm"]
     assert others == ["no head is stored, and nothing says that there is one"] * 2
+
+
+def test_code_of_ones_own_names_no_architecture_to_vllm(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "m")
+    own = {"model_type": "my_chat", "auto_map": {"AutoConfig": "owner/name--configuration_chat.ChatConfig"}}
+    report = inspected(folder, lambda config: (config.update(own), config.pop("architectures")))
+    assert "CFG022" in codes(report, Severity.ERROR)

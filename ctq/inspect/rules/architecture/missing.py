@@ -85,7 +85,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     yield from _of_their_layers(skeleton, present, having, stacks)
     yield from _without_feed_forward(skeleton, present, counts)
     of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
-    uneven = _uneven_biases(skeleton, present, stacks)
+    uneven = _uneven_biases(skeleton, present, (*stacks, *skeleton.lists))
     yield from sorted({*_beside(skeleton, present, switched, stacks), *of_experts, *uneven})
     yield from _beside_inside(facts, skeleton)
     yield from lost_parts(facts, skeleton, present, switched)
@@ -182,7 +182,7 @@ def _beside_inside(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
 
 
 def _uneven_biases(skeleton: Skeleton, present: Present, stacks: tuple[str, ...]) -> Iterator[str]:
-    """Yield biases that a norm has in some layers of the text model and lacks in others: one class builds them all."""
+    """Yield biases that a norm has in some layers of a list and lacks in others: one class builds them all."""
     for name in skeleton.tensors:
         if name.endswith(".bias") and NORM.search(name) and name.partition(f".{NUMBER}.")[0] in stacks:
             having = present.get(name, frozenset())

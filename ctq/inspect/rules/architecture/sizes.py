@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.rules.rule import Hit
 
+_DELTA_NET = ".linear_attn.conv1d.weight"
+"""A convolution over each channel alone, whose kernel vLLM takes as a row too, as MLX has it.
+
+Source: vLLM 0.32.0 ``layers/mamba/mamba_mixer2.py`` (`mamba_v2_sharded_weight_loader`).
+"""
 _ROWS_OR_COLUMNS = (Kind.NORM, Kind.TOWER, Kind.PROJECTOR, Kind.CONVOLUTION)
 """Kinds of modules of which a bias is as long as one dimension of the weight: of a transposed one it is not the first."""
 _COUNTERS = ("num_batches_tracked",)
@@ -127,6 +132,9 @@ def _slot(skeleton: Skeleton, name: str, entry: Entry) -> Slot | None:
     if slot is not None and _is_turned(slot, skeleton, entry):
         first, *matrix = slot.dimensions or ()
         return replace(slot, dimensions=(first, *reversed(matrix)))
+    if slot is not None and name.endswith(_DELTA_NET) and _ends_with_one(entry):
+        channels, *kernel = slot.dimensions or ()
+        return replace(slot, dimensions=(channels, *reversed(kernel)))
     if slot is None or name not in skeleton.numbered:
         return slot
     own = (skeleton.sizes.get(numbered(name, numbers[0])) for numbers in entry.modules.numbers)
@@ -142,6 +150,11 @@ def _numbers(layers: Sequence[Numbers], tensor: str, entry: Entry, skeleton: Ske
         if layer < len(layers) and layers[layer] not in found:
             found.append(layers[layer])
     return found
+
+
+def _ends_with_one(entry: Entry) -> bool:
+    weight = entry.modules.weight
+    return weight is not None and weight.shape[-1:] == (1,)
 
 
 def _is_turned(slot: Slot, skeleton: Skeleton, entry: Entry) -> bool:

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 from ctq.inspect.facts.entries import State
 from ctq.inspect.modules.fold import counted_name
+from ctq.inspect.modules.forms import Form
+from ctq.inspect.modules.grouping import SINGLE_EXPERT
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.fused import FUSED_PARTS
 from ctq.recipe.kinds import Kind
 from ctq.recipe.match import REGEX_PREFIX, matches_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
+_LINEAR = "Linear"
 _SURE_FUSIONS = FUSED_PARTS[:2]
 """Parts that vLLM fuses in nearly every model that has them: q, k, v and gate, up."""
 
@@ -83,8 +86,9 @@ def fused_parts_differ(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `compressed_tensors/utils.py:65`.
     """
     healthy = [entry for entry in facts.entries if entry.diagnosis is None and not entry.is_head]
-    for parent, leaves, parts in _fusions(healthy):
-        kinds = {_scheme(entry) for entry in parts}
+    scheme = _stored_scheme if _LINEAR in (facts.quant.targets if facts.quant is not None else ()) else _scheme
+    for parent, leaves, parts in _fusions(healthy, scheme):
+        kinds = {scheme(entry) for entry in parts}
         if len(kinds) > 1 and facts.is_compressed_tensors:
             words = ", ".join(dict.fromkeys(f"{entry.modules.leaf} {_words(entry)}" for entry in parts))
             yield Hit(
@@ -95,7 +99,9 @@ def fused_parts_differ(facts: Facts) -> Iterator[Hit]:
             return
 
 
-def _fusions(entries: Sequence[Entry]) -> Iterator[tuple[str, tuple[str, ...], list[Entry]]]:
+def _fusions(
+    entries: Sequence[Entry], scheme: Callable[[Entry], object]
+) -> Iterator[tuple[str, tuple[str, ...], list[Entry]]]:
     """Yield each parent whose fused parts lie in more than one kind of entry, once for each kind of parent."""
     by_parent: dict[tuple[str, tuple[str, ...]], list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -105,19 +111,31 @@ def _fusions(entries: Sequence[Entry]) -> Iterator[tuple[str, tuple[str, ...], l
             if entry.modules.leaf in leaves:
                 by_parent[entry.modules.template.rpartition(".")[0], leaves].append(entry)
     for (_, leaves), parts in by_parent.items():
-        if len({_scheme(entry) for entry in parts}) < 2:  # all alike, whatever the layer
+        if len({scheme(entry) for entry in parts}) < 2:  # all alike, whatever the layer
             continue
-        yield from _differing(leaves, parts)
+        yield from _differing(leaves, parts, scheme)
 
 
-def _differing(leaves: tuple[str, ...], parts: Sequence[Entry]) -> Iterator[tuple[str, tuple[str, ...], list[Entry]]]:
+def _differing(
+    leaves: tuple[str, ...], parts: Sequence[Entry], scheme: Callable[[Entry], object]
+) -> Iterator[tuple[str, tuple[str, ...], list[Entry]]]:
     owners: dict[str, list[Entry]] = defaultdict(list)
     for entry in parts:
         for name in entry.modules.names:
             owners[name.rpartition(".")[0]].append(entry)
     for parent, members in owners.items():
-        if len({_scheme(entry) for entry in members}) > 1:
+        if len({scheme(entry) for entry in members}) > 1:
             yield parent, leaves, members
+
+
+def _stored_scheme(entry: Entry) -> object:
+    """Return how a part is stored, where the fused layer's class is a target: vLLM looks for that before the parts' names.
+
+    Experts are no such layer, and packed weights tell their bits. Source: vLLM 0.32.0 ``compressed_tensors/utils.py``
+    (`find_matched_target`).
+    """
+    of_its_own = SINGLE_EXPERT in entry.modules.template or entry.stored.form is Form.PACKED
+    return _scheme(entry) if of_its_own else (entry.state, entry.stored.form)
 
 
 def _scheme(entry: Entry) -> object:

@@ -87,7 +87,7 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
             message=f"no architectures: it is the {config.diffusers_class} of a diffusers pipeline, no language model",
             hint="give a model that transformers saved",
         )
-    elif config.raw and config.names_no_architecture and not brings_its_own_code(config):
+    elif config.raw and config.names_no_architecture:
         taken = config.architecture or "nothing"
         yield Hit(
             where="config.json: architectures",
