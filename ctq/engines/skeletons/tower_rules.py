@@ -13,6 +13,7 @@ from ctq.checkpoint.config import dotted
 from ctq.engines.configs.tower_fields import has_known_type, towers_of
 from ctq.engines.configs.towers import tower_number
 from ctq.engines.data_file import read_data
+from ctq.engines.skeletons.skeletons import has_learnt_towers
 from ctq.engines.vllm_models.activations import named, takes
 from ctq.engines.vllm_models.known_names import activations
 
@@ -87,4 +88,7 @@ def _stated(level: Mapping[str, Any], key: str) -> object:
 def _rules(config: ModelConfig, tower: Tower) -> Mapping[str, Any]:
     data = read_data("tower_rules")
     known: Mapping[str, Any] | None = data["architectures"].get(config.architecture or "", {}).get(tower.path)
-    return known if known is not None else data["types"].get(tower.model_type, {})
+    if known is not None and has_learnt_towers(config):
+        return known
+    of_type: Mapping[str, Any] = data["types"].get(tower.model_type, {})
+    return of_type

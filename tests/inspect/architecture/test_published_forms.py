@@ -78,3 +78,13 @@ def test_a_convolution_with_its_kernel_as_mlx_has_it(family: str, is_taken: bool
 
     edit_tensors(folder, turn)
     assert errors(folder) == (set() if is_taken else {"TEN026"})
+
+
+def test_an_image_that_patches_do_not_fill(tmp_path: Path) -> None:
+    """SigLIP at 384 with patches of 14, as LLaVA and Granite Vision have it: what vLLM asks of CLIP it does not ask of that."""
+    tower = {key: value for key, value in PIXTRAL.items() if key != "head_dim"}
+    siglip = {**tower, "model_type": "siglip_vision_model", "image_size": 29, "vision_use_head": False}
+    folder = build(
+        "llava", tmp_path / "llava", config={"vision_config": siglip, "vision_feature_select_strategy": "full"}
+    )
+    assert errors(folder) == set()
