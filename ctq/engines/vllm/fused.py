@@ -36,6 +36,7 @@ The order counts: the first key that a name ends with is taken, and ``kv_proj`` 
 TAKEN_APART: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "Glm4ForCausalLM": {"gate_up_proj": ("gate_proj", "up_proj")},
+        "Glm4vForConditionalGeneration": {"gate_up_proj": ("gate_proj", "up_proj")},
         "GlmOcrForConditionalGeneration": {"gate_up_proj": ("gate_proj", "up_proj")},
         "Phi3ForCausalLM": {"gate_up_proj": ("gate_proj", "up_proj"), "qkv_proj": ("q_proj", "k_proj", "v_proj")},
     }

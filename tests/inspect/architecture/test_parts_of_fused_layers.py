@@ -43,6 +43,7 @@ def taken_apart(folder: Path, *wholes: str, without: str = "") -> list[str]:
     ("family", "wholes"),
     [
         ("glm4", ["gate_up_proj"]),
+        ("glm4v", ["gate_up_proj"]),
         ("phi3", ["gate_up_proj"]),
         ("phi3", ["qkv_proj"]),
     ],

@@ -41,6 +41,7 @@ REFUSED = [
     ("afmoe", "score_func", GONE, "score_func is missing"),
     ("cohere2-moe", "mlp_layer_types", ["sparse"], "names 1 layers, not 2"),
     ("llama4", "text_config.no_rope_layers", [1], "no_rope_layers has 1 values, where vLLM reads 2"),
+    ("smollm3", "no_rope_layers", [1], "no_rope_layers has 1 values, where vLLM reads 2"),
     ("zamba2", "num_attention_heads", 8, "attention_head_dim * num_attention_heads != attention_hidden_size"),
     ("lfm2", "conv_dim", 256, "conv_dim != hidden_size"),
     ("nemotron-h", "layers_block_type", GONE, "missing from the files: backbone.layers.3.norm.weight"),
