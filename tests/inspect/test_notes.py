@@ -73,7 +73,7 @@ def test_ignored_names_that_differ_in_the_wrapper_alone_are_notes(tmp_path: Path
         "input_activations": None,
     }
     config = {
-        "architectures": ["WonderForConditionalGeneration"],
+        "architectures": ["MolmoForCausalLM"],
         "auto_map": {"AutoConfig": "owner/name--configuration.Config"},
         "quantization_config": {
             "quant_method": "compressed-tensors",
