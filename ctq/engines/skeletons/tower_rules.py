@@ -88,7 +88,7 @@ def _stated(level: Mapping[str, Any], key: str) -> object:
 def _rules(config: ModelConfig, tower: Tower) -> Mapping[str, Any]:
     data = read_data("tower_rules")
     known: Mapping[str, Any] | None = data["architectures"].get(config.architecture or "", {}).get(tower.path)
-    if known is not None and has_learnt_towers(config):
+    of_type: Mapping[str, Any] | None = data["types"].get(tower.model_type)
+    if known is not None and (of_type is None or has_learnt_towers(config)):
         return known
-    of_type: Mapping[str, Any] = data["types"].get(tower.model_type, {})
-    return of_type
+    return of_type or {}
