@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.configs.fields import known_number
+from ctq.engines.configs.fields import known_number, stated
 from ctq.engines.skeletons.layer_counts import layer_count
+from ctq.engines.vllm_models.borrowed import borrowed_from
+from ctq.engines.vllm_models.heads import text_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,17 +25,18 @@ _UNSAID = {"moe_layer_freq": 1, "moe_layer_interval": 1, "moe_layer_start_index"
 
 
 def sparse_layers(config: ModelConfig) -> tuple[list[bool], str] | None:
-    """Return of each layer whether it has experts, and the number of the config that says so; None where that is not known."""
-    way, count = _WAYS.get(config.architecture or ""), layer_count(config)
-    if way is None or not count or len(config.text_levels) > 1:
-        return None
-    return way(config, count)
+    """Return of each layer whether it has experts, and the number of the config that says so; None where that is not known.
+
+    Of a wrapper they are the layers of the text model inside.
+    """
+    way, count = _WAYS.get(borrowed_from(config) or text_architecture(config) or ""), layer_count(config)
+    return None if way is None or not count else way(config, count)
 
 
 def _after_dense(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
     """Count where the first layers are dense, and of the others every so-manieth has experts."""
     first, step = _number(config, "first_k_dense_replace"), _number(config, "moe_layer_freq")
-    if first is None or not step or config.raw.get("n_routed_experts", True) is None:
+    if first is None or not step or stated(config, "n_routed_experts", assumes=True) is None:
         return None
     return [layer >= first and layer % step == 0 for layer in range(count)], "first_k_dense_replace"
 
@@ -66,7 +69,7 @@ def _interleaved(config: ModelConfig, count: int) -> tuple[list[bool], str] | No
 
 def _as_listed(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
     """Read the list of kinds, where the config has one of as many as there are layers."""
-    kinds = config.raw.get("mlp_layer_types")
+    kinds = stated(config, "mlp_layer_types", None)
     if not isinstance(kinds, list) or len(kinds) != count:
         return None
     return [kind == "sparse" for kind in kinds], "mlp_layer_types"
@@ -74,7 +77,7 @@ def _as_listed(config: ModelConfig, count: int) -> tuple[list[bool], str] | None
 
 def _in_steps(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
     """Count where every so-manieth layer has experts, but for those that are listed."""
-    step, dense = _number(config, "decoder_sparse_step"), config.raw.get("mlp_only_layers") or []
+    step, dense = _number(config, "decoder_sparse_step"), stated(config, "mlp_only_layers", None) or []
     if not step or not isinstance(dense, list):
         return None
     return [layer not in dense and (layer + 1) % step == 0 for layer in range(count)], "decoder_sparse_step"
@@ -91,7 +94,7 @@ def _in_a_range(config: ModelConfig, count: int) -> tuple[list[bool], str] | Non
 
 
 def _number(config: ModelConfig, key: str) -> int | None:
-    if key in config.raw and type(config.raw[key]) is not int:
+    if type(stated(config, key, 0)) is not int:
         return None
     found = known_number(config, key)
     return _UNSAID.get(key) if found is None else found

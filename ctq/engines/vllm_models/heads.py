@@ -22,6 +22,15 @@ HEAD_CLASS = "ParallelLMHead"
 """vLLM's class of a head; "linear" does not occur in it."""
 
 _BACKEND = "TransformersForCausalLM"
+_LAYERS_OF = {
+    "glm4v_moe_text": "Glm4MoeForCausalLM",
+    "qwen3_omni_moe_text": "Qwen3MoeForCausalLM",
+    "qwen3_vl_moe_text": "Qwen3MoeForCausalLM",
+}
+"""Text models that stand in wrappers alone, and are built of another class's layers.
+
+Source: vLLM 0.32.0 ``model_executor/models/glm4_1v.py:1802``, ``qwen3_vl_moe.py:71``, ``qwen3_omni_moe_thinker.py:1082``.
+"""
 _IMPOSSIBLE = {
     None: "vLLM {version} builds no head of its own for {architecture}",
     "no": "the {architecture} of vLLM {version} does not pass the quantization config to its head",
@@ -159,10 +168,11 @@ def causal_lm_of(model_type: str | None) -> str | None:
 def text_architecture(config: ModelConfig) -> str | None:
     """Return the architecture whose class reads the text model's config: inside a wrapper that of the config's type."""
     where, level = read_levels(config)[-1]
-    kind = level.get("model_type")
     if not where:
         return config.architecture
-    return causal_lm_of(kind if isinstance(kind, str) else None) or inner_architecture(config)
+    kind = level.get("model_type")
+    kind = kind if isinstance(kind, str) else ""
+    return causal_lm_of(kind) or _LAYERS_OF.get(kind) or inner_architecture(config)
 
 
 def causal_lms() -> frozenset[str]:

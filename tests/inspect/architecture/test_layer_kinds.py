@@ -90,6 +90,40 @@ def _codes(folder: Path) -> list[str]:
     return [finding.code for finding in report.findings]
 
 
+@pytest.mark.parametrize(
+    ("family", "other", "code"),
+    [
+        ("qwen3-vl-moe", {"decoder_sparse_step": 2}, "TEN033"),
+        ("qwen3-vl-moe", {"mlp_only_layers": [0]}, "TEN033"),
+        ("qwen3-vl-moe", {"decoder_sparse_step": 0}, "CFG022"),
+        ("learnt-Glm4vMoeForConditionalGeneration", {"first_k_dense_replace": 0}, "TEN033"),
+        ("llama4", {"interleave_moe_layer_step": 2}, "TEN033"),
+    ],
+)
+def test_layers_of_experts_inside_a_wrapper(family: str, other: dict[str, Any], code: str, tmp_path: Path) -> None:
+    folder = build(family, tmp_path / "dense")
+    assert not {"TEN033", "CFG022"} & {*_codes(folder)}
+    edit_config(folder, lambda config: config["text_config"].update(other))
+    assert code in _codes(folder)
+
+
+def test_layers_of_experts_inside_a_wrapper_of_any_text_model(tmp_path: Path) -> None:
+    folder = build("qwen3-moe", tmp_path / "dense")
+
+    def wrap(config: dict[str, Any]) -> None:
+        text = dict(config)
+        config.clear()
+        config |= {"model_type": "internvl_chat", "architectures": ["InternVLChatModel"], "llm_config": text}
+
+    edit_config(folder, wrap)
+    edit_tensors(
+        folder, lambda tensors: tensors.update({f"language_model.{name}": tensors.pop(name) for name in list(tensors)})
+    )
+    assert "TEN033" not in _codes(folder)
+    edit_config(folder, lambda config: config["llm_config"].update(mlp_only_layers=[0]))
+    assert "TEN033" in _codes(folder)
+
+
 def test_layers_of_the_text_model_inside_a_wrapper(tmp_path: Path) -> None:
     folder = build("lfm2-vl", tmp_path / "dense")
     assert "TEN033" not in _codes(folder)

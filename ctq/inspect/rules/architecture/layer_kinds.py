@@ -41,10 +41,10 @@ def layer_of_another_kind(facts: Facts) -> Iterator[Hit]:
 
     ## What it checks
     The numbers by which a config tells dense layers from layers of experts (`first_k_dense_replace`, `decoder_sparse_step` and
-    `mlp_only_layers`, `moe_layer_start_index`), or what its class assumes for them, against the layers in the files; and of models
-    that have both, the layers of attention and those of a state space or convolution against the list that names them
-    (`layer_types`). A single tensor of the other kind counts too, such as the bias of correction of a router in a dense layer, or
-    the indexer of a layer of sparse attention that takes the choice of another one (`index_topk_freq`).
+    `mlp_only_layers`, `moe_layer_start_index`), or what its class assumes for them, against the layers in the files, in wrappers
+    too; and of models that have both, the layers of attention and those of a state space or convolution against the list that names
+    them (`layer_types`). A single tensor of the other kind counts too, such as the bias of correction of a router in a dense layer,
+    or the indexer of a layer of sparse attention that takes the choice of another one (`index_topk_freq`).
 
     ## Why it hurts
     Engines build the layers by these numbers: they stop at the tensors of the other kind, or leave the layer uninitialised.
@@ -58,7 +58,9 @@ def layer_of_another_kind(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `model_executor/models/deepseek_v2.py:1293`, `qwen3_moe.py:390`, `ernie45_moe.py:343`.
     """
-    known = sparse_layers(facts.checkpoint.config)
+    config = facts.checkpoint.config
+    is_known = len(config.text_levels) == 1 or skeleton_of(config) is not None
+    known = sparse_layers(config) if is_known else None
     yield from _other_mixers(facts) if known is None else (_other_feed_forwards(facts, *known) or _other_mixers(facts))
     yield from _idle_indexers(facts)
 
