@@ -1,6 +1,6 @@
 """Which decoder layers vLLM builds with attention, which with a state space or a convolution: configs list or count them.
 
-Source: vLLM 0.32.0 ``model_executor/models/{jamba,nemotron_h,qwen3_next,lfm2,granitemoehybrid}.py``.
+Source: vLLM 0.32.0 ``model_executor/models/{jamba,nemotron_h,qwen3_next,lfm2,granitemoehybrid,zamba2}.py``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,19 @@ _MIXERS = {
     **dict.fromkeys(("attention", "full_attention", "sliding_attention", "chunked_attention", "*"), "attention"),
     **dict.fromkeys(("linear_attention", "mamba", "conv", "recurrent", "M"), "recurrent"),
     **dict.fromkeys(("mlp", "moe", "-", "E"), "mlp"),
+    "hybrid": "hybrid",
 }
-"""What lists call a layer, and letters of patterns (Nemotron-H)."""
+"""What lists call a layer, and letters of patterns (Nemotron-H).
+
+``hybrid`` is a state space beside attention that layers share (Zamba2).
+"""
 
 
 def mixers(config: ModelConfig) -> tuple[list[str | None], str] | None:
-    """Return the mixer of each layer (``attention``, ``recurrent``, ``mlp``) and the key that says so; None where none is known."""
+    """Return the mixer of each layer and the key that says so; None where none is known.
+
+    Mixers are ``attention``, ``recurrent``, ``hybrid`` and ``mlp``.
+    """
     _, level = read_levels(config)[-1]
     count = layer_count(config)
     for key in _LISTS:

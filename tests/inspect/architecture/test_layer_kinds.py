@@ -40,6 +40,9 @@ DENSE = [
     ("cohere2-moe", {}, {"mlp_layer_types": ["dense", "sparse"]}),
     ("qwen3-next", {}, {"mlp_only_layers": [0]}),
     ("qwen3-next", {}, {"layer_types": ["full_attention", "linear_attention"]}),
+    ("zamba2", {}, {"layers_block_type": ["linear_attention", "linear_attention"]}),
+    ("zamba2", {}, {"layers_block_type": ["mamba", "mamba"]}),
+    ("zamba2", {}, {"layers_block_type": ["hybrid", "hybrid"]}),
 ]
 """Families whose head is not quantized."""
 

@@ -32,8 +32,14 @@ _MIXERS = {
     "recurrent": re.compile(
         r".*\blayers\.#\.(mamba|linear_attn|mixer|conv|short_conv|temporal_block)\.(conv1d|conv|dt_proj|in_proj\w*)"
     ),
+    "hybrid": re.compile(r".*\blayers\.#\.mamba_decoder\..*"),
 }
-_CALLED = {"attention": "attention", "recurrent": "a state space or convolution", "mlp": "a feed-forward alone"}
+_CALLED = {
+    "attention": "attention",
+    "recurrent": "a state space or convolution",
+    "hybrid": "a state space beside shared attention",
+    "mlp": "a feed-forward alone",
+}
 
 
 def layer_of_another_kind(facts: Facts) -> Iterator[Hit]:
@@ -121,12 +127,12 @@ def _stray(name: str, layer: str, said: str, key: str) -> Hit:
 
 
 def _other_mixers(facts: Facts) -> list[Hit]:
-    """Report the first layer of attention where the config has one of a state space or a convolution, or the other way round."""
+    """Report the first layer of another kind than the config has it: attention, a state space or a convolution, or both."""
     layers = {name: _layers(facts, pattern) for name, pattern in _MIXERS.items()}
     both = layers["attention"] & layers["recurrent"]
     own = {name: numbers - both for name, numbers in layers.items()}
     known = mixers(facts.checkpoint.config)
-    if known is None or not all(own.values()):  # not a model of both
+    if known is None or sum(map(bool, own.values())) == 1:  # a model of one kind
         return []
     for layer, said in enumerate(known[0]):
         found = next((name for name, numbers in own.items() if layer in numbers), None)
