@@ -40,6 +40,15 @@ LOADED: Final = {
 """What a loader calls tensors by code of its own, which no mapper shows, the first that fits: vLLM 0.32.0 mllama4.py:1065,
 gpt2.py:378, bloom.py:368."""
 
+ROUTER: Final = {"suffix": [[".router.layer.weight", ".gate.weight"], [".router.weight", ".gate.weight"]]}
+RENAMED: Final = {
+    "GraniteMoeForCausalLM": ROUTER,
+    "GraniteMoeHybridForCausalLM": {"substr": [["A_log", "A"]]},
+    "GraniteMoeSharedForCausalLM": ROUTER,
+}
+"""What a body's mapper renames, or a loader by code of its own, where the class has no mapper: vLLM 0.32.0 granitemoe.py:305,
+granitemoehybrid.py:508."""
+
 FUSED: Final = {
     "TeleChat2ForCausalLM": {
         f"model.layers.#.self_attn.{part}": "model.layers.#.self_attn.qkv_proj" for part in ("query", "key_value")
@@ -120,12 +129,13 @@ def write(
     entries = {
         name: {
             **mappers.get(name, {}),
+            **RENAMED.get(name, {}),
             **({"named": asked} if (asked := {**named.get(name, {}), **FUSED.get(name, {})}) else {}),
             **({"unasked": silent[name]} if silent.get(name) else {}),
             **({"classes": classes[name]} if classes.get(name) else {}),
             **({"loaded": LOADED[name]} if name in LOADED else {}),
         }
-        for name in sorted({*mappers, *named, *silent, *classes, *LOADED, *FUSED})
+        for name in sorted({*mappers, *named, *silent, *classes, *LOADED, *FUSED, *RENAMED})
     }
     plain = json.dumps(sorted(name for name, entry in entries.items() if not entry))
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items() if entry)

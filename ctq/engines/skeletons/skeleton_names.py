@@ -80,6 +80,15 @@ def has_nowhere_to_go(skeleton: Skeleton, module: str) -> bool:
     return is_in_body or (skeleton.wrapped and not has_part(skeleton, f"{module}.weight"))
 
 
+def leaves_bias_behind(skeleton: Skeleton, module: str) -> bool:
+    """Tell a module, by template, whose weight the loader leads to another one, and whose bias to where the model has none."""
+    names = engine_names(skeleton.architecture, skeleton.inner)
+    if names is None:
+        return False
+    weight, bias = ((names.tensor(_first(module), part) or "").rpartition(".")[0] for part in ("weight", "bias"))
+    return weight != bias and bias not in _by_place(skeleton.architecture, skeleton.inner)
+
+
 def _top(place: str) -> str:
     return place.partition(".")[0]
 

@@ -19,6 +19,8 @@ CheckpointFactory = Callable[..., Path]
 NAMES = {
     "qwen2.5-vl": ((r"^model\.(?!visual)", "model.language_model."), (r"^visual\.", "model.visual.")),
     "mixtral": ((r"\.w1\.", ".gate_proj."), (r"\.w3\.", ".up_proj."), (r"\.w2\.", ".down_proj.")),
+    "granite-hybrid": ((r"A_log$", "A"),),
+    "granite-moe": ((r"router\.layer", "router"),),
     "llama4": ((r"^language_model\.", ""),),  # its loader knows these names too
     "olmo2": ((r"^model\.", ""), (r"^lm_head", "model.lm_head")),  # served by the Transformers backend
 }
@@ -47,6 +49,8 @@ def renamed(source: Path, folder: Path, *, without: str = "") -> Path:
         ("mixtral", "layers.1.input_layernorm"),
         ("olmo2", "embed_tokens"),
         ("llama4", "layers.1.input_layernorm"),
+        ("granite-hybrid", "mamba.A"),
+        ("granite-moe", "layers.1.block_sparse_moe.router"),
     ],
 )
 def test_other_names_of_the_engine_are_no_error(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from builders import Raw, edit_tensors
+from families import build
+from inspecting import error_list
 from quantizing import quantize
 
 from ctq.checkpoint.checkpoint import open_checkpoint
@@ -32,3 +34,27 @@ def test_a_bias_of_a_norm(
     edit_tensors(tmp_path / "q", add)
     report = inspect_checkpoint(open_checkpoint(LocalFolder(tmp_path / "q")), InspectOptions())
     assert [finding.code for finding in report.findings if finding.severity is Severity.ERROR] == codes
+
+
+@pytest.mark.parametrize(
+    ("family", "router", "codes"),
+    [
+        ("granite-moe", "router.layer", ["TEN024"]),
+        ("granite-moe-shared", "router.layer", ["TEN024"]),
+        ("granite-hybrid", "router.layer", ["TEN024"]),
+        ("afmoe", "router.gate", ["TEN024"]),
+        ("mixtral", "gate", []),
+        ("olmoe", "gate", []),
+        ("qwen3-moe", "gate", []),
+    ],
+)
+def test_a_bias_of_a_router(family: str, router: str, codes: list[str], tmp_path: Path) -> None:
+    build(family, tmp_path)
+
+    def add(tensors: dict[str, Raw]) -> None:
+        name = next(name for name in tensors if name.endswith(f".{router}.weight"))
+        experts, _ = tensors[name].shape
+        tensors[name.replace(".weight", ".bias")] = Raw("BF16", (experts,), bytes(2 * experts))
+
+    edit_tensors(tmp_path, add)
+    assert error_list(tmp_path) == codes

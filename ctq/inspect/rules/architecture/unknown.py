@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.passed_over import passed_over
-from ctq.engines.skeletons.skeleton_names import other_part, own_name
+from ctq.engines.skeletons.skeleton_names import leaves_bias_behind, other_part, own_name
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.unserved_names import refused_names
 from ctq.findings import Severity
@@ -106,8 +106,12 @@ def _unserved(facts: Facts) -> Iterator[Hit]:
 
 def _has_unknown_bias(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell a bias beside a weight of the architecture that it does not have, where vLLM refuses biases that it does not know."""
-    of_expert = SINGLE_EXPERT in entry.modules.template
-    refuses = "bias" in skeleton.refuses or (of_expert and not passed_over(skeleton).expert_biases)
+    module, passes = entry.modules.template, passed_over(skeleton)
+    refuses = (
+        "bias" in skeleton.refuses
+        or (SINGLE_EXPERT in module and not passes.expert_biases)
+        or (not passes.biases and leaves_bias_behind(skeleton, module))
+    )
     if not refuses or not {"bias", "weight"} <= entry.modules.parts.keys():
         return False
     if skeleton.wrapped and entry.kind in OTHER_PARTS:
