@@ -30,6 +30,7 @@ _DEEPSEEK: Final = (
 )
 """Classes whose attention has a query of low rank, and whose router may have a bias of correction."""
 _LOW_RANK: Final = ("q_a_proj.weight", "q_a_layernorm.weight", "q_b_proj.weight")
+_ROUTER: Final = "model.layers.#.mlp.gate.weight"
 _CORRECTION: Final = "model.layers.#.mlp.gate.e_score_correction_bias"
 
 
@@ -146,5 +147,7 @@ def _of_deepseek(config: ModelConfig) -> Iterator[OptionalTensor]:
         tensor = f"model.layers.#.self_attn.{part}"
         yield OptionalTensor(tensor=tensor, switch="q_lora_rank", value=rank, needed=there, taken=there)
     method = stated(config, "topk_method", None)
-    taken = method == "noaux_tc"
-    yield OptionalTensor(tensor=_CORRECTION, switch="topk_method", value=method, needed=False, taken=taken)
+    there = method == "noaux_tc"
+    yield OptionalTensor(
+        tensor=_CORRECTION, switch="topk_method", value=method, needed=there, taken=there, beside=_ROUTER
+    )

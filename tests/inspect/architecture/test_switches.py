@@ -83,3 +83,25 @@ def _with_biases(tensors: dict[str, Raw]) -> None:
         if name.endswith(("q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight")):
             rows = raw.shape[0]
             tensors[name.replace(".weight", ".bias")] = Raw(raw.dtype, (rows,), bytes(2 * rows))
+
+
+@pytest.mark.parametrize(
+    ("family", "architecture", "method", "words"),
+    [
+        ("deepseek-v2", "DeepseekV2ForCausalLM", "greedy", None),
+        ("deepseek-v2", "DeepseekV3ForCausalLM", "greedy", None),
+        ("deepseek-v2", "DeepseekV2ForCausalLM", "noaux_tc", "missing"),
+        ("deepseek-v2", "DeepseekV3ForCausalLM", "noaux_tc", "missing"),
+        ("deepseek-v3", "DeepseekV2ForCausalLM", "noaux_tc", None),
+        ("deepseek-v3", "DeepseekV3ForCausalLM", "greedy", "no place"),
+    ],
+)
+def test_a_router_has_a_correction_by_its_method(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, architecture: str, method: str, words: str | None
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / "c")
+    edit_config(folder, lambda config: config.update(architectures=[architecture], topk_method=method))
+    findings = found(folder)
+    assert bool(findings) == (words is not None)
+    assert words is None or words in findings[0].message
+    assert all("model.layers.1.mlp.gate.e_score_correction_bias" in finding.message for finding in findings)

@@ -85,8 +85,9 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     yield from _of_their_layers(skeleton, present, having, stacks)
     yield from _without_feed_forward(skeleton, present, counts)
     of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
+    untaken = frozenset(one.tensor for one in optional if not one.taken)
     uneven = _uneven_biases(skeleton, present, (*stacks, *skeleton.lists))
-    yield from sorted({*_beside(skeleton, present, switched, stacks), *of_experts, *uneven})
+    yield from sorted({*_beside(skeleton, present, switched, stacks, untaken), *of_experts, *uneven})
     yield from _beside_inside(facts, skeleton)
     yield from lost_parts(facts, skeleton, present, switched)
     yield from _brought(optional, present)
@@ -153,17 +154,21 @@ def _is_called_otherwise(facts: Facts, skeleton: Skeleton, present: Present) -> 
 
 
 def _beside(
-    skeleton: Skeleton, present: Present, switched: Mapping[str, bool], stacks: tuple[str, ...]
+    skeleton: Skeleton,
+    present: Present,
+    switched: Mapping[str, bool],
+    stacks: tuple[str, ...],
+    untaken: frozenset[str],
 ) -> Iterator[str]:
     """Yield optional tensors that a layer lacks, or all of the model, although it has what they never lack beside it.
 
-    Of a bias beside a bias nothing is said where it is not known that vLLM needs it under the switch's value: it may leave both
-    unread.
+    Nothing is said of what vLLM has no place for under a switch's value (``untaken``), nor of a bias beside a bias where it is not
+    known that vLLM needs it under that: it may leave both unread.
     """
     for name, slot in skeleton.tensors.items():
         if slot.beside is None or (slot.beside.endswith(".bias") and not switched.get(name)):
             continue
-        if is_in_the_same_piece(name, slot.beside):
+        if name in untaken or is_in_the_same_piece(name, slot.beside):
             continue
         if name.partition(f".{NUMBER}.")[0] in stacks:
             for layer in sorted(present.get(slot.beside, frozenset()) - present.get(name, frozenset())):
