@@ -35,7 +35,7 @@ from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.names import engine_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sweep_truth import Observation
 
@@ -45,9 +45,12 @@ ABOUT: Final = (
     "Architectures that are made of others: `same` names one that vLLM 0.32.0 serves by the same class; of wrappers `parts` "
     "are the first words of the places in its model, `refuses` where it refuses a tensor that it does not know, `inner` the text "
     "model of one whose config has no part for it, by the `version` that the config states; `any_text` are wrappers with a "
-    "skeleton of their own that hold whatever text model their config names. Made by "
+    "skeleton of their own that hold whatever text model their config names, `one_text` those that build the same whatever "
+    "architecture the text model's config names. Made by "
     "benchmarks/learn/borrowed_skeletons.py."
 )
+NAMED: Final = ".architectures"
+"""How an expression ends that means what a text model's config names."""
 BACKEND: Final = "Transformers"
 GENERATES: Final = "ForCausalLM"
 ENDINGS: Final = (GENERATES, "ForConditionalGeneration")
@@ -59,7 +62,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         found = wrappers(options.work / "dense", Path(scratch), python)
     classes = registered(python)
-    write_tables(DATA, ABOUT, same=same_classes(classes), wrappers=found, any_text=any_text(classes, python))
+    sections = {"any_text": any_text(classes, python), "one_text": one_text((*wrapped(), *found), classes, python)}
+    write_tables(DATA, ABOUT, same=same_classes(classes), wrappers=found, **sections)
 
 
 def registered(python: Path) -> dict[str, tuple[str, ...]]:
@@ -85,18 +89,45 @@ def any_text(classes: Mapping[str, tuple[str, ...]], python: Path) -> dict[str, 
     }
 
 
-def builds_what_is_named(place: tuple[str, ...], classes: Mapping[str, tuple[str, ...]], python: Path) -> bool:
-    """Tell a class of a wrapper, by its module and its name, that builds the text model which its config names."""
+def wrapped() -> list[str]:
+    """Return the wrappers with a skeleton."""
+    return [name for name, entry in read_data("skeletons")["architectures"].items() if entry["inner"]]
+
+
+def one_text(names: Iterable[str], classes: Mapping[str, tuple[str, ...]], python: Path) -> dict[str, bool]:
+    """Tell the wrappers that never have `init_vllm_registered_model` look at what architectures a text model's config names."""
+    return {name: True for name in sorted(names) if not looks_at_names(classes[name], classes, python)}
+
+
+def looks_at_names(place: tuple[str, ...], classes: Mapping[str, tuple[str, ...]], python: Path) -> bool:
+    """Tell a class of a wrapper that builds a text model by the architectures which a config inside names."""
+    calls, bases = calls_of(place, python)
+    given = [call.get("architectures", NAMED) for call in calls]
+    if given:
+        return any(said.endswith(NAMED) for said in given)
+    return any(looks_at_names(classes[base], classes, python) for base in bases if base in classes)
+
+
+def calls_of(place: tuple[str, ...], python: Path) -> tuple[list[dict[str | None, str]], list[str]]:
+    """Return what a class passes to `init_vllm_registered_model` by name, and the classes that it is made of."""
     module, name = place[-2:]
     source = ast.parse(installed(python, f"model_executor/models/{module}.py"))
     owner = next(node for node in ast.walk(source) if isinstance(node, ast.ClassDef) and node.name == name)
-    for node in ast.walk(owner):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "init_vllm_registered_model":
-            given = {word.arg: ast.unparse(word.value) for word in node.keywords}
-            own = "config.text_config"
-            return given.get("hf_config") == own and given.get("architectures") in (None, f"{own}.architectures")
-    bases = (classes[base] for base in map(ast.unparse, owner.bases) if base in classes)
-    return any(builds_what_is_named(base, classes, python) for base in bases)
+    calls = [
+        {word.arg: ast.unparse(word.value) for word in node.keywords}
+        for node in ast.walk(owner)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "init_vllm_registered_model"
+    ]
+    return calls, [ast.unparse(base) for base in owner.bases]
+
+
+def builds_what_is_named(place: tuple[str, ...], classes: Mapping[str, tuple[str, ...]], python: Path) -> bool:
+    """Tell a class of a wrapper, by its module and its name, that builds the text model which its config names."""
+    calls, bases = calls_of(place, python)
+    if calls:
+        own = "config.text_config"
+        return calls[0].get("hf_config") == own and calls[0].get("architectures") in (None, f"{own}{NAMED}")
+    return any(builds_what_is_named(classes[base], classes, python) for base in bases if base in classes)
 
 
 def same_classes(classes: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

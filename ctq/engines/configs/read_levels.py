@@ -56,7 +56,10 @@ def read_levels(config: ModelConfig) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def inner_architecture(config: ModelConfig) -> str | None:
-    """Return the first architecture that a text model's config inside names, else the first model type that one is read as."""
+    """Return the first architecture that a text model's config inside names, else the first model type that one is read as.
+
+    The type comes first where vLLM's class of the wrapper builds the same text model whatever architecture is named in there.
+    """
     inside = [level for path, level in read_levels(config) if path]
     named = [
         level["architectures"][0]
@@ -64,4 +67,6 @@ def inner_architecture(config: ModelConfig) -> str | None:
         if isinstance(level.get("architectures"), list) and level["architectures"]
     ]
     typed = [level[_TYPE] for level in inside if level.get(_TYPE)]
-    return next((name for name in [*named, *typed] if isinstance(name, str)), None)
+    has_one_text = config.architecture in read_data("borrowed_skeletons")["one_text"]
+    names = [*typed, *named] if has_one_text else [*named, *typed]
+    return next((name for name in names if isinstance(name, str)), None)

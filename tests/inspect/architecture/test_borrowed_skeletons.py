@@ -13,6 +13,10 @@ from builders import Raw, edit_config, edit_tensors, tiny_checkpoint
 from families import build
 from inspecting import errors
 
+from ctq.checkpoint.checkpoint import open_checkpoint
+from ctq.checkpoint.source import LocalFolder
+from ctq.inspect.report import inspect_checkpoint
+
 Tensors = dict[str, Raw]
 OWN = {"auto_map": {"AutoConfig": "owner/name--configuration_chat.ChatConfig"}}
 WIDTH, INNER = 128, 256
@@ -229,3 +233,30 @@ def test_a_wrapper_wants_the_config_of_a_text_model_inside(tmp_path: Path) -> No
 
     edit_config(folder, extract)
     assert "CFG022" in errors(folder)
+
+
+@pytest.mark.parametrize("named", ["DeepseekV3ForCausalLM", "Qwen3ForCausalLM", "LlamaForCausalLM"])
+def test_a_wrapper_of_one_text_model_whatever_is_named_inside(named: str, tmp_path: Path) -> None:
+    folder = build("deepseek-v3", tmp_path)
+
+    def wrap(config: dict[str, Any]) -> None:
+        text = config | {"architectures": [named]}
+        config.clear()
+        config |= OWN | {"architectures": ["KimiVLForConditionalGeneration"], "text_config": text}
+
+    edit_config(folder, wrap)
+    edit_tensors(
+        folder, lambda tensors: tensors.update({f"language_model.{name}": tensors.pop(name) for name in list(tensors)})
+    )
+    assert not strange_text(folder)
+    edit_tensors(
+        folder, lambda tensors: tensors.pop("language_model.model.layers.0.self_attn.kv_b_proj.weight") and None
+    )
+    assert strange_text(folder)
+
+
+def strange_text(folder: Path) -> list[str]:
+    """Return what is said of tensors of the text model that are missing, or that it does not have."""
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
+    said = [finding.message for finding in report.findings if finding.code in ("TEN024", "TEN025")]
+    return [message for message in said if "language_model" in message]
