@@ -8,6 +8,8 @@ from ctq.engines.configs.fields import assumed_number, known_number, takes_field
 from ctq.engines.configs.layer_lists import assumed_layers
 from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.configs.towers import MOST_LAYERS
+from ctq.engines.vllm_models.borrowed import borrowed_from
+from ctq.engines.vllm_models.heads import text_architecture
 
 if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
@@ -17,6 +19,14 @@ _OF_EACH = "num_layers_per_stack"
 """The number of layers of each of several lists (HRM); beside it `num_hidden_layers` counts something else, without it the same."""
 _KINDS = "layers_block_type"
 """The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
+
+_PATTERN = "hybrid_override_pattern"
+"""The same as a text of one letter to each."""
+_BY_LIST = frozenset({"NemotronHForCausalLM"})
+"""Classes that build as many layers as the kinds that are listed, whatever the number is.
+
+Source: vLLM 0.32.0 ``model_executor/models/nemotron_h.py:615``; transformers 5.19 ``configuration_nemotron_h.py:168``.
+"""
 
 _TWICE = frozenset({"longcat_flash"})
 """Model types whose `num_hidden_layers` is twice the number of layers (transformers 5.19 configuration_longcat_flash.py)."""
@@ -31,7 +41,17 @@ def layer_count(config: ModelConfig) -> int | None:
     return None if count is None else min(count, MOST_LAYERS)
 
 
+def listed_layers(config: ModelConfig) -> int | None:
+    """Return the number of kinds of layers that are listed, of a class that counts its layers by them alone."""
+    if (borrowed_from(config) or text_architecture(config)) not in _BY_LIST:
+        return None
+    listed = (level.get(key) for key in (_KINDS, _PATTERN) for _, level in reversed(config.text_levels))
+    return next((len(kinds) for kinds in listed if isinstance(kinds, list | str) and kinds), None)
+
+
 def _all_layers(config: ModelConfig) -> int | None:
+    if (listed := listed_layers(config)) is not None:
+        return listed
     of_each = known_number(config, _OF_EACH)
     if of_each is not None:
         return of_each

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from ctq.engines.skeletons.filled import FILLED
+from ctq.engines.skeletons.layer_counts import listed_layers
 from ctq.engines.skeletons.layer_numbers import layers_with
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.inspect.facts.defects import BODY_LINEARS
@@ -32,8 +33,10 @@ def missing_layers(facts: Facts) -> Iterator[str]:
     Where half of them are missing the number means something else.
     """
     config = facts.checkpoint.config
-    count = config.num_hidden_layers or next(
-        (len(level[_KINDS]) for _, level in config.text_levels if _is_listed(level)), None
+    count = (
+        listed_layers(config)
+        or config.num_hidden_layers
+        or next((len(level[_KINDS]) for _, level in config.text_levels if _is_listed(level)), None)
     )
     stacks = _stacks(facts)
     if count is None or len(stacks) != 1:

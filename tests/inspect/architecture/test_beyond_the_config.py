@@ -73,3 +73,26 @@ def test_draft_layers_are_left_unread_as_the_config_counts_them(
 
     edit_tensors(folder, add)
     assert codes(folder) == found
+
+
+@pytest.mark.parametrize("architecture", ["NemotronHForCausalLM", "NemotronHPuzzleForCausalLM"])
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        ({"hybrid_override_pattern": "M*-", "num_hidden_layers": 2}, set()),
+        ({"hybrid_override_pattern": "M*-", "num_hidden_layers": 4}, set()),
+        ({"hybrid_override_pattern": "M*", "num_hidden_layers": 3}, {"TEN024"}),
+        ({"hybrid_override_pattern": "M*--", "num_hidden_layers": 3}, {"TEN020"}),
+    ],
+)
+def test_layers_that_are_counted_by_their_list(
+    checkpoint: CheckpointFactory, tmp_path: Path, architecture: str, stated: dict[str, object], found: set[str]
+) -> None:
+    folder = shutil.copytree(checkpoint("nemotron-h"), tmp_path / "c")
+
+    def state(config: dict[str, object]) -> None:
+        config.pop("layers_block_type")
+        config.update(architectures=[architecture], **stated)
+
+    edit_config(folder, state)
+    assert codes(folder) & {"TEN020", "TEN024", "TEN025"} == found
