@@ -4,7 +4,8 @@ The head is the case that matters: its class is not a linear layer, its own bran
 to is the branch of embeddings. Source: vLLM 0.32.0 model_executor/layers/quantization/compressed_tensors/compressed_tensors.py
 (``get_quant_method``:156-227, ``get_scheme_dict``:995) and compressed_tensors_moe/compressed_tensors_moe.py.
 
-Names are those of the engine (``ctq.engines.vllm_models.names``). Not here: transforms, and MoE before 0.17.
+Names are those of the engine (``ctq.engines.vllm_models.names``). Not here: what transforms do where they are not refused, and MoE
+before 0.17.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.vllm.fused import DEFAULT_FUSED
+from ctq.engines.vllm.input_transforms import InputTransform, check_inputs, input_transforms
 from ctq.engines.vllm.layers import Attention, FusedMoE, LayerSpec, LinearBase, ParallelLMHead, VocabParallelEmbedding
 from ctq.engines.vllm.matching import PartlyIgnoredError, UnmatchedLayerError, find_matched_target, should_ignore_layer
 from ctq.engines.vllm.moe_choice import choose_moe_scheme
@@ -60,6 +62,7 @@ class DispatchConfig:
     rules: EngineRules
     fused_mapping: Mapping[str, tuple[str, ...]]
     capability: int | None = None
+    transforms: tuple[InputTransform, ...] = ()
 
     @classmethod
     def from_quantization_config(
@@ -85,6 +88,7 @@ class DispatchConfig:
             rules=rules,
             fused_mapping=fused_mapping,
             capability=capability,
+            transforms=tuple(input_transforms(raw.get("transform_config"))),
         )
 
     def renamed(self, rename: Callable[[str], str]) -> DispatchConfig:
@@ -100,7 +104,9 @@ class DispatchConfig:
 
         """
         if isinstance(layer, LinearBase):
-            return self._linear(layer, prefix) or Method(kind="linear")
+            linear = self._linear(layer, prefix)
+            check_inputs(self.transforms, prefix, layer.class_name(self.rules), self.fused_mapping)
+            return linear or Method(kind="linear")
         if isinstance(layer, ParallelLMHead) and self.rules.lm_head_branch:
             method = self._head(layer, prefix)
             if method is not None:
