@@ -200,7 +200,7 @@ def test_rotary_settings_and_lists_that_vllm_reads_beyond_their_end(
         ("qwen3-next", "layer_types", {"TEN033"}),
         ("granite-hybrid", "layer_types", {"TEN033"}),
         ("lfm2", "layer_types", {"TEN033"}),
-        ("zamba2", "layers_block_type", {"CFG022"}),
+        ("zamba2", "layers_block_type", {"CFG022", "TEN033"}),
         ("olmo3", "layer_types", set()),
     ],
 )
