@@ -14,7 +14,7 @@ from ctq.inspect.facts.entries import KNOWN_CLASSES, find_entries
 from ctq.inspect.facts.facts import Facts
 from ctq.inspect.facts.head import inspect_head, locate_head
 from ctq.inspect.facts.second_opinion import with_second_opinion
-from ctq.inspect.facts.side_config import with_side_config
+from ctq.inspect.facts.side_config import read_side_config, with_side_config
 from ctq.inspect.modules.forms import QUANTIZED, Form
 from ctq.inspect.modules.grouping import group_modules
 from ctq.recipe.match import REGEX_PREFIX
@@ -51,8 +51,8 @@ _METHOD_OF_FORM = {
 
 def collect_facts(checkpoint: Checkpoint) -> Facts:
     """Compute the facts of an opened checkpoint; time and memory grow with the number of tensors alone."""
-    original = replace(checkpoint, config=as_loaded(checkpoint.config))
-    checkpoint = with_side_config(original)
+    side = read_side_config(checkpoint)
+    checkpoint = with_side_config(replace(checkpoint, config=as_loaded(checkpoint.config)), side)
     config = checkpoint.config
     raw = config.quantization
     quant = parse_quantization(raw) if raw is not None else None
@@ -71,7 +71,7 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
         quant=quant,
         method=_method(quant, entries),
         lacks_config=lacks_config,
-        has_side_config=checkpoint is not original,
+        side_config=side,
         entries=tuple(entries),
         patterns=patterns,
         head=inspect_head(head, entries, patterns, quant, seen_all=not hides(checkpoint.faults)),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ctq.inspect.facts.entries import State
+from ctq.inspect.facts.side_config import SideConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,17 +26,17 @@ class Facts:
     """What a checkpoint holds.
 
     ``method`` names how it is quantized, by the config or, without one, by the tensors; None means dense. ``lacks_config`` says
-    that nothing tells how the tensors are quantized, although a config is there to tell it; ``has_side_config`` that a file of its
-    own does, and not ``config.json``. ``entries`` are sets of alike modules
-    in the order of the files; ``engines`` what each engine makes of the head, ``expected`` what the user expects of it.
-    ``unreadable`` files are readable by their owner alone, ``deep`` holds what is odd about values, where they were read.
+    that nothing tells how the tensors are quantized, although a config is there to tell it; ``side_config`` is what a file of its
+    own says of it where ``config.json`` says nothing. ``entries`` are sets of alike modules in the order of the files; ``engines``
+    what each engine makes of the head, ``expected`` what the user expects of it. ``unreadable`` files are readable by their owner
+    alone, ``deep`` holds what is odd about values, where they were read.
     """
 
     checkpoint: Checkpoint
     quant: QuantConfig | None
     method: str | None
     lacks_config: bool
-    has_side_config: bool = False
+    side_config: SideConfig = field(default_factory=SideConfig)
     entries: tuple[Entry, ...]
     patterns: Patterns
     head: InspectedHead

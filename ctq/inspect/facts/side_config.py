@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SIDE_CONFIG = "hf_quant_config.json"
 _LARGEST = 1 << 22
-"""Bytes that are read of it; lists of modules make it long."""
+"""Bytes of a file that is still read; lists of modules make it long."""
 _METHOD = "quant_method"
 _PRODUCER = "modelopt"
 _INSIDE = "quantization"
@@ -32,11 +32,12 @@ class SideConfig:
 
 def read_side_config(checkpoint: Checkpoint) -> SideConfig:
     """Read the file; nothing where ``config.json`` has a config of its own, which vLLM prefers."""
-    if SIDE_CONFIG not in checkpoint.source.files or checkpoint.config.raw.get(QUANTIZATION_KEYS[0]) is not None:
+    size = checkpoint.source.files.get(SIDE_CONFIG)
+    if size is None or size > _LARGEST or checkpoint.config.raw.get(QUANTIZATION_KEYS[0]) is not None:
         return SideConfig()
     try:
-        data = json.loads(checkpoint.source.read(SIDE_CONFIG, 0, _LARGEST).decode())
-    except (ValueError, RecursionError, OSError) as error:
+        data = json.loads(checkpoint.source.read(SIDE_CONFIG).decode())
+    except (ValueError, RecursionError) as error:
         return SideConfig(fault=f"is not JSON ({error})")
     if not isinstance(data, dict):
         return SideConfig(fault="is no JSON object")
@@ -48,10 +49,9 @@ def read_side_config(checkpoint: Checkpoint) -> SideConfig:
     return SideConfig(dict(data) if is_named else None)
 
 
-def with_side_config(checkpoint: Checkpoint) -> Checkpoint:
+def with_side_config(checkpoint: Checkpoint, side: SideConfig) -> Checkpoint:
     """Return a checkpoint with the config that vLLM makes of ``config.json`` and the file."""
-    found = read_side_config(checkpoint).quantization
-    if found is None:
+    if side.quantization is None:
         return checkpoint
     config = checkpoint.config
-    return replace(checkpoint, config=replace(config, raw={**config.raw, QUANTIZATION_KEYS[0]: found}))
+    return replace(checkpoint, config=replace(config, raw={**config.raw, QUANTIZATION_KEYS[0]: side.quantization}))

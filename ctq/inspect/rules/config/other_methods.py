@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ctq.engines.vllm_models.other_methods import takes_dense
-from ctq.inspect.facts.side_config import SIDE_CONFIG, read_side_config
+from ctq.inspect.facts.side_config import SIDE_CONFIG
 from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit
 from ctq.recipe.kinds import Kind
 
@@ -51,9 +51,9 @@ def method_without_its_tensors(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `model_executor/layers/quantization/` (`from_config` of each method); `benchmarks/learn/other_methods.py`.
     """
-    fault = read_side_config(facts.checkpoint).fault
-    if fault is not None:
-        yield Hit(where=SIDE_CONFIG, message=f"{fault}: vLLM stops at it", hint=f"restore or remove {SIDE_CONFIG}")
+    side = facts.side_config
+    if side.fault is not None:
+        yield Hit(where=SIDE_CONFIG, message=f"{side.fault}: vLLM stops at it", hint=f"restore or remove {SIDE_CONFIG}")
     quant = facts.quant
     if quant is None or quant.method is None or facts.is_compressed_tensors:
         return
@@ -66,9 +66,9 @@ def method_without_its_tensors(facts: Facts) -> Iterator[Hit]:
     stored = method in _STORED if loads is None else not loads
     if stored and not facts.quantized and facts.entries:
         yield Hit(
-            where=SIDE_CONFIG if facts.has_side_config else QUANTIZATION_CONFIG,
+            where=QUANTIZATION_CONFIG if side.quantization is None else SIDE_CONFIG,
             message=f"quant_method is {quant.method}, and no tensor is stored quantized",
-            hint=f"remove {SIDE_CONFIG if facts.has_side_config else 'quantization_config'} if the model is dense",
+            hint=f"remove {'quantization_config' if side.quantization is None else SIDE_CONFIG} if the model is dense",
         )
     elif missing:
         yield Hit(
