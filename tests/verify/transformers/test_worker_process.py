@@ -94,7 +94,9 @@ def test_a_worker_does_not_outlive_who_started_it(
         f"#!/bin/sh\nPYTHONPATH={':'.join(sys.path)} exec {sys.executable} {tmp_path}/some_worker.py\n"
     )
     interpreter.chmod(0o755)
-    with subprocess.Popen([sys.executable, "-c", STARTER.format(words, call), str(interpreter)]) as starter:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # what it had no time to remove goes with the test
+    command = [sys.executable, "-c", STARTER.format(words, call), str(interpreter)]
+    with subprocess.Popen(command, env=environment) as starter:
         deadline = time.monotonic() + 60
         while not pids.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
