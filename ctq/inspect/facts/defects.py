@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -58,15 +59,21 @@ class Surroundings:
 
 def diagnose(entry: Entry, around: Surroundings) -> Diagnosis | None:
     """Return the first defect of ``entry``, or None; only compressed-tensors' own config is judged."""
-    for check in _LADDER:
-        found = check(entry, around)
-        if found is not None:
-            return found
-    return None
+    ladder: tuple[Callable[[Entry], Diagnosis | None], ...] = (
+        _incomplete,
+        partial(_undeclared, around=around),
+        partial(_stored_dense, around=around),
+        _wrong_format,
+        _wrong_dtype,
+        _wrong_shape,
+        _missing_part,
+        _extra_part,
+        _missing_shape,
+    )
+    return next((found for rung in ladder if (found := rung(entry)) is not None), None)
 
 
-def _incomplete(entry: Entry, around: Surroundings) -> Diagnosis | None:
-    del around
+def _incomplete(entry: Entry) -> Diagnosis | None:
     parts, form = entry.modules.parts, entry.stored.form
     if form is Form.NO_WEIGHT:
         return Diagnosis(Defect.MISSING_WEIGHT, f"{', '.join(sorted(parts))} but no weight")
@@ -105,16 +112,14 @@ def _is_body_linear(entry: Entry, around: Surroundings) -> bool:
     return entry.kind is Kind.TRANSPOSED or (entry.kind is Kind.LINEAR and known)
 
 
-def _wrong_format(entry: Entry, around: Surroundings) -> Diagnosis | None:
-    del around
+def _wrong_format(entry: Entry) -> Diagnosis | None:
     form, declared = entry.stored.form, entry.format
     if form not in COMPRESSED or declared in FORMATS[form] or declared == "mixed-precision":
         return None
     return Diagnosis(Defect.WRONG_FORMAT, f"stored as {form}, but the config says format {declared or 'nothing'}")
 
 
-def _wrong_dtype(entry: Entry, around: Surroundings) -> Diagnosis | None:
-    del around
+def _wrong_dtype(entry: Entry) -> Diagnosis | None:
     args, parts, form = entry.weights, entry.modules.parts, entry.stored.form
     if args is None or form not in COMPRESSED:
         return None
@@ -132,8 +137,7 @@ def _wrong_dtype(entry: Entry, around: Surroundings) -> Diagnosis | None:
     return None
 
 
-def _wrong_shape(entry: Entry, around: Surroundings) -> Diagnosis | None:
-    del around
+def _wrong_shape(entry: Entry) -> Diagnosis | None:
     args, parts = entry.weights, entry.modules.parts
     weight = _weight(parts) if entry.stored.form in COMPRESSED else None
     if args is None or weight is None or len(weight.shape) != 2:  # a matrix
@@ -162,8 +166,7 @@ def _wrong_input_scale(entry: Entry) -> Diagnosis | None:
     )
 
 
-def _missing_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
-    del around
+def _missing_part(entry: Entry) -> Diagnosis | None:
     args, parts, form = entry.weights, entry.modules.parts, entry.stored.form
     if args is None or form not in COMPRESSED:
         return None
@@ -195,8 +198,7 @@ def _is_static_int8(args: QuantArgs | None) -> bool:
     return args is not None and (args.num_bits, args.type, args.strategy, args.dynamic) == (8, "int", "tensor", False)
 
 
-def _extra_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
-    del around
+def _extra_part(entry: Entry) -> Diagnosis | None:
     args, parts = entry.weights, entry.modules.parts
     if args is None or entry.stored.form not in COMPRESSED:
         return None
@@ -219,8 +221,7 @@ def _extra_part(entry: Entry, around: Surroundings) -> Diagnosis | None:
     return None
 
 
-def _missing_shape(entry: Entry, around: Surroundings) -> Diagnosis | None:
-    del around
+def _missing_shape(entry: Entry) -> Diagnosis | None:
     parts = entry.modules.parts
     if entry.weights is None or entry.stored.form is not Form.PACKED:
         return None
@@ -247,16 +248,3 @@ def _known_parts(entry: Entry) -> frozenset[str]:
 
 def _weight(parts: Mapping[str, Part]) -> Part:
     return parts["weight_packed"] if "weight_packed" in parts else parts["weight"]
-
-
-_LADDER: tuple[Callable[[Entry, Surroundings], Diagnosis | None], ...] = (
-    _incomplete,
-    _undeclared,
-    _stored_dense,
-    _wrong_format,
-    _wrong_dtype,
-    _wrong_shape,
-    _missing_part,
-    _extra_part,
-    _missing_shape,
-)

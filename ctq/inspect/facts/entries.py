@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ctq.checkpoint.header import TensorInfo
-from ctq.inspect.modules.forms import COMPRESSED, Form, Stored, describe
+from ctq.inspect.modules.forms import COMPRESSED, Form, describe
 from ctq.inspect.modules.parts import CACHE_PARTS
 from ctq.inspect.modules.patterns import Match, PatternList
 from ctq.recipe.classify import Classifier
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.config import ModelConfig
     from ctq.inspect.facts.diagnosis import Diagnosis
+    from ctq.inspect.modules.forms import Stored
     from ctq.inspect.modules.grouping import ModuleSet
     from ctq.recipe.quant_config import ConfigGroup, QuantConfig
     from ctq.recipe.schemes import QuantArgs
@@ -110,14 +111,24 @@ def find_entries(
         owners={target: group.name for group in compressed.groups for target in group.targets} if compressed else {},
     )
     classifier = Classifier(config, list(_telling(sets)))
-    entries = [
-        entry
-        for modules in sets
-        for entry in _entries(modules, _kind(modules, classifier), patterns, is_head=modules.names[0] == head)
-    ]
-    if compressed is None:
-        return [replace(entry, stored=describe(entry.modules.parts, None, None)) for entry in entries], patterns
-    return [_declared(entry, compressed, config) for entry in entries], patterns
+    entries = []
+    for modules in sets:
+        kind, is_head = _kind(modules, classifier), modules.names[0] == head
+        classes = HEAD_CLASSES if is_head else CLASS_NAMES.get(kind, ())
+        for match, part in _matched(modules, classes, patterns):
+            said = _declared(part, match, compressed, columns=config.hidden_size if is_head else None)
+            entries.append(
+                Entry(
+                    modules=part,
+                    kind=kind,
+                    is_head=is_head,
+                    stored=said.stored,
+                    match=match,
+                    group=said.group,
+                    format=said.format,
+                )
+            )
+    return entries, patterns
 
 
 def _telling(sets: Sequence[ModuleSet]) -> Iterator[str]:
@@ -141,47 +152,41 @@ def _kind(modules: ModuleSet, classifier: Classifier) -> Kind:
     return classifier.classify(TensorInfo(f"{name}.weight", "BF16", shape, 0, 0)).kind
 
 
-def _entries(modules: ModuleSet, kind: Kind, patterns: Patterns, *, is_head: bool) -> Iterator[Entry]:
-    classes = HEAD_CLASSES if is_head else CLASS_NAMES.get(kind, ())
+def _matched(modules: ModuleSet, classes: Sequence[str], patterns: Patterns) -> Iterator[tuple[Match, ModuleSet]]:
+    """Split a set where the config treats its modules differently; which full name of a group matched is no difference."""
     targets = patterns.targets.first(modules.names, classes)
     ignored = patterns.ignore.first(modules.names, classes)
-    for match, part in _split(modules, targets, ignored, patterns.owners):
-        yield Entry(
-            modules=part,
-            kind=kind,
-            is_head=is_head,
-            stored=Stored(form=Form.PLAIN),
-            match=match,
-            group=None,
-            format=None,
-        )
-
-
-def _split(
-    modules: ModuleSet, targets: Sequence[str | None], ignored: Sequence[str | None], owners: Mapping[str, str]
-) -> Iterator[tuple[Match, ModuleSet]]:
-    """Split a set where the config treats its modules differently; which full name of a group matched is no difference."""
     if len(set(targets)) == len(set(ignored)) == 1:  # nearly always, and the sets may be large
         yield Match(targets[0], ignored[0]), modules
         return
     parts: dict[tuple[str | None, str | None], list[int]] = defaultdict(list)
     for index, name in enumerate(modules.names):
         target, entry = targets[index], ignored[index]
-        parts[owners[name] if target == name else target, "" if entry == name else entry].append(index)
+        parts[patterns.owners[name] if target == name else target, "" if entry == name else entry].append(index)
     for indices in parts.values():
         names = tuple(modules.names[i] for i in indices)
         numbers = tuple(modules.numbers[i] for i in indices)
         yield Match(targets[indices[0]], ignored[indices[0]]), replace(modules, names=names, numbers=numbers)
 
 
-def _declared(entry: Entry, quant: QuantConfig, config: ModelConfig) -> Entry:
+class _Declared(NamedTuple):
+    """What the config declares of a set, and how the set is stored in the light of it."""
+
+    stored: Stored
+    group: ConfigGroup | None = None
+    format: str | None = None
+
+
+def _declared(modules: ModuleSet, match: Match, quant: QuantConfig | None, *, columns: int | None) -> _Declared:
+    """Say what compressed-tensors' config declares; ``columns`` are those of the dense weight, where the config tells them."""
+    if quant is None:
+        return _Declared(describe(modules.parts, None, None))
     # Of a target that comes again, compressed-tensors and engines take the last group.
-    group = next((group for group in reversed(quant.groups) if entry.match.target in group.targets), None)
+    group = next((group for group in reversed(quant.groups) if match.target in group.targets), None)
     args = group.weights if group is not None else None
-    if args is None and entry.modules.parts.keys() & {"weight_packed"}:
+    if args is None and "weight_packed" in modules.parts:
         # Stored packed, but declared by nobody: the first group's bits are the best guess.
         args = next((other.weights for other in quant.groups if other.weights is not None), None)
-    columns = config.hidden_size if entry.is_head else None
-    stored = describe(entry.modules.parts, args, columns)
-    declared_format = quant.format_of(group) if group is not None and stored.form in COMPRESSED | {Form.DENSE} else None
-    return replace(entry, group=group, stored=stored, format=declared_format)
+    stored = describe(modules.parts, args, columns)
+    has_format = stored.form in COMPRESSED | {Form.DENSE}
+    return _Declared(stored, group, quant.format_of(group) if group is not None and has_format else None)
