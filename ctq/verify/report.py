@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.errors import ExitCode
 from ctq.findings import Severity
+from ctq.inspect.rules.rule import Claim
+from ctq.inspect.rules.table import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from ctq.verify.numeric.result import WeightsReport
 
 SCHEMA_VERSION = 1
-OPEN_QUESTIONS = ("DEP005",)
+OPEN_QUESTIONS = tuple(rule.code for rule in RULES if rule.claim is Claim.QUESTION)
 """Findings that refute nothing, but leave open whether the weights are the ones that were meant."""
 
 

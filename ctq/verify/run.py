@@ -8,6 +8,8 @@ from ctq import events
 from ctq.findings import Finding, Severity
 from ctq.inspect.report import head_json
 from ctq.inspect.rules.check import Selection, find
+from ctq.inspect.rules.rule import Claim
+from ctq.inspect.rules.table import RULES
 from ctq.verify.config_check import compare_configs
 from ctq.verify.engine_names import EngineName
 from ctq.verify.engines.table import ASK
@@ -20,19 +22,7 @@ if TYPE_CHECKING:
     from ctq.verify.report import EngineAnswer
     from ctq.verify.request import VerifyRequest
 
-ENGINE_OPINIONS = (
-    "HED001",
-    "HED007",
-    "HED010",
-    "HED011",
-    "HED012",
-    "CFG007",
-    "CFG008",
-    "CFG010",
-    "CFG012",
-    "CFG014",
-    "CFG020",
-)
+ENGINE_OPINIONS = tuple(rule.code for rule in RULES if rule.claim is Claim.OPINION)
 """Rules of inspection that say what vLLM will make of a checkpoint: here the engines that were asked say so themselves."""
 
 

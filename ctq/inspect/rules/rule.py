@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ctq.findings import named
@@ -38,6 +39,19 @@ class Hit:
 Check = Callable[["Facts"], Iterator[Hit]]
 
 
+class Claim(Enum):
+    """What the findings of a rule say, which decides what a verification makes of them.
+
+    A ``DEFECT`` lies in the files themselves, whatever any engine makes of them. An ``OPINION`` is about what vLLM will make of the
+    checkpoint: engines that are asked say so themselves. A ``QUESTION`` refutes nothing, but leaves open whether the weights are
+    the ones that were meant.
+    """
+
+    DEFECT = auto()
+    OPINION = auto()
+    QUESTION = auto()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One row of the table.
@@ -51,6 +65,7 @@ class Rule:
     severity: Severity
     check: Check
     unless: tuple[str, ...] = ()
+    claim: Claim = Claim.DEFECT
 
     @property
     def summary(self) -> str:

@@ -16,7 +16,7 @@ from ctq.inspect.rules.config import (
 )
 from ctq.inspect.rules.files import leftovers, own_code, promised, shards, strays
 from ctq.inspect.rules.head import embedding, serving, stored
-from ctq.inspect.rules.rule import Check, Rule
+from ctq.inspect.rules.rule import Check, Claim, Rule
 from ctq.inspect.rules.tensors import (
     alike,
     astray,
@@ -61,37 +61,61 @@ _EXPLAINED = (
 """Findings that say why an engine does not serve a head; HED010 is for what no other rule knows."""
 
 
-def _rule(code: str, check: Check, severity: Severity = Severity.ERROR, *, unless: tuple[str, ...] = ()) -> Rule:
-    return Rule(code=code, name=check.__name__.replace("_", "-"), severity=severity, check=check, unless=unless)
+def _rule(
+    code: str,
+    check: Check,
+    severity: Severity = Severity.ERROR,
+    *,
+    unless: tuple[str, ...] = (),
+    claim: Claim = Claim.DEFECT,
+) -> Rule:
+    name = check.__name__.replace("_", "-")
+    return Rule(code=code, name=name, severity=severity, check=check, unless=unless, claim=claim)
 
 
 RULES: tuple[Rule, ...] = (
-    _rule("HED001", stored.head_only_targeted_by_class, unless=_CONFIG),
+    _rule("HED001", stored.head_only_targeted_by_class, unless=_CONFIG, claim=Claim.OPINION),
     _rule("HED002", stored.quantized_head_ignored, unless=_CONFIG),
     _rule("HED003", stored.quantized_head_untargeted, unless=_CONFIG),
     _rule("HED004", stored.dense_head_targeted, unless=_CONFIG),
     _rule("HED005", stored.targeted_head_without_tensors, unless=(*_CONFIG, *_FILES)),
     _rule("HED006", stored.tie_flag_beside_quantized_head, Severity.WARNING, unless=_CONFIG),
-    _rule("HED007", serving.exact_target_misses_head, unless=_CONFIG),
+    _rule("HED007", serving.exact_target_misses_head, unless=_CONFIG, claim=Claim.OPINION),
     _rule("HED008", embedding.target_hits_embedding, unless=_CONFIG),
     _rule("HED009", stored.other_head_caught, unless=_CONFIG),
-    _rule("HED010", serving.head_not_served, unless=_EXPLAINED),
-    _rule("HED011", serving.head_not_as_expected),
-    _rule("HED012", serving.limits_of_a_quantized_head, Severity.NOTE),
+    _rule("HED010", serving.head_not_served, unless=_EXPLAINED, claim=Claim.OPINION),
+    _rule("HED011", serving.head_not_as_expected, claim=Claim.OPINION),
+    _rule("HED012", serving.limits_of_a_quantized_head, Severity.NOTE, claim=Claim.OPINION),
     _rule("CFG001", quantization.missing_quantization_config, unless=("FIL002", "FIL003")),
     _rule("CFG002", quantization.contradictory_quantization_configs),
     _rule("CFG003", validity.invalid_quantization_config),
     _rule("CFG004", validity.invalid_pattern, unless=("CFG003",)),
     _rule("CFG005", quantization.method_contradicts_tensors, unless=("CFG024",)),
     _rule("CFG006", quantization.mixed_precision_without_group_format, unless=_CONFIG),
-    _rule("CFG007", quantization.weight_only_int_quantized, unless=(*_CONFIG, "TEN009")),
-    _rule("CFG008", schemes.unsupported_scheme, unless=(*_CONFIG, "CFG007", "CFG012", "TEN009", "TEN012")),
+    _rule("CFG007", quantization.weight_only_int_quantized, unless=(*_CONFIG, "TEN009"), claim=Claim.OPINION),
+    _rule(
+        "CFG008",
+        schemes.unsupported_scheme,
+        unless=(*_CONFIG, "CFG007", "CFG012", "TEN009", "TEN012"),
+        claim=Claim.OPINION,
+    ),
     _rule("CFG009", schemes.group_size_does_not_divide, unless=_CONFIG),
-    _rule("CFG010", schemes.scheme_without_kernel, Severity.NOTE, unless=(*_CONFIG, "CFG008", "TEN012")),
+    _rule(
+        "CFG010",
+        schemes.scheme_without_kernel,
+        Severity.NOTE,
+        unless=(*_CONFIG, "CFG008", "TEN012"),
+        claim=Claim.OPINION,
+    ),
     _rule("CFG011", quantization.status_not_compressed, Severity.WARNING, unless=(*_CONFIG, "CFG021", "TEN003")),
-    _rule("CFG012", schemes.group_activation_ordering, unless=_CONFIG),
+    _rule("CFG012", schemes.group_activation_ordering, unless=_CONFIG, claim=Claim.OPINION),
     _rule("CFG013", quantization.sparsity_config, unless=_CONFIG),
-    _rule("CFG014", schemes.refused_config, unless=(*_CONFIG, "CFG006", "CFG007", "CFG012", "CFG013", "TEN009")),
+    _rule(
+        "CFG014",
+        schemes.refused_config,
+        unless=(*_CONFIG, "CFG006", "CFG007", "CFG012", "CFG013", "TEN009"),
+        claim=Claim.OPINION,
+    ),
     _rule("CFG015", agreement.fused_parts_differ, unless=_CONFIG),
     _rule("CFG016", agreement.ambiguous_targets, Severity.WARNING, unless=(*_CONFIG, "TEN009", "TEN010", "TEN011")),
     _rule(
@@ -107,7 +131,7 @@ RULES: tuple[Rule, ...] = (
         unless=(*_CONFIG, *_FILES, "HED004", "HED009", "TEN006", "TEN007", "TEN008", "TEN027"),
     ),
     _rule("CFG019", identity.unknown_model_type),
-    _rule("CFG020", identity.unknown_architecture),
+    _rule("CFG020", identity.unknown_architecture, claim=Claim.OPINION),
     _rule("CFG021", validity.oddity_that_only_vllm_reads, Severity.WARNING, unless=_CONFIG),
     _rule("CFG022", model_config.refused_model_config, unless=("CFG001",)),
     _rule("CFG023", identity.head_of_another_task),
@@ -170,7 +194,7 @@ RULES: tuple[Rule, ...] = (
     _rule("DEP002", deep.non_positive_scale),
     _rule("DEP003", deep.absurd_scale),
     _rule("DEP004", deep.false_weight_shape, Severity.WARNING),
-    _rule("DEP005", deep.empty_weight, Severity.WARNING),
+    _rule("DEP005", deep.empty_weight, Severity.WARNING, claim=Claim.QUESTION),
     _rule("DEP006", deep.non_finite_vector),
 )
 """Every rule; ``unless`` names the rules of whose findings its own would be consequences."""
