@@ -16,3 +16,8 @@ def read_data(name: str) -> dict[str, Any]:
     """Return the object in ``data/NAME.json``, which is read once."""
     data: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_bytes())
     return data
+
+
+def of_architecture(name: str, architecture: str | None, default: Any = None) -> Any:  # noqa: ANN401  # any JSON
+    """Return what ``data/NAME.json`` holds of an architecture, or ``default``."""
+    return read_data(name)["architectures"].get(architecture or "", default)

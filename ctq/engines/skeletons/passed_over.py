@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ctq.engines.data_file import read_data
+from ctq.engines.data_file import of_architecture
 
 if TYPE_CHECKING:
     from ctq.engines.skeletons.skeleton import Skeleton
@@ -38,5 +38,5 @@ def passed_over(skeleton: Skeleton) -> PassedOver:
 
 @lru_cache(maxsize=16)
 def _of_class(architecture: str) -> PassedOver:
-    found = read_data("passed_over")["architectures"].get(architecture, {})
+    found = of_architecture("passed_over", architecture, {})
     return PassedOver(**{**found, "endings": tuple(found.get("endings", ()))})

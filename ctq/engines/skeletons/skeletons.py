@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ctq.engines.configs.towers import TowerList, are_known
-from ctq.engines.data_file import read_data
+from ctq.engines.data_file import of_architecture, read_data
 from ctq.engines.skeletons.skeleton import Skeleton, Slot
 from ctq.engines.skeletons.switches import learnt_tensors
 from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_text
@@ -166,7 +166,7 @@ def _towers(found: Mapping[str, Any], *, towers: bool) -> dict[str, Any]:
 
 def _tower_types(architecture: str | None) -> Mapping[str, Any]:
     """Return the types of the towers that were learnt of a wrapper, by their config's key; None where its class takes no other."""
-    found = read_data("skeletons")["architectures"].get(architecture or "")
+    found = of_architecture("skeletons", architecture)
     if found is not None:
         return dict(found.get("towers", {}))
     borrowed = read_data("borrowed_skeletons")["wrappers"].get(architecture or "", {})
@@ -214,10 +214,10 @@ def _dimensions(sizes: list[str | None] | None, *, towers: bool) -> tuple[str | 
 
 def is_wrapper(architecture: str | None) -> bool:
     """Tell an architecture that was learnt with a text model inside."""
-    found = read_data("skeletons")["architectures"].get(architecture or "")
+    found = of_architecture("skeletons", architecture)
     return found is not None and found["inner"] is not None
 
 
 def tower_configs(architecture: str | None) -> frozenset[str]:
     """Return the keys of a wrapper's config under which the configs of its towers were learnt to be."""
-    return frozenset(read_data("skeletons")["architectures"].get(architecture or "", {}).get("towers", ()))
+    return frozenset(of_architecture("skeletons", architecture, {}).get("towers", ()))

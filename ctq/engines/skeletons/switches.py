@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from ctq.engines.configs.fields import assumed, assumed_number, stated, switch_value
 from ctq.engines.configs.towers import tower_value
-from ctq.engines.data_file import read_data
+from ctq.engines.data_file import of_architecture, read_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,8 +75,8 @@ def optional_tensors(config: ModelConfig, skeleton: Skeleton) -> Iterator[Option
 
 def learnt_tensors(architecture: str) -> tuple[str, ...]:
     """Return the tensors, by template, that switches of vLLM's own class bring, and those of towers and projectors."""
-    found = read_data("vllm_switches")["architectures"].get(architecture, {})
-    beside = read_data("tower_switches")["architectures"].get(architecture, {})
+    found = of_architecture("vllm_switches", architecture, {})
+    beside = of_architecture("tower_switches", architecture, {})
     return tuple(dict.fromkeys([*(tensor for entry in found.values() for tensor in entry["tensors"]), *beside]))
 
 
@@ -120,7 +120,7 @@ def _of_transformers(config: ModelConfig, architecture: str) -> Iterator[Optiona
 
 
 def _of_vllm(config: ModelConfig, architecture: str) -> Iterator[OptionalTensor]:
-    for switch, entry in read_data("vllm_switches")["architectures"].get(architecture, {}).items():
+    for switch, entry in of_architecture("vllm_switches", architecture, {}).items():
         value = stated(config, switch, assumed(config, switch))
         value = entry.get("assumes") if value is None else bool(value)
         if value is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.tower_fields import has_known_type, towers_of
 from ctq.engines.configs.towers import tower_number
-from ctq.engines.data_file import read_data
+from ctq.engines.data_file import of_architecture, read_data
 from ctq.engines.skeletons.skeletons import has_learnt_towers
 from ctq.engines.vllm_models.activations import named, takes
 from ctq.engines.vllm_models.known_names import activations
@@ -31,7 +31,7 @@ _ABSENT = "(absent)"
 
 def refused_by_towers(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield each key of a tower, by dotted path, with whose value vLLM builds no model, with the reason."""
-    above = read_data("tower_rules")["architectures"].get(config.architecture or "", {}).get("", {})
+    above = of_architecture("tower_rules", config.architecture, {}).get("", {})
     yield from _unfit("", config.raw, above)
     for tower in towers_of(config):
         rules = _rules(config, tower)

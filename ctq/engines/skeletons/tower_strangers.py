@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.engines.data_file import read_data
+from ctq.engines.data_file import of_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ ANY_IS_REFUSED = Strangers(refused=frozenset({_STRANGER.removeprefix(".")}), tak
 
 def strangers_of(architecture: str) -> Mapping[str, Strangers]:
     """Return what is known of each list of a wrapper's towers."""
-    found = read_data("tower_strangers")["architectures"].get(architecture, {})
+    found = of_architecture("tower_strangers", architecture, {})
     return {
         stack: Strangers(refused=frozenset(refused), taken=frozenset(taken))
         for stack, (refused, taken) in found.items()

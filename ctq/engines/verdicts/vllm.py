@@ -14,10 +14,10 @@ from ctq.engines.versions import version_key
 from ctq.engines.vllm.backend import SEEN_WITH, refused_architectures
 from ctq.engines.vllm.layers import ParallelLMHead
 from ctq.engines.vllm.rules import FIRST_WITH_HEAD, rules_for
-from ctq.engines.vllm_models.dropped_heads import dropping_architectures
 from ctq.engines.vllm_models.heads import HEAD_CLASS, head_owner, resolved_support
 from ctq.engines.vllm_models.limits import breaking_limit
 from ctq.engines.vllm_models.model_dispatch import model_dispatch
+from ctq.engines.vllm_models.seen import dropping_architectures
 from ctq.engines.vllm_models.ties import Tie
 from ctq.recipe.heads import has_no_head, is_pooling
 

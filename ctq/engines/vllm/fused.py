@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ctq.engines.data_file import read_data
+from ctq.engines.data_file import of_architecture
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.recipe.fused import COMMON_FUSED
 
@@ -101,7 +101,7 @@ def fused_mapping(architecture: str | None = None) -> Mapping[str, tuple[str, ..
     """Return the fused layers of an architecture; of an unknown one those that nearly all models share."""
     own = MODEL_FUSED.get(architecture or "")
     shared = {**DEFAULT_FUSED, **own} if own else DEFAULT_FUSED
-    known = read_data("engine_names")["architectures"].get(architecture, {})
+    known = of_architecture("engine_names", architecture, {})
     built = known.get("classes") if is_served_by_backend(architecture) else None
     return _of_the_backend(shared, built) if built else shared
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.configs.checks import holding
 from ctq.engines.configs.read_levels import read_levels
-from ctq.engines.data_file import read_data
+from ctq.engines.data_file import of_architecture
 from ctq.engines.vllm_models.heads import text_architecture
 
 if TYPE_CHECKING:
@@ -21,4 +21,4 @@ if TYPE_CHECKING:
 def broken_by_vllm(config: ModelConfig) -> Iterator[tuple[str, str]]:
     """Yield the first key of each condition of the text model's class that holds, by dotted path, and the condition."""
     path, level = read_levels(config)[-1]
-    yield from holding(read_data("vllm_checks")["architectures"].get(text_architecture(config) or "", ()), path, level)
+    yield from holding(of_architecture("vllm_checks", text_architecture(config), ()), path, level)

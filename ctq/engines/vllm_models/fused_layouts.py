@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.data_file import read_data
+from ctq.engines.data_file import of_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,5 +37,5 @@ def expert_shape(tensor: str, shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def _layouts(architecture: str | None) -> list[str]:
-    found: list[str] = read_data("fused_layouts")["architectures"].get(architecture or "", [])
+    found: list[str] = of_architecture("fused_layouts", architecture, [])
     return found

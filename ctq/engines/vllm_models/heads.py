@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ctq.engines.configs.read_levels import inner_architecture, read_levels
-from ctq.engines.data_file import read_data
+from ctq.engines.data_file import of_architecture, read_data
 from ctq.engines.versions import at_or_below, version_key
 from ctq.engines.vllm.backend import SEEN_WITH, backend_architectures
 from ctq.engines.vllm.matching import UnmatchedLayerError, find_matched_target
@@ -120,7 +120,7 @@ def head_support(architecture: str | None, version: str | None = None) -> HeadSu
 def registered_support(architecture: str | None, version: str) -> HeadSupport | None:
     """Return how ``version``, one of the known releases, builds the head in the class that it registers for ``architecture``."""
     key = version_key(version)
-    rows = read_data("vllm_heads")["architectures"].get(architecture or "", ())
+    rows = of_architecture("vllm_heads", architecture, ())
     for first, last, prefix, quant_config, dispatch, tie in rows:
         if version_key(first) <= key <= version_key(last):
             return HeadSupport(prefix, quant_config, dispatch, tie, version)

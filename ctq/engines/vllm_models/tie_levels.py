@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ctq.engines.configs.tie_flags import tie_levels
-from ctq.engines.data_file import read_data
+from ctq.engines.data_file import of_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ def _first(*flags: Flag) -> Flag:
 
 def tied_in_vllm(config: ModelConfig) -> Flag:
     """Return whether vLLM ties the head of a wrapper; None where its way is not known."""
-    way = read_data("tie_levels")["architectures"].get(config.architecture or "")
+    way = of_architecture("tie_levels", config.architecture)
     return decide(way, config) if way is not None else None
 
 

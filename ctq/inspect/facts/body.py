@@ -23,7 +23,7 @@ from ctq.engines.vllm.layers import (
     RowParallelLinear,
 )
 from ctq.engines.vllm_models.names import EngineNames, names_of
-from ctq.engines.vllm_models.unignored import builds_quantized
+from ctq.engines.vllm_models.seen import builds_quantized
 from ctq.inspect.facts.diagnosis import Defect
 from ctq.inspect.modules.forms import COMPRESSED, Form
 from ctq.recipe.fused import PROJECTIONS

@@ -9,7 +9,7 @@ from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.vllm.dispatch import DispatchConfig
 from ctq.engines.vllm.layers import FusedMoE
 from ctq.engines.vllm.rules import rules_for
-from ctq.engines.vllm_models.surplus_experts import refuses_surplus_experts
+from ctq.engines.vllm_models.seen import refuses_surplus_experts
 from ctq.inspect.modules.grouping import SINGLE_EXPERT
 from ctq.inspect.rules.rule import Hit, about
 from ctq.recipe.kinds import EXPERT_COUNTS, Kind

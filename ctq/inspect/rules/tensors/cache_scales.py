@@ -7,10 +7,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ctq.engines.vllm.backend import is_served_by_backend
-from ctq.engines.vllm_models.cache_scales import overlooking_architectures
 from ctq.engines.vllm_models.heads import text_architecture
 from ctq.engines.vllm_models.known_names import registered_name
 from ctq.engines.vllm_models.names import names_of
+from ctq.engines.vllm_models.seen import overlooking_architectures
 from ctq.inspect.modules.parts import (
     CACHE_PARTS,
     RECURRENT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ctq.engines.vllm_models.unignored import builds_quantized
+from ctq.engines.vllm_models.seen import builds_quantized
 from ctq.findings import Severity
 from ctq.inspect.facts.diagnosis import Defect
 from ctq.inspect.modules.forms import Form

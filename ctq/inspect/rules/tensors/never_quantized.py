@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ctq.engines.vllm_models.unignored import builds_quantized
+from ctq.engines.vllm_models.seen import builds_quantized
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import COMPRESSED, Form
 from ctq.inspect.rules.rule import about
