@@ -168,10 +168,8 @@ def _path(model: str) -> Path | None:
     try:
         path = Path(model).expanduser()
         return path if model and path.exists() else None
-    except (
-        OSError,
-        RuntimeError,
-    ):  # a name too long for the file system, a folder that may not be entered, no such user
+    except (OSError, RuntimeError):
+        # A name too long for the file system, a folder that may not be entered, no such user.
         return None
 
 

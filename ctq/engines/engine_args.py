@@ -140,9 +140,8 @@ def _size(key: str, value: object) -> int:
 def _blocks(key: str, value: object) -> list[int]:
     if isinstance(value, str):
         return [_integer(key, size) for size in value.split("x")]
-    if (
-        not isinstance(value, list) or len(value) != 2 or not all(isinstance(size, int) for size in value)
-    ):  # rows, columns
+    # rows, columns
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(size, int) for size in value):
         raise _invalid(key, value)
     return value
 

@@ -39,7 +39,6 @@ def _is_side_file(path: PurePosixPath) -> bool:
     if set(path.parts[:-1]) & _SKIPPED_FOLDERS:
         return False
     if path.suffix == _CODE:
-        return (
-            len(path.parts) == 1
-        )  # modules of classes that `auto_map` names; code elsewhere is for training and the like
+        # Modules of classes that `auto_map` names; code elsewhere is for training and the like.
+        return len(path.parts) == 1
     return path.suffix.lower() in _SUFFIXES or path.name.split(".")[0].upper() in _NAMES

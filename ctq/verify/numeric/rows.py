@@ -52,9 +52,8 @@ def far_row(pair: QuantizedPair, stats: WeightStats, least: float) -> FarRow | N
     found = decibels(row.signal, row.noise)
     others = decibels(max(0.0, stats.signal - row.signal), max(0.0, stats.noise - row.noise))
     worst = stats.largest_error_steps
-    without_one = row.steps - (
-        worst**2 if math.isfinite(worst) else 0.0
-    )  # a clipped value, or a flipped bit, is no row
+    # A clipped value, or a flipped bit, is no row.
+    without_one = row.steps - (worst**2 if math.isfinite(worst) else 0.0)
     steps, usual = _root(without_one, pair.columns), _root(stats.steps - row.steps, rest)
     is_far = steps > max(_STEPS, _TIMES * usual)
     is_loud = row.noise * rest > (stats.noise - row.noise) * pair.columns

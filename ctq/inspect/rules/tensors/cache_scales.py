@@ -90,9 +90,8 @@ def _untaken(facts: Facts) -> Iterator[Hit]:
     """Report scales where no quantization of the attention takes them, and vLLM's class refuses what it does not know."""
     config = facts.checkpoint.config
     name = config.architecture or ""
-    is_quantized = (
-        facts.quant is not None or facts.method is not None
-    )  # by its own file, as ModelOpt's (hf_quant_config.json)
+    # A method without a config: by its own file, as ModelOpt's (hf_quant_config.json).
+    is_quantized = facts.quant is not None or facts.method is not None
     if is_quantized and (facts.method or "").lower() not in _WITHOUT_CACHE:
         return
     if registered_name(name) is None and not is_served_by_backend(name):

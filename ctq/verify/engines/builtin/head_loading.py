@@ -106,9 +106,8 @@ def _reasons(found: Placements, name: str, *, quantized: bool) -> Iterator[str]:
     if found.unexpected:
         kind = "quantized" if quantized else "dense"
         yield f"the engine builds a {kind} head and has no parameter for {_names(found.unexpected)}"
-    if (
-        quantized
-    ):  # the sizes of a dense head are the architecture's own affair (OPT's is narrower than its hidden states)
+    # The sizes of a dense head are the architecture's own affair (OPT's is narrower than its hidden states).
+    if quantized:
         yield from found.refusals
     if found.missing:
         names = [f"{name}.{part}" for part in found.missing]

@@ -28,9 +28,8 @@ def install() -> None:
         return
     install_linear(current_platform)
     for stand_ins in (install_int8_experts, install_packed_experts, install_sparse_attention):
-        with contextlib.suppress(
-            ImportError, AttributeError
-        ):  # older versions choose them elsewhere, or have no such layers
+        # Older versions choose them elsewhere, or have no such layers.
+        with contextlib.suppress(ImportError, AttributeError):
             stand_ins()
 
 
