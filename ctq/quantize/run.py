@@ -18,7 +18,7 @@ from ctq.quantize.reserve import reserve
 from ctq.quantize.side_files import PROVENANCE_NAME
 from ctq.quantize.space import check_space
 from ctq.quantize.stage import Stage, open_stage, publish, settle, stage_of
-from ctq.quantize.stream import stream
+from ctq.quantize.stream import Route, stream
 from ctq.quantize.units import units_of
 
 if TYPE_CHECKING:
@@ -63,9 +63,8 @@ def run_plan(plan: Plan, job: Job, *, on_event: events.OnEvent = events.ignore) 
             if not _holds_all(stage.work, plan.files):
                 journal.forget()  # what an earlier run wrote and is gone was not done
             _prepare(stage, plan.files)
-            modules = stream(
-                units, source=job.source, target=stage.work, workers=job.workers, journal=journal, on_event=on_event
-            )
+            route = Route(source=job.source, target=stage.work)
+            modules = stream(units, route, journal, workers=job.workers, on_event=on_event)
             _finish(stage, plan, job.source, provenance_json(record))
             if job.fsync:
                 sync_tree(stage.work)

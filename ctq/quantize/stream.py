@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ctq import events
 from ctq.checkpoint.open_files import OpenFiles
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
     from ctq.quantize.journal import Journal
     from ctq.quantize.kernels.stats import BlockStats
+
+
+class Route(NamedTuple):
+    """The folder that is read, and the one that is written."""
+
+    source: Path
+    target: Path
 
 
 class _Stream:
@@ -51,13 +58,7 @@ class _Stream:
 
 
 def stream(
-    units: Sequence[Unit],
-    *,
-    source: Path,
-    target: Path,
-    workers: int,
-    journal: Journal,
-    on_event: events.OnEvent,
+    units: Sequence[Unit], route: Route, journal: Journal, *, workers: int, on_event: events.OnEvent
 ) -> dict[str, BlockStats]:
     """Carry out every unit that the journal does not know as done, and return what was learned of each module.
 
@@ -68,7 +69,10 @@ def stream(
     """
     pending = [(index, unit) for index, unit in enumerate(units) if index not in journal.done]
     on_event(events.Started("quantizing", sum(unit.nbytes for _, unit in pending)))
-    with OpenFiles(source, os.O_RDONLY) as sources, OpenFiles(target, os.O_WRONLY | os.O_NOFOLLOW) as targets:
+    with (
+        OpenFiles(route.source, os.O_RDONLY) as sources,
+        OpenFiles(route.target, os.O_WRONLY | os.O_NOFOLLOW) as targets,
+    ):
         shared = _Stream(iter(pending), (sources, targets), journal)
         # The files outlive the threads: a descriptor closed under a thread could be another file's by its next write.
         with ThreadPoolExecutor(workers, thread_name_prefix="ctq") as pool:

@@ -204,7 +204,12 @@ def head_reach(
     if support is None:
         reason = f"vLLM {rules.asked} has no model class for {architecture or 'a model without an architecture'} that is known here"
         return Reach(status="unknown", reason=reason, version=rules.asked)
-    return _reach(support, str(architecture), targets, inner, rules.asked, packed=packed)
+    owner = str(architecture)
+    if support.quant_config == "inner":
+        owner = causal_lm_of(inner) or inner or "the text model inside, which the config does not name,"
+        support = _inside(support, head_support(owner, rules.asked))
+    unreached = _unreached(support, owner, str(architecture), rules.asked, packed=packed)
+    return unreached or _match(support, str(architecture), targets, rules.asked)
 
 
 def first_dispatching_version(
@@ -221,13 +226,8 @@ def first_dispatching_version(
     )
 
 
-def _reach(
-    support: HeadSupport, architecture: str, targets: Sequence[str], inner: str | None, asked: str, *, packed: bool
-) -> Reach:
-    owner = architecture
-    if support.quant_config == "inner":
-        owner = causal_lm_of(inner) or inner or "the text model inside, which the config does not name,"
-        support = _inside(support, head_support(owner, asked))
+def _unreached(support: HeadSupport, owner: str, architecture: str, asked: str, *, packed: bool) -> Reach | None:
+    """Say why no target reaches a head that ``owner`` builds, or may not; None where a target decides."""
     if support.quant_config in _IMPOSSIBLE:
         reason = _IMPOSSIBLE[support.quant_config].format(version=asked, architecture=owner)
         return Reach(status="impossible", reason=reason, version=asked, prefix=support.prefix)
@@ -237,7 +237,7 @@ def _reach(
     if support.quant_config != "yes":
         reason = f"in vLLM {asked} {owner} decides whether the head of {architecture} can be quantized"
         return Reach(status="unknown", reason=reason, version=asked, prefix=support.prefix)
-    return _match(support, architecture, targets, asked)
+    return None
 
 
 def _inside(wrapper: HeadSupport, inner: HeadSupport | None) -> HeadSupport:

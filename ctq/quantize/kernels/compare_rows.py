@@ -70,7 +70,7 @@ def compare_group(weights: Any, count: Any, values: Any, flip: Any, scale: Any, 
 
 
 @inlined
-def compare_row(  # noqa: PLR0913  # a row of a C function
+def compare_row(
     weights: Any, values: Any, scales: Any, zero_points: Any, groups: Any, size: Any, flip: Any, largest: Any
 ) -> Any:
     """Return what `compare_group` does for all groups of a row, how many weights are not finite, and where the first is."""
@@ -96,7 +96,7 @@ def compare_row(  # noqa: PLR0913  # a row of a C function
     return signal, noise, worst, beyond, steps, nonfinite, first
 
 
-def compare_rows(  # noqa: PLR0913  # a C function
+def compare_rows(
     weights: Any,
     values: Any,
     scales: Any,

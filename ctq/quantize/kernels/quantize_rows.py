@@ -137,9 +137,7 @@ def search_share(weights: Any, count: Any, extent: Any, symmetric: Any, fmt: Any
 
 
 @inlined
-def share_error(  # noqa: PLR0913
-    weights: Any, count: Any, extent: Any, share: Any, symmetric: Any, fmt: Any, lanes: Any
-) -> Any:
+def share_error(weights: Any, count: Any, extent: Any, share: Any, symmetric: Any, fmt: Any, lanes: Any) -> Any:
     """Return the squared error when a run is quantized over a share of its range."""
     scale, least = choose_scale(extent[0] * share, extent[1] * share, symmetric, fmt)
     return squared_error(weights, count, scale, least, lanes)
@@ -177,7 +175,7 @@ def plan_run(weights: Any, count: Any, extent: Any, options: Any, fmt: Any) -> A
     return scale, finite_least(low, scale, least, largest), least + LEVELS, shift
 
 
-def quantize_rows(  # noqa: PLR0913  # a C function
+def quantize_rows(
     weights: Any,
     values: Any,
     scales: Any,

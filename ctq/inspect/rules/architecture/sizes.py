@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.dtypes import FLOATS
@@ -19,7 +20,7 @@ from ctq.inspect.rules.rule import about
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ctq.engines.skeletons.layer_numbers import Numbers
     from ctq.engines.skeletons.skeleton import Skeleton, Slot
@@ -80,7 +81,7 @@ def _against_config(facts: Facts) -> Iterator[Hit]:
 
 def _faults(entry: Entry, skeleton: Skeleton, layers: Sequence[Numbers], facts: Facts) -> Iterator[str]:
     """Yield what is wrong with the sizes of a set's tensors; ``layers`` are the numbers that each layer has of its own."""
-    packed = entry.stored.form is Form.PACKED
+    config, packed = facts.checkpoint.config, entry.stored.form is Form.PACKED
     for name, shape in (*dense_shapes(entry), *_experts_inside(entry, skeleton)):
         tensor = own_name(skeleton, name)
         slot = _slot(skeleton, tensor, entry)
@@ -89,8 +90,9 @@ def _faults(entry: Entry, skeleton: Skeleton, layers: Sequence[Numbers], facts: 
             yield odd
         if slot is not None:
             kinds = _numbers(layers, tensor, entry, skeleton)
-            wrong = (_wrong(slot, shape, facts, skeleton, numbers, packed=packed) for numbers in kinds)
-            yield from filter(None, wrong)
+            for numbers in kinds:
+                size_of = partial(dimension, config=config, computed=skeleton.computed, own=numbers)
+                yield from filter(None, [_wrong(slot, shape, size_of, packed=packed)])
 
 
 def _experts_inside(entry: Entry, skeleton: Skeleton) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -192,19 +194,14 @@ def dense_shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
             yield f"{template}.{part}" if part else template, tensor.shape
 
 
-def _wrong(
-    slot: Slot, shape: tuple[int, ...], facts: Facts, skeleton: Skeleton, numbers: Numbers, *, packed: bool
-) -> str | None:
-    """Say what is not as the config has it: the rank, or the first dimension that differs.
-
-    ``numbers`` are those of the layer's own.
-    """
+def _wrong(slot: Slot, shape: tuple[int, ...], size_of: Callable[[str], int | None], *, packed: bool) -> str | None:
+    """Say what is not as the config has it: the rank, or the first dimension that differs."""
     if slot.dimensions is None:
         return None
     if len(slot.dimensions) != len(shape):
         return f"a shape of {list(shape)} where {len(slot.dimensions)} dimensions are expected"
     for axis, (expression, found) in enumerate(zip(slot.dimensions, shape, strict=True)):
-        size = dimension(expression, facts.checkpoint.config, skeleton.computed, numbers) if expression else None
+        size = size_of(expression) if expression else None
         spare = _WORD if axis == len(shape) - 1 and packed else 1
         if size is not None and not 0 <= found - size < spare:
             return f"{found} where the config says {expression} = {size}"

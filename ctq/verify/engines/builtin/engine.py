@@ -71,8 +71,7 @@ def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
     stored = head_facts_for_engines(subject.facts)
     known = vllm_outcome(stored, rules.asked)
     head = dispatch_head(config, quant, rules, name=name, packed=stored.stored is HeadForm.PACKED)
-    ranks, tied = subject.request.tensor_parallel_size, subject.facts.head.state is State.TIED
-    loading = plan_loading(subject.checkpoint, head, name=name, ranks=ranks, rules=rules, tied=tied)
+    loading = plan_loading(subject.facts, head, ranks=subject.request.tensor_parallel_size, rules=rules)
     report = _report(subject, rules, head, loading)
     reasons = [*_unmet(subject, head, known), *loading.reasons]
     if not reasons and known.verdict in ("fails", "garbage"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.configs.fields import takes_field
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.skeletons.head_bias import has_head_bias
+from ctq.inspect.facts.entries import State
 from ctq.verify.engines.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
 from ctq.verify.engines.builtin.placement import Placements, place
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
     from ctq.checkpoint.header import TensorInfo
     from ctq.engines.vllm.rules import EngineRules
+    from ctq.inspect.facts.facts import Facts
     from ctq.verify.engines.builtin.dispatch_head import HeadDispatch
 
 _DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32", "half": "F16", "float": "F32"}
@@ -43,10 +45,9 @@ class HeadLoading:
 _NOTHING = Placements(loaded=(), missing=(), unexpected=(), refusals=(), converted=())
 
 
-def plan_loading(
-    checkpoint: Checkpoint, head: HeadDispatch, *, name: str, ranks: int, rules: EngineRules, tied: bool = False
-) -> HeadLoading:
-    """Plan the loading of the head that the files call ``name``; a ``tied`` one has no weight, but perhaps a bias."""
+def plan_loading(facts: Facts, head: HeadDispatch, *, ranks: int, rules: EngineRules) -> HeadLoading:
+    """Plan the loading of the head from the files; a tied one has no weight, but perhaps a bias."""
+    checkpoint, name = facts.checkpoint, facts.head.name or "lm_head"
     tensors = head_tensors(checkpoint, name)
     bits = head.args.weights.num_bits if head.args is not None else None
     geometry = _geometry(checkpoint.config, tensors, ranks, bits=bits or 8)
@@ -58,7 +59,7 @@ def plan_loading(
         )
     if specs is None:
         return HeadLoading(geometry=geometry, parameters=None, placements=_NOTHING, reasons=())
-    if not head.quantized and (tied or not tensors):  # the embedding's weight serves
+    if not head.quantized and (facts.head.state is State.TIED or not tensors):  # the embedding's weight serves
         return HeadLoading(geometry=geometry, parameters=specs, placements=_NOTHING, reasons=())
     if has_head_bias(checkpoint.config) is False:
         tensors.pop(_BIAS, None)  # the loader passes over it
