@@ -25,7 +25,7 @@ NUMPY_TYPES: dict[str, type[np.generic]] = {
 
 @cache
 def find_kernel(name: str, dtype: str, arguments: tuple[str, ...]) -> Callable[..., None]:
-    """Load a kernel for weights of a dtype; an argument `*word` is a pointer to that dtype's bits."""
+    """Load a kernel for weights of a dtype; an argument ``*word`` is a pointer to that dtype's bits."""
     word = FORMATS[dtype].word
     return load_kernel(Kernel(name, dtype, tuple(argument.replace("word", word) for argument in arguments)))
 

@@ -23,23 +23,23 @@ def compare_block(
     scale: NDArray[np.float32],
     zero_point: NDArray[Any] | None = None,
 ) -> CompareStats:
-    """Measure `(values - zero_point) * scale`, in float32, against `source [rows, cols]`, raw bits of `dtype`.
+    """Measure ``(values - zero_point) * scale``, in float32, against ``source [rows, columns]``, raw bits of ``dtype``.
 
-    `values` are int8 `[rows, cols]` or packed int32 `[rows, ceil(cols / 4)]`; `scale`, and `zero_point` as signed
-    numbers, are `[rows, groups]`. A scale that is zero, negative or not finite makes every error an infinite number of
+    ``values`` are int8 ``[rows, columns]`` or packed int32 ``[rows, ceil(columns / 4)]``; ``scale``, and ``zero_point`` as signed
+    numbers, are ``[rows, groups]``. A scale that is zero, negative or not finite makes every error an infinite number of
     steps. Groups that hold a weight that is not finite are left out of the sums.
 
     Raises:
         ValueError: an array has another shape, or the groups do not divide the columns.
 
     """
-    rows, cols = source.shape
+    rows, columns = source.shape
     groups = scale.shape[1]
-    if groups == 0 or cols % groups:
-        raise ValueError(f"{groups} groups do not divide {cols} columns")
+    if groups == 0 or columns % groups:
+        raise ValueError(f"{groups} groups do not divide {columns} columns")
     packed = values.dtype == np.int32
-    check_array(source, (rows, cols), np.dtype(NUMPY_TYPES[dtype]).itemsize)
-    check_array(values, (rows, -(-cols // 4) if packed else cols), 4 if packed else 1)
+    check_array(source, (rows, columns), np.dtype(NUMPY_TYPES[dtype]).itemsize)
+    check_array(values, (rows, -(-columns // 4) if packed else columns), 4 if packed else 1)
     scales = np.ascontiguousarray(scale, np.float32)
     zeros = np.zeros_like(scales) if zero_point is None else np.ascontiguousarray(zero_point, np.float32)
     check_array(scales, (rows, groups), 4)
@@ -49,7 +49,7 @@ def compare_block(
     report = np.empty(11)
     find_kernel("compare_rows", dtype, _ARGUMENTS)(
         *map(address, (source, values, scales, zeros, report)),
-        *(rows, cols, values.shape[1] * values.itemsize, cols // groups, 128 if packed else 0),
+        *(rows, columns, values.shape[1] * values.itemsize, columns // groups, 128 if packed else 0),
         FORMATS[dtype].largest,
     )
     signal, noise, worst, beyond, nonfinite, first, steps, *row = report.tolist()

@@ -23,7 +23,7 @@ def level(values: Any, index: Any, flip: Any, zero: Any) -> Any:
 
 
 @inlined
-def compare_run(weights: Any, count: Any, values: Any, flip: Any, scale: Any, zero: Any) -> Any:
+def _compare_run(weights: Any, count: Any, values: Any, flip: Any, scale: Any, zero: Any) -> Any:
     """Return, all in steps of a positive scale, the sums of squares, the largest error and how many are too large."""
     signal, noise, worst, beyond = ZERO, ZERO, np.uint32(0), np.int32(0)
     for index in range(count):
@@ -37,8 +37,8 @@ def compare_run(weights: Any, count: Any, values: Any, flip: Any, scale: Any, ze
 
 
 @inlined
-def compare_oddly(weights: Any, count: Any, values: Any, flip: Any, scale: Any, zero: Any) -> Any:
-    """Return what `compare_run` does for a scale of no use: zero, negative, not finite or out of proportion.
+def _compare_oddly(weights: Any, count: Any, values: Any, flip: Any, scale: Any, zero: Any) -> Any:
+    """Return what ``_compare_run`` does for a scale of no use: zero, negative, not finite or out of proportion.
 
     The sums are in the weight's unit. An error there is no number of steps: any counts as beyond.
     """
@@ -55,25 +55,25 @@ def compare_oddly(weights: Any, count: Any, values: Any, flip: Any, scale: Any, 
 
 
 @inlined
-def compare_group(weights: Any, count: Any, values: Any, flip: Any, scale: Any, zero: Any) -> Any:
+def _compare_group(weights: Any, count: Any, values: Any, flip: Any, scale: Any, zero: Any) -> Any:
     """Return the sums of squares in the weight's unit, the largest error in steps, how many are too large, and noise in steps.
 
     Where errors are no number of steps, any noise is endless in them.
     """
     if scale > ZERO and scale <= MOST:
-        signal, noise, worst, beyond = compare_run(weights, count, values, flip, scale, zero)
+        signal, noise, worst, beyond = _compare_run(weights, count, values, flip, scale, zero)
         square = np.float64(scale) * np.float64(scale)
         if signal <= MOST and noise <= MOST:
             return np.float64(signal) * square, np.float64(noise) * square, worst, np.int64(beyond), np.float64(noise)
-    odd = compare_oddly(weights, count, values, flip, scale, zero)
+    odd = _compare_oddly(weights, count, values, flip, scale, zero)
     return odd[0], odd[1], odd[2], np.int64(odd[3]), np.float64(odd[2])
 
 
 @inlined
-def compare_row(
+def _compare_row(
     weights: Any, values: Any, scales: Any, zero_points: Any, groups: Any, size: Any, flip: Any, largest: Any
 ) -> Any:
-    """Return what `compare_group` does for all groups of a row, how many weights are not finite, and where the first is."""
+    """Return what ``_compare_group`` does for all groups of a row, how many weights are not finite, and where the first is."""
     signal, noise, worst, beyond, steps = 0.0, 0.0, ZERO, 0, 0.0
     nonfinite, first = 0, -1
     for group in range(groups):
@@ -85,7 +85,7 @@ def compare_row(
             first = start + index if nonfinite == 0 else first
             nonfinite += count
             continue
-        found = compare_group(
+        found = _compare_group(
             run, size, advance(values, start), np.uint8(flip), peek(scales, group), peek(zero_points, group)
         )
         signal += found[0]
@@ -103,26 +103,26 @@ def compare_rows(
     zero_points: Any,
     report: Any,
     rows: Any,
-    cols: Any,
+    columns: Any,
     stride: Any,
     size: Any,
     flip: Any,
     largest: Any,
 ) -> None:
-    """Compare `weights [rows, cols]` with the bytes `values [rows, stride]`, which `flip` turns into signed ones.
+    """Compare ``weights [rows, columns]`` with the bytes ``values [rows, stride]``, which ``flip`` turns into signed ones.
 
-    `scales` and `zero_points`, both float32, are `[rows, groups]`. `report` receives signal, noise, the largest error
+    ``scales`` and ``zero_points``, both float32, are ``[rows, groups]``. ``report`` receives signal, noise, the largest error
     in steps, the number of errors beyond half a step, the number of weights that are not finite, the index of the
     first, and noise in steps; then, of the row with most noise in steps, that noise, its index, signal and noise.
     Groups with weights that are not finite are left out of the sums.
     """
-    groups = cols // size
+    groups = columns // size
     signal, noise, worst, beyond, steps = 0.0, 0.0, ZERO, 0, 0.0
     nonfinite, first = 0, -1
     poke(report, 7, -1.0)
     for row in range(rows):
-        found = compare_row(
-            advance(weights, row * cols),
+        found = _compare_row(
+            advance(weights, row * columns),
             advance(values, row * stride),
             advance(scales, row * groups),
             advance(zero_points, row * groups),
@@ -137,7 +137,7 @@ def compare_rows(
         beyond += found[3]
         steps += found[4]
         if found[5] > 0:
-            first = row * cols + found[6] if nonfinite == 0 else first
+            first = row * columns + found[6] if nonfinite == 0 else first
             nonfinite += found[5]
         if found[4] > peek(report, 7):
             poke(report, 7, found[4])

@@ -19,7 +19,7 @@ _LIBC = frozenset({"memset", "memcpy", "memmove"})
 
 
 def compile_object(kernel: Kernel, machine: Any) -> bytes:
-    """Compile a kernel to an object file for a llvmlite target machine; its symbol is `SYMBOL`."""
+    """Compile a kernel to an object file for a llvmlite target machine; its symbol is ``SYMBOL``."""
     function = getattr(import_module(f"ctq.quantize.kernels.{kernel.name}"), kernel.name)
     signature = types.void(*map(_numba_type, kernel.arguments))
     compiled = cfunc(signature, nopython=True, error_model="numpy")(function)

@@ -16,10 +16,10 @@ LARGEST_FLOAT = (2 - 2.0**-23) * 2.0**127
 
 @dataclass(frozen=True)
 class Format:
-    """A dtype seen from float32: `word` names the C type of its bits in kernels, which tells kernels the dtype.
+    """A dtype seen from float32: ``word`` names the C type of its bits in kernels, which tells kernels the dtype.
 
-    Scales lose the low bits `dropped` of a float32 and lie on multiples of `grid` below `normal`. The stored bits
-    are those of the float32 less `bias`, shifted by `shift`.
+    Scales lose the low bits ``dropped`` of a float32 and lie on multiples of ``grid`` below ``normal``. The stored bits
+    are those of the float32 less ``bias``, shifted by ``shift``.
     """
 
     word: str

@@ -16,7 +16,7 @@ SYMBOL = "ctq_kernel"
 class Kernel:
     """A function of the module of this package with the same name; it returns nothing and calls nothing outside.
 
-    `arguments` are names of C types as numba has them (`int64`); an asterisk in front makes a pointer.
+    ``arguments`` are names of C types as numba has them (``int64``); an asterisk in front makes a pointer.
     """
 
     name: str

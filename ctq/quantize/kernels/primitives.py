@@ -36,14 +36,14 @@ def _unchanged(_target: Any, _builder: Any, _signature: Any, arguments: Any) -> 
 
 
 def chosen_for(stub: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register the decorated function as the one that picks, by numba types, what kernels call in place of `stub`."""
+    """Register the decorated function as the one that picks, by numba types, what kernels call in place of ``stub``."""
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return cast("Callable[[Callable[..., Any]], Callable[..., Any]]", overload(stub, jit_options=options))
 
 
 @_primitive
 def peek(_context: Any, pointer: Any, index: Any) -> Any:
-    """Read element `index` of what `pointer` points at."""
+    """Read element ``index`` of what ``pointer`` points at."""
 
     def code(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.load(builder.gep(arguments[0], [arguments[1]], inbounds=True))
@@ -53,7 +53,7 @@ def peek(_context: Any, pointer: Any, index: Any) -> Any:
 
 @_primitive
 def poke(_context: Any, pointer: Any, index: Any, value: Any) -> Any:
-    """Write element `index` of what `pointer` points at; integers keep their low bits."""
+    """Write element ``index`` of what ``pointer`` points at; integers keep their low bits."""
 
     def code(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         value = target.cast(builder, arguments[2], signature.args[2], pointer.dtype)
@@ -65,7 +65,7 @@ def poke(_context: Any, pointer: Any, index: Any, value: Any) -> Any:
 
 @_primitive
 def advance(_context: Any, pointer: Any, count: Any) -> Any:
-    """Return the pointer to the element `count` further on."""
+    """Return the pointer to the element ``count`` further on."""
 
     def code(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]], inbounds=True)
@@ -75,7 +75,7 @@ def advance(_context: Any, pointer: Any, count: Any) -> Any:
 
 @_primitive
 def make_lanes(_context: Any) -> Any:
-    """Return `LANES` float32 numbers of the kernel's own, of any content."""
+    """Return ``LANES`` float32 numbers of the kernel's own, of any content."""
 
     def code(_target: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
         lanes = cgutils.alloca_once(builder, ir.ArrayType(ir.FloatType(), LANES))
@@ -98,7 +98,7 @@ def as_unsigned(_context: Any, bits: Any) -> Any:
 
 @_primitive
 def as_pointee(_context: Any, bits: Any, pointer: Any) -> Any:
-    """Read an integer as what `pointer` points at, which has the same size."""
+    """Read an integer as what ``pointer`` points at, which has the same size."""
     return pointer.dtype(bits, pointer), _unchanged
 
 

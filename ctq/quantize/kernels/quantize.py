@@ -29,40 +29,40 @@ _shape_of = lru_cache(maxsize=64)(block_shape)  # blocks of a weight are alike
 
 @dataclass(frozen=True)
 class BlockOutput:
-    """The arrays of `block_shape`, C-contiguous; scales are raw bits of the weight's dtype."""
+    """The arrays of ``block_shape``, C-contiguous; scales are raw bits of the weight's dtype."""
 
     values: NDArray[Any]
     scale: NDArray[Any]
     zero_point: NDArray[Any] | None = None
 
 
-def allocate_output(spec: KernelSpec, rows: int, cols: int) -> BlockOutput:
-    """Allocate what quantizing `rows` rows fills."""
-    shape = block_shape(spec, rows, cols)
+def allocate_output(spec: KernelSpec, rows: int, columns: int) -> BlockOutput:
+    """Allocate what quantizing ``rows`` rows fills."""
+    shape = block_shape(spec, rows, columns)
     zero_point = None if shape.zero_point is None else _allocate(shape.zero_point)
     return BlockOutput(_allocate(shape.values), _allocate(shape.scale), zero_point)
 
 
 def quantize_block(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> BlockStats:
-    """Quantize `source [rows, cols]`, raw bits of the weight's dtype, into `out`.
+    """Quantize ``source [rows, columns]``, raw bits of the weight's dtype, into ``out``.
 
-    When `nonfinite` of the result is not 0, what stands in `out` is worthless. Packed zero points hold four rows in
+    When ``nonfinite`` of the result is not 0, what stands in ``out`` is worthless. Packed zero points hold four rows in
     a word: such blocks start at a multiple of four rows of the weight. Raises ValueError for arrays of other shapes.
     """
-    rows, cols = source.shape
+    rows, columns = source.shape
     _check(source, spec, out)
     if source.size == 0:
         return BlockStats()
     values = out.values.view(np.uint8)
-    if values.shape[1] > cols:
-        values[:, cols:] = 0
+    if values.shape[1] > columns:
+        values[:, columns:] = 0
     if out.zero_point is not None and rows % spec.values_per_word:
         out.zero_point[-1] = 0
     plan, report = np.empty((out.scale.shape[1], 4), np.float32), np.empty(5)
     form = FORMATS[spec.dtype]
     find_kernel("quantize_rows", spec.dtype, _ARGUMENTS)(
         *map(address, (source, values, out.scale, out.zero_point, plan, report)),
-        *(rows, cols, values.shape[1], spec.group_size or cols, spec.values_per_word),
+        *(rows, columns, values.shape[1], spec.group_size or columns, spec.values_per_word),
         *(spec.symmetric, 128 if spec.packed else 0, spec.observer == "mse"),
         *(form.dropped, form.normal, form.grid, form.bias, form.shift, form.largest),
     )
@@ -71,9 +71,9 @@ def quantize_block(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> 
 
 
 def _check(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> None:
-    rows, cols = source.shape
-    shape = _shape_of(spec, rows, cols)
-    check_array(source, (rows, cols), _ITEM_SIZES[spec.dtype])
+    rows, columns = source.shape
+    shape = _shape_of(spec, rows, columns)
+    check_array(source, (rows, columns), _ITEM_SIZES[spec.dtype])
     for wanted, array in ((shape.values, out.values), (shape.scale, out.scale), (shape.zero_point, out.zero_point)):
         if (wanted is None) != (array is None):
             raise ValueError("zero points go with asymmetric quantization, and with that alone")

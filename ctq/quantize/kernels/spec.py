@@ -16,7 +16,7 @@ WORD_BITS = 32
 class KernelSpec:
     """How the rows of one weight become integers; scales keep the weight's own dtype.
 
-    `group_size` counts columns and belongs to the strategy "group" alone. `packed` stores values, and zero
+    ``group_size`` counts columns and belongs to the strategy "group" alone. ``packed`` stores values, and zero
     points, as compressed-tensors' "pack-quantized" does: four unsigned bytes in an int32 word.
 
     With the observer "minmax", |w - (q - zero point) * scale| <= scale / 2 holds in float32 for every weight (only
@@ -45,18 +45,18 @@ class KernelSpec:
         """Count the values that share one element of the output."""
         return WORD_BITS // self.num_bits if self.packed else 1
 
-    def groups(self, cols: int) -> int:
+    def groups(self, columns: int) -> int:
         """Count the scales of one row. Raises ValueError when the group size does not divide the columns."""
         if self.group_size is None:
             return 1
-        if cols % self.group_size:
-            raise ValueError(f"group size {self.group_size} does not divide {cols} columns")
-        return cols // self.group_size
+        if columns % self.group_size:
+            raise ValueError(f"group size {self.group_size} does not divide {columns} columns")
+        return columns // self.group_size
 
 
 @dataclass(frozen=True)
 class ArrayShape:
-    """One output array of a block; `dtype` is a safetensors name."""
+    """One output array of a block; ``dtype`` is a safetensors name."""
 
     dtype: str
     shape: tuple[int, int]
@@ -64,25 +64,25 @@ class ArrayShape:
 
 @dataclass(frozen=True)
 class BlockShape:
-    """The arrays that quantizing a block of whole rows fills; `zero_point` is there when asymmetric."""
+    """The arrays that quantizing a block of whole rows fills; ``zero_point`` is there when asymmetric."""
 
     values: ArrayShape
     scale: ArrayShape
     zero_point: ArrayShape | None
 
 
-def block_shape(spec: KernelSpec, rows: int, cols: int) -> BlockShape:
-    """Describe the output of `rows` rows.
+def block_shape(spec: KernelSpec, rows: int, columns: int) -> BlockShape:
+    """Describe the output of ``rows`` rows.
 
-    Values are `[rows, cols]` int8, or `[rows, ceil(cols / 4)]` int32 when packed. Scales are `[rows, groups]`.
-    Zero points are `[rows, groups]` int8, or packed along the rows: `[ceil(rows / 4), groups]` int32
-    (compressed-tensors 0.17.0 pack_quantized/base.py, `packed_dim=0`).
+    Values are ``[rows, columns]`` int8, or ``[rows, ceil(columns / 4)]`` int32 when packed. Scales are ``[rows, groups]``.
+    Zero points are ``[rows, groups]`` int8, or packed along the rows: ``[ceil(rows / 4), groups]`` int32
+    (compressed-tensors 0.17.0 pack_quantized/base.py, ``packed_dim=0``).
     """
     dtype = "I32" if spec.packed else "I8"
     words = spec.values_per_word
-    groups = spec.groups(cols)
+    groups = spec.groups(columns)
     return BlockShape(
-        values=ArrayShape(dtype, (rows, -(-cols // words))),
+        values=ArrayShape(dtype, (rows, -(-columns // words))),
         scale=ArrayShape(spec.dtype, (rows, groups)),
         zero_point=None if spec.symmetric else ArrayShape(dtype, (-(-rows // words), groups)),
     )

@@ -21,7 +21,7 @@ def _shift(first: int | None, by: int) -> int | None:
 class BlockStats:
     """Sums over quantized weights, in the weight's own unit squared.
 
-    `a + b` is for blocks in row order: `first_nonfinite` is a flat index (row * cols + column) from the first
+    ``a + b`` is for blocks in row order: ``first_nonfinite`` is a flat index (row * columns + column) from the first
     row of the first block. The sums leave out rows that hold a NaN or an infinity.
     """
 
@@ -51,7 +51,7 @@ class BlockStats:
 
 @dataclass(frozen=True)
 class RowStats:
-    """Sums over one row of a block, `row`: noise in steps squared, signal and noise in the weight's unit squared."""
+    """Sums over one row of a block, ``row``: noise in steps squared, signal and noise in the weight's unit squared."""
 
     steps: float
     row: int
@@ -63,8 +63,8 @@ class RowStats:
 class CompareStats:
     """Sums over a block of stored values compared with their weights, whoever quantized them.
 
-    `beyond` counts weights that are more than half a step from what stands for them; `steps` is the noise in steps
-    squared, endless where a scale is of no use, and `worst_row` the row that has most of it.
+    ``beyond`` counts weights that are more than half a step from what stands for them; ``steps`` is the noise in steps
+    squared, endless where a scale is of no use, and ``worst_row`` the row that has most of it.
     """
 
     block: BlockStats = BlockStats()

@@ -23,7 +23,7 @@ from ctq.quantize.kernels.primitives import (
 EXPONENT_SHIFT = np.uint32(112 << 23)  # between the biases of half and single precision
 
 
-def widen(bits: Any) -> Any:
+def _widen(bits: Any) -> Any:
     """Return the float32 value of a weight's bits (a F16 infinity becomes a number above the largest F16)."""
     raise NotImplementedError
 
@@ -49,15 +49,15 @@ _WIDEN: dict[str, Callable[[Any], Any]] = {"BF16": _widen_bf16, "F16": _widen_f1
 _BY_TYPE = {getattr(types, FORMATS[dtype].word): function for dtype, function in _WIDEN.items()}
 
 
-@chosen_for(widen)
+@chosen_for(_widen)
 def _choose(bits: Any) -> Any:
     return _BY_TYPE[bits]
 
 
 @inlined
 def load(weights: Any, index: Any) -> Any:
-    """Return weight `index` as a float32."""
-    return widen(peek(weights, index))
+    """Return weight ``index`` as a float32."""
+    return _widen(peek(weights, index))
 
 
 @inlined
@@ -72,7 +72,7 @@ def extremes(weights: Any, count: Any) -> Any:
         bits = peek(weights, index)
         top = max(top, as_signed(bits))
         bottom = max(bottom, as_unsigned(bits))
-    return widen(as_pointee(bottom, weights)), widen(as_pointee(top, weights))
+    return _widen(as_pointee(bottom, weights)), _widen(as_pointee(top, weights))
 
 
 @inlined
