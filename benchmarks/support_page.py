@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import argparse
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from benchmarks.conformance_architectures_page import outcomes
 from ctq.engines.vllm.backend import backend_architectures
 from ctq.engines.vllm_models.heads import (
     architectures,
     extracted,
-    first_dispatching_version,
     head_reach,
     head_support,
     known_versions,
 )
 from ctq.recipe.heads import ENGINE_CLASS, HEAD_PATTERN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 INTRODUCTION = """# Supported architectures
 
@@ -61,6 +64,16 @@ def _row(architecture: str) -> str | None:
     if support.quant_config == "inner":
         status = "inner"
     return f"| {architecture} | {name} | {since} | {status} | {_loaded(architecture)} |"
+
+
+def first_dispatching_version(architecture: str, targets: Sequence[str]) -> str | None:
+    """Return the oldest known release of vLLM in which ``targets`` reach the head of ``architecture``, or None."""
+    reached = (
+        version
+        for version in known_versions()
+        if head_reach(architecture, targets, version=version).status == "dispatched"
+    )
+    return next(reached, None)
 
 
 def _loaded(architecture: str) -> str:

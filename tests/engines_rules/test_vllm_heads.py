@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.support_page import first_dispatching_version
 from ctq.engines.vllm_models import heads
 from ctq.engines.vllm_models.heads import (
-    first_dispatching_version,
     head_reach,
     head_support,
     known_versions,

@@ -212,20 +212,6 @@ def head_reach(
     return unreached or _match(support, str(architecture), targets, rules.asked)
 
 
-def first_dispatching_version(
-    architecture: str | None, targets: Sequence[str], *, inner: str | None = None
-) -> str | None:
-    """Return the oldest known release of vLLM in which ``targets`` reach the head of ``architecture``, or None."""
-    return next(
-        (
-            version
-            for version in known_versions()
-            if head_reach(architecture, targets, inner=inner, version=version).status == "dispatched"
-        ),
-        None,
-    )
-
-
 def _unreached(support: HeadSupport, owner: str, architecture: str, asked: str, *, packed: bool) -> Reach | None:
     """Say why no target reaches a head that ``owner`` builds, or may not; None where a target decides."""
     if support.quant_config in _IMPOSSIBLE:
