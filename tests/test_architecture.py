@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import ctq
+from ctq.inspect.rules.table import RULES
 
 ROOT = Path(ctq.__file__).parent
 LAYERS = ("errors", "events", "findings", "checkpoint", "recipe", "engines", "quantize", "inspect", "verify", "cli")
@@ -27,6 +28,7 @@ RANK = {
     "verify": 5,
     "cli": 6,
 }
+RULES_TABLE = "ctq.inspect.rules.table"
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)
 
 
@@ -84,6 +86,16 @@ def test_no_room_imports_in_a_circle() -> None:
         tuple(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
+
+
+def test_no_rule_calls_another() -> None:
+    """What rules share lies in facts, in presence, or in a file of their room that holds no rule: each is its page alone."""
+    rules = {rule.check.__module__ for rule in RULES}
+    assert len(rules) > 20
+    for path in MODULES:
+        name = ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
+        if name != RULES_TABLE:
+            assert not modules_of(path) & rules, f"{name} imports a rule"
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.relative_to(ROOT).parts[0] != "cli"], ids=str)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from ctq.engines.skeletons.skeleton_names import own_name
 from ctq.engines.vllm.fused import REFUSED_FUSED, TAKEN_APART, fused_mapping
 from ctq.engines.vllm_models.fused_layouts import experts_in
+from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import NUMBER, SINGLE_EXPERT
 from ctq.recipe.experts import fused_names
 from ctq.recipe.fused import COMMON_FUSED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.entries import Entry
@@ -102,6 +103,18 @@ def dense_tensors(entry: Entry) -> list[str]:
     dense = [f"{template}.{part}" if part else template for part in parts if part not in _WEIGHTS]
     dense += [f"{template}_{part}" for part in parts if part and template.rpartition(".")[0].endswith("experts")]
     return [f"{template}.weight", template, *dense] if _WEIGHTS & parts.keys() else dense
+
+
+def dense_shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the dense shapes that the parts of a set stand for."""
+    template, stored = entry.modules.template, entry.stored
+    for part, tensor in entry.modules.parts.items():
+        if part == "weight" and stored.form in (Form.DENSE, Form.INT, Form.FLOAT, Form.PLAIN):
+            yield f"{template}.weight", tensor.shape
+        elif part == "weight_packed" and stored.form is Form.PACKED and stored.bits and len(tensor.shape) == 2:
+            yield f"{template}.weight", (tensor.shape[0], tensor.shape[1] * (32 // stored.bits))
+        elif not part.startswith("weight"):
+            yield f"{template}.{part}" if part else template, tensor.shape
 
 
 def fused_tensors(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:

@@ -9,10 +9,8 @@ from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.vllm.dispatch import DispatchConfig
 from ctq.engines.vllm.layers import FusedMoE
 from ctq.engines.vllm.rules import rules_for
-from ctq.engines.vllm_models.seen import refuses_surplus_experts
-from ctq.inspect.modules.grouping import SINGLE_EXPERT
 from ctq.inspect.rules.rule import Hit, about
-from ctq.recipe.kinds import EXPERT_COUNTS, Kind
+from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,25 +54,6 @@ def fused_experts_not_ignored(facts: Facts) -> Iterator[Hit]:
             f"stored dense in one tensor, but vLLM builds these experts quantized {outcomes[0][1]}",
             hint="add `re:.*experts.*` to quantization_config.ignore",
         )
-
-
-def surplus_experts(facts: Facts) -> Iterator[Hit]:
-    """Report experts beyond the number of the config, where vLLM's class refuses them."""
-    config = facts.checkpoint.config
-    count = max(config.text_int(key) or 0 for key in EXPERT_COUNTS)
-    if not count or not refuses_surplus_experts(config.architecture):
-        return
-    for entry in facts.entries:
-        if SINGLE_EXPERT in entry.modules.template and entry.kind is not Kind.DRAFT:
-            pairs = zip(entry.modules.names, entry.modules.numbers, strict=True)
-            name = next((name for name, numbers in pairs if numbers[-1] >= count), None)
-            if name is not None:
-                yield Hit(
-                    where=name,
-                    message=f"{config.architecture} has {count} experts by its config, and the files hold {name}",
-                    hint="restore the config that belongs to the weights, or leave the expert out",
-                )
-                return
 
 
 def _is_dense(entry: Entry) -> bool:

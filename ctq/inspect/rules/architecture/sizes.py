@@ -15,7 +15,7 @@ from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.vllm_models.fused_layouts import expert_shape, takes_turned_alone
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import NUMBER, numbered
-from ctq.inspect.presence.stands_for import experts_inside
+from ctq.inspect.presence.stands_for import dense_shapes, experts_inside
 from ctq.inspect.rules.rule import about
 from ctq.recipe.kinds import Kind
 
@@ -180,18 +180,6 @@ def _odd_bias(entry: Entry) -> str | None:
     if entry.kind in _ROWS_OR_COLUMNS and bias.shape[0] not in weight.shape:
         return f"a bias of {bias.shape[0]} beside a weight of shape {list(weight.shape)}"
     return None
-
-
-def dense_shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield the dense shapes that the parts of a set stand for."""
-    template, stored = entry.modules.template, entry.stored
-    for part, tensor in entry.modules.parts.items():
-        if part == "weight" and stored.form in (Form.DENSE, Form.INT, Form.FLOAT, Form.PLAIN):
-            yield f"{template}.weight", tensor.shape
-        elif part == "weight_packed" and stored.form is Form.PACKED and stored.bits and len(tensor.shape) == 2:
-            yield f"{template}.weight", (tensor.shape[0], tensor.shape[1] * (32 // stored.bits))
-        elif not part.startswith("weight"):
-            yield f"{template}.{part}" if part else template, tensor.shape
 
 
 def _wrong(slot: Slot, shape: tuple[int, ...], size_of: Callable[[str], int | None], *, packed: bool) -> str | None:

@@ -16,7 +16,7 @@ from ctq.inspect.presence.passed_over import refused_parts
 from ctq.inspect.presence.places import is_refused
 from ctq.inspect.presence.stands_for import dense_tensors, fused_tensors
 from ctq.inspect.presence.strangers import is_stranger
-from ctq.inspect.rules.architecture.experts import surplus_experts
+from ctq.inspect.presence.surplus_experts import surplus_expert
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import OTHER_PARTS
 
@@ -53,9 +53,19 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `model_executor/models/utils.py:442`; `benchmarks/learn/skeletons.py`, `passed_over.py`.
     """
-    yield from surplus_experts(facts)
+    yield from _surplus(facts)
     skeleton = skeleton_of(facts.checkpoint.config)
     yield from _unserved(facts) if skeleton is None else _strange(facts, skeleton)
+
+
+def _surplus(facts: Facts) -> Iterator[Hit]:
+    if (found := surplus_expert(facts)) is not None:
+        architecture = facts.checkpoint.config.architecture
+        yield Hit(
+            where=found.name,
+            message=f"{architecture} has {found.counted} experts by its config, and the files hold {found.name}",
+            hint="restore the config that belongs to the weights, or leave the expert out",
+        )
 
 
 def _strange(facts: Facts, skeleton: Skeleton) -> Iterator[Hit]:

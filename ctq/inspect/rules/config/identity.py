@@ -5,25 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.versions import version_key
-from ctq.engines.vllm_models.heads import newest_vllm
 from ctq.engines.vllm_models.known_names import (
     CLASSIFIERS,
-    generating_name,
     is_bare,
     known_architectures,
     lacks_its_reward,
-    last_release_with,
     makes_a_classifier,
-    model_types,
     pools_without_head,
     quant_methods,
-    registered_name,
     resembles_a_class,
 )
 from ctq.engines.vllm_models.other_methods import ASKED, refusal
-from ctq.engines.vllm_models.own_code import brings_a_model, is_read
+from ctq.engines.vllm_models.own_code import is_read
 from ctq.findings import Severity
 from ctq.inspect.facts.entries import State
+from ctq.inspect.facts.no_class import without_class
 from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit
 
 if TYPE_CHECKING:
@@ -86,38 +82,8 @@ def unknown_architecture(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `model_executor/models/registry.py` (`_raise_for_unsupported`).
     """
-    config = facts.checkpoint.config
-    yield from _no_longer_there(facts)
-    name, listed = config.architecture, config.raw.get("architectures")
-    others = [other for other in listed if isinstance(other, str)] if isinstance(listed, list) else []
-    if (
-        name is None
-        or brings_a_model(config)
-        or not is_read(config)
-        or name in known_architectures()
-        or registered_name(name) is not None
-        or any(generating_name(other) is not None for other in others)
-    ):
-        return
-    known_type = config.model_type in model_types()
-    though = f"although the model_type {config.model_type!r} is known" if known_type else "and auto_map brings no model"
-    yield Hit(
-        where="config.json: architectures",
-        message=f"no loader knows the architecture {name!r}, {though}",
-        hint="give the architecture of the model that was quantized; leave this rule out if an engine of yours has it",
-    )
-
-
-def _no_longer_there(facts: Facts) -> Iterator[Hit]:
-    name = facts.checkpoint.config.architecture
-    asked = next((one.version for one in facts.engines if one.engine == "vllm"), newest_vllm())
-    last = last_release_with(name, asked) if name is not None else None
-    if last is not None:
-        yield Hit(
-            where="config.json: architectures",
-            message=f"vLLM {asked} has no {name} any more, {last} had",
-            hint=f"serve with vLLM {last}, or leave this rule out if an engine of yours has it",
-        )
+    for lacking in without_class(facts):
+        yield Hit(where="config.json: architectures", message=lacking.why, hint=lacking.hint)
 
 
 def unknown_quant_method(facts: Facts) -> Iterator[Hit]:

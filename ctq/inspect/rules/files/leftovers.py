@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import FaultKind
 from ctq.findings import named
-from ctq.inspect.rules.files.shards import one_of_kind
+from ctq.inspect.rules.faults import one_of_kind
 from ctq.inspect.rules.rule import Hit
 
 if TYPE_CHECKING:

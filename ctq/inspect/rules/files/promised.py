@@ -10,7 +10,7 @@ from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.vllm_models.names import EngineNames, names_of
 from ctq.findings import Severity
 from ctq.inspect.modules.grouping import NUMBER
-from ctq.inspect.rules.files.shards import faults_of
+from ctq.inspect.rules.faults import faults_of
 from ctq.inspect.rules.rule import Hit, more_like_this
 
 if TYPE_CHECKING:

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.checkpoint.faults import Fault, FaultKind
+from ctq.checkpoint.faults import FaultKind
 from ctq.findings import Severity
-from ctq.inspect.rules.rule import Hit, more_like_this
+from ctq.inspect.rules.faults import faults_of, one_of, one_of_kind
+from ctq.inspect.rules.rule import Hit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from ctq.inspect.facts.facts import Facts
-
-
-def faults_of(facts: Facts, kind: FaultKind) -> list[Fault]:
-    """Return the faults of one kind that opening the checkpoint found."""
-    return [fault for fault in facts.checkpoint.faults if fault.kind is kind]
-
-
-def one_of_kind(facts: Facts, kind: FaultKind, hint: str) -> Iterator[Hit]:
-    """Make one finding of all faults of a kind."""
-    yield from _one_of(faults_of(facts, kind), hint)
-
-
-def _one_of(faults: Sequence[Fault], hint: str) -> Iterator[Hit]:
-    if faults:
-        first = faults[0]
-        yield Hit(where=first.tensor or first.file, message=first.message + more_like_this(faults), hint=hint)
 
 
 def unreadable_shard(facts: Facts) -> Iterator[Hit]:
@@ -195,7 +180,7 @@ def tensor_not_in_index(facts: Facts) -> Iterator[Hit]:
         fault for fault in faults_of(facts, FaultKind.TENSOR_NOT_IN_SHARD) if fault.tensor in facts.checkpoint.tensors
     ]
     faults = [*elsewhere, *faults_of(facts, FaultKind.TENSOR_NOT_IN_INDEX)]
-    yield from _one_of(faults, "write the index again from the shards")
+    yield from one_of(faults, "write the index again from the shards")
 
 
 def tensor_duplicate(facts: Facts) -> Iterator[Hit]:

@@ -12,7 +12,7 @@ from ctq.checkpoint.weights import is_hidden, read_headers
 from ctq.engines.configs.tie_flags import tie_flags
 from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.findings import Severity
-from ctq.inspect.rules.files.shards import faults_of
+from ctq.inspect.rules.faults import faults_of
 from ctq.inspect.rules.rule import Hit
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from ctq.engines.vllm_models.seen import builds_quantized
 from ctq.findings import Severity
 from ctq.inspect.facts.diagnosis import Defect
 from ctq.inspect.modules.forms import Form
+from ctq.inspect.rules.hits import hits_of, severity_of, with_defect, words_of
 from ctq.inspect.rules.rule import about
-from ctq.inspect.rules.tensors.never_quantized import NEVER_QUANTIZED
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
@@ -20,34 +20,13 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.rules.rule import Hit
 
+_NEVER_QUANTIZED = frozenset({Kind.EMBEDDING, Kind.ROUTER, Kind.FUSED_EXPERTS})
+"""Kinds that rules of their own are about (``never_quantized.py``)."""
+
 
 def _others_rule(entry: Entry) -> bool:
     """Tell modules that rules of their own are about: heads and the embedding."""
     return entry.is_head or entry.modules.names[0].endswith("lm_head") or entry.kind is Kind.EMBEDDING
-
-
-def with_defect(facts: Facts, defect: Defect) -> list[Entry]:
-    """Return the sets of modules with one defect."""
-    return [entry for entry in facts.entries if entry.diagnosis is not None and entry.diagnosis.defect is defect]
-
-
-def hits_of(entries: list[Entry], what: str, hint: str) -> Iterator[Hit]:
-    """Make one finding of all modules with the same defect, with the first one's details."""
-    if entries:
-        first = entries[0].diagnosis
-        detail = first.detail if first is not None else ""
-        yield about(entries, f"{what}{detail}{words_of(entries)}", hint, severity_of(entries))
-
-
-def severity_of(entries: list[Entry]) -> Severity | None:
-    """Return a warning for modules that vLLM serves all the same, and the rule's own severity otherwise."""
-    tolerated = all(entry.diagnosis is not None and entry.diagnosis.tolerated for entry in entries)
-    return Severity.WARNING if tolerated else None
-
-
-def words_of(entries: list[Entry]) -> str:
-    """Return the words for modules that vLLM serves all the same."""
-    return " (vLLM serves them all the same)" if severity_of(entries) else ""
 
 
 def missing_weight(facts: Facts) -> Iterator[Hit]:
@@ -139,7 +118,7 @@ def quantized_but_undeclared(facts: Facts) -> Iterator[Hit]:
     entries = [
         entry
         for entry in with_defect(facts, Defect.UNDECLARED)
-        if not entry.is_head and entry.kind not in NEVER_QUANTIZED
+        if not entry.is_head and entry.kind not in _NEVER_QUANTIZED
     ]
     if entries:
         unused = [pattern for pattern in facts.patterns.targets.patterns if pattern not in facts.patterns.targets.used]
@@ -171,7 +150,9 @@ def quantized_but_ignored(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `compressed_tensors/utils.py` (`should_ignore_layer`).
     """
     entries = [
-        entry for entry in with_defect(facts, Defect.IGNORED) if not entry.is_head and entry.kind not in NEVER_QUANTIZED
+        entry
+        for entry in with_defect(facts, Defect.IGNORED)
+        if not entry.is_head and entry.kind not in _NEVER_QUANTIZED
     ]
     yield from hits_of(entries, "stored quantized, but ", "remove or narrow the ignore entry")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ctq.engines.vllm_models.seen import builds_quantized
 from ctq.findings import Severity
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.rules.rule import Hit
-
-NEVER_QUANTIZED: Final = frozenset({Kind.EMBEDDING, Kind.ROUTER, Kind.FUSED_EXPERTS})
-"""The kinds, of which the rules for other layers say nothing."""
 
 
 def embedding_quantized(facts: Facts) -> Iterator[Hit]:

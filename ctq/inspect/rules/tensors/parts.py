@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.inspect.facts.diagnosis import Defect
-from ctq.inspect.rules.tensors.defects import hits_of, with_defect
+from ctq.inspect.rules.hits import hits_of, with_defect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

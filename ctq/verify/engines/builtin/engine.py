@@ -14,7 +14,7 @@ from ctq.engines.vllm_models.heads import newest_vllm
 from ctq.inspect.facts.body import check_body
 from ctq.inspect.facts.engines import head_facts_for_engines
 from ctq.inspect.facts.entries import State
-from ctq.inspect.rules.config.identity import unknown_architecture
+from ctq.inspect.facts.no_class import without_class
 from ctq.recipe.quant_config import METHOD
 from ctq.verify.codes import ENGINE_NOTE
 from ctq.verify.engines.builtin.dispatch_head import HeadDispatch, dispatch_config, dispatch_head
@@ -82,7 +82,7 @@ def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
         never_loaded=(*report.never_loaded, *(name for fault in faults for name in fault.never_loaded)),
     )
     reasons += [fault.message for fault in faults]
-    reasons += [hit.message for hit in unknown_architecture(subject.facts)]
+    reasons += [lacking.why for lacking in without_class(subject.facts)]
     if reasons:
         return EngineAnswer(report=_judged(report, reasons))
     answer = _with_runs(subject, head, loading, report) if head.quantized else EngineAnswer(report=report)
@@ -97,7 +97,7 @@ def _headless(subject: Subject, rules: EngineRules, faults: Sequence[BodyFault])
     reasons = ["the head is not quantized: the model has none"] if subject.expects_quantized else []
     reasons += [known.reason] if known.verdict in ("fails", "garbage") else []
     reasons += [fault.message for fault in faults]
-    reasons += [hit.message for hit in unknown_architecture(subject.facts)]
+    reasons += [lacking.why for lacking in without_class(subject.facts)]
     report = EngineReport(engine=NAME, version=rules.asked, device=None, status=Status.PASS)
     return _judged(report, reasons)
 

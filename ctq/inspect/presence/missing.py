@@ -1,0 +1,199 @@
+"""What every model of the architecture has and the files lack, where that is known (``ctq.engines.skeletons.skeletons``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
+from ctq.engines.skeletons.layer_numbers import layers_with
+from ctq.engines.skeletons.skeleton_names import is_head_of_engine, own_name
+from ctq.engines.skeletons.skeletons import skeleton_of
+from ctq.engines.skeletons.switches import optional_tensors
+from ctq.engines.skeletons.unserved_names import needed_names
+from ctq.engines.vllm_models.heads import head_support
+from ctq.engines.vllm_models.ties import Tie, tie_when_tied
+from ctq.inspect.modules.grouping import NUMBER, numbered
+from ctq.inspect.presence.missing_experts import missing_routers, missing_shared_experts
+from ctq.inspect.presence.missing_parts import NORM, biases_of_towers, lost_parts, lost_towers
+from ctq.inspect.presence.stands_for import HEAD, is_in_the_same_piece, layers_by_tensor, pieces_by_tensor
+from ctq.inspect.presence.towers import lacking
+from ctq.recipe.kinds import OTHER_PARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ctq.engines.skeletons.skeleton import Skeleton
+    from ctq.engines.skeletons.switches import OptionalTensor
+    from ctq.inspect.facts.facts import Facts
+    from ctq.inspect.presence.stands_for import Present
+
+_HEAD_MODULE = HEAD.removesuffix(".weight")
+_FEED_FORWARD = frozenset({"mlp", "feed_forward", "block_sparse_moe", "ffn", "moe", "share_expert"})
+_EMBEDDING_ALWAYS = ("embed_as_head", "always_tied")
+"""Classes of vLLM that take the logits from the embedding whatever the config says of ties."""
+
+
+def missing_tensors(facts: Facts) -> Iterator[str]:
+    """Yield the name of each missing tensor, some of them more than once."""
+    skeleton = skeleton_of(facts.checkpoint.config)
+    yield from _missing(facts, skeleton) if skeleton is not None else _unserved(facts)
+
+
+def _unserved(facts: Facts) -> Iterator[str]:
+    """Yield what vLLM is known to need in every layer, where no more is known of the architecture."""
+    config = facts.checkpoint.config
+    held = {name for entry in facts.entries for name in entry.modules.names}
+    for template in needed_names(config.architecture):
+        names = [numbered(template, layer) for layer in range(layer_count(config) or 0)]
+        yield from (name for name in names if name.rpartition(".")[0] not in held)
+
+
+def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
+    config, present = facts.checkpoint.config, layers_by_tensor(facts, skeleton)
+    if _is_called_otherwise(facts, skeleton, present):
+        return
+    optional, stacks = list(optional_tensors(config, skeleton)), counted_stacks(skeleton, config)
+    switched: dict[str, bool] = {}
+    for one in optional:
+        if not one.beside:  # of two switches that bring a tensor it takes both
+            switched[one.tensor] = one.needed and switched.get(one.tensor, True)
+    having, counts = layers_with(config, skeleton), dict.fromkeys(stacks, layer_count(config) or 0)
+    switched |= {name: False for name in skeleton.tensors if name.partition(f".{NUMBER}.")[2] in having}
+    yield from _of_every_layer(skeleton, present, switched, counts)
+    yield from _of_their_layers(skeleton, present, having, stacks)
+    yield from _without_feed_forward(skeleton, present, counts)
+    of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
+    untaken = frozenset(one.tensor for one in optional if not one.taken)
+    uneven = _uneven_biases(skeleton, present, (*stacks, *skeleton.lists))
+    yield from sorted({*_beside(skeleton, present, switched, stacks, untaken), *of_experts, *uneven})
+    yield from _beside_inside(facts, skeleton)
+    yield from lost_parts(facts, skeleton, present, switched)
+    yield from _brought(optional, present)
+    yield from lost_towers(facts, skeleton)
+    yield from biases_of_towers(config, skeleton, present)
+    others = [name for name in skeleton.tensors if not skeleton.is_of_text(name) and not name.endswith(HEAD)]
+    yield from lacking(facts, skeleton, present, {name: switched.get(name) for name in others})
+    if _lacks_head(facts, skeleton):
+        yield HEAD
+
+
+def _of_every_layer(
+    skeleton: Skeleton, present: Present, switched: Mapping[str, bool], counts: Mapping[str, int]
+) -> Iterator[str]:
+    """Yield tensors of the text model that it always has, by template once or in each layer; of a wrapper's head, verdicts tell."""
+    for name, slot in skeleton.tensors.items():
+        stack, listed, _ = name.partition(f".{NUMBER}.")
+        if not switched.get(name, slot.always) or not skeleton.is_of_text(name) or name.endswith(HEAD):
+            continue
+        if not listed and name not in present:
+            yield name
+        elif listed:
+            found = present.get(name, frozenset())
+            yield from (numbered(name, layer) for layer in range(counts.get(stack, 0)) if layer not in found)
+
+
+def _without_feed_forward(skeleton: Skeleton, present: Present, counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield a tensor of each layer that has neither a dense feed-forward nor experts, where each may have either."""
+    for stack, count in counts.items():
+        inside = f"{stack}.{NUMBER}."
+        found = {
+            name: slot
+            for name, slot in skeleton.tensors.items()
+            if name.startswith(inside) and name.removeprefix(inside).partition(".")[0] in _FEED_FORWARD
+        }
+        if found and not any(slot.always for slot in found.values()):
+            having = frozenset[int]().union(*(present.get(name, ()) for name in found))
+            yield from (numbered(next(iter(found)), layer) for layer in range(count) if layer not in having)
+
+
+def _of_their_layers(
+    skeleton: Skeleton, present: Present, having: Mapping[str, frozenset[int]], stacks: tuple[str, ...]
+) -> Iterator[str]:
+    """Yield tensors that layers of one kind have and others lack, in each layer that should have them."""
+    for name in skeleton.tensors if having else ():
+        stack, _, inside = name.partition(f".{NUMBER}.")
+        if stack in stacks:
+            lost = having.get(inside, frozenset()) - present.get(name, frozenset())
+            yield from (numbered(name, layer) for layer in sorted(lost))
+
+
+def _brought(optional: Sequence[OptionalTensor], present: Present) -> Iterator[str]:
+    """Yield tensors that a switch brings to layers which have another one, and that are not there beside it."""
+    beside = {one.tensor: present.get(one.beside, frozenset()) for one in optional if one.beside and one.needed}
+    for name, where in beside.items():
+        yield from (numbered(name, layer) for layer in sorted(where - present.get(name, frozenset())))
+
+
+def _is_called_otherwise(facts: Facts, skeleton: Skeleton, present: Present) -> bool:
+    """Tell a wrapper that has none of its tensors and layers all the same: the same model under other prefixes."""
+    if not skeleton.wrapped or any(name in present for name, slot in skeleton.tensors.items() if slot.always):
+        return False
+    return any(entry.modules.depth and entry.kind not in OTHER_PARTS for entry in facts.entries)
+
+
+def _beside(
+    skeleton: Skeleton,
+    present: Present,
+    switched: Mapping[str, bool],
+    stacks: tuple[str, ...],
+    untaken: frozenset[str],
+) -> Iterator[str]:
+    """Yield optional tensors that a layer lacks, or all of the model, although it has what they never lack beside it.
+
+    Nothing is said of what vLLM has no place for under a switch's value (``untaken``), nor of a bias beside a bias where it is not
+    known that vLLM needs it under that: it may leave both unread.
+    """
+    for name, slot in skeleton.tensors.items():
+        if slot.beside is None or (slot.beside.endswith(".bias") and not switched.get(name)):
+            continue
+        if name in untaken or is_in_the_same_piece(name, slot.beside):
+            continue
+        if name.partition(f".{NUMBER}.")[0] in stacks:
+            for layer in sorted(present.get(slot.beside, frozenset()) - present.get(name, frozenset())):
+                yield numbered(name, layer)
+        elif NUMBER not in name and slot.beside in present and name not in present:
+            yield name
+
+
+def _beside_inside(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
+    """Yield tensors of a piece inside of a layer (`self_attn.1`), which lacks them though it has what they never lack beside it."""
+    pieces = pieces_by_tensor(facts, skeleton)
+    for name, slot in skeleton.tensors.items() if pieces else ():
+        if slot.beside is not None and is_in_the_same_piece(name, slot.beside):
+            for layer, number in sorted(pieces.get(slot.beside, frozenset()) - pieces.get(name, frozenset())):
+                yield numbered(numbered(name, layer), number)
+
+
+def _uneven_biases(skeleton: Skeleton, present: Present, stacks: tuple[str, ...]) -> Iterator[str]:
+    """Yield biases that a norm has in some layers of a list and lacks in others: one class builds them all."""
+    for name in skeleton.tensors:
+        if name.endswith(".bias") and NORM.search(name) and name.partition(f".{NUMBER}.")[0] in stacks:
+            having = present.get(name, frozenset())
+            weights = present.get(f"{name.removesuffix('bias')}weight", frozenset())
+            yield from (numbered(name, layer) for layer in sorted(weights - having if having else ()))
+
+
+def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
+    """Tell a model without a head of its own that says it is not tied, or whose class in vLLM never ties."""
+    if HEAD not in skeleton.tensors or skeleton.wrapped or _has_head(facts, skeleton):
+        return False
+    if facts.checkpoint.config.pools:
+        return False
+    flags = facts.checkpoint.config.tie_flags
+    support = head_support(facts.checkpoint.config.architecture)
+    if support is not None and any(way in (support.tie or "") for way in _EMBEDDING_ALWAYS):
+        return False
+    return (bool(flags) and not any(flags.values())) or (
+        support is not None and tie_when_tied(support.tie or "") is Tie.OWN
+    )
+
+
+def _has_head(facts: Facts, skeleton: Skeleton) -> bool:
+    """Tell a model whose head has a name under which its class looks for one."""
+    entry = facts.head.entry
+    if entry is None:
+        return False
+    module = entry.modules.template
+    return (
+        module == _HEAD_MODULE or is_head_of_engine(skeleton, module) or own_name(skeleton, f"{module}.weight") == HEAD
+    )
