@@ -31,7 +31,6 @@ from benchmarks.learn.options import script
 from benchmarks.loads import observed
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
-from ctq.engines.vllm_models.names import names_of
 from ctq.inspect.facts.collect import collect_facts
 from ctq.inspect.modules.forms import Form
 
@@ -84,7 +83,7 @@ def variants(name: str, scheme: str, dense: Path, scratch: Path) -> list[tuple[s
         return []
     kinds: dict[str, list[str]] = defaultdict(list)
     facts = collect_facts(open_checkpoint(LocalFolder(made.folder)))
-    names = names_of(facts.checkpoint.config)
+    names = facts.names
     for entry in facts.entries:
         weight = entry.modules.parts.get("weight")
         if entry.stored.form is Form.DENSE and weight is not None and len(weight.shape) == 2:  # a matrix

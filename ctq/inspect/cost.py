@@ -69,7 +69,7 @@ class Cost:
 
 def estimate_cost(facts: Facts) -> Cost:
     """Estimate what decoding one token reads."""
-    config = facts.checkpoint.config
+    config = facts.config
     by_kind: dict[str, int] = {}
     per_token = 0
     for entry in facts.entries:
@@ -122,7 +122,7 @@ def _head_bytes(facts: Facts) -> int:
 
 def _has_head(facts: Facts) -> bool:
     """Tell whether tokens are decoded through a head: not in a model that pools, whose tie flag ties nothing."""
-    config, head = facts.checkpoint.config, facts.head
+    config, head = facts.config, facts.head
     if head.entry is None and (config.pools or has_no_head(config.architecture)):
         return False
     return head.state is not State.ABSENT

@@ -66,7 +66,7 @@ def compare(before: Report, after: Report) -> Difference:
         before=before,
         after=after,
         modules=tuple(_module_changes(before.facts, after.facts)),
-        config=tuple(_config_changes("", before.facts.checkpoint.config.raw, after.facts.checkpoint.config.raw)),
+        config=tuple(_config_changes("", before.facts.config.raw, after.facts.config.raw)),
     )
 
 

@@ -72,9 +72,8 @@ class BodyFault:
 
 def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
     """Yield what is wrong with the modules beside the head."""
-    config = facts.checkpoint.config
-    names = names_of(config)
-    if names is None or "attention" not in names.unasked:
+    config = facts.config
+    if facts.names is None or "attention" not in facts.names.unasked:
         yield from _cache_fault(quant)
     model = model_layers(config, facts.entries, quant)
     if model is None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import hides
 from ctq.engines.skeletons.layer_counts import layer_count
+from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.vllm_models.known_names import chosen_architecture, loaded_name
+from ctq.engines.vllm_models.names import names_of
 from ctq.inspect.facts.defects import Surroundings, diagnose
 from ctq.inspect.facts.diagnosis import Defect, Diagnosis
 from ctq.inspect.facts.entries import KNOWN_CLASSES, find_entries
@@ -68,6 +70,8 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
         entries = [replace(entry, diagnosis=_NOT_SAID) if entry.stored.is_quantized else entry for entry in entries]
     return Facts(
         checkpoint=checkpoint,
+        skeleton=skeleton_of(config),
+        names=names_of(config),
         quant=quant,
         method=_method(quant, entries),
         lacks_config=lacks_config,

@@ -73,7 +73,7 @@ def _with_body(facts: Facts, verdict: EngineVerdict) -> EngineVerdict:
     """Return the verdict, that of the body where a layer of it stops the engine."""
     if verdict.engine != "transformers" or verdict.is_bad or not facts.is_compressed_tensors:
         return verdict
-    found = layers_outcome(facts.checkpoint.config.architecture, _layers(facts), verdict.version)
+    found = layers_outcome(facts.config.architecture, _layers(facts), verdict.version)
     if found is None:
         return verdict
     outcome, layer = found
@@ -91,7 +91,7 @@ def _layers(facts: Facts) -> Iterator[Layer]:
 
 def head_facts_for_engines(facts: Facts) -> HeadFacts:
     """Return what engines look at in a head: its tensors as they are, and the config as it stands."""
-    config, head = facts.checkpoint.config, facts.head
+    config, head = facts.config, facts.head
     parts = head.entry.modules.parts if head.entry is not None else {}
     return HeadFacts(
         architecture=config.architecture,

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.skeletons.skeleton import Skeleton
+    from ctq.engines.vllm_models.names import EngineNames
     from ctq.inspect.facts.engine_verdict import EngineVerdict
     from ctq.inspect.facts.entries import Entry, Patterns
     from ctq.inspect.facts.head import InspectedHead
@@ -25,7 +28,8 @@ Expected = Literal["quantized", "dense"]
 class Facts:
     """What a checkpoint holds.
 
-    ``method`` names how it is quantized, by the config or, without one, by the tensors; None means dense. ``lacks_config`` says
+    ``skeleton`` is what is known of the architecture's tensors and ``names`` what vLLM calls its modules, each None where nothing
+    is. ``method`` names how it is quantized, by the config or, without one, by the tensors; None means dense. ``lacks_config`` says
     that nothing tells how the tensors are quantized, although a config is there to tell it; ``side_config`` is what a file of its
     own says of it where ``config.json`` says nothing. ``entries`` are sets of alike modules in the order of the files; ``engines``
     what each engine makes of the head, ``expected`` what the user expects of it. ``unreadable`` files are readable by their owner
@@ -33,6 +37,8 @@ class Facts:
     """
 
     checkpoint: Checkpoint
+    skeleton: Skeleton | None
+    names: EngineNames | None
     quant: QuantConfig | None
     method: str | None
     lacks_config: bool
@@ -44,6 +50,11 @@ class Facts:
     expected: Expected | None = None
     unreadable: tuple[str, ...] = ()
     deep: tuple[Odd, ...] = ()
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's config, with the architecture that loaders choose."""
+        return self.checkpoint.config
 
     @property
     def compressed_tensors(self) -> QuantConfig | None:

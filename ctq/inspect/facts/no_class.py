@@ -30,7 +30,7 @@ class NoClass(NamedTuple):
 
 def without_class(facts: Facts) -> Iterator[NoClass]:
     """Yield what loaders lack for the architecture: a class that an older vLLM had, or any at all."""
-    config = facts.checkpoint.config
+    config = facts.config
     asked = next((one.version for one in facts.engines if one.engine == "vllm"), newest_vllm())
     last = last_release_with(config.architecture, asked) if config.architecture is not None else None
     if last is not None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from ctq.engines.skeletons.filled import FILLED
 from ctq.engines.skeletons.layer_counts import listed_layers
 from ctq.engines.skeletons.layer_numbers import layers_with
-from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.inspect.facts.defects import BODY_LINEARS
 from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.strangers import is_stranger
@@ -32,7 +31,7 @@ def missing_layers(facts: Facts) -> Iterator[str]:
 
     Where half of them are missing the number means something else.
     """
-    config = facts.checkpoint.config
+    config = facts.config
     count = (
         listed_layers(config)
         or config.num_hidden_layers
@@ -69,7 +68,7 @@ def missing_experts(facts: Facts) -> Iterator[str]:
     Layers may have fewer experts than others: a gap counts, an early end does not, unless one layer alone has it, or its router
     chooses among as many as the config promises. Experts beyond that number have a rule of their own.
     """
-    config = facts.checkpoint.config
+    config = facts.config
     promised = max(config.text_int(key) or 0 for key in EXPERT_COUNTS)
     by_template = _parts_of_experts(facts)
     ends = _last_experts(by_template)
@@ -93,7 +92,7 @@ def missing_experts(facts: Facts) -> Iterator[str]:
 
 def _parts_of_experts(facts: Facts) -> dict[str, list[ModuleSet]]:
     """Return the modules of single experts by template, without those that the architecture does not have."""
-    skeleton = skeleton_of(facts.checkpoint.config)
+    skeleton = facts.skeleton
     strange = {
         entry.modules.template
         for entry in facts.entries
@@ -183,9 +182,8 @@ def _by_layer(facts: Facts) -> tuple[dict[tuple[str, int], set[str]], Counter[st
 
 def _layers_with(facts: Facts) -> Mapping[str, frozenset[int]]:
     """Return the layers that have each weight which the architecture has in layers of some kinds alone, where that is known."""
-    config = facts.checkpoint.config
-    skeleton = skeleton_of(config)
-    known = layers_with(config, skeleton) if skeleton is not None else {}
+    skeleton = facts.skeleton
+    known = layers_with(facts.config, skeleton) if skeleton is not None else {}
     return {
         f"{stack}.{NUMBER}.{name.removesuffix('.weight')}": layers
         for stack in (skeleton.stacks if skeleton is not None else ())

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.skeletons.layer_numbers import layers_with
 from ctq.engines.skeletons.skeleton_names import is_head_of_engine, own_name
-from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.switches import optional_tensors
 from ctq.engines.skeletons.unserved_names import needed_names
 from ctq.engines.vllm_models.heads import head_support
@@ -35,13 +34,12 @@ _EMBEDDING_ALWAYS = ("embed_as_head", "always_tied")
 
 def missing_tensors(facts: Facts) -> Iterator[str]:
     """Yield the name of each missing tensor, some of them more than once."""
-    skeleton = skeleton_of(facts.checkpoint.config)
-    yield from _missing(facts, skeleton) if skeleton is not None else _unserved(facts)
+    yield from _missing(facts, facts.skeleton) if facts.skeleton is not None else _unserved(facts)
 
 
 def _unserved(facts: Facts) -> Iterator[str]:
     """Yield what vLLM is known to need in every layer, where no more is known of the architecture."""
-    config = facts.checkpoint.config
+    config = facts.config
     held = {name for entry in facts.entries for name in entry.modules.names}
     for template in needed_names(config.architecture):
         names = [numbered(template, layer) for layer in range(layer_count(config) or 0)]
@@ -49,7 +47,7 @@ def _unserved(facts: Facts) -> Iterator[str]:
 
 
 def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
-    config, present = facts.checkpoint.config, layers_by_tensor(facts, skeleton)
+    config, present = facts.config, layers_by_tensor(facts, skeleton)
     if _is_called_otherwise(facts, skeleton, present):
         return
     optional, stacks = list(optional_tensors(config, skeleton)), counted_stacks(skeleton, config)
@@ -177,10 +175,10 @@ def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
     """Tell a model without a head of its own that says it is not tied, or whose class in vLLM never ties."""
     if HEAD not in skeleton.tensors or skeleton.wrapped or _has_head(facts, skeleton):
         return False
-    if facts.checkpoint.config.pools:
+    if facts.config.pools:
         return False
-    flags = facts.checkpoint.config.tie_flags
-    support = head_support(facts.checkpoint.config.architecture)
+    flags = facts.config.tie_flags
+    support = head_support(facts.config.architecture)
     if support is not None and any(way in (support.tie or "") for way in _EMBEDDING_ALWAYS):
         return False
     return (bool(flags) and not any(flags.values())) or (

@@ -32,7 +32,7 @@ def lost_parts(facts: Facts, skeleton: Skeleton, present: Present, switched: Map
     ``switched`` tells of optional tensors, by template, whether the config's switch brings them. Of a tower of another type than
     was learnt nothing is known but the part that it lies in.
     """
-    is_known, held = has_learnt_towers(facts.checkpoint.config), set[str | None]()
+    is_known, held = has_learnt_towers(facts.config), set[str | None]()
     if not is_known:
         held = {part_of(skeleton, name) for entry in facts.entries for name in entry.modules.first_tensors}
     parts: dict[str, dict[str, list[str]]] = {}
@@ -55,7 +55,7 @@ def lost_parts(facts: Facts, skeleton: Skeleton, present: Present, switched: Map
 
 def lost_towers(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     """Yield towers that a config describes and the files hold nothing of, where no more is known of them than their name."""
-    config = facts.checkpoint.config.raw.get("vision_config")
+    config = facts.config.raw.get("vision_config")
     towers = [part for part in sorted(skeleton.others) if _TOWER.search(part)] if isinstance(config, dict) else []
     names = (name for entry in facts.entries for name in entry.modules.first_tensors)
     present = {other_part(skeleton, name) for name in names} if towers else set()

@@ -8,7 +8,6 @@ from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.skeletons.passed_over import passed_over
 from ctq.engines.skeletons.skeleton_names import has_part, lies_in, own_name
 from ctq.engines.vllm.backend import is_served_by_backend
-from ctq.engines.vllm_models.names import names_of
 from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.modules.parts import stored_name
 from ctq.inspect.presence.passed_over import holds_modules, is_beside_experts, is_passed_over
@@ -59,9 +58,8 @@ def _is_stacked(entry: Entry, skeleton: Skeleton) -> bool:
 
 def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
     """Name the place of a stranger as the data calls it; ``unread`` is one that vLLM drops before it looks at it."""
-    name, config = entry.modules.template, facts.checkpoint.config
-    names = names_of(config)
-    if names is not None and names.drops(entry.modules.names[0]):
+    name, config = entry.modules.template, facts.config
+    if facts.names is not None and facts.names.drops(entry.modules.names[0]):
         return "unread"
     if is_served_by_backend(config.architecture) and _is_draft_layer(entry, skeleton, facts):
         return "unread"
@@ -83,7 +81,7 @@ def _is_draft_layer(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
 
     Source: vLLM 0.32.0 ``models/transformers/base.py:538``.
     """
-    config = facts.checkpoint.config
+    config = facts.config
     count, drafts = layer_count(config), config.text_int(*_DRAFTS)
     if count is None or not drafts:
         return False

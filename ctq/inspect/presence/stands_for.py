@@ -120,7 +120,7 @@ def dense_shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
 def fused_tensors(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:
     """Name the tensors that a module stands for which is stored as engines fuse it, or experts apart or together."""
     parent, _, leaf = entry.modules.template.rpartition(".")
-    fused = fused_mapping(facts.checkpoint.config.architecture)
+    fused = fused_mapping(facts.config.architecture)
     parts = fused.get(leaf, ())
     if parts == (leaf,) and f"{parent}.{leaf}.weight" not in skeleton.tensors:
         parts = COMMON_FUSED.get(leaf, ())  # files have it in both ways

@@ -69,19 +69,19 @@ def _is_put_into_the_body(skeleton: Skeleton, facts: Facts) -> bool:
 
     Source: vLLM 0.32.0 models/adapters.py (`_load_pooling_model_weights`); its backend takes both.
     """
-    config = facts.checkpoint.config
+    config = facts.config
     is_relative = config.pools and config.relative and not skeleton.wrapped
     return is_relative and not is_served_by_backend(config.architecture)
 
 
 def _is_buffer(name: str, facts: Facts) -> bool:
-    is_mask = facts.checkpoint.config.architecture in _LOOK_OVER_MASKS and _MASKS.fullmatch(name) is not None
+    is_mask = facts.config.architecture in _LOOK_OVER_MASKS and _MASKS.fullmatch(name) is not None
     return is_mask or _BUFFERS.fullmatch(name) is not None
 
 
 def is_beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell modules of layers that the config does not count."""
-    config = facts.checkpoint.config
+    config = facts.config
     count, stacks = layer_count(config), counted_stacks(skeleton, config)
     if count is None or not any(lies_in(skeleton, entry.modules.template, stack) for stack in stacks):
         return False

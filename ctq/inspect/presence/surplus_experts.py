@@ -21,7 +21,7 @@ class Surplus(NamedTuple):
 
 def surplus_expert(facts: Facts) -> Surplus | None:
     """Return the first expert that vLLM refuses because the config counts fewer."""
-    config = facts.checkpoint.config
+    config = facts.config
     count = max(config.text_int(key) or 0 for key in EXPERT_COUNTS)
     if not count or not refuses_surplus_experts(config.architecture):
         return None

@@ -29,7 +29,7 @@ def lacking(facts: Facts, skeleton: Skeleton, present: Present, names: Mapping[s
     """
     if not (skeleton.lists or skeleton.numbered) or _has_others(facts, skeleton):
         return
-    config = facts.checkpoint.config
+    config = facts.config
     for name, needed in names.items():
         usual = skeleton.tensors[name].always and is_switched_on(skeleton.switched.get(name), config)
         if not (usual if needed is None else needed):
@@ -66,7 +66,7 @@ def is_beyond_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell modules of layers that a tower's config does not count, where vLLM refuses those."""
     for stack, one in skeleton.lists.items():
         if one.refuses and lies_in(skeleton, entry.modules.template, stack):
-            count = tower_number(facts.checkpoint.config, one.count)
+            count = tower_number(facts.config, one.count)
             return count is not None and max(numbers[0] for numbers in entry.modules.numbers) >= count
     return False
 

@@ -124,7 +124,7 @@ def _own(facts: Facts, reference: Checkpoint) -> tuple[OwnPlan | None, tuple[Fin
         plan = own_plan(record, reference)
     except CheckpointError as error:
         return None, (NO_RECORD.at("ctq.json", error.message),)
-    if plan.quantization_config != facts.checkpoint.config.quantization:
+    if plan.quantization_config != facts.config.quantization:
         message = "the quantization config is not the one that the recipe on record gives"
         return plan, (CONFIG_CHANGED.at("config.json: quantization_config", message),)
     return plan, ()

@@ -48,7 +48,7 @@ def errors(report: Report) -> set[str]:
 def test_another_ending_is_corrected(inspected: Inspected, family: str, named: list[str], taken: str) -> None:
     report = inspected(family, *named)
     assert errors(report) == set()
-    assert report.facts.checkpoint.config.architecture == taken
+    assert report.facts.config.architecture == taken
 
 
 def test_the_corrected_class_is_what_the_tensors_are_held_against(inspected: Inspected) -> None:

@@ -39,7 +39,7 @@ def test_a_base_model_that_generates_is_served(checkpoint: CheckpointFactory, tm
     report = inspected(tmp_path / "q", WITHOUT[way])
     assert codes(report, Severity.ERROR) == set()
     assert "CFG022" in codes(report, Severity.WARNING)
-    assert report.facts.checkpoint.config.architecture == "LlamaForCausalLM"
+    assert report.facts.config.architecture == "LlamaForCausalLM"
     assert [verdict.verdict for verdict in report.facts.engines if verdict.engine == "vllm"] == ["quantized"]
 
 

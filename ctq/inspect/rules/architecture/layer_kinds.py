@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ctq.engines.skeletons.indexers import indexed_layers
 from ctq.engines.skeletons.layer_counts import layer_count
 from ctq.engines.skeletons.mixers import mixers
-from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.sparse_layers import sparse_layers
 from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.presence.passed_over import is_passed_over
@@ -64,8 +63,8 @@ def layer_of_another_kind(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `model_executor/models/deepseek_v2.py:1293`, `qwen3_moe.py:390`, `ernie45_moe.py:343`.
     """
-    config = facts.checkpoint.config
-    is_known = len(config.text_levels) == 1 or skeleton_of(config) is not None
+    config = facts.config
+    is_known = len(config.text_levels) == 1 or facts.skeleton is not None
     known = sparse_layers(config) if is_known else None
     yield from _other_mixers(facts) if known is None else (_other_feed_forwards(facts, *known) or _other_mixers(facts))
     yield from _idle_indexers(facts)
@@ -73,7 +72,7 @@ def layer_of_another_kind(facts: Facts) -> Iterator[Hit]:
 
 def _idle_indexers(facts: Facts) -> Iterator[Hit]:
     """Report the first indexer in a layer of sparse attention that has none of its own; draft layers behind the others have one."""
-    config, skeleton = facts.checkpoint.config, skeleton_of(facts.checkpoint.config)
+    config, skeleton = facts.config, facts.skeleton
     having = indexed_layers(config, skeleton.tensors) if skeleton is not None else {}
     every = frozenset(range(layer_count(config) or 0))
     for entry in facts.entries if having else ():
@@ -98,7 +97,7 @@ def _other_feed_forwards(facts: Facts, sparse: list[bool], key: str) -> list[Hit
 
 def _astray(facts: Facts, sparse: list[bool], key: str) -> list[Hit]:
     """Report the first tensor of a layer of experts in a dense one, or the other way round; not one that is passed over there."""
-    skeleton = skeleton_of(facts.checkpoint.config)
+    skeleton = facts.skeleton
     for entry in facts.entries:
         template = entry.modules.template
         if entry.kind in BESIDE or (skeleton and _is_in_block(template) and is_passed_over(template, skeleton)):
@@ -131,7 +130,7 @@ def _other_mixers(facts: Facts) -> list[Hit]:
     layers = {name: _layers(facts, pattern) for name, pattern in _MIXERS.items()}
     both = layers["attention"] & layers["recurrent"]
     own = {name: numbers - both for name, numbers in layers.items()}
-    known = mixers(facts.checkpoint.config)
+    known = mixers(facts.config)
     if known is None or sum(map(bool, own.values())) == 1:  # a model of one kind
         return []
     for layer, said in enumerate(known[0]):

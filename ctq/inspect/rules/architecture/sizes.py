@@ -11,7 +11,6 @@ from ctq.engines.skeletons.dimensions import dimension
 from ctq.engines.skeletons.head_bias import has_head_bias
 from ctq.engines.skeletons.layer_numbers import numbers_by_layer
 from ctq.engines.skeletons.skeleton_names import own_name
-from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.vllm_models.fused_layouts import expert_shape, takes_turned_alone
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import NUMBER, numbered
@@ -66,10 +65,10 @@ def size_against_config(facts: Facts) -> Iterator[Hit]:
 
 def _against_config(facts: Facts) -> Iterator[Hit]:
     """Report the first tensor of another size than the architecture makes of the config's numbers."""
-    skeleton = skeleton_of(facts.checkpoint.config)
+    skeleton = facts.skeleton
     if skeleton is None:
         return
-    layers = numbers_by_layer(facts.checkpoint.config, skeleton)
+    layers = numbers_by_layer(facts.config, skeleton)
     for entry in facts.entries:
         wrong = next(_faults(entry, skeleton, layers, facts), None)
         if wrong is not None:
@@ -81,7 +80,7 @@ def _against_config(facts: Facts) -> Iterator[Hit]:
 
 def _faults(entry: Entry, skeleton: Skeleton, layers: Sequence[Numbers], facts: Facts) -> Iterator[str]:
     """Yield what is wrong with the sizes of a set's tensors; ``layers`` are the numbers that each layer has of its own."""
-    config, packed = facts.checkpoint.config, entry.stored.form is Form.PACKED
+    config, packed = facts.config, entry.stored.form is Form.PACKED
     for name, shape in (*dense_shapes(entry), *_experts_inside(entry, skeleton)):
         tensor = own_name(skeleton, name)
         slot = _slot(skeleton, tensor, entry)
@@ -105,7 +104,7 @@ def _experts_inside(entry: Entry, skeleton: Skeleton) -> Iterator[tuple[str, tup
 
 def _head_bias(facts: Facts) -> list[Hit]:
     """Report a bias of the head that is loaded and is not as long as the vocabulary, which vLLM's loader asserts."""
-    config, entry = facts.checkpoint.config, facts.head.entry
+    config, entry = facts.config, facts.head.entry
     bias = entry.modules.parts.get("bias") if entry is not None else None
     if entry is None or bias is None or config.vocab_size is None or not has_head_bias(config):
         return []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.switches import optional_tensors
 from ctq.inspect.modules.grouping import numbered
 from ctq.inspect.presence.stands_for import layers_by_tensor
@@ -36,10 +35,10 @@ def tensor_switched_off(facts: Facts) -> Iterator[Hit]:
     ## References
     `benchmarks/learn/optional_tensors.py`, which asked vLLM 0.32.0; its `models/deepseek_v2.py`.
     """
-    skeleton = skeleton_of(facts.checkpoint.config)
+    skeleton = facts.skeleton
     if skeleton is None:
         return
-    refused = [one for one in optional_tensors(facts.checkpoint.config, skeleton) if not one.taken]
+    refused = [one for one in optional_tensors(facts.config, skeleton) if not one.taken]
     present = layers_by_tensor(facts, skeleton) if refused else {}
     found = [one for one in refused if one.tensor in present]
     if found:

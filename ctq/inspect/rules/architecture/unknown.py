@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.passed_over import passed_over
 from ctq.engines.skeletons.skeleton_names import leaves_bias_behind, other_part, own_name
-from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.unserved_names import refused_names
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
@@ -54,13 +53,13 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `model_executor/models/utils.py:442`; `benchmarks/learn/skeletons.py`, `passed_over.py`.
     """
     yield from _surplus(facts)
-    skeleton = skeleton_of(facts.checkpoint.config)
+    skeleton = facts.skeleton
     yield from _unserved(facts) if skeleton is None else _strange(facts, skeleton)
 
 
 def _surplus(facts: Facts) -> Iterator[Hit]:
     if (found := surplus_expert(facts)) is not None:
-        architecture = facts.checkpoint.config.architecture
+        architecture = facts.config.architecture
         yield Hit(
             where=found.name,
             message=f"{architecture} has {found.counted} experts by its config, and the files hold {found.name}",
@@ -87,7 +86,7 @@ def _strange(facts: Facts, skeleton: Skeleton) -> Iterator[Hit]:
     elif biased:
         yield Hit(
             where=f"{biased[0].modules.names[0]}.bias",
-            message=f"{facts.checkpoint.config.architecture} has no bias of {listing(biased)}",
+            message=f"{facts.config.architecture} has no bias of {listing(biased)}",
             hint="leave the biases out, or restore the architecture of the original",
         )
     elif strangers:
@@ -97,7 +96,7 @@ def _strange(facts: Facts, skeleton: Skeleton) -> Iterator[Hit]:
 def _unknown(facts: Facts, found: Sequence[Entry], severity: Severity | None = None) -> Hit:
     return Hit(
         where=found[0].modules.names[0],
-        message=f"{facts.checkpoint.config.architecture} has no {listing(found)}",
+        message=f"{facts.config.architecture} has no {listing(found)}",
         hint="give the tensors the names of the architecture, or leave them out",
         severity=severity,
     )
@@ -105,11 +104,11 @@ def _unknown(facts: Facts, found: Sequence[Entry], severity: Severity | None = N
 
 def _unserved(facts: Facts) -> Iterator[Hit]:
     """Report what vLLM is known to refuse of a model as transformers saves it, where no more is known of the architecture."""
-    names = refused_names(facts.checkpoint.config.architecture)
+    names = refused_names(facts.config.architecture)
     if found := [entry for entry in facts.entries if names.intersection(dense_tensors(entry))]:
         yield Hit(
             where=found[0].modules.names[0],
-            message=f"vLLM's {facts.checkpoint.config.architecture} has no {listing(found)}",
+            message=f"vLLM's {facts.config.architecture} has no {listing(found)}",
             hint="serve it with another engine: so it is saved, and so vLLM refuses it",
         )
 

@@ -50,7 +50,7 @@ def unknown_model_type(facts: Facts) -> Iterator[Hit]:
     ## References
     transformers 5.19 `configuration_auto.py`; vLLM 0.32.0 `transformers_utils/config.py`.
     """
-    config = facts.checkpoint.config
+    config = facts.config
     name = config.model_type
     if name is not None and config.architecture in known_architectures() and not is_read(config):
         yield Hit(
@@ -151,7 +151,7 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `model_executor/models/adapters.py` (`as_seq_cls_model`); `benchmarks/learn/bare_models.py`.
     """
-    name, head = facts.checkpoint.config.architecture or "", facts.head
+    name, head = facts.config.architecture or "", facts.head
     leaves = {entry.modules.leaf for entry in facts.entries}
     is_unclassified = leaves.isdisjoint(_CLASSIFIER_HEADS)
     if lacks_its_reward(name, leaves):
@@ -175,7 +175,7 @@ def _of_another_task(
 
 def _only_pools(facts: Facts) -> bool:
     """Tell a model with a dense head, of which vLLM serves all the rest, to pool with; its backend refuses the head."""
-    config = facts.checkpoint.config
+    config = facts.config
     name, is_wrapper = config.architecture or "", len(config.text_levels) > 1
     known = pools_without_head(name)
     served = known if known is not None else not is_wrapper and resembles_a_class(name)

@@ -72,7 +72,7 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
     ## References
     transformers 5.19 `configuration_utils.py`; vLLM 0.32.0 `transformers_utils/config.py`; `benchmarks/learn/config_fields.py`.
     """
-    config = facts.checkpoint.config
+    config = facts.config
     refused = [*_refused(config), *_lost_tower(facts)] if config.raw else []
     if refused:
         keys = list(dict.fromkeys(key for key, _ in refused[:_MOST_NAMED]))
@@ -169,7 +169,7 @@ def _lacks_text(config: ModelConfig) -> bool:
 
 def _lost_tower(facts: Facts) -> Iterator[tuple[str, str]]:
     """Yield the config of a tower that a wrapper lacks: loaders take the sizes that its class assumes."""
-    config = facts.checkpoint.config
+    config = facts.config
     if brings_its_own_code(config) or not is_wrapper(config.architecture):
         return
     has_tower = any(entry.kind is Kind.TOWER for entry in facts.entries)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from ctq.checkpoint.config import QUANTIZATION_KEYS, dotted
 from ctq.engines.vllm.scheme_choice import ACTIVATION_FORMATS
 from ctq.engines.vllm_models.known_names import quant_methods
-from ctq.engines.vllm_models.names import names_of
 from ctq.engines.vllm_models.other_methods import taken
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import COMPRESSED, FOREIGN, Form, describe
@@ -75,7 +74,7 @@ def contradictory_quantization_configs(facts: Facts) -> Iterator[Hit]:
     """
     found = [
         (dotted(path, key), level[key])
-        for path, level in facts.checkpoint.config.text_levels
+        for path, level in facts.config.text_levels
         for key in QUANTIZATION_KEYS
         if isinstance(level.get(key), dict)
     ]
@@ -133,7 +132,7 @@ def _of_another_method(facts: Facts, method: str, raw: Mapping[str, Any]) -> lis
     takes = None if facts.is_compressed_tensors else taken(method, raw)
     has_groups = "config_groups" in raw and method in quant_methods()
     if takes is not None and not has_groups:
-        names = names_of(facts.checkpoint.config)
+        names = facts.names
         return [entry for entry in facts.quantized if _storage(entry, names) not in takes]
     is_foreign = method in _OTHER_METHODS or has_groups
     strange = FOREIGN if facts.is_compressed_tensors else _OURS_ALONE if is_foreign else frozenset()

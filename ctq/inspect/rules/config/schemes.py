@@ -10,7 +10,6 @@ from ctq.engines.vllm.layers import Attention, LinearBase
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm.scheme_choice import Question, choose_scheme
 from ctq.engines.vllm.target_schemes import read_target_schemes
-from ctq.engines.vllm_models.names import names_of
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit, about
@@ -156,7 +155,7 @@ def refused_config(facts: Facts) -> Iterator[Hit]:
 
 def _refused_cache(facts: Facts, config: DispatchConfig) -> Iterator[Hit]:
     """Report a scheme of the cache that attention refuses; a warning where the model class does not let it read one."""
-    names = names_of(facts.checkpoint.config)
+    names = facts.names
     unread = names is not None and "attention" in names.unasked
     try:
         config.get_quant_method(Attention(), "attn")
@@ -165,7 +164,7 @@ def _refused_cache(facts: Facts, config: DispatchConfig) -> Iterator[Hit]:
         yield Hit(
             where=QUANTIZATION_CONFIG,
             message=f"{reader} refuses the config: {error.message}"
-            + (f"; that of {facts.checkpoint.config.architecture} in vLLM does not read it" if unread else ""),
+            + (f"; that of {facts.config.architecture} in vLLM does not read it" if unread else ""),
             hint="correct what the message names",
             severity=Severity.WARNING if unread else None,
         )

@@ -38,7 +38,7 @@ def code_missing(facts: Facts) -> Iterator[Hit]:
     transformers 5.19 `dynamic_module_utils.py` (`get_class_from_dynamic_module`); vLLM 0.32.0 `transformers_utils/config.py`,
     `model_executor/models/registry.py` (`_try_resolve_transformers`).
     """
-    checkpoint, config = facts.checkpoint, facts.checkpoint.config
+    checkpoint, config = facts.checkpoint, facts.config
     of_config, of_model = config_code(config), model_code(config)
     needed = {
         *([of_config] if of_config is not None and brings_its_own_code(config) else ()),

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import FaultKind
 from ctq.engines.skeletons.skeleton_names import own_name
-from ctq.engines.skeletons.skeletons import skeleton_of
-from ctq.engines.vllm_models.names import EngineNames, names_of
+from ctq.engines.vllm_models.names import EngineNames
 from ctq.findings import Severity
 from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.rules.faults import faults_of
@@ -57,8 +56,7 @@ def tensor_not_in_shard(facts: Facts) -> Iterator[Hit]:
 
 def _places(facts: Facts) -> frozenset[tuple[str | None, str]]:
     """Return the places in the engine's model that the tensors of the files take: the module's, and the part."""
-    config = facts.checkpoint.config
-    names = names_of(config) or EngineNames()
+    names = facts.names or EngineNames()
     return frozenset(
         (names.module(name), part)
         for entry in facts.entries
@@ -72,10 +70,10 @@ def _is_strange(tensor: str, facts: Facts, places: frozenset[tuple[str | None, s
     module = tensor.removesuffix(".weight")
     if f"{module}.weight_packed" in facts.checkpoint.tensors:
         return True
-    skeleton = skeleton_of(facts.checkpoint.config)
+    skeleton = facts.skeleton
     if skeleton is not None and not skeleton.knows(tensor) and not skeleton.knows(_own_name(skeleton, tensor)):
         return True
-    names = names_of(facts.checkpoint.config)
+    names = facts.names
     module, _, part = tensor.rpartition(".")
     return names is not None and (names.module(module), part) in places
 

@@ -10,7 +10,6 @@ from ctq.checkpoint.header import Header
 from ctq.checkpoint.index import INDEX_NAME
 from ctq.checkpoint.weights import is_hidden, read_headers
 from ctq.engines.configs.tie_flags import tie_flags
-from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.findings import Severity
 from ctq.inspect.rules.faults import faults_of
 from ctq.inspect.rules.rule import Hit
@@ -65,7 +64,7 @@ def _judged(facts: Facts, fault: Fault, consolidated: list[str]) -> tuple[str, S
     file = fault.file
     if file in consolidated:
         return _judged_instead(facts, fault, consolidated)
-    seen = not is_hidden(file) or (bool(facts.quantized) and any(tie_flags(facts.checkpoint.config).values()))
+    seen = not is_hidden(file) or (bool(facts.quantized) and any(tie_flags(facts.config).values()))
     if not consolidated and seen and _is_loaded_too(facts, file):
         return f"{file}: without an index vLLM reads it too, and it is not of the model", None
     return fault.message, Severity.WARNING
@@ -104,7 +103,7 @@ def _is_other(stray: TensorInfo, own: TensorInfo) -> bool:
 
 def _is_refused(tensor: str, facts: Facts) -> bool:
     """Say whether vLLM refuses a tensor that is not of the model; where that is not known, beside a quantized model alone."""
-    skeleton = skeleton_of(facts.checkpoint.config)
+    skeleton = facts.skeleton
     if skeleton is None:
         return bool(facts.quantized)
     return not skeleton.knows(tensor) and ("module" if "." in tensor else "top") in skeleton.refuses

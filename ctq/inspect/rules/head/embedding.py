@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch_error import DispatchError
-from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.vllm.dispatch import DispatchConfig
 from ctq.engines.vllm.layers import VocabParallelEmbedding
 from ctq.engines.vllm.rules import rules_for
-from ctq.engines.vllm_models.names import names_of
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.heads import HEAD_PATTERN
@@ -49,7 +47,7 @@ def target_hits_embedding(facts: Facts) -> Iterator[Hit]:
         nameless, named = _target(config, ""), _target(config, name)
     except DispatchError:
         return  # the config itself is another rule's finding
-    skeleton = skeleton_of(facts.checkpoint.config)
+    skeleton = facts.skeleton
     has_name = skeleton.embedding if skeleton is not None else None
     target = named if nameless is None and has_name is not False else nameless
     if target is not None:
@@ -75,7 +73,7 @@ def _dense_embedding(facts: Facts) -> str | None:
 
 def _is_unasked(facts: Facts) -> bool:
     """Tell model classes that build their embedding without the config."""
-    names = names_of(facts.checkpoint.config)
+    names = facts.names
     return names is not None and "embedding" in names.unasked
 
 

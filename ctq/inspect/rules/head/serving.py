@@ -112,7 +112,7 @@ def head_not_served(facts: Facts) -> Iterator[Hit]:
 def _remedy(facts: Facts) -> str:
     if facts.head.state is State.QUANTIZED:
         return "quantize again with --exclude-lm-head, or serve with a release that dispatches it"
-    if has_no_head(facts.checkpoint.config.architecture):
+    if has_no_head(facts.config.architecture):
         return "give it the architecture that generates and its head, or the modules.json of an embedding model"
     return "fetch the checkpoint again, or correct tie_word_embeddings"
 
@@ -170,7 +170,7 @@ def limits_of_a_quantized_head(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `lora/utils.py:138`, `adapters.py:568`, `logits_processor.py:151`; vLLM issue #53104.
     """
     if facts.head.state is State.QUANTIZED:
-        limits = [limit.text for limit in limits_of(facts.checkpoint.config.architecture) if not limit.breaks]
+        limits = [limit.text for limit in limits_of(facts.config.architecture) if not limit.breaks]
         yield Hit(
             where=facts.head.name or "",
             message=f"what a quantized head rules out: {'; '.join(limits)}",

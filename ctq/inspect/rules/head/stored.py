@@ -220,7 +220,7 @@ def tie_flag_beside_quantized_head(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM issues #51063, #51665, #53019; vLLM 0.32.0 `config/model.py:1242`.
     """
-    flags = [path for path, tied in facts.checkpoint.config.tie_flags.items() if tied]
+    flags = [path for path, tied in facts.config.tie_flags.items() if tied]
     if _stored_quantized(facts) and flags:
         keys = ", ".join(dotted(path, TIE_KEY) for path in flags)
         packed = facts.head.entry is not None and facts.head.entry.stored.form is Form.PACKED

@@ -97,7 +97,7 @@ def _uneven_experts(sets: Sets) -> Iterator[Hit]:
 
 
 def _misfits(sets: Sets, facts: Facts) -> Iterator[Hit]:
-    for parts in fused_mapping(facts.checkpoint.config.architecture).values():
+    for parts in fused_mapping(facts.config.architecture).values():
         for one, other in pairwise(parts):
             yield from _pairs(sets, one, other, _same_columns)
     for gate, up, down in PROJECTIONS:

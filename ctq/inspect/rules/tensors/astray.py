@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ctq.engines.vllm_models.names import names_of
 from ctq.inspect.modules.parts import CACHE_PARTS
 from ctq.inspect.rules.rule import Hit, listing
 
@@ -40,7 +39,7 @@ def part_led_astray(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `model_executor/models/zamba2.py` (`hf_to_vllm_mapper`).
     """
-    names = names_of(facts.checkpoint.config)
+    names = facts.names
     if names is None or names.is_plain:
         return
     found = [(entry, astray) for entry in facts.entries if (astray := _astray(entry, names))]

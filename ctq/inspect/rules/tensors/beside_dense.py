@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.skeleton_names import lies_in, own_name
-from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.skeletons.tower_strangers import strangers_of
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.presence.passed_over import refused_parts
@@ -47,7 +46,7 @@ def part_beside_dense(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `model_executor/models/utils.py:442`.
     """
-    skeleton = skeleton_of(facts.checkpoint.config) if facts.is_compressed_tensors else None
+    skeleton = facts.skeleton if facts.is_compressed_tensors else None
     if skeleton is None:
         return
     found = [(entry, parts) for entry in facts.entries if (parts := _left(entry, skeleton))]

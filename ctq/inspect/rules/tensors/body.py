@@ -41,7 +41,7 @@ def body_not_served(facts: Facts) -> Iterator[Hit]:
     quant = facts.compressed_tensors
     if quant is None:
         return
-    config = facts.checkpoint.config
+    config = facts.config
     try:
         dispatch = model_dispatch(
             quant.raw, rules_for(), architecture=config.architecture, inner=inner_architecture(config)

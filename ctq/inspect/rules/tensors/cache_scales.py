@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.heads import text_architecture
 from ctq.engines.vllm_models.known_names import registered_name
-from ctq.engines.vllm_models.names import names_of
 from ctq.engines.vllm_models.seen import overlooking_architectures
 from ctq.inspect.modules.parts import (
     CACHE_PARTS,
@@ -88,7 +87,7 @@ def _misplaced(facts: Facts) -> Iterator[Hit]:
 
 def _untaken(facts: Facts) -> Iterator[Hit]:
     """Report scales where no quantization of the attention takes them, and vLLM's class refuses what it does not know."""
-    config = facts.checkpoint.config
+    config = facts.config
     name = config.architecture or ""
     # A method without a config: by its own file, as ModelOpt's (hf_quant_config.json).
     is_quantized = facts.quant is not None or facts.method is not None
@@ -103,7 +102,7 @@ def _untaken(facts: Facts) -> Iterator[Hit]:
 
 
 def _attention_is_asked(facts: Facts) -> bool:
-    names = names_of(facts.checkpoint.config)
+    names = facts.names
     return names is None or "attention" not in names.unasked
 
 
@@ -111,7 +110,7 @@ def _refused_at_all(facts: Facts) -> Iterator[Hit]:
     found = [entry for entry in facts.entries if _has_scales(entry)]
     is_latent = any(_LATENT.search(entry.modules.leaf) for entry in facts.entries)
     if found and not is_latent:
-        owner = f"vLLM's {facts.checkpoint.config.architecture}"
+        owner = f"vLLM's {facts.config.architecture}"
         said = f"a scale of the key-value cache, and {owner} builds its attention without quantization"
         yield about(found, said, hint="drop the scales")
 

@@ -202,7 +202,7 @@ def dense_layer_not_ignored(facts: Facts) -> Iterator[Hit]:
     """
     found = [entry for entry in with_defect(facts, Defect.PERHAPS_DENSE) if not _others_rule(entry)]
     entries = [entry for entry in found if entry.kind is not Kind.DRAFT]
-    architecture = facts.checkpoint.config.architecture
+    architecture = facts.config.architecture
     wrong = [
         entry for entry in entries if builds_quantized(architecture, entry.kind.value) and not _is_tolerated(entry)
     ]

@@ -68,7 +68,7 @@ def router_quantized(facts: Facts) -> Iterator[Hit]:
     compressed-tensors issue #733; vllm-omni issue #5573.
     """
     entries = [entry for entry in facts.entries if entry.kind is Kind.ROUTER and entry.stored.form in COMPRESSED]
-    dense = builds_quantized(facts.checkpoint.config.architecture, Kind.ROUTER.value) is False
+    dense = builds_quantized(facts.config.architecture, Kind.ROUTER.value) is False
     refused = dense or not all(entry.match.declared for entry in entries)
     if entries and facts.is_compressed_tensors:
         yield about(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.configs.nested_text import vocabulary
 from ctq.engines.skeletons.layer_numbers import numbers_by_layer
-from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.findings import Severity
 from ctq.inspect.presence.gaps import missing_experts, missing_layers, missing_modules
 from ctq.inspect.rules.rule import Hit, missing_from_files
@@ -41,7 +40,7 @@ def vocabulary_mismatch(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `vocab_parallel_embedding.py:515`.
     """
-    size = vocabulary(facts.checkpoint.config)
+    size = vocabulary(facts.config)
     for entry in facts.entries:
         rows = _rows(entry, facts)
         if size is not None and rows is not None and rows != size:
@@ -80,7 +79,7 @@ def hidden_size_mismatch(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `parameter.py`.
     """
-    hidden = facts.checkpoint.config.hidden_size
+    hidden = facts.config.hidden_size
     entry = facts.head.entry
     weight = entry.modules.parts.get("weight") if entry is not None else None
     columns = weight.shape[1] if weight is not None and len(weight.shape) == 2 else None  # a matrix
@@ -163,7 +162,5 @@ def uneven_layers(facts: Facts) -> Iterator[Hit]:
 
 def _differ_by_config(facts: Facts) -> bool:
     """Tell a model whose config has its layers of several sizes."""
-    config = facts.checkpoint.config
-    skeleton = skeleton_of(config)
-    layers = numbers_by_layer(config, skeleton) if skeleton is not None else ()
+    layers = numbers_by_layer(facts.config, facts.skeleton) if facts.skeleton is not None else ()
     return any(own != layers[0] for own in layers)
