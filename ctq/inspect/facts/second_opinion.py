@@ -14,7 +14,7 @@ from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.vllm.layers import ParallelLMHead
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.heads import resolved_support
-from ctq.engines.vllm_models.model_dispatch import model_dispatch
+from ctq.engines.vllm_models.model_dispatch import dispatch_of
 from ctq.engines.vllm_models.names import EngineNames, names_of
 from ctq.inspect.facts.body import EngineLayer, ModelLayers, is_asked, model_layers
 from ctq.inspect.facts.defects import diagnose
@@ -39,9 +39,7 @@ def with_second_opinion(
     if not any(entry.diagnosis is not None for entry in entries):
         return list(entries)
     try:
-        dispatch = model_dispatch(
-            quant.raw, rules_for(), architecture=config.architecture, inner=inner_architecture(config)
-        )
+        dispatch = dispatch_of(config, quant.raw, rules_for())
     except DispatchError:
         return list(entries)
     model = model_layers(config, entries, dispatch)

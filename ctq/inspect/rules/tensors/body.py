@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.vllm.rules import rules_for
-from ctq.engines.vllm_models.model_dispatch import model_dispatch
+from ctq.engines.vllm_models.model_dispatch import dispatch_of
 from ctq.findings import Severity
 from ctq.inspect.facts.body import check_body
 from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit
@@ -41,11 +40,8 @@ def body_not_served(facts: Facts) -> Iterator[Hit]:
     quant = facts.compressed_tensors
     if quant is None:
         return
-    config = facts.config
     try:
-        dispatch = model_dispatch(
-            quant.raw, rules_for(), architecture=config.architecture, inner=inner_architecture(config)
-        )
+        dispatch = dispatch_of(facts.config, quant.raw, rules_for())
     except DispatchError:
         return  # a config that is refused as a whole has its own rules
     for fault in check_body(facts, dispatch):

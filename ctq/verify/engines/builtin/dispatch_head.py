@@ -9,7 +9,7 @@ from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.vllm.layers import ParallelLMHead
 from ctq.engines.vllm.matching import should_ignore_layer
 from ctq.engines.vllm_models.heads import Reach, head_reach
-from ctq.engines.vllm_models.model_dispatch import model_dispatch
+from ctq.engines.vllm_models.model_dispatch import dispatch_of
 
 if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
@@ -50,11 +50,7 @@ def dispatch_config(config: ModelConfig, rules: EngineRules, *, capability: int 
 
     """
     raw = config.quantization
-    if raw is None:
-        return None
-    return model_dispatch(
-        raw, rules, architecture=config.architecture, inner=inner_architecture(config), capability=capability
-    )
+    return dispatch_of(config, raw, rules, capability=capability) if raw is not None else None
 
 
 def dispatch_head(
