@@ -30,14 +30,14 @@ def test_a_config_without_a_method_is_none() -> None:
 )
 def test_mangled_configs_give_a_verdict_not_a_crash(engine: str, groups: Any) -> None:
     facts = replace(W8A8, quantization={**config(HEAD), "config_groups": groups})
-    assert head_verdict(facts, engine).verdict in ("fails", "garbage")
+    assert head_verdict(facts, engine).is_bad
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("pattern", ["re:(", "re:(a+)+(?!b)\\1$"])
 def test_patterns_that_cannot_be_matched(engine: str, pattern: str) -> None:
     facts = replace(W8A8, quantization=config(pattern), name="a" * 60)
-    assert head_verdict(facts, engine).verdict in ("fails", "garbage")
+    assert head_verdict(facts, engine).is_bad
 
 
 JUNK = (None, 0, -1, 1.5, True, "", "x", "re:(", [], [None], [[]], {}, {"a": 1}, ["lm_head"], {"group_0": []})

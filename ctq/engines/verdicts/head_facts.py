@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Word = Literal["quantized", "dense", "fails", "garbage", "unknown"]
+BAD: frozenset[Word] = frozenset({"fails", "garbage"})
+"""Words for an engine that refuses the checkpoint or serves noise."""
 
 
 class HeadForm(StrEnum):
@@ -40,15 +42,10 @@ class Outcome(NamedTuple):
     verdict: Word
     reason: str
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadVerdict:
-    """The outcome in one release of one engine."""
-
-    engine: str
-    version: str
-    verdict: Word
-    reason: str
+    @property
+    def is_bad(self) -> bool:
+        """Whether the engine refuses the checkpoint or serves noise."""
+        return self.verdict in BAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor, HeadVerdict, Outcome, Word
 from ctq.engines.verdicts.sglang import newest_sglang, sglang_outcome
 from ctq.engines.verdicts.transformers import transformers_outcome
 from ctq.engines.verdicts.transformers_layers import newest_transformers
@@ -17,7 +16,7 @@ from ctq.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ENGINES", "HeadFacts", "HeadTensor", "HeadVerdict", "Word", "head_verdict", "newest_version"]
+    from ctq.engines.verdicts.head_facts import HeadFacts, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def newest_version(engine: str) -> str:
     return _engine(engine).newest()
 
 
-def head_verdict(facts: HeadFacts, engine: str, version: str | None = None) -> HeadVerdict:
+def head_verdict(facts: HeadFacts, engine: str, version: str | None = None) -> Outcome:
     """Return what ``engine`` makes of a head, in ``version`` or the newest release known.
 
     Raises:
@@ -55,8 +54,7 @@ def head_verdict(facts: HeadFacts, engine: str, version: str | None = None) -> H
     """
     asked = version or newest_version(engine)
     version_key(asked)
-    outcome = _engine(engine).judge(facts, asked)
-    return HeadVerdict(engine=engine, version=asked, verdict=outcome.verdict, reason=outcome.reason)
+    return _engine(engine).judge(facts, asked)
 
 
 def _engine(name: str) -> _Engine:

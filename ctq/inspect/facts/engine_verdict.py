@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.engines.verdicts.head_facts import BAD
+
 if TYPE_CHECKING:
-    from ctq.engines.verdicts.verdict import Word
+    from ctq.engines.verdicts.head_facts import Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,4 +29,4 @@ class EngineVerdict:
     @property
     def is_bad(self) -> bool:
         """Whether the engine refuses the checkpoint or serves noise."""
-        return self.verdict in ("fails", "garbage")
+        return self.verdict in BAD

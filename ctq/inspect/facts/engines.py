@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.faults import hides
 from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.configs.tie_flags import tie_flags
+from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor
 from ctq.engines.verdicts.transformers_layers import Layer, layers_outcome
-from ctq.engines.verdicts.verdict import ENGINES, HeadFacts, HeadTensor, head_verdict, newest_version
+from ctq.engines.verdicts.verdict import ENGINES, head_verdict, newest_version
 from ctq.engines.vllm_models.tie_levels import tied_in_vllm
 from ctq.inspect.facts.engine_verdict import EngineVerdict
 from ctq.inspect.facts.entries import State
@@ -65,8 +66,8 @@ def _unknown(facts: Facts) -> str:
 
 def _judge(known: HeadFacts, request: EngineRequest, *, decides: bool) -> EngineVerdict:
     version = request.version or newest_version(request.engine)
-    verdict = head_verdict(known, request.engine, version)
-    return EngineVerdict(verdict.engine, verdict.version, verdict.verdict, verdict.reason, decides)
+    outcome = head_verdict(known, request.engine, version)
+    return EngineVerdict(request.engine, version, outcome.verdict, outcome.reason, decides)
 
 
 def _with_body(facts: Facts, verdict: EngineVerdict) -> EngineVerdict:

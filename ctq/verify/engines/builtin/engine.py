@@ -74,7 +74,7 @@ def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
     loading = plan_loading(subject.facts, head, ranks=subject.request.tensor_parallel_size, rules=rules)
     report = _report(subject, rules, head, loading)
     reasons = [*_unmet(subject, head, known), *loading.reasons]
-    if not reasons and known.verdict in ("fails", "garbage"):
+    if not reasons and known.is_bad:
         reasons = [known.reason]
     report = replace(
         report,
@@ -95,7 +95,7 @@ def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
 def _headless(subject: Subject, rules: EngineRules, faults: Sequence[BodyFault]) -> EngineReport:
     known = vllm_outcome(head_facts_for_engines(subject.facts), rules.asked)
     reasons = ["the head is not quantized: the model has none"] if subject.expects_quantized else []
-    reasons += [known.reason] if known.verdict in ("fails", "garbage") else []
+    reasons += [known.reason] if known.is_bad else []
     reasons += [fault.message for fault in faults]
     reasons += [lacking.why for lacking in without_class(subject.facts)]
     report = EngineReport(engine=NAME, version=rules.asked, device=None, status=Status.PASS)

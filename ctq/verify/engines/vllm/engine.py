@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from ctq.errors import EngineUnavailableError
@@ -107,25 +107,8 @@ def _runs(result: VllmResult) -> tuple[LogitsRun, ...]:
     run = result.head_run
     if run is None:
         return ()
-    return (
-        LogitsRun(
-            engine=NAME,
-            device=run.device,
-            kernel=run.kernel,
-            of="head",
-            against="dequantized",
-            tokens=run.tokens,
-            rows=run.rows,
-            cosine=run.cosine,
-            slope=run.slope,
-            relative_error=run.relative_error,
-            top1=run.top1,
-            kl=None,
-            finite=run.finite,
-            exercised=run.exercised,
-            seconds=run.seconds,
-        ),
-    )
+    measured = {name: value for name, value in asdict(run).items() if name != "device_bytes"}
+    return (LogitsRun(engine=NAME, of="head", against="dequantized", kl=None, **measured),)
 
 
 def _worst(answers: Sequence[EngineAnswer]) -> EngineAnswer:
