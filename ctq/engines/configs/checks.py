@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.refused import Refused
 
 _ARITHMETIC: Final[Mapping[type, Callable[[Any, Any], object]]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
@@ -38,7 +39,7 @@ class _UnknownError(Exception):
     """A condition over what is not known."""
 
 
-def broken_checks(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def broken_checks(config: ModelConfig) -> Iterator[Refused]:
     """Yield the first key of each condition that holds, by dotted path, and the condition."""
     if reads_itself(config.model_type):
         return
@@ -46,7 +47,7 @@ def broken_checks(config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield from holding(read_data("config_fields")["checks"].get(str(level.get("model_type")), ()), path, level)
 
 
-def holding(conditions: Iterable[str], path: str, level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def holding(conditions: Iterable[str], path: str, level: Mapping[str, Any]) -> Iterator[Refused]:
     """Yield those of ``conditions`` that hold in a level of a config: the first key, by dotted path, and what does not fit."""
     for condition in conditions:
         tree = _parsed(condition)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.refused import Refused
 
 _LETTERS = {int: "i", float: "f", bool: "b", str: "s", type(None): "n", list: "l", dict: "o"}
 _WORDS = {
@@ -26,7 +27,7 @@ _WORDS = {
 }
 
 
-def mistyped(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def mistyped(config: ModelConfig) -> Iterator[Refused]:
     """Yield each key, by dotted path, whose value the config class refuses, with what it takes and what it got.
 
     Of model types for which vLLM has a class of its own nothing is known here.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.refused import Refused
 
 _PATTERN = "hybrid_override_pattern"
 """A letter to each layer, which older configs have in place of a list (Nemotron-H)."""
@@ -36,8 +37,8 @@ def assumed_layers(level: Mapping[str, Any], key: str, count: int) -> list[str] 
     return [*(first + then * count)[: max(count - len(end), 0)], *end] if then else list(first)
 
 
-def unknown_kinds(config: ModelConfig) -> Iterator[tuple[str, str]]:
-    """Yield what lists of layers hold that transformers refuses, with the dotted key of the list."""
+def unknown_kinds(config: ModelConfig) -> Iterator[Refused]:
+    """Yield lists of layers that hold a kind which transformers refuses, each with the last one."""
     known = read_data("config_fields")["kinds"]
     for path, level in read_levels(config) if not reads_itself(config.model_type) else ():
         kind = level.get("model_type")
@@ -45,7 +46,9 @@ def unknown_kinds(config: ModelConfig) -> Iterator[tuple[str, str]]:
         if kind in known["others"] or _KINDS[0] not in lists:  # of feed-forward layers alone nothing is checked
             continue
         for key in lists:
-            yield from ((dotted(path, key), str(entry)) for entry in level[key] if entry not in known[key])
+            unknown = [entry for entry in level[key] if entry not in known[key]]
+            if unknown:
+                yield dotted(path, key), f"'{unknown[-1]}' is no kind of layer"
 
 
 def checked_lists(model_type: object) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from ctq.engines.data_file import read_data
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ctq.engines.refused import Refused
+
 _OLDER, _NEWER = "rope_scaling", "rope_parameters"
 _DEFAULT = "default"
 _FULL = "full_attention"
@@ -70,7 +72,7 @@ def has_rope_by_layer(model_type: object) -> bool:
     return isinstance(model_type, str) and bool(types.get(model_type, {}).get("by_layer"))
 
 
-def refused_ropes(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def refused_ropes(level: Mapping[str, Any]) -> Iterator[Refused]:
     """Yield the keys of one level of a config with what loaders have against their values."""
     for key in _ROPE_KEYS:
         yield from ((key, f"'{kind}' is no kind of rotary embedding") for kind in _unknown_ropes(level.get(key)))
@@ -100,7 +102,7 @@ def _without_length(level: Mapping[str, Any], key: str) -> Iterator[str]:
         yield f"of the kind 'yarn' lacks {_ORIGINAL}"
 
 
-def _refused_by_class(level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _refused_by_class(level: Mapping[str, Any]) -> Iterator[Refused]:
     """Yield what a class that has the newer settings as a field refuses."""
     key, settings = rope_settings(level)
     if isinstance(settings, dict):

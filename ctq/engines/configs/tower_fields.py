@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.refused import Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ def towers_of(config: ModelConfig) -> Iterator[Tower]:
                 yield Tower(path=dotted(path, key), model_type=known, level=level)
 
 
-def refused_by_tower_classes(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def refused_by_tower_classes(config: ModelConfig) -> Iterator[Refused]:
     """Yield each key of a tower, by dotted path, whose value its config class refuses, with the reason."""
     data = read_data("tower_fields")
     for tower in towers_of(config):
@@ -62,7 +63,7 @@ def refused_by_tower_classes(config: ModelConfig) -> Iterator[tuple[str, str]]:
             yield from _unknown_words(path, level.get("model_type"), level)
 
 
-def _unknown_words(path: str, model_type: object, level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _unknown_words(path: str, model_type: object, level: Mapping[str, Any]) -> Iterator[Refused]:
     words = read_data("tower_fields")["words"].get(model_type, {}) if isinstance(model_type, str) else {}
     for key in sorted(words.keys() & level.keys()):
         if level[key] not in words[key]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.config import ModelConfig
     from ctq.engines.configs.tower_fields import Tower
+    from ctq.engines.refused import Refused
 
 _FUNCTION = re.compile(r"(^|_)(act|act_fn|activation|activation_function)$")
 """Keys that hold the name of an activation function."""
@@ -29,7 +30,7 @@ _ABSENT = "(absent)"
 """What a key holds that is not stated: no value that a config would have."""
 
 
-def refused_by_towers(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def refused_by_towers(config: ModelConfig) -> Iterator[Refused]:
     """Yield each key of a tower, by dotted path, with whose value vLLM builds no model, with the reason."""
     above = of_architecture("tower_rules", config.architecture, {}).get("", {})
     yield from _unfit("", config.raw, above)
@@ -43,7 +44,7 @@ def refused_by_towers(config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield from _unknown_functions(tower, rules)
 
 
-def _unfit(path: str, level: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _unfit(path: str, level: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[Refused]:
     """Yield values that are null or 0 where that is not taken, and words that are not."""
     nulls = (key for key in rules.get("needed", ()) if _stated(level, key) is None)
     zeros = (key for key in rules.get("nonzero", ()) if _stated(level, key) == 0)
@@ -55,7 +56,7 @@ def _unfit(path: str, level: Mapping[str, Any], rules: Mapping[str, Any]) -> Ite
             yield dotted(path, key), f"'{value}' is not taken by vLLM's class, which has {', '.join(words)}"
 
 
-def _undivided(tower: Tower, rules: Mapping[str, Any], config: ModelConfig) -> Iterator[tuple[str, str]]:
+def _undivided(tower: Tower, rules: Mapping[str, Any], config: ModelConfig) -> Iterator[Refused]:
     """Yield numbers that do not divide the one that vLLM divides by them."""
     for one, other in rules.get("divides", ()):
         size, by = tower_number(config, f"{tower.path}.{one}"), tower_number(config, f"{tower.path}.{other}")
@@ -63,7 +64,7 @@ def _undivided(tower: Tower, rules: Mapping[str, Any], config: ModelConfig) -> I
             yield f"{tower.path}.{other}", f"{by} does not divide {one} = {size}"
 
 
-def _unknown_functions(tower: Tower, rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _unknown_functions(tower: Tower, rules: Mapping[str, Any]) -> Iterator[Refused]:
     """Yield activation functions that vLLM's class does not take, of towers without rules those that no engine has."""
     functions = rules.get("activations", {})
     for key, value in tower.level.items():

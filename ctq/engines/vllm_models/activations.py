@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.refused import Refused
 
 _KEYS = ("mlp_hidden_act", "hidden_act")
 """NemotronH reads the first, whatever the second says."""
 _MOST_NAMED = 6
 
 
-def refused_activations(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def refused_activations(config: ModelConfig) -> Iterator[Refused]:
     """Yield each key, by dotted path, whose function is not taken, with the reason."""
     table = read_data("activations")["architectures"]
     own, text = (table.get(name or "") for name in (config.architecture, borrowed_from(config)))
@@ -58,7 +59,7 @@ def named(way: str | Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
 
 
-def _unknown_to_all(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def _unknown_to_all(config: ModelConfig) -> Iterator[Refused]:
     for path, level in read_levels(config):
         key = next((key for key in _KEYS if key in level), "")
         value = level.get(key)

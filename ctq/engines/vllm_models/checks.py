@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.refused import Refused
 
 
-def broken_by_vllm(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def broken_by_vllm(config: ModelConfig) -> Iterator[Refused]:
     """Yield the first key of each condition of the text model's class that holds, by dotted path, and the condition."""
     path, level = read_levels(config)[-1]
     yield from holding(of_architecture("vllm_checks", text_architecture(config), ()), path, level)

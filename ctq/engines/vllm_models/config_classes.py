@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.refused import Refused
 
 ROPE_BY_LAYER = "whose rotary embedding is one: configs of that type have one for each kind of layer"
 _TYPE = "model_type"
@@ -63,7 +64,7 @@ def whole_model(architecture: str | None) -> str | None:
     return causal_lm_of(own) if own is not None and is_base_name(name) else None
 
 
-def unbuildable(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def unbuildable(config: ModelConfig) -> Iterator[Refused]:
     """Yield what of the model type does not go with the architecture, and keys that its class refuses to be told."""
     kind, architecture = config.raw.get(_TYPE), config.architecture or ""
     if kind is not None and not isinstance(kind, str):
@@ -137,7 +138,7 @@ def _called_otherwise(model: Mapping[str, Any], model_type: str, level: Mapping[
     return None
 
 
-def sealed(known: Mapping[str, Any], kind: str, level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def sealed(known: Mapping[str, Any], kind: str, level: Mapping[str, Any]) -> Iterator[Refused]:
     """Yield the keys of a level that the class of its type refuses to be told."""
     for key in known.get("sealed", ()):
         if key in level:

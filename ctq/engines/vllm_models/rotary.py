@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.refused import Refused
 
 _DEFAULT = "default"
 _NEWER = "rope_parameters"
@@ -36,7 +37,7 @@ _BY_STATED_BASE = frozenset({"GPTJForCausalLM"})
 _BASE = "rope_theta"
 
 
-def refused_by_rotary(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def refused_by_rotary(config: ModelConfig) -> Iterator[Refused]:
     """Yield the key of rotary settings, by dotted path, of which the text model's class makes no embedding, with the reason."""
     name, (path, level) = text_architecture(config), read_levels(config)[-1]
     key, settings = rope_settings(level)
@@ -53,7 +54,7 @@ def refused_by_rotary(config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield dotted(path, key), f"is of the kind '{kind}', which {name} does not take"
 
 
-def _without_base(path: str, level: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _without_base(path: str, level: Mapping[str, Any]) -> Iterator[Refused]:
     """Yield rotary settings that are null, or that state no base."""
     key, settings = rope_settings(level)
     if isinstance(settings, dict) and settings.get(_BASE, level.get(_BASE)) is None:

@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.config import ModelConfig
     from ctq.engines.configs.read_levels import Inside
+    from ctq.engines.refused import Refused
 
 _TYPE = "model_type"
 _BY_TYPE = "by type"
 _ROPE = "rope_parameters"
 
 
-def refused_inside(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def refused_inside(config: ModelConfig) -> Iterator[Refused]:
     """Yield the type of a text model's config inside over which the wrapper's class or vLLM stops."""
     places = inside_of(config.raw.get(_TYPE))
     for path, level in config.text_levels if places else ():
@@ -91,7 +92,7 @@ def _own_text(model: Mapping[str, Any]) -> str | None:
     return next((inside.usual for inside in inside_of(model.get("own")).values() if inside.usual), None)
 
 
-def refused_towers(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def refused_towers(config: ModelConfig) -> Iterator[Refused]:
     """Yield the type of a tower's config that is none of those that vLLM's class of the wrapper takes."""
     taken = known_model(config.architecture).get("towers", {})
     for tower in towers_of(config) if taken else ():

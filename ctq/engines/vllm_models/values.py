@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.refused import Refused
 
 _SAYS = {
     "gone": "is missing, and vLLM needs it",
@@ -35,7 +36,7 @@ _ROPE = "rope_parameters"
 _ABSENT = object()
 
 
-def refused_values(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def refused_values(config: ModelConfig) -> Iterator[Refused]:
     """Yield keys of the text model's config, by dotted path, with what vLLM has against their values.
 
     Inside a wrapper the class of the text model's type reads them, as at the top.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.refused import Refused
 
 _KINDS, _WINDOWED, _SWITCH, _LAYERS = "layer_types", "max_window_layers", "use_sliding_window", "num_hidden_layers"
 
@@ -24,7 +25,7 @@ _NOW = {"attention": "full_attention"}
 """Older names of kinds, which transformers 5.19 takes for the newer (``configuration_utils.py:92``)."""
 
 
-def half_windowed(config: ModelConfig) -> Iterator[tuple[str, str]]:
+def half_windowed(config: ModelConfig) -> Iterator[Refused]:
     """Yield the key that gives some layers a window, by dotted path, where vLLM takes all of them or none.
 
     Where a config lists no kinds, transformers' class works them out: those from ``max_window_layers`` on have the window.

@@ -37,12 +37,14 @@ def test_a_config(
 
 def test_a_number_without_a_field_of_its_own_that_is_null() -> None:
     config = ModelConfig({"model_type": "jetmoe", "num_attention_heads": None, "hidden_size": 128})
-    assert list(nulled(config)) == ["num_attention_heads"]
+    assert [key for key, _ in nulled(config)] == ["num_attention_heads"]
     assert list(nulled(ModelConfig({"model_type": "of nobody", "num_attention_heads": None}))) == []
 
 
 def test_kinds_of_layers_are_not_checked_where_the_class_does_it_in_its_own_way() -> None:
     kinds = {"layer_types": ["wonderful"]}
-    assert dict(unknown_kinds(ModelConfig({"model_type": "llama4_text", **kinds}))) == {"layer_types": "wonderful"}
+    assert dict(unknown_kinds(ModelConfig({"model_type": "llama4_text", **kinds}))) == {
+        "layer_types": "'wonderful' is no kind of layer"
+    }
     for model_type in ("nemotron_h", "of nobody"):
         assert list(unknown_kinds(ModelConfig({"model_type": model_type, **kinds}))) == []
