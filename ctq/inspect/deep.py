@@ -106,14 +106,15 @@ def decode(raw: bytes, dtype: str) -> npt.NDArray[np.float32] | None:
         return np.frombuffer(raw, {"F16": "<f2", "F32": "<f4", "F64": "<f8"}[dtype]).astype(np.float32)
     codes = np.frombuffer(raw, np.uint8)
     if dtype == "F8_E4M3":
-        return _e4m3(codes)
+        return e4m3(codes)
     if dtype in ("U8", "F8_E8M0"):
         powers = np.exp2(np.minimum(codes, 254).astype(np.float32) - 127)  # 255 is NaN, and would overflow
         return np.where(codes == 255, np.float32(np.nan), powers)
     return None
 
 
-def _e4m3(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def e4m3(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return the values of E4M3 bytes; 0x7F and 0xFF are NaN."""
     exponent, mantissa = (codes >> 3) & 15, (codes & 7).astype(np.float32)
     values = np.where(
         exponent > 0, (1 + mantissa / 8) * np.exp2(exponent.astype(np.float32) - 7), mantissa / 8 * 2.0**-6

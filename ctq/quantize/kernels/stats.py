@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 
 def sqnr_db(signal: float, noise: float) -> float:
-    """Return the signal to quantization noise ratio in decibels; infinite without noise."""
+    """Return the signal to quantization noise ratio in decibels; infinite without noise, NaN where values are not finite."""
+    if math.isnan(noise) or math.isnan(signal):
+        return math.nan
     if noise == 0:
         return math.inf
-    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+    if signal <= 0 or math.isinf(noise):
+        return -math.inf
+    return 10 * math.log10(signal / noise)
 
 
 def _shift(first: int | None, by: int) -> int | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctq.inspect.deep import e4m3
 from ctq.quantize.kernels.stats import RowStats
 from ctq.verify.numeric.result import WeightStats
 
@@ -105,13 +106,5 @@ def _noisiest(
     return RowStats(float(steps[row]), first + row, float(signals[row]), float(noises[row]))
 
 
-def _float8_table() -> NDArray[np.float32]:
-    """Return the value of every E4M3 byte; 0x7F and 0xFF are NaN."""
-    codes = np.arange(256)
-    exponent, mantissa = (codes >> 3) & 15, codes & 7
-    size = np.where(exponent > 0, (1 + mantissa / 8) * 2.0 ** (exponent - 7), mantissa / 8 * 2.0**-6)
-    size = np.where((codes & 0x7F) == 0x7F, np.nan, size)
-    return np.where(codes & 0x80, -size, size).astype(np.float32)
-
-
-_FLOAT8 = _float8_table()
+_FLOAT8 = e4m3(np.arange(256, dtype=np.uint8))
+"""The value of every E4M3 byte."""

@@ -7,6 +7,8 @@ import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ctq.quantize.kernels.stats import sqnr_db
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -49,18 +51,7 @@ class WeightStats:
     @property
     def sqnr_db(self) -> float:
         """Signal to quantization noise ratio in decibels; infinite without noise, NaN where values are not finite."""
-        return decibels(self.signal, self.noise)
-
-
-def decibels(signal: float, noise: float) -> float:
-    """Return a ratio in decibels; infinite without noise, NaN where values are not finite."""
-    if math.isnan(noise) or math.isnan(signal):
-        return math.nan
-    if noise == 0:
-        return math.inf
-    if signal <= 0 or math.isinf(noise):
-        return -math.inf
-    return 10 * math.log10(signal / noise)
+        return sqnr_db(self.signal, self.noise)
 
 
 def _noisier(one: RowStats | None, other: RowStats | None) -> RowStats | None:

@@ -12,10 +12,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ctq.verify.numeric.result import WeightStats, decibels
+from ctq.quantize.kernels.stats import sqnr_db
 
 if TYPE_CHECKING:
     from ctq.verify.numeric.pairs import QuantizedPair
+    from ctq.verify.numeric.result import WeightStats
 
 _BELOW_DB: Final = 10.0
 """Decibels by which a row may lie under what is asked of a weight on the whole."""
@@ -49,8 +50,8 @@ def far_row(pair: QuantizedPair, stats: WeightStats, least: float) -> FarRow | N
     row, rest = stats.noisiest, stats.weights - pair.columns
     if row is None or rest <= 0:
         return None
-    found = decibels(row.signal, row.noise)
-    others = decibels(max(0.0, stats.signal - row.signal), max(0.0, stats.noise - row.noise))
+    found = sqnr_db(row.signal, row.noise)
+    others = sqnr_db(max(0.0, stats.signal - row.signal), max(0.0, stats.noise - row.noise))
     worst = stats.largest_error_steps
     # A clipped value, or a flipped bit, is no row.
     without_one = row.steps - (worst**2 if math.isfinite(worst) else 0.0)
