@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ctq.recipe.fused import FUSED_NAMES
+from ctq.recipe.fused import SGLANG_FUSED
 from ctq.recipe.kinds import Kind
 from ctq.recipe.kinds_by_name import leaf_pattern
 from ctq.recipe.match import matches_name
@@ -72,7 +72,7 @@ def _fused(decisions: Decisions, ignore: Sequence[str]) -> list[str]:
     taken = {_leaf(module) for module in _quantized(decisions)}
     dense = [decision.module for decision in decisions.modules if decision.kind is Kind.LINEAR and not decision.scheme]
     found = []
-    for name, parts in FUSED_NAMES.items():
+    for name, parts in SGLANG_FUSED.items():
         layers = [f"{module.rpartition('.')[0]}.{name}" for module in dense if _leaf(module) in parts]
         if not taken & {name, *parts} and not all(any(matches_name(layer, one) for one in ignore) for layer in layers):
             found.append(leaf_pattern(layers[0]))

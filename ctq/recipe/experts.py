@@ -31,7 +31,7 @@ SEPARABLE = frozenset(
 """Architectures of which vLLM 0.32.0 was seen to load quantized experts one by one; gate and up lie one behind the other there."""
 
 _GATE_UP, _DOWN = ("gate_proj", "up_proj"), ("down_proj",)
-FUSED_NAMES: Mapping[str, tuple[str, ...]] = {
+PROJECTIONS_HELD: Mapping[str, tuple[str, ...]] = {
     "experts.gate_up_proj": _GATE_UP,
     "experts.down_proj": _DOWN,
     "input_linear.weight": _GATE_UP,
@@ -77,17 +77,17 @@ def fused_names(module: str) -> list[str]:
     parent, _, experts = owner.rpartition(".")
     if experts != "experts" or not number:
         return []
-    return [f"{parent}.{suffix}" for suffix, parts in FUSED_NAMES.items() if part in parts]
+    return [f"{parent}.{suffix}" for suffix, parts in PROJECTIONS_HELD.items() if part in parts]
 
 
 def experts_of(tensor: str) -> str | None:
     """Name a module that stands for all experts in a tensor that holds them together; None for other tensors."""
     suffix = _suffix(tensor)
-    return f"{tensor.removesuffix(suffix)}experts.0.{FUSED_NAMES[suffix][0]}" if suffix is not None else None
+    return f"{tensor.removesuffix(suffix)}experts.0.{PROJECTIONS_HELD[suffix][0]}" if suffix is not None else None
 
 
 def _suffix(name: str) -> str | None:
-    return next((suffix for suffix in FUSED_NAMES if name.endswith(f".{suffix}")), None)
+    return next((suffix for suffix in PROJECTIONS_HELD if name.endswith(f".{suffix}")), None)
 
 
 def _is_transposed(pair: tuple[TensorInfo, TensorInfo | None], hidden: int | None) -> bool | None:
@@ -104,14 +104,14 @@ def _is_transposed(pair: tuple[TensorInfo, TensorInfo | None], hidden: int | Non
         ):
             continue
         suffix = _suffix(tensor.name)
-        takes_hidden = FUSED_NAMES.get(suffix or "") == _GATE_UP
+        takes_hidden = PROJECTIONS_HELD.get(suffix or "") == _GATE_UP
         return (tensor.shape[1] == hidden) == takes_hidden
     return None
 
 
 def _weights(tensor: TensorInfo, suffix: str, *, transposed: bool) -> Iterator[tuple[str, WeightSlice]]:
     count, first, second = tensor.shape
-    parts = FUSED_NAMES[suffix]
+    parts = PROJECTIONS_HELD[suffix]
     out, columns = (second, first) if transposed else (first, second)
     rows = out // len(parts)
     parent = tensor.name.removesuffix(suffix)

@@ -28,12 +28,12 @@ FUSED_PARTS: tuple[tuple[str, ...], ...] = (
 PROJECTIONS = (("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2"))
 """The gate, up and down projection of a gated MLP or an expert, under the two sets of names that checkpoints use."""
 
-FUSED_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+SGLANG_FUSED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {**COMMON_FUSED, "fused_qkv_a_proj_with_mqa": ("q_a_proj", "kv_a_proj_with_mqa")}
 )
 """What SGLang 0.5.23 calls fused layers. Many of its classes (Llama, Qwen3) do not tell its quantization config of the parts, so
 that such a layer must be ignored under this name too."""
-FUSED_INTO: Mapping[str, str] = MappingProxyType({part: name for name, parts in FUSED_NAMES.items() for part in parts})
+FUSED_INTO: Mapping[str, str] = MappingProxyType({part: name for name, parts in SGLANG_FUSED.items() for part in parts})
 """Last names of parts, each with that of its fused layer."""
 
 _OWNER = {part: parts[0] for parts in FUSED_PARTS for part in parts}

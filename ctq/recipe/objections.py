@@ -12,7 +12,7 @@ from ctq.recipe.fused import fused_key
 from ctq.recipe.kinds import Kind
 from ctq.recipe.match import first_match, matches_class, matches_name
 from ctq.recipe.sizes import size_problems
-from ctq.recipe.targeting import CLASSES, LINEAR_CLASSES, Hit, ambiguity, hits
+from ctq.recipe.targeting import CLASSES, LINEAR_CLASSES, Reached, ambiguity, hits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -87,7 +87,7 @@ def _ambiguous(modules: Sequence[Decision], recipe: Recipe, head: Head | None) -
         if head and recipe.lm_head
         else []
     )
-    candidates = [(head.name, [Hit(head.targets[0], recipe.head_scheme), *named])] if head and named else []
+    candidates = [(head.name, [Reached(head.targets[0], recipe.head_scheme), *named])] if head and named else []
     if len(recipe.body) > 1:
         candidates += [(item.module, hits(item.module, recipe.body)) for item in modules if item.scheme]
     found = (ambiguity(module, reached) for module, reached in candidates)

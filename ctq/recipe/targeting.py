@@ -27,27 +27,30 @@ CLASSES: dict[Kind, tuple[str, ...]] = {
     Kind.EMBEDDING: ("Embedding",),
     Kind.TRANSPOSED: ("Conv1D",),
 }
-"""Class names that headers can tell; compressed-tensors' class targets match these."""
+"""Class names that headers can tell of what is to be quantized; compressed-tensors' class targets match these.
+
+What a class target may reach in a checkpoint of others is more: ``CLASS_NAMES`` of ``ctq.inspect.facts.entries``.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Reached:
     """A target that reaches a module, and the scheme of its group."""
 
     target: str
     scheme: Scheme
 
 
-def hits(module: str, body: Sequence[BodyGroup]) -> list[Hit]:
+def hits(module: str, body: Sequence[BodyGroup]) -> list[Reached]:
     """Return the targets of the strongest kind that reach a linear layer: full names, else regular expressions, else classes."""
-    pairs = [Hit(target, group.scheme) for group in body for target in group.targets]
+    pairs = [Reached(target, group.scheme) for group in body for target in group.targets]
     exact = [hit for hit in pairs if hit.target == module]
     regex = [hit for hit in pairs if hit.target.startswith(REGEX_PREFIX) and matches_name(module, hit.target)]
     by_class = [hit for hit in pairs if matches_class(LINEAR_CLASSES, hit.target)]
     return exact or regex or by_class
 
 
-def ambiguity(module: str, found: Sequence[Hit]) -> Problem | None:
+def ambiguity(module: str, found: Sequence[Reached]) -> Problem | None:
     """Object to a module that targets of equal strength give different schemes."""
     other = next((hit for hit in found if hit.scheme != found[0].scheme), None)
     if other is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ctq.recipe.experts import PROJECTIONS_HELD
 from ctq.recipe.stack import LAYER_LISTS
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _TOWER = re.compile(r"vis|audio|image")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 _EXPERT = re.compile(r"(?P<block>.+)\.experts\.#\.(?P<part>gate_proj|up_proj|down_proj)\.weight")
-_STACKS = ("experts.gate_up_proj", "input_linear.weight")
+_STACKS = tuple(name for name, parts in PROJECTIONS_HELD.items() if "gate_proj" in parts)
 """What holds the gates and ups of all experts of a block in one tensor."""
 
 

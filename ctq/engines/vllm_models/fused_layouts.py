@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.data_file import of_architecture
+from ctq.recipe.experts import PROJECTIONS_HELD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PARTS = {"gate_up_proj": ("gate_proj", "up_proj"), "down_proj": ("down_proj",)}
 _OWNER = ".experts"
 
 
@@ -27,13 +27,13 @@ def experts_in(architecture: str | None, tensor: str) -> list[str]:
     owner, _, leaf = tensor.rpartition(".")
     if not owner.endswith(_OWNER) or "straight" not in _layouts(architecture):
         return []
-    return [f"{owner}.#.{part}.weight" for part in _PARTS.get(leaf, ())]
+    return [f"{owner}.#.{part}.weight" for part in PROJECTIONS_HELD.get(f"experts.{leaf}", ())]
 
 
 def expert_shape(tensor: str, shape: Sequence[int]) -> tuple[int, ...]:
     """Return the shape of one expert's weight in a tensor of this shape (experts, rows of all parts, columns)."""
     rows, *columns = shape[1:]
-    return (rows // len(_PARTS[tensor.rpartition(".")[2]]), *columns)
+    return (rows // len(PROJECTIONS_HELD[f"experts.{tensor.rpartition('.')[2]}"]), *columns)
 
 
 def _layouts(architecture: str | None) -> list[str]:
