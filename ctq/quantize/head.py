@@ -51,7 +51,7 @@ def plan_head(source: Checkpoint, decisions: Decisions, *, allow_unsupported: bo
     if scheme is None:
         ignored = _ignored(head, source.config.architecture)
         return HeadPlan(state="tied" if head.tied else "dense", ignored=ignored, nbytes_dense=weight.nbytes)
-    targets, reach = _targets(source, head, packed=scheme.format == "pack-quantized")
+    targets, reach = _targets(source, head, packed=scheme.is_packed)
     problem, note = _support(reach, allow_unsupported=allow_unsupported)
     nbytes = sum(spec.nbytes for spec in output_specs(head.name, weight.dtype, weight.shape, scheme))
     return HeadPlan(

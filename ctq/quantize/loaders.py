@@ -25,4 +25,4 @@ def loader_notes(architecture: str | None, decisions: Decisions) -> Iterator[str
 def _layers(decisions: Decisions) -> Iterator[Layer]:
     for decision in decisions.modules:
         if decision.scheme is not None:
-            yield Layer(decision.module, "packed" if decision.scheme.format == "pack-quantized" else "int8")
+            yield Layer(decision.module, "packed" if decision.scheme.is_packed else "int8")

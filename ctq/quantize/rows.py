@@ -81,7 +81,7 @@ def kernel_spec(task: QuantizeTask) -> KernelSpec:
         strategy="group" if weights.group_size else "channel",
         group_size=weights.group_size,
         symmetric=weights.symmetric,
-        packed=task.scheme.format == "pack-quantized",
+        packed=task.scheme.is_packed,
         observer=task.observer,
         num_bits=weights.num_bits,
     )

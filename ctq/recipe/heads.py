@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 HEAD_PATTERN = r"re:.*lm_head$"
 """The target that reaches the head under every name that engines give it (`lm_head`, `language_model.lm_head`, `.lm_head`)."""
 ENGINE_CLASS = "ParallelLMHead"
-"""vLLM's class of a head: as a target it also reaches heads that are built without a name."""
+"""vLLM's class of a head, in which "linear" does not occur: as a target it also reaches heads that are built without a name."""
 
 HEAD_NAMES = ("lm_head", "embed_out", "output_layer", "proj_out", "output_projection", "output", "head")
 """Last names of heads, the surest first."""
 _NEEDS_ROWS = frozenset({"output", "head", "proj_out", "output_layer", "output_projection"})
 """Those that count only when they have the vocabulary's rows."""
-_WEIGHT_PARTS = ("weight", "weight_packed", "qweight")
+WEIGHT_PARTS = ("weight", "weight_packed", "qweight")
+"""Parts that hold the weight of a head, in whatever form."""
 _HEAD_OF_TYPE = {
     "gpt_neox": "embed_out",
     "gpt_neox_japanese": "embed_out",
@@ -46,7 +47,10 @@ _POOLING = (
     "ForRewardModeling",
     "RewardModel",
 )
-"""How architectures end that engines make pooling models of (vLLM 0.32.0 config/model.py:2322), beside bare models."""
+"""How architectures end that engines make pooling models of (vLLM 0.32.0 config/model.py:2322), beside bare models.
+
+``ctq.engines.vllm_models.known_names`` has vLLM's own endings in its own order, for the names that it makes of others.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,7 @@ def _own_target(name: str, modules: Iterable[str]) -> str | None:
 def _weights(tensors: Iterable[str]) -> Iterable[tuple[str, str]]:
     for name in tensors:
         module, _, part = name.rpartition(".")
-        if part in _WEIGHT_PARTS:
+        if part in WEIGHT_PARTS:
             yield module, name
 
 

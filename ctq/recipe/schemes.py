@@ -46,6 +46,11 @@ class Scheme:
     allows_asymmetric: bool = False
     allows_group: bool = False
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether several values share a word."""
+        return self.format == "pack-quantized"
+
 
 SCHEMES: dict[str, Scheme] = {
     scheme.name: scheme

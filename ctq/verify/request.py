@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ctq.inspect.facts.facts import Expected
     from ctq.verify.engine_names import EngineName
 
-Expectation = Literal["quantized", "dense"]
 Device = Literal["auto", "cuda", "cpu"]
 
 
@@ -38,7 +38,7 @@ class VerifyRequest:
     """
 
     checkpoint: Path
-    expected: Expectation | None = None
+    expected: Expected | None = None
     engines: tuple[EngineName, ...] = ()
     reference: Path | None = None
     device: Device = "auto"

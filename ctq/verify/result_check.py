@@ -12,8 +12,8 @@ from ctq.verify.run import verify
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ctq.inspect.facts.facts import Expected
     from ctq.verify.report import VerifyReport
-    from ctq.verify.request import Expectation
 
 _JOB = "checking the result"
 _TOKENS = 16
@@ -27,7 +27,7 @@ def check_result(out: Path, *, head_quantized: bool, on_event: events.OnEvent = 
         CheckpointError: the result cannot be read.
 
     """
-    expected: Expectation = "quantized" if head_quantized else "dense"
+    expected: Expected = "quantized" if head_quantized else "dense"
     request = VerifyRequest(checkpoint=out, expected=expected, engines=(EngineName("builtin"),), tokens=_TOKENS)
     on_event(events.Started(_JOB, None))
     report = verify(request, on_event=on_event)

@@ -16,8 +16,8 @@ from ctq.verify.hidden_states import check_states
 
 if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
-    from ctq.inspect.facts.facts import Facts
-    from ctq.verify.request import Expectation, VerifyRequest
+    from ctq.inspect.facts.facts import Expected, Facts
+    from ctq.verify.request import VerifyRequest
 
 _UNREADABLE = frozenset(
     {
@@ -38,7 +38,7 @@ class Subject:
     request: VerifyRequest
     checkpoint: Checkpoint
     facts: Facts
-    expected: Expectation
+    expected: Expected
     reference: Checkpoint | None = None
 
     @property
@@ -86,7 +86,7 @@ def _require_dense(reference: Checkpoint) -> None:
         )
 
 
-def declared(facts: Facts) -> Expectation:
+def declared(facts: Facts) -> Expected:
     """Return what the config says of the head: quantized when a target reaches it and ``ignore`` does not.
 
     A class target reaches a head that has tensors of its own; a tied one stays dense unless a target names it.

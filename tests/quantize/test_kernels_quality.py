@@ -9,7 +9,8 @@ import pytest
 from raw_weights import DTYPES, gaussian, to_bits, to_floats
 
 from ctq.quantize.kernels.quantize import allocate_output, quantize_block
-from ctq.quantize.kernels.spec import KernelSpec, Observer
+from ctq.quantize.kernels.spec import KernelSpec
+from ctq.recipe.recipe import Observer
 
 if TYPE_CHECKING:
     from ctq.quantize.kernels.stats import BlockStats

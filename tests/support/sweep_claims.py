@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from ctq.verify.request import Expectation
+    from ctq.inspect.facts.facts import Expected
 
 VLLM: Final = "0.32.0"
 """The release that the sweeps run."""
@@ -103,7 +103,7 @@ def _claims(folder: Path, reference: Path | None) -> Claims:
     )
 
 
-def _verified(folder: Path, expected: Expectation | None, reference: Path | None = None) -> tuple[str, str, str]:
+def _verified(folder: Path, expected: Expected | None, reference: Path | None = None) -> tuple[str, str, str]:
     request = VerifyRequest(
         checkpoint=folder,
         expected=expected,

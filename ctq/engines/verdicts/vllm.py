@@ -14,12 +14,12 @@ from ctq.engines.versions import version_key
 from ctq.engines.vllm.backend import SEEN_WITH, refused_architectures
 from ctq.engines.vllm.layers import ParallelLMHead
 from ctq.engines.vllm.rules import FIRST_WITH_HEAD, rules_for
-from ctq.engines.vllm_models.heads import HEAD_CLASS, head_owner, resolved_support
+from ctq.engines.vllm_models.heads import head_owner, resolved_support
 from ctq.engines.vllm_models.limits import breaking_limit
 from ctq.engines.vllm_models.model_dispatch import model_dispatch
 from ctq.engines.vllm_models.seen import dropping_architectures
 from ctq.engines.vllm_models.ties import Tie
-from ctq.recipe.heads import has_no_head, is_pooling
+from ctq.recipe.heads import ENGINE_CLASS, has_no_head, is_pooling
 
 if TYPE_CHECKING:
     from ctq.engines.verdicts.head_facts import HeadFacts
@@ -131,7 +131,7 @@ def _dispatched(facts: HeadFacts, support: HeadSupport, config: DispatchConfig |
 
 def _unmatched(config: DispatchConfig, prefix: str) -> str:
     if not prefix:
-        return f"vLLM builds it without a name, so that only the class target {HEAD_CLASS} reaches it"
+        return f"vLLM builds it without a name, so that only the class target {ENGINE_CLASS} reaches it"
     try:
         ignored = replace(config, ignore=()).matched(ParallelLMHead(), prefix) is not None
     except DispatchError:

@@ -12,14 +12,12 @@ from ctq.engines.vllm.backend import SEEN_WITH, backend_architectures
 from ctq.engines.vllm.matching import UnmatchedLayerError, find_matched_target
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.ties import Tie, tie_when_tied
+from ctq.recipe.heads import ENGINE_CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ctq.checkpoint.config import ModelConfig
-
-HEAD_CLASS = "ParallelLMHead"
-"""vLLM's class of a head; "linear" does not occur in it."""
 
 _BACKEND = "TransformersForCausalLM"
 _LAYERS_OF = {
@@ -238,7 +236,7 @@ def _inside(wrapper: HeadSupport, inner: HeadSupport | None) -> HeadSupport:
 def _match(support: HeadSupport, architecture: str, targets: Sequence[str], asked: str) -> Reach:
     name = support.name
     try:
-        target = find_matched_target(name, HEAD_CLASS, targets, {}, rules_for(asked))
+        target = find_matched_target(name, ENGINE_CLASS, targets, {}, rules_for(asked))
     except UnmatchedLayerError:
         target = None
     built = f"as '{name}'" if name else "without a name"
@@ -247,5 +245,5 @@ def _match(support: HeadSupport, architecture: str, targets: Sequence[str], aske
         return Reach(status="dispatched", reason=reason, version=asked, target=target, prefix=name, nameless=not name)
     reason = f"no target matches the head, which the {architecture} of vLLM {asked} builds {built}"
     if not name:
-        reason += f": only the class target {HEAD_CLASS} reaches it"
+        reason += f": only the class target {ENGINE_CLASS} reaches it"
     return Reach(status="missed", reason=reason, version=asked, prefix=name, nameless=not name)

@@ -12,6 +12,7 @@ from ctq.inspect.modules.forms import COMPRESSED, Form, describe
 from ctq.inspect.modules.parts import CACHE_PARTS
 from ctq.inspect.modules.patterns import Match, PatternList
 from ctq.recipe.classify import Classifier
+from ctq.recipe.heads import ENGINE_CLASS
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ CLASS_NAMES: Mapping[Kind, tuple[str, ...]] = {
 }
 """The class that a matrix of each kind has in transformers, as far as names and shapes can tell, and in engines (GPT-2's)."""
 HEAD_CLASSES = ("Linear",)
-KNOWN_CLASSES = frozenset({"Linear", "Embedding", "Conv1D", "ParallelLMHead"})
+KNOWN_CLASSES = frozenset({"Linear", "Embedding", "Conv1D", ENGINE_CLASS})
 """Class targets that inspection can judge; what other class names would match, headers cannot tell."""
 
 

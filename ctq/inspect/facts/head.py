@@ -9,7 +9,7 @@ from ctq.inspect.facts.entries import HEAD_CLASSES, KNOWN_CLASSES, Entry, Patter
 from ctq.inspect.modules.forms import Form, stored_form
 from ctq.inspect.modules.patterns import Match
 from ctq.inspect.modules.words import scheme_words
-from ctq.recipe.heads import HEAD_NAMES, Head, find_head
+from ctq.recipe.heads import HEAD_NAMES, WEIGHT_PARTS, Head, find_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,12 +70,7 @@ def _may_matter(modules: ModuleSet) -> bool:
 
 
 def _weights(modules: ModuleSet) -> list[str]:
-    return [
-        f"{name}.{part}"
-        for name in modules.names
-        for part in ("weight", "weight_packed", "qweight")
-        if part in modules.parts
-    ]
+    return [f"{name}.{part}" for name in modules.names for part in WEIGHT_PARTS if part in modules.parts]
 
 
 def _is_orphan(modules: ModuleSet) -> bool:

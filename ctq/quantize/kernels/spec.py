@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ctq.recipe.recipe import Observer
 
 SourceDtype = Literal["BF16", "F16", "F32"]
 Strategy = Literal["channel", "group"]
-Observer = Literal["minmax", "mse"]
 
 WORD_BITS = 32
 

@@ -157,7 +157,7 @@ def _stats(rows: NDArray[Any], task: QuantizeTask, out: BlockOutput, found: Bloc
 
 
 def _differences(task: QuantizeTask, out: BlockOutput, result: TensorBytes, first: int) -> Iterator[Difference]:
-    packed = task.scheme.format == "pack-quantized"
+    packed = task.scheme.is_packed
     yield from _difference(f"{task.module}.{'weight_packed' if packed else 'weight'}", out.values, result, first)
     yield from _difference(f"{task.module}.weight_scale", out.scale, result, first)
     if out.zero_point is not None:

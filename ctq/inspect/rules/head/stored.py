@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import TIE_KEY, dotted
-from ctq.engines.vllm_models.heads import HEAD_CLASS
 from ctq.findings import Severity
 from ctq.inspect.facts.diagnosis import Defect
 from ctq.inspect.facts.entries import KNOWN_CLASSES
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.rules.rule import Hit
-from ctq.recipe.heads import HEAD_PATTERN
+from ctq.recipe.heads import ENGINE_CLASS, HEAD_PATTERN
 from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def head_only_targeted_by_class(facts: Facts) -> Iterator[Hit]:
     vLLM PR #37291, SGLang PR #35228; vLLM 0.32.0 `compressed_tensors.py:186`.
     """
     head = facts.head
-    if _stored_quantized(facts) and head.match.declared and not head.by_name and head.match.target != HEAD_CLASS:
+    if _stored_quantized(facts) and head.match.declared and not head.by_name and head.match.target != ENGINE_CLASS:
         refusal = (
             f". vLLM will refuse to load: \"There is no module or parameter named '{head.name}.weight_scale'\""
             if not _served_all_the_same(facts)
@@ -129,8 +128,8 @@ def quantized_head_untargeted(facts: Facts) -> Iterator[Hit]:
     compressed-tensors 0.17.0 `utils/match.py`; llm-compressor issue #1428.
     """
     if _has(facts, Defect.UNDECLARED):
-        by_class = facts.quant is not None and HEAD_CLASS in facts.quant.targets
-        only = f" but the engine class `{HEAD_CLASS}`, which transformers does not know" if by_class else ""
+        by_class = facts.quant is not None and ENGINE_CLASS in facts.quant.targets
+        only = f" but the engine class `{ENGINE_CLASS}`, which transformers does not know" if by_class else ""
         yield Hit(
             where=facts.head.name or "",
             message=f"the head is stored quantized ({facts.head.scheme}), but no target reaches it{only}",
