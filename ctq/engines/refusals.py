@@ -11,7 +11,7 @@ from ctq.engines.configs.fields import assumed_by
 from ctq.engines.configs.layer_lists import assumed_layers, checked_lists, unknown_kinds
 from ctq.engines.configs.nested_text import is_text_type, needs_text_config, unread_text
 from ctq.engines.configs.read_levels import read_levels
-from ctq.engines.configs.rotary import refused_ropes
+from ctq.engines.configs.rope_refusals import refused_ropes
 from ctq.engines.configs.text_numbers import emptied, nulled, rotated_too_far, undivided
 from ctq.engines.configs.tower_fields import refused_by_tower_classes
 from ctq.engines.skeletons.skeletons import is_wrapper
@@ -24,7 +24,7 @@ from ctq.engines.vllm_models.config_classes import unbuildable
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.known_names import pools_without_head
 from ctq.engines.vllm_models.own_code import brings_its_own_code
-from ctq.engines.vllm_models.rotary import refused_by_rotary
+from ctq.engines.vllm_models.rope_of_models import refused_by_rotary
 from ctq.engines.vllm_models.text_classes import refused_inside, refused_towers
 from ctq.engines.vllm_models.values import refused_values
 from ctq.engines.vllm_models.windows import half_windowed

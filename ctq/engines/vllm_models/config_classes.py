@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ctq.engines.configs.fields import assumed_by, other_names
-from ctq.engines.configs.rotary import has_rope_by_layer
+from ctq.engines.configs.rope_settings import has_rope_by_layer
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.borrowed import keeps_text_inside

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.configs.read_levels import inside_of
-from ctq.engines.configs.rotary import has_rope_by_layer
+from ctq.engines.configs.rope_settings import has_rope_by_layer
 from ctq.engines.configs.tower_fields import all_model_types, towers_of
 from ctq.engines.vllm_models.config_classes import (
     ROPE_BY_LAYER,

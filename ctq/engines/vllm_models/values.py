@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.fields import known_number, other_names
 from ctq.engines.configs.read_levels import read_levels
-from ctq.engines.configs.rotary import rope_settings
+from ctq.engines.configs.rope_settings import rope_settings
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models.heads import text_architecture
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.read_levels import read_levels
-from ctq.engines.configs.rotary import rope_settings
+from ctq.engines.configs.rope_settings import DEFAULT, NEWER, rope_kind, rope_settings
 from ctq.engines.vllm_models.heads import text_architecture
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
     from ctq.engines.refused import Refused
 
-_DEFAULT = "default"
-_NEWER = "rope_parameters"
 _LENGTH = "original_max_position_embeddings"
 _BY_LENGTH = frozenset({"DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "Glm4MoeLiteForCausalLM"})
 """Classes that scale by the original length whatever the kind (vLLM 0.32.0 ``model_executor/models/deepseek_v2.py``)."""
@@ -43,10 +41,10 @@ def refused_by_rotary(config: ModelConfig) -> Iterator[Refused]:
     key, settings = rope_settings(level)
     if name in _BY_STATED_BASE:
         yield from _without_base(path, level)
-    kind = settings.get("rope_type", settings.get("type")) if isinstance(settings, dict) else None
+    kind = rope_kind(settings) if isinstance(settings, dict) else None
     if not isinstance(kind, str):
         return
-    if name in _BY_LENGTH and kind != _DEFAULT:
+    if name in _BY_LENGTH and kind != DEFAULT:
         needed = ("factor", *([] if kind in _WITH_LENGTH else [_LENGTH]))
         lost = [number for number in needed if number not in settings]
         yield from ((dotted(path, key), f"of the kind '{kind}' lacks {one}, by which {name} scales") for one in lost)
@@ -59,5 +57,5 @@ def _without_base(path: str, level: Mapping[str, Any]) -> Iterator[Refused]:
     key, settings = rope_settings(level)
     if isinstance(settings, dict) and settings.get(_BASE, level.get(_BASE)) is None:
         yield dotted(path, key), f"lacks {_BASE}"
-    elif not key and _NEWER in level and level[_NEWER] is None:
-        yield dotted(path, _NEWER), "is null, where vLLM puts something into it"
+    elif not key and NEWER in level and level[NEWER] is None:
+        yield dotted(path, NEWER), "is null, where vLLM puts something into it"
