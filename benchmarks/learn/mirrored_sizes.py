@@ -26,9 +26,9 @@ from benchmarks.learn.skeletons import DATA, write
 from ctq.checkpoint.config import ModelConfig
 from ctq.engines.data_file import read_data
 from ctq.engines.skeletons.dimensions import dimension
+from ctq.engines.skeletons.engine_places import own_name
+from ctq.engines.skeletons.find import skeleton_named
 from ctq.engines.skeletons.layer_numbers import numbers_by_layer
-from ctq.engines.skeletons.skeleton_names import own_name
-from ctq.engines.skeletons.skeletons import skeleton_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

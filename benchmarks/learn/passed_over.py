@@ -32,7 +32,7 @@ from benchmarks.learn.data_table import write_tables
 from benchmarks.learn.known_names import installed, registered_classes
 from benchmarks.learn.options import script
 from ctq.engines.data_file import read_data
-from ctq.engines.skeletons.skeletons import skeleton_named
+from ctq.engines.skeletons.find import skeleton_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -29,7 +29,7 @@ from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import template
 from benchmarks.loads import observed
 from benchmarks.tower_values import base_of, wrappers
-from ctq.engines.skeletons.skeletons import skeleton_named
+from ctq.engines.skeletons.find import skeleton_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +55,7 @@ def main() -> None:
     cases: list[tuple[str, str, tuple[str, ...], Path]] = []
     with tempfile.TemporaryDirectory(dir=options.work) as scratch:
         for name, family in wrappers().items():
-            lists = skeleton_named(family.architecture).lists if family.architecture in known else {}
+            lists = skeleton_named(family.architecture).towers.lists if family.architecture in known else {}
             base = base_of(name, options.work) if lists else None
             if base is None:
                 continue

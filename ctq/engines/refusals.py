@@ -14,7 +14,7 @@ from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.configs.rope_refusals import refused_ropes
 from ctq.engines.configs.text_numbers import emptied, nulled, rotated_too_far, undivided
 from ctq.engines.configs.tower_fields import refused_by_tower_classes
-from ctq.engines.skeletons.skeletons import is_wrapper
+from ctq.engines.skeletons.find import is_wrapper
 from ctq.engines.skeletons.tower_rules import refused_by_towers
 from ctq.engines.torch_names import TORCH_DTYPES
 from ctq.engines.vllm.backend import is_served_by_backend

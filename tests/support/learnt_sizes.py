@@ -10,7 +10,7 @@ from variants import outline_of, overrides
 
 from ctq.checkpoint.config import ModelConfig
 from ctq.engines.skeletons.dimensions import dimension
-from ctq.engines.skeletons.skeletons import skeleton_named
+from ctq.engines.skeletons.find import skeleton_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.configs.read_levels import inner_architecture
-from ctq.engines.skeletons.skeletons import skeleton_of
+from ctq.engines.skeletons.find import skeleton_of
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.heads import head_owner
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -34,14 +34,26 @@ class Slot:
     beside: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Towers:
+    """What is known of the towers beside a text model: of the tensors that lie in lists, and of those that a switch brings.
+
+    ``lists`` are their lists of layers, ``numbered`` tensors of other lists with their numbers and ``sizes`` the dimensions of each
+    of those by its own name; ``switched`` are the tensors that a switch of the config brings, with its value.
+    """
+
+    lists: Mapping[str, TowerList] = field(default_factory=dict)
+    numbered: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    sizes: Mapping[str, tuple[str | None, ...] | None] = field(default_factory=dict)
+    switched: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Skeleton:
     """The tensors of one architecture by template; ``refuses`` are the places where vLLM refuses an unknown one.
 
     ``inner`` is the model type of the text model inside a wrapper; ``computed`` are numbers
     that the config works out where a file leaves them out. ``embedding`` tells whether vLLM gives the input embedding a name.
-    Of towers, ``lists`` are their lists of layers, ``numbered`` tensors of other lists with their numbers and ``sizes`` the
-    dimensions of each of those by its own name, and ``switched`` the tensors that a switch of the config brings, with its value.
     Of a wrapper of which only the text model is known, ``others`` are the first words of the places of its other parts.
     Where a wrapper holds a text model of its own, ``text`` is that one's architecture, and ``moved`` are the names of its tensors.
     ``relative_inside`` says that tensors of the text model may be called as inside its body (`layers.0` for `model.layers.0`).
@@ -53,10 +65,7 @@ class Skeleton:
     inner: str | None
     computed: frozenset[str]
     embedding: bool | None = None
-    lists: Mapping[str, TowerList] = field(default_factory=dict)
-    numbered: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    switched: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
-    sizes: Mapping[str, tuple[str | None, ...] | None] = field(default_factory=dict)
+    towers: Towers = field(default_factory=Towers)
     others: frozenset[str] = frozenset()
     text: str | None = None
     moved: Mapping[str, str] = field(default_factory=dict)
@@ -71,6 +80,12 @@ class Skeleton:
     def suffixes(self) -> frozenset[str]:
         """What stands behind the number of a layer, in any list of layers."""
         return frozenset(name.partition(".#.")[2] for name in self.tensors if ".#." in name)
+
+    def with_other_towers(self) -> Skeleton:
+        """Return the skeleton without what is made of the learnt towers' configs: sizes, and how long lists are."""
+        tensors = {name: replace(slot, dimensions=_of_text(slot.dimensions)) for name, slot in self.tensors.items()}
+        sizes = {name: _of_text(dimensions) for name, dimensions in self.towers.sizes.items()}
+        return replace(self, tensors=tensors, towers=Towers(sizes=sizes, switched=self.towers.switched))
 
     def is_of_text(self, tensor: str) -> bool:
         """Tell a tensor of the text model, by its template, from what belongs to a wrapper's other parts."""
@@ -108,3 +123,8 @@ class Skeleton:
         return tuple(
             sorted(path for path in lists if path.rpartition(".")[2] in LAYER_LISTS and not _TOWER.search(path))
         )
+
+
+def _of_text(dimensions: tuple[str | None, ...] | None) -> tuple[str | None, ...] | None:
+    """Return dimensions without those that a dotted key of a tower's config makes."""
+    return tuple(None if size and "." in size else size for size in dimensions) if dimensions is not None else None

@@ -13,7 +13,7 @@ from ctq.checkpoint.config import dotted
 from ctq.engines.configs.tower_fields import has_known_type, towers_of
 from ctq.engines.configs.towers import tower_number
 from ctq.engines.data_file import of_architecture, read_data
-from ctq.engines.skeletons.skeletons import has_learnt_towers
+from ctq.engines.skeletons.find import has_learnt_towers
 from ctq.engines.vllm_models.activations import named, takes
 from ctq.engines.vllm_models.known_names import activations
 

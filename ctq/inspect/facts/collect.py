@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import hides
+from ctq.engines.skeletons.find import skeleton_of
 from ctq.engines.skeletons.layer_counts import layer_count
-from ctq.engines.skeletons.skeletons import skeleton_of
 from ctq.engines.vllm_models.known_names import chosen_architecture, loaded_name
 from ctq.engines.vllm_models.names import names_of
 from ctq.inspect.facts.defects import Surroundings, diagnose

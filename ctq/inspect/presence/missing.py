@@ -1,12 +1,12 @@
-"""What every model of the architecture has and the files lack, where that is known (``ctq.engines.skeletons.skeletons``)."""
+"""What every model of the architecture has and the files lack, where that is known (``ctq.engines.skeletons.find``)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.skeletons.engine_places import is_head_of_engine, own_name
 from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.skeletons.layer_numbers import layers_with
-from ctq.engines.skeletons.skeleton_names import is_head_of_engine, own_name
 from ctq.engines.skeletons.switches import optional_tensors
 from ctq.engines.skeletons.unserved_names import needed_names
 from ctq.engines.vllm_models.heads import head_support
@@ -62,7 +62,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     yield from _without_feed_forward(skeleton, present, counts)
     of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
     untaken = frozenset(one.tensor for one in optional if not one.taken)
-    uneven = _uneven_biases(skeleton, present, (*stacks, *skeleton.lists))
+    uneven = _uneven_biases(skeleton, present, (*stacks, *skeleton.towers.lists))
     yield from sorted({*_beside(skeleton, present, switched, stacks, untaken), *of_experts, *uneven})
     yield from _beside_inside(facts, skeleton)
     yield from lost_parts(facts, skeleton, present, switched)

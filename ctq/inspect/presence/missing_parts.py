@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS
 from ctq.engines.configs.towers import layers_needed
-from ctq.engines.skeletons.skeleton_names import other_part, part_of
-from ctq.engines.skeletons.skeletons import has_learnt_towers
+from ctq.engines.skeletons.engine_places import other_part, part_of
+from ctq.engines.skeletons.find import has_learnt_towers
 from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.stands_for import HEAD
 
@@ -85,7 +85,7 @@ def biases_of_towers(config: ModelConfig, skeleton: Skeleton, present: Present) 
 
 def _counted(name: str, skeleton: Skeleton, config: ModelConfig, present: Iterable[int]) -> Iterable[int]:
     """Return the layers of a tower that its config counts; those that are there where that is not known."""
-    known = skeleton.lists.get(name.partition(f".{NUMBER}")[0])
+    known = skeleton.towers.lists.get(name.partition(f".{NUMBER}")[0])
     counted = layers_needed(known, config) if known is not None else None
     return present if counted is None else counted
 

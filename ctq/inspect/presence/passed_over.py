@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.skeletons.engine_places import own_name
 from ctq.engines.skeletons.passed_over import passed_over
-from ctq.engines.skeletons.skeleton_names import own_name
 from ctq.engines.vllm.fused import fused_mapping
 from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.modules.parts import RECURRENT

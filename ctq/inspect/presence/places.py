@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.skeletons.engine_places import has_part, lies_in, own_name
 from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.skeletons.passed_over import passed_over
-from ctq.engines.skeletons.skeleton_names import has_part, lies_in, own_name
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.modules.parts import stored_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ctq.engines.skeletons.skeleton_names import own_name
+from ctq.engines.skeletons.engine_places import own_name
 from ctq.engines.vllm.fused import REFUSED_FUSED, TAKEN_APART, fused_mapping
 from ctq.engines.vllm_models.fused_layouts import experts_in
 from ctq.inspect.modules.forms import Form

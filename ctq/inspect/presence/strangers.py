@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
-from ctq.engines.skeletons.skeleton_names import (
+from ctq.engines.skeletons.engine_places import (
     has_nowhere_to_go,
     has_part,
     is_head_of_engine,
@@ -15,6 +14,7 @@ from ctq.engines.skeletons.skeleton_names import (
     other_part,
     own_name,
 )
+from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.inspect.modules.parts import attention_of
 from ctq.inspect.presence.passed_over import is_attention

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.configs.towers import is_switched_on, layers_needed, tower_number
-from ctq.engines.skeletons.skeleton_names import lies_in, own_name
-from ctq.engines.skeletons.skeletons import borrowing_wrappers
+from ctq.engines.skeletons.engine_places import lies_in, own_name
+from ctq.engines.skeletons.find import borrowing_wrappers
 from ctq.engines.skeletons.tower_strangers import ANY_IS_REFUSED, NONE_IS_REFUSED, strangers_of
 from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.stands_for import dense_tensors, fused_tensors
@@ -27,11 +27,11 @@ def lacking(facts: Facts, skeleton: Skeleton, present: Present, names: Mapping[s
 
     ``names`` tells of tensors that come with a switch whether vLLM needs them under its value, of others nothing.
     """
-    if not (skeleton.lists or skeleton.numbered) or _has_others(facts, skeleton):
+    if not (skeleton.towers.lists or skeleton.towers.numbered) or _has_others(facts, skeleton):
         return
     config = facts.config
     for name, needed in names.items():
-        usual = skeleton.tensors[name].always and is_switched_on(skeleton.switched.get(name), config)
+        usual = skeleton.tensors[name].always and is_switched_on(skeleton.towers.switched.get(name), config)
         if not (usual if needed is None else needed):
             continue
         if NUMBER not in name and name not in present:
@@ -55,16 +55,16 @@ def _has_others(facts: Facts, skeleton: Skeleton) -> bool:
 def _needed(skeleton: Skeleton, name: str, config: ModelConfig, present: Present) -> Iterable[int]:
     """Return the numbers under which a tensor of a list is needed: those of all layers, of what is there, or always the same."""
     stack = name.partition(f".{NUMBER}")[0]
-    if stack not in skeleton.lists:
-        return skeleton.numbered.get(name, ())
+    if stack not in skeleton.towers.lists:
+        return skeleton.towers.numbered.get(name, ())
     beside = (found for other, found in present.items() if other.startswith(f"{stack}.{NUMBER}"))
-    layers = layers_needed(skeleton.lists[stack], config)
+    layers = layers_needed(skeleton.towers.lists[stack], config)
     return sorted(frozenset[int]().union(*beside)) if layers is None else layers
 
 
 def is_beyond_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell modules of layers that a tower's config does not count, where vLLM refuses those."""
-    for stack, one in skeleton.lists.items():
+    for stack, one in skeleton.towers.lists.items():
         if one.refuses and lies_in(skeleton, entry.modules.template, stack):
             count = tower_number(facts.config, one.count)
             return count is not None and max(numbers[0] for numbers in entry.modules.numbers) >= count
@@ -75,7 +75,7 @@ def is_strange_to_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell modules in the layers of a tower that vLLM refuses there, a bias that it does not know among them."""
     names, seen = dense_tensors(entry), strangers_of(skeleton.architecture)
     unseen = ANY_IS_REFUSED if skeleton.architecture in borrowing_wrappers() else NONE_IS_REFUSED
-    for stack, one in skeleton.lists.items():
+    for stack, one in skeleton.towers.lists.items():
         strangers = seen.get(stack, unseen if one.refuses else NONE_IS_REFUSED)
         if not lies_in(skeleton, entry.modules.template, stack):
             continue

@@ -12,7 +12,7 @@ from inspecting import errors
 from wrapped import build_wrapped
 
 from ctq.checkpoint.config import parse_config
-from ctq.engines.skeletons.skeletons import skeleton_of
+from ctq.engines.skeletons.find import skeleton_of
 
 Tensors = dict[str, Raw]
 

@@ -1,4 +1,4 @@
-"""TEN: what every model of the architecture has and the files lack, where that is known (`ctq.engines.skeletons.skeletons`)."""
+"""TEN: what every model of the architecture has and the files lack, where that is known (`ctq.engines.skeletons.find`)."""
 
 from __future__ import annotations
 

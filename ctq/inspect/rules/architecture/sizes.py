@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.dtypes import FLOATS
 from ctq.engines.skeletons.dimensions import dimension
+from ctq.engines.skeletons.engine_places import own_name
 from ctq.engines.skeletons.head_bias import has_head_bias
 from ctq.engines.skeletons.layer_numbers import numbers_by_layer
-from ctq.engines.skeletons.skeleton_names import own_name
 from ctq.engines.vllm_models.fused_layouts import expert_shape, takes_turned_alone
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.grouping import NUMBER, numbered
@@ -136,9 +136,9 @@ def _slot(skeleton: Skeleton, name: str, entry: Entry) -> Slot | None:
     if slot is not None and name.endswith(_DELTA_NET) and _ends_with_one(entry):
         channels, *kernel = slot.dimensions or ()
         return replace(slot, dimensions=(channels, *reversed(kernel)))
-    if slot is None or name not in skeleton.numbered:
+    if slot is None or name not in skeleton.towers.numbered:
         return slot
-    own = (skeleton.sizes.get(numbered(name, numbers[0])) for numbers in entry.modules.numbers)
+    own = (skeleton.towers.sizes.get(numbered(name, numbers[0])) for numbers in entry.modules.numbers)
     return replace(slot, dimensions=next((sizes for sizes in own if sizes is not None), slot.dimensions))
 
 

@@ -1,11 +1,11 @@
-"""TEN: the files against what the architecture is made of, where that is known (`ctq.engines.skeletons.skeletons`)."""
+"""TEN: the files against what the architecture is made of, where that is known (`ctq.engines.skeletons.find`)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.skeletons.engine_places import leaves_bias_behind, other_part, own_name
 from ctq.engines.skeletons.passed_over import passed_over
-from ctq.engines.skeletons.skeleton_names import leaves_bias_behind, other_part, own_name
 from ctq.engines.skeletons.unserved_names import refused_names
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ctq.engines.refusals import refused_by_loaders
-from ctq.engines.skeletons.skeletons import is_wrapper, tower_configs
+from ctq.engines.skeletons.find import is_wrapper, tower_configs
 from ctq.engines.vllm_models.own_code import brings_its_own_code
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit

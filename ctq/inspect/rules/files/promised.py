@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.faults import FaultKind
-from ctq.engines.skeletons.skeleton_names import own_name
+from ctq.engines.skeletons.engine_places import own_name
 from ctq.engines.vllm_models.names import EngineNames
 from ctq.findings import Severity
 from ctq.inspect.modules.grouping import NUMBER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.skeletons.skeleton_names import lies_in, own_name
+from ctq.engines.skeletons.engine_places import lies_in, own_name
 from ctq.engines.skeletons.tower_strangers import strangers_of
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.presence.passed_over import refused_parts
@@ -71,7 +71,7 @@ def _left(entry: Entry, skeleton: Skeleton) -> list[str]:
 
 def _is_in_strict_part(entry: Entry, skeleton: Skeleton) -> bool:
     """Tell what lies beside the text model where the loader refuses what it does not know: layers of some towers, projectors."""
-    stack = next((stack for stack in skeleton.lists if lies_in(skeleton, entry.modules.template, stack)), None)
+    stack = next((stack for stack in skeleton.towers.lists if lies_in(skeleton, entry.modules.template, stack)), None)
     if stack is None:
         return (
             "module" in skeleton.refuses and own_name(skeleton, f"{entry.modules.template}.weight") in skeleton.tensors

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ctq.engines.skeletons.skeleton_names import has_part, lies_in, own_name
-from ctq.engines.skeletons.skeletons import skeleton_named
+from ctq.engines.skeletons.engine_places import has_part, lies_in, own_name
+from ctq.engines.skeletons.find import skeleton_named
 
 
 @pytest.mark.parametrize(

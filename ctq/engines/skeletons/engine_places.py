@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ctq.engines.skeletons.skeletons import skeleton_around, skeleton_named
+from ctq.engines.skeletons.find import skeleton_around, skeleton_named
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.names import engine_names

@@ -1,4 +1,4 @@
-"""What the tensors of an architecture are called and how large they are, learnt from transformers' own builds of it.
+"""The skeleton of an architecture: what its tensors are called and how large they are, learnt from transformers' builds of it.
 
 The data is made by ``benchmarks/learn/skeletons.py``: names with ``#`` for numbers, whether every layer has the tensor, dimensions
 as sums of products of numbers of the config, and where vLLM refuses a tensor that it does not know. Others are not known.
@@ -10,13 +10,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ctq.engines.configs.towers import TowerList, are_known
+from ctq.engines.configs.towers import are_known
 from ctq.engines.data_file import of_architecture, read_data
+from ctq.engines.skeletons.read import parts_of_fused, read_slots, read_towers
 from ctq.engines.skeletons.skeleton import Skeleton, Slot
 from ctq.engines.skeletons.switches import learnt_tensors
 from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_text
 from ctq.engines.vllm.backend import is_served_by_backend
-from ctq.engines.vllm.fused import TAKEN_APART
 from ctq.engines.vllm_models.borrowed import inner_name
 from ctq.engines.vllm_models.config_classes import known_model, whole_model, wrapper_of
 from ctq.engines.vllm_models.heads import causal_lm_of, head_support
@@ -60,7 +60,10 @@ def has_learnt_towers(config: ModelConfig) -> bool:
 
 def _as_the_backend_builds(architecture: str, places: frozenset[str]) -> Skeleton:
     """Return the skeleton of transformers' own class, which loads no fused weight from its parts."""
-    own, parts = skeleton_named(architecture), _parts_of_fused(architecture)
+    own, parts = (
+        skeleton_named(architecture),
+        parts_of_fused(architecture, read_data("skeletons")["architectures"][architecture]),
+    )
     tensors = {name: slot for name, slot in own.tensors.items() if name not in parts}
     return replace(own, tensors=tensors, refuses=places)
 
@@ -89,12 +92,12 @@ def skeleton_around(architecture: str, inner: str | None, *, towers: bool = True
     """Return the skeleton of an architecture, of a wrapper with its text model ``inner`` (an architecture or a model type).
 
     Most wrappers hold whatever text model their config names; the others the one that they were learnt with, whatever it names.
-    ``towers`` as in `skeleton_named`.
+    Without ``towers`` nothing is said of what is made of their configs: those are of other types than the learnt ones.
     """
     data, all_known = read_data("borrowed_skeletons"), read_data("skeletons")["architectures"]
     if architecture not in all_known:
         return borrowed_skeleton(architecture, inner, towers=towers)
-    own = skeleton_named(architecture, towers=towers)
+    own = skeleton_named(architecture) if towers else skeleton_named(architecture).with_other_towers()
     text, learnt = _architecture(inner), _architecture(own.inner)
     if own.inner is None or text == learnt or architecture not in data["any_text"]:
         return own
@@ -131,8 +134,8 @@ def borrowed_skeleton(architecture: str, inner: str | None, *, towers: bool = Fa
         architecture=architecture,
         text=name,
         moved=moved,
-        tensors={**moved_tensors(text, moved), **_slots(beside, towers=True)},
-        **_towers(beside, towers=True),
+        tensors={**moved_tensors(text, moved), **read_slots(beside)},
+        towers=read_towers(beside),
         refuses=refused_places(frozenset(wrapper["refuses"]), text),
         inner=inner,
         embedding=None,
@@ -146,24 +149,6 @@ def borrowing_wrappers() -> Container[str]:
     return wrappers
 
 
-def _slots(found: Mapping[str, Any], *, towers: bool) -> dict[str, Slot]:
-    """Return the tensors of an entry of the data, without dimensions made of towers' configs where ``towers`` are others."""
-    return {
-        name: Slot(always, _dimensions(sizes, towers=towers), *beside)
-        for name, (always, sizes, *beside) in found.get("tensors", {}).items()
-    }
-
-
-def _towers(found: Mapping[str, Any], *, towers: bool) -> dict[str, Any]:
-    """Return what an entry of the data says of towers' lists of layers, by fields of a skeleton; ``towers`` as in `_slots`."""
-    lists, numbered = (found.get(key, {}) if towers else {} for key in ("lists", "numbered"))
-    return {
-        "lists": {stack: TowerList(*one) for stack, one in lists.items()},
-        "numbered": {name: tuple(numbers) for name, numbers in numbered.items()},
-        "sizes": {name: _dimensions(sizes, towers=towers) for name, sizes in found.get("sizes", {}).items()},
-    }
-
-
 def _tower_types(architecture: str | None) -> Mapping[str, Any]:
     """Return the types of the towers that were learnt of a wrapper, by their config's key; None where its class takes no other."""
     found = of_architecture("skeletons", architecture)
@@ -174,42 +159,21 @@ def _tower_types(architecture: str | None) -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=16)
-def skeleton_named(architecture: str, *, towers: bool = True) -> Skeleton:
-    """Return the skeleton of a known architecture; without what is made of its towers' configs where ``towers`` are others."""
+def skeleton_named(architecture: str) -> Skeleton:
+    """Return the skeleton of a known architecture."""
     found = read_data("skeletons")["architectures"][architecture]
+    slots = read_slots(found)
     brought = {name: Slot(always=False, dimensions=None) for name in learnt_tensors(architecture)}
-    brought |= _parts_of_fused(architecture)
+    brought |= parts_of_fused(architecture, found)
     return Skeleton(
         architecture=architecture,
-        tensors=_slots(found, towers=towers)
-        | {name: slot for name, slot in brought.items() if name not in found["tensors"]},
+        tensors=slots | {name: slot for name, slot in brought.items() if name not in slots},
         refuses=frozenset(found["refuses"]),
         inner=found["inner"],
         computed=frozenset(found["computed"]),
         embedding=found.get("embedding"),
-        switched={name: tuple(switch) for name, switch in found.get("switched", {}).items()},
-        **_towers(found, towers=towers),
+        towers=read_towers(found),
     )
-
-
-def _parts_of_fused(architecture: str) -> dict[str, Slot]:
-    """Return the parts of fused weights that vLLM's class loads apart too: the first rows, and two alike."""
-    known, slots = TAKEN_APART.get(architecture, {}), {}
-    tensors = read_data("skeletons")["architectures"][architecture]["tensors"] if known else {}
-    for name, (_, sizes, *_) in tensors.items():
-        parent, _, leaf = name.removesuffix(".weight").rpartition(".")
-        if leaf in known and name.endswith(".weight"):
-            first, _, alike = sizes[0].rpartition("+")
-            rows = [*([first] if first else []), *[alike.removeprefix("2*")] * 2]
-            for part, size in zip(known[leaf], rows, strict=True):
-                slots[f"{parent}.{part}.weight"] = Slot(always=False, dimensions=(size, *sizes[1:]))
-    return slots
-
-
-def _dimensions(sizes: list[str | None] | None, *, towers: bool) -> tuple[str | None, ...] | None:
-    if not sizes:
-        return None
-    return tuple(size if size is None or towers or "." not in size else None for size in sizes)
 
 
 def is_wrapper(architecture: str | None) -> bool:
