@@ -31,9 +31,9 @@ def command(code: str | None, *, as_json: bool, markdown: bool) -> int:
     if not wanted:
         raise UsageError(f"no finding '{code}'", hint="`ctq rules` lists them")
     if as_json or markdown:
-        from ctq.inspect.rules import docs
+        from ctq.cli.render import rules_page
 
-        click.echo(docs.json_text(wanted) if as_json else docs.page(wanted, FAMILIES | FAMILY), nl=False)
+        click.echo(rules_page.json_text(wanted) if as_json else rules_page.page(wanted, FAMILIES | FAMILY), nl=False)
         return ExitCode.GOOD
     from ctq.cli.console import show, width
     from ctq.cli.render.findings import rule_view, rules_view

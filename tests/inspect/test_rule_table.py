@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ctq.cli.render import rules_page
 from ctq.errors import UsageError
 from ctq.inspect import rules
-from ctq.inspect.rules import docs
 from ctq.inspect.rules.check import Selection, require_known
 from ctq.inspect.rules.rule import HEADINGS, Rule
 from ctq.inspect.rules.table import FAMILIES, RULES
@@ -54,7 +54,7 @@ def test_a_file_among_the_rules_holds_a_finding() -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text() == docs.page(RULES), "run: ctq rules --markdown > docs/rules.md"
+    assert PAGE.read_text() == rules_page.page(RULES), "run: ctq rules --markdown > docs/rules.md"
 
 
 @pytest.mark.parametrize("word", ["HED001", "hed", "quantized-head-ignored"])

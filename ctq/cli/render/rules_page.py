@@ -1,4 +1,4 @@
-"""The documentation of the rules as a page and as JSON, from the docstrings alone."""
+"""The documentation of findings as a page and as JSON, from the docstrings of rules and the table of a verification's codes."""
 
 from __future__ import annotations
 
