@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.configs.fields import stated
 from ctq.engines.skeletons.layer_counts import layer_count
+from ctq.recipe.template import inside_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
 
 _INDEXER = ".indexer."
-_LAYER = ".#."
 _SHARED = "S"
 """The letter of a layer without one in a pattern."""
 _OFFSET = 2
@@ -28,7 +28,7 @@ def indexed_layers(config: ModelConfig, tensors: Iterable[str]) -> dict[str, fro
 
     Nothing where all layers need them, or where the config does not tell.
     """
-    inside = [name.partition(_LAYER)[2] for name in tensors if _INDEXER in name]
+    inside = [inside_layer(name) for name in tensors if _INDEXER in name]
     layers = _indexed(config, layer_count(config) or 0) if inside else None
     return dict.fromkeys(inside, layers) if layers is not None else {}
 

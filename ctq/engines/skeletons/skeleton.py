@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ctq.recipe.experts import PROJECTIONS_HELD
 from ctq.recipe.stack import LAYER_LISTS
+from ctq.recipe.template import inside_layer, stack_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +80,7 @@ class Skeleton:
     @cached_property
     def suffixes(self) -> frozenset[str]:
         """What stands behind the number of a layer, in any list of layers."""
-        return frozenset(name.partition(".#.")[2] for name in self.tensors if ".#." in name)
+        return frozenset(inside_layer(name) for name in self.tensors if ".#." in name)
 
     def with_other_towers(self) -> Skeleton:
         """Return the skeleton without what is made of the learnt towers' configs: sizes, and how long lists are."""
@@ -119,7 +120,7 @@ class Skeleton:
     def stacks(self) -> tuple[str, ...]:
         """The lists of the decoder's layers: several where a model runs through each of them (HRM)."""
         of_text = self.moved.values() if self.moved else self.tensors
-        lists = {name.partition(".#.")[0] for name in of_text if ".#." in name}
+        lists = {stack_of(name) for name in of_text if ".#." in name}
         return tuple(
             sorted(path for path in lists if path.rpartition(".")[2] in LAYER_LISTS and not _TOWER.search(path))
         )

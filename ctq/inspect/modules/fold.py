@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ctq.inspect.modules.grouping import NUMBER
+from ctq.recipe.template import NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from ctq.checkpoint.dtypes import DTYPES
 from ctq.inspect.modules.parts import PARTS, WEIGHT_PARTS, split_odd
 from ctq.recipe.stack import LAYER_LISTS
+from ctq.recipe.template import NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ctq.checkpoint.header import TensorInfo
 
-NUMBER = "#"
-"""What stands for a number in a template."""
-SINGLE_EXPERT = f".experts.{NUMBER}."
-"""What the templates of experts have that lie one by one."""
 _NO_NUMBER = NUMBER * 2
 """What stands for a word that is spelt like that."""
 _DIGITS = 9
@@ -87,11 +84,6 @@ class ModuleSet:
         """The tensors of the first module, as the files call them."""
         module = self.names[0]
         return [f"{module}.{part}" if part else module for part in self.parts]
-
-
-def numbered(template: str, number: int) -> str:
-    """Return a template with its first number filled in."""
-    return template.replace(NUMBER, str(number), 1)
 
 
 class _Place(NamedTuple):

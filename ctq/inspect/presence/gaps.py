@@ -9,10 +9,10 @@ from ctq.engines.skeletons.filled import FILLED
 from ctq.engines.skeletons.layer_counts import listed_layers
 from ctq.engines.skeletons.layer_numbers import layers_with
 from ctq.inspect.facts.defects import BODY_LINEARS
-from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.strangers import is_stranger
 from ctq.recipe.kinds import BESIDE, EXPERT_COUNTS, Kind
 from ctq.recipe.stack import LAYER_LISTS
+from ctq.recipe.template import EXPERTS, NUMBER, numbered, stack_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _KINDS = "layers_block_type"
 """The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
-_EXPERT = f".experts.{NUMBER}"
+_EXPERT = f"{EXPERTS}{NUMBER}"
 _ENCODERS = frozenset({"encoder", "decoder"})
 
 
@@ -121,7 +121,7 @@ def _parents(template: str) -> tuple[str, str]:
 
 
 def _owner(template: str) -> str:
-    return template.partition(".experts.")[0]
+    return template.partition(EXPERTS)[0]
 
 
 def _last_experts(by_template: Mapping[str, list[ModuleSet]]) -> dict[str, dict[int, int]]:
@@ -172,7 +172,7 @@ def _by_layer(facts: Facts) -> tuple[dict[tuple[str, int], set[str]], Counter[st
     by_layer: dict[tuple[str, int], set[str]] = defaultdict(set)
     templates: Counter[str] = Counter()
     for template, sets in _by_template(facts, numbers=1).items():
-        stack = template.partition(f".{NUMBER}.")[0]
+        stack = stack_of(template)
         for modules in sets:
             for numbers in modules.numbers:
                 by_layer[stack, numbers[0]].add(template)

@@ -11,12 +11,12 @@ from ctq.engines.skeletons.switches import optional_tensors
 from ctq.engines.skeletons.unserved_names import needed_names
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.ties import Tie, tie_when_tied
-from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.missing_experts import missing_routers, missing_shared_experts
 from ctq.inspect.presence.missing_parts import NORM, biases_of_towers, lost_parts, lost_towers
 from ctq.inspect.presence.stands_for import HEAD, is_in_the_same_piece, layers_by_tensor, pieces_by_tensor
 from ctq.inspect.presence.towers import lacking
 from ctq.recipe.kinds import OTHER_PARTS
+from ctq.recipe.template import NUMBER, inside_layer, numbered, stack_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +56,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
         if not one.beside:  # of two switches that bring a tensor it takes both
             switched[one.tensor] = one.needed and switched.get(one.tensor, True)
     having, counts = layers_with(config, skeleton), dict.fromkeys(stacks, layer_count(config) or 0)
-    switched |= {name: False for name in skeleton.tensors if name.partition(f".{NUMBER}.")[2] in having}
+    switched |= {name: False for name in skeleton.tensors if inside_layer(name) in having}
     yield from _of_every_layer(skeleton, present, switched, counts)
     yield from _of_their_layers(skeleton, present, having, stacks)
     yield from _without_feed_forward(skeleton, present, counts)
@@ -146,7 +146,7 @@ def _beside(
             continue
         if name in untaken or is_in_the_same_piece(name, slot.beside):
             continue
-        if name.partition(f".{NUMBER}.")[0] in stacks:
+        if stack_of(name) in stacks:
             for layer in sorted(present.get(slot.beside, frozenset()) - present.get(name, frozenset())):
                 yield numbered(name, layer)
         elif NUMBER not in name and slot.beside in present and name not in present:
@@ -165,7 +165,7 @@ def _beside_inside(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
 def _uneven_biases(skeleton: Skeleton, present: Present, stacks: tuple[str, ...]) -> Iterator[str]:
     """Yield biases that a norm has in some layers of a list and lacks in others: one class builds them all."""
     for name in skeleton.tensors:
-        if name.endswith(".bias") and NORM.search(name) and name.partition(f".{NUMBER}.")[0] in stacks:
+        if name.endswith(".bias") and NORM.search(name) and stack_of(name) in stacks:
             having = present.get(name, frozenset())
             weights = present.get(f"{name.removesuffix('bias')}weight", frozenset())
             yield from (numbered(name, layer) for layer in sorted(weights - having if having else ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.configs.fields import assumed, stated
-from ctq.inspect.modules.grouping import numbered
+from ctq.recipe.template import EXPERTS, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,16 +14,15 @@ if TYPE_CHECKING:
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.presence.stands_for import Present
 
-_EXPERTS = ".experts."
 _ROUTERS = ("gate", "router")
 _SHARED_COUNTS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "shared_expert_intermediate_size")
 
 
 def missing_routers(skeleton: Skeleton, present: Present) -> Iterator[str]:
     """Yield routers that layers with experts lack, and experts that layers with a router lack: not every layer may have them."""
-    owners = dict.fromkeys(name.partition(_EXPERTS)[0] for name in skeleton.tensors if _EXPERTS in name)
+    owners = dict.fromkeys(name.partition(EXPERTS)[0] for name in skeleton.tensors if EXPERTS in name)
     for owner in owners:
-        known = [name for name in skeleton.tensors if name.startswith(f"{owner}{_EXPERTS}")]
+        known = [name for name in skeleton.tensors if name.startswith(f"{owner}{EXPERTS}")]
         layers = frozenset[int]().union(*(present.get(name, frozenset()) for name in known))
         for router in (name for name in skeleton.tensors if _is_router(name, owner)):
             routed = present.get(router, frozenset())
@@ -48,12 +47,12 @@ def missing_shared_experts(config: ModelConfig, skeleton: Skeleton, present: Pre
             continue
         if is_uncounted and not _come_together(parent, skeleton):
             continue
-        experts = [found for other, found in present.items() if other.startswith(f"{parent}.experts.")]
+        experts = [found for other, found in present.items() if other.startswith(f"{parent}{EXPERTS}")]
         for layer in sorted(frozenset[int]().union(*experts) - present.get(name, frozenset())):
             yield numbered(name, layer)
 
 
 def _come_together(parent: str, skeleton: Skeleton) -> bool:
     """Tell a block whose experts were learnt to be wherever its shared expert is (Llama 4)."""
-    of_experts = (slot for name, slot in skeleton.tensors.items() if name.startswith(f"{parent}{_EXPERTS}"))
+    of_experts = (slot for name, slot in skeleton.tensors.items() if name.startswith(f"{parent}{EXPERTS}"))
     return any((slot.beside or "").startswith(f"{parent}.shared_expert") for slot in of_experts)

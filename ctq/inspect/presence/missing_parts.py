@@ -9,8 +9,8 @@ from ctq.checkpoint.config import TEXT_CONFIG_KEYS
 from ctq.engines.configs.towers import layers_needed
 from ctq.engines.skeletons.engine_places import other_part, part_of
 from ctq.engines.skeletons.find import has_learnt_towers
-from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.stands_for import HEAD
+from ctq.recipe.template import NUMBER, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from ctq.engines.skeletons.engine_places import own_name
 from ctq.engines.skeletons.passed_over import passed_over
 from ctq.engines.vllm.fused import fused_mapping
-from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.modules.parts import RECURRENT
+from ctq.recipe.template import EXPERTS, NUMBER, inside_layer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.entries import Entry
 
-_EXPERTS = ".experts."
 _HEAD = "lm_head"
 
 
@@ -33,7 +32,7 @@ def is_passed_over(tensor: str, skeleton: Skeleton) -> bool:
     """
     module = tensor.rpartition(".")[0]
     parts = {part for row in fused_mapping(skeleton.architecture).values() for part in row}
-    is_renamed = _EXPERTS in module or module.rpartition(".")[2] in {*parts, _HEAD}
+    is_renamed = EXPERTS in module or module.rpartition(".")[2] in {*parts, _HEAD}
     if is_renamed or not tensor.endswith(passed_over(skeleton).endings):
         return False
     return holds_modules(module, skeleton) or _is_layer(module, skeleton)
@@ -43,12 +42,12 @@ def is_beside_experts(template: str, skeleton: Skeleton) -> bool:
     """Tell what lies in experts of the architecture and in none of their own layers, where the loader leaves that unread."""
     if not passed_over(skeleton).experts:
         return False
-    before, found, inside = f"{template}.".partition(_EXPERTS)
-    if not found or not holds_modules(f"{before}{_EXPERTS}".removesuffix("."), skeleton):
+    before, found, inside = f"{template}.".partition(EXPERTS)
+    if not found or not holds_modules(f"{before}{EXPERTS}".removesuffix("."), skeleton):
         return False
     number, _, rest = inside.partition(".")
     own, _, more = (rest if number == NUMBER else inside).partition(".")
-    one = f"{before}{_EXPERTS}{NUMBER}.{own}" if number == NUMBER else f"{before}{_EXPERTS}{own}"
+    one = f"{before}{EXPERTS}{NUMBER}.{own}" if number == NUMBER else f"{before}{EXPERTS}{own}"
     return not (more and (_is_layer(one, skeleton) or one in skeleton.tensors))
 
 
@@ -67,7 +66,7 @@ def is_attention(template: str, skeleton: Skeleton) -> bool:
 
 def _names_inside(template: str, skeleton: Skeleton) -> list[str]:
     """Name the tensors that lie in a module of the architecture, without its own name; of wrappers by its place in a layer."""
-    place = template.partition(f".{NUMBER}.")[2] if skeleton.wrapped else template
+    place = inside_layer(template) if skeleton.wrapped else template
     names = skeleton.suffixes if skeleton.wrapped else skeleton.tensors
     return [name.removeprefix(f"{place}.") for name in names if name.startswith(f"{place}.")]
 

@@ -8,13 +8,13 @@ from ctq.engines.skeletons.engine_places import has_part, lies_in, own_name
 from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.skeletons.passed_over import passed_over
 from ctq.engines.vllm.backend import is_served_by_backend
-from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.modules.parts import stored_name
 from ctq.inspect.presence.passed_over import holds_modules, is_beside_experts, is_passed_over
 from ctq.inspect.presence.stands_for import stands_for
 from ctq.inspect.presence.strangers import is_beyond
 from ctq.inspect.presence.towers import is_beyond_tower, is_strange_to_tower
 from ctq.recipe.kinds import Kind
+from ctq.recipe.template import EXPERTS, NUMBER, inside_layer
 
 if TYPE_CHECKING:
     from ctq.engines.skeletons.skeleton import Skeleton
@@ -25,7 +25,6 @@ _DRAFTS = ("n_predict", "num_nextn_predict_layers", "mtp_num_hidden_layers")
 """How configs count draft layers, in vLLM's order."""
 _MTP = "mtp"
 """What draft layers are called that vLLM's classes look over; heads of Medusa or Eagle they take for any other module."""
-_EXPERTS = ".experts."
 _WEIGHT = ".weight"
 _GATED = 3
 """Projections of an expert that has a gate."""
@@ -53,7 +52,7 @@ def _is_stacked(entry: Entry, skeleton: Skeleton) -> bool:
     projections = {
         name.removeprefix(first) for name in skeleton.tensors if name.startswith(first) and name.endswith(_WEIGHT)
     }
-    return len(projections) == _GATED and f"{leaf}{_WEIGHT}" in projections and f"{owner}.".endswith(_EXPERTS)
+    return len(projections) == _GATED and f"{leaf}{_WEIGHT}" in projections and f"{owner}.".endswith(EXPERTS)
 
 
 def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
@@ -107,7 +106,7 @@ def _place_by_name(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
     name = entry.modules.template
     if _templates(entry, facts) == [f"{name}.bias"] and _is_bias_passed_over(entry, skeleton, facts):
         return "bias"
-    inside = name.partition(f".{NUMBER}.")[2]
+    inside = inside_layer(name)
     if inside:
         return "inner" if "." in inside else "layer"
     if _is_in_body(name, skeleton):

@@ -8,9 +8,9 @@ from ctq.engines.skeletons.engine_places import own_name
 from ctq.engines.vllm.fused import REFUSED_FUSED, TAKEN_APART, fused_mapping
 from ctq.engines.vllm_models.fused_layouts import experts_in
 from ctq.inspect.modules.forms import Form
-from ctq.inspect.modules.grouping import NUMBER, SINGLE_EXPERT
 from ctq.recipe.experts import fused_names
 from ctq.recipe.fused import COMMON_FUSED
+from ctq.recipe.template import NUMBER, SINGLE_EXPERT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -21,6 +21,7 @@ from ctq.inspect.presence.passed_over import is_attention
 from ctq.inspect.presence.stands_for import stands_for
 from ctq.inspect.presence.towers import is_beyond_tower, is_strange_to_tower
 from ctq.recipe.kinds import OTHER_PARTS
+from ctq.recipe.template import EXPERTS
 
 if TYPE_CHECKING:
     from ctq.engines.skeletons.skeleton import Skeleton
@@ -32,7 +33,6 @@ _BUFFERS = re.compile(r".*(?:rotary_pos_emb\.inv_freq|rotary_emb\.(?:inv_freq|co
 _MASKS = re.compile(r"(?:.*\.)?(?:attn|attention)\.(?:masked_)?bias")
 """Others, that only these model classes of vLLM 0.32.0 look over."""
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
-_EXPERTS = ".experts."
 _HEAD = "lm_head"
 
 
@@ -51,7 +51,7 @@ def is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     if not _has_place(entry, skeleton):
         return True
     attention = attention_of(module, entry.modules.parts)
-    if attention is not None and _EXPERTS not in f"{attention}." and is_attention(attention, skeleton):
+    if attention is not None and EXPERTS not in f"{attention}." and is_attention(attention, skeleton):
         return False
     if is_beyond(entry, skeleton, facts):
         return True

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctq.engines.vllm_models.seen import refuses_surplus_experts
-from ctq.inspect.modules.grouping import SINGLE_EXPERT
 from ctq.recipe.kinds import EXPERT_COUNTS, Kind
+from ctq.recipe.template import SINGLE_EXPERT
 
 if TYPE_CHECKING:
     from ctq.inspect.facts.facts import Facts

@@ -8,9 +8,9 @@ from ctq.engines.configs.towers import is_switched_on, layers_needed, tower_numb
 from ctq.engines.skeletons.engine_places import lies_in, own_name
 from ctq.engines.skeletons.find import borrowing_wrappers
 from ctq.engines.skeletons.tower_strangers import ANY_IS_REFUSED, NONE_IS_REFUSED, strangers_of
-from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.stands_for import dense_tensors, fused_tensors
 from ctq.recipe.kinds import OTHER_PARTS
+from ctq.recipe.template import NUMBER, inside_layer, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -79,7 +79,7 @@ def is_strange_to_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
         strangers = seen.get(stack, unseen if one.refuses else NONE_IS_REFUSED)
         if not lies_in(skeleton, entry.modules.template, stack):
             continue
-        inside = {name.partition(f".{NUMBER}.")[2] for name in names}
+        inside = {inside_layer(name) for name in names}
         if inside & strangers.refused:
             return True
         known = (*names, *fused_tensors(entry, skeleton, facts))

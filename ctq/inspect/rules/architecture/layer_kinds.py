@@ -9,10 +9,10 @@ from ctq.engines.skeletons.indexers import indexed_layers
 from ctq.engines.skeletons.layer_counts import layer_count
 from ctq.engines.skeletons.mixers import mixers
 from ctq.engines.skeletons.sparse_layers import sparse_layers
-from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.presence.passed_over import is_passed_over
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.kinds import BESIDE
+from ctq.recipe.template import inside_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,7 @@ def _idle_indexers(facts: Facts) -> Iterator[Hit]:
     having = indexed_layers(config, skeleton.tensors) if skeleton is not None else {}
     every = frozenset(range(layer_count(config) or 0))
     for entry in facts.entries if having else ():
-        inside = entry.modules.template.partition(f".{NUMBER}.")[2]
+        inside = inside_layer(entry.modules.template)
         idle = every - having.get(f"{inside}.weight", every)
         for name, (layer, *_) in zip(entry.modules.names, entry.modules.numbers, strict=True) if idle else ():
             if layer in idle:

@@ -13,10 +13,10 @@ from ctq.engines.skeletons.head_bias import has_head_bias
 from ctq.engines.skeletons.layer_numbers import numbers_by_layer
 from ctq.engines.vllm_models.fused_layouts import expert_shape, takes_turned_alone
 from ctq.inspect.modules.forms import Form
-from ctq.inspect.modules.grouping import NUMBER, numbered
 from ctq.inspect.presence.stands_for import dense_shapes, experts_inside
 from ctq.inspect.rules.rule import about
 from ctq.recipe.kinds import Kind
+from ctq.recipe.template import numbered, stack_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -144,7 +144,7 @@ def _slot(skeleton: Skeleton, name: str, entry: Entry) -> Slot | None:
 
 def _numbers(layers: Sequence[Numbers], tensor: str, entry: Entry, skeleton: Skeleton) -> list[Numbers]:
     """Return the numbers that the layers of a set have of their own, each kind of layer once; of draft layers nothing is known."""
-    if not layers or tensor.partition(f".{NUMBER}.")[0] not in skeleton.stacks:
+    if not layers or stack_of(tensor) not in skeleton.stacks:
         return [{}]
     found: list[Numbers] = []
     for layer in {numbers[0] for numbers in entry.modules.numbers}:

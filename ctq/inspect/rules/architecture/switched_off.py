@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.switches import optional_tensors
-from ctq.inspect.modules.grouping import numbered
 from ctq.inspect.presence.stands_for import layers_by_tensor
 from ctq.inspect.rules.rule import Hit
+from ctq.recipe.template import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,6 @@ from ctq.engines.skeletons.passed_over import passed_over
 from ctq.engines.skeletons.unserved_names import refused_names
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
-from ctq.inspect.modules.grouping import SINGLE_EXPERT
 from ctq.inspect.modules.parts import CACHE_PARTS, PARTS
 from ctq.inspect.presence.passed_over import refused_parts
 from ctq.inspect.presence.places import is_refused
@@ -18,6 +17,7 @@ from ctq.inspect.presence.strangers import is_stranger
 from ctq.inspect.presence.surplus_experts import surplus_expert
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import OTHER_PARTS
+from ctq.recipe.template import SINGLE_EXPERT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

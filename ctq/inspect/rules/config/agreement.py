@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from ctq.inspect.facts.entries import State
 from ctq.inspect.modules.fold import counted_name
 from ctq.inspect.modules.forms import Form
-from ctq.inspect.modules.grouping import SINGLE_EXPERT
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.fused import FUSED_PARTS
 from ctq.recipe.kinds import Kind
 from ctq.recipe.match import REGEX_PREFIX, matches_name
+from ctq.recipe.template import SINGLE_EXPERT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

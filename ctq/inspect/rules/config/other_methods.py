@@ -8,6 +8,7 @@ from ctq.engines.vllm_models.other_methods import takes_dense
 from ctq.inspect.facts.side_config import SIDE_CONFIG
 from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit
 from ctq.recipe.kinds import Kind
+from ctq.recipe.template import EXPERTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,9 +60,7 @@ def method_without_its_tensors(facts: Facts) -> Iterator[Hit]:
         return
     method = quant.method.lower()
     missing = [keys[0] for keys in _KEYS.get(method, ()) if not any(key in quant.raw for key in keys)]
-    has_experts = any(
-        entry.kind is Kind.FUSED_EXPERTS or ".experts." in entry.modules.template for entry in facts.entries
-    )
+    has_experts = any(entry.kind is Kind.FUSED_EXPERTS or EXPERTS in entry.modules.template for entry in facts.entries)
     loads = takes_dense(method, experts=has_experts)
     stored = method in _STORED if loads is None else not loads
     if stored and not facts.quantized and facts.entries:

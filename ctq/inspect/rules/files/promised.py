@@ -8,9 +8,9 @@ from ctq.checkpoint.faults import FaultKind
 from ctq.engines.skeletons.engine_places import own_name
 from ctq.engines.vllm_models.names import EngineNames
 from ctq.findings import Severity
-from ctq.inspect.modules.grouping import NUMBER
 from ctq.inspect.rules.faults import faults_of
 from ctq.inspect.rules.rule import Hit, more_like_this
+from ctq.recipe.template import NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

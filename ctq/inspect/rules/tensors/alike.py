@@ -8,11 +8,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ctq.engines.vllm.fused import fused_mapping
-from ctq.inspect.modules.grouping import SINGLE_EXPERT
 from ctq.inspect.presence.stands_for import dense_shapes
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.fused import PROJECTIONS
 from ctq.recipe.kinds import Kind
+from ctq.recipe.template import SINGLE_EXPERT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
