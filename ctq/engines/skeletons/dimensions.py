@@ -1,4 +1,19 @@
-"""What the dimensions of a skeleton are worth in a config: sums of products of its numbers, by switches and in towers too."""
+"""What the dimensions of a skeleton are worth in a config: sums of products of its numbers, by switches and in towers too.
+
+A dimension is an expression, in ``data/skeletons.json`` as in ``Slot.dimensions``::
+
+    dimension = ["!"] key "?" dimension ":" dimension      the first where the config's switch is set; with "!" where it is not
+              | sum {"|" sum}                              the first of which the config has all numbers
+    sum       = product {"+" product}
+    product   = factor {"*" factor}
+    factor    = integer | key | path
+    path      = keys "." key                               a number of a tower's config (``ctq.engines.configs.towers``)
+              | path "/" path                              one divided by the other
+              | path ".#"                                  how many entries a list has
+
+A ``key`` is a number of the text model's config, by whatever name its class gives it. The rows of weights that hold several parts
+are their sum, of two alike ``2*`` one of them: by that ``Skeleton.slot`` and ``read.parts_of_fused`` tell the parts' own rows.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +51,7 @@ def dimension(
 ) -> int | None:
     """Work out a sum of products of the config's numbers; None where it lacks one.
 
-    Of several (``n_inner|4*n_embd``) the first counts that it has the numbers of. ``switch?one:other`` is one where the switch is
-    set and the other where it is not, ``!switch?`` the other way round; nothing in its place where it is not known.
-    ``own`` are numbers that a layer has instead of the config's.
+    A switch that is not known leaves the whole unknown. ``own`` are numbers that a layer has instead of the config's.
     """
     switch, asks, cases = expression.partition("?")
     if asks:
