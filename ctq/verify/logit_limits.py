@@ -1,4 +1,4 @@
-"""What a right head's logits keep to, by scheme; a shortfall becomes a reason in words. Pure."""
+"""What the logits of a right head, by scheme, and of a whole model keep to; a shortfall becomes a reason in words. Pure."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ AGAINST_DEQUANTIZED: dict[str, dict[str, Range]] = {
     "W8A16Fp8": _WEIGHT_ONLY,
 }
 """Against its own dequantized weights a head errs by its activations alone: about 1 % in int8, the model's dtype otherwise."""
+WHOLE_MODEL: dict[str, Range] = {"cosine": (0.98, 1.0), "slope": (0.95, 1.05)}
+"""What the logits of a whole quantized model keep to against the dense one; errors of many layers add up."""
 _ROUNDING = 1e-6
 _DEVIATIONS = 2.0
 """On random states a right W8A8 head agrees on about 95 % of 64 tokens, and on less than 90 % once in thirty times."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ctq.findings import named
 from ctq.inspect.facts.engines import EngineRequest, judge_head
 from ctq.verify.engines.transformers.process import WorkerDiedError, run_worker
+from ctq.verify.logit_limits import WHOLE_MODEL, beyond
 from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 NAME = "transformers"
 WORKER = "ctq.verify.engines.transformers.worker"
-MODEL_LIMITS = {"cosine": (0.98, 1.0), "slope": (0.95, 1.05)}
-"""What the logits of a whole quantized model keep to against the dense one; errors of many layers add up."""
 _NEEDED = ("transformers", "compressed_tensors")
 _NO_FAULT_OF_THE_CHECKPOINT = {
     "reference": "the reference does not load",
@@ -100,13 +99,11 @@ def _reasons(found: dict[str, Any], subject: Subject) -> Iterator[str]:
         yield f"the head is not quantized: it is a dense {found['head_class']}"
     if not subject.expects_quantized and found["quantized"]:
         yield f"the head is quantized: {found['scheme']}"
-    run = found.get("run")
-    if run is not None and not run["finite"]:
-        yield "logits that are not finite"
-    elif run is not None:
-        for name, (low, high) in MODEL_LIMITS.items():
-            if not low <= run[name] <= high + 1e-6:
-                yield f"logits differ from the reference's: {name} {run[name]:.4g}"
+    for run in _runs(found):
+        if not run.finite:
+            yield "logits that are not finite"
+        else:
+            yield from (f"logits differ from the reference's: {number}" for number in beyond(run, WHOLE_MODEL))
 
 
 def _runs(found: dict[str, Any]) -> tuple[LogitsRun, ...]:

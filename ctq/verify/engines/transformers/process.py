@@ -6,17 +6,14 @@ everything that it started, and so is one whose starter was killed.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-_TAIL_BYTES = 2000
+from ctq.verify.engines.child import ended_by, kill_group, start, tail
 
 
 class WorkerDiedError(Exception):
@@ -43,33 +40,17 @@ def run_worker(module: str, request: dict[str, Any], *, timeout_s: float) -> dic
 
 
 def _run(command: list[str], folder: Path, noise: Path, timeout_s: float) -> str:
-    with (
-        noise.open("wb") as stream,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,  # the worker's lifeline: it ends when this process does
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            start_new_session=True,
-        ) as process,
-    ):
+    with noise.open("wb") as stream, start(command, folder, stream) as process:
         try:
             code = process.wait(timeout_s)
         except BaseException as reason:  # an interrupt of ours, too, must not leave it running
-            os.killpg(process.pid, signal.SIGKILL)  # not waited for yet, so the number is still its own
-            process.wait()
+            kill_group(process)
             if not isinstance(reason, subprocess.TimeoutExpired):
                 raise
             return f"no answer within {timeout_s:g} s"
-    if code < 0:
-        with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"
+    return ended_by(code)
 
 
 def _last_line(noise: Path) -> str:
-    with noise.open("rb") as stream:
-        stream.seek(max(0, noise.stat().st_size - _TAIL_BYTES))
-        lines = stream.read().decode("utf-8", errors="replace").strip().splitlines()
+    lines = tail(noise).splitlines()
     return f"; {lines[-1].strip()}" if lines else ""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -18,14 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ctq.errors import EngineUnavailableError
+from ctq.verify.engines.child import ended_by, kill_group, start, tail
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Sequence
 
 Json: TypeAlias = dict[str, Any]
 WORKER = Path(__file__).parent / "worker" / "__main__.py"
 POLL_SECONDS = 0.05
-NOISE_BYTES = 2000
 HINT = "run that interpreter with -c 'import vllm' to see the whole error"
 
 
@@ -57,19 +56,12 @@ def _run_worker(run: Run, jobs: list[Json], folder: Path, program: Sequence[str]
     request.write_text(json.dumps({"jobs": jobs}), encoding="utf-8")
     results.touch()
     with noise.open("wb") as stream:
-        process = subprocess.Popen(
-            [*program, str(request), str(results)],
-            stdin=subprocess.PIPE,  # the worker's lifeline: it ends when this process does
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            start_new_session=True,
-            env=_environment(),
-        )
+        command = [*program, str(request), str(results)]
+        process = start(command, folder, stream, environment=_environment())
         try:
             end = _watch(process, results, jobs=len(jobs), timeout_s=timeout_s)
         finally:
-            _kill_group(process)
+            kill_group(process)
     started = _read(run, results)
     if started is None and not run.engine:
         raise EngineUnavailableError(f"vLLM does not start in {program[0]}: {_why(results, noise, end)}", hint=HINT)
@@ -90,7 +82,7 @@ def _watch(process: subprocess.Popen[bytes], results: Path, *, jobs: int, timeou
     while True:
         ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if ended is not None:
-            return _name_end(ended)
+            return ended_by(ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status)
         now = results.stat().st_size
         if now != size:
             size, since = now, time.monotonic()
@@ -99,23 +91,6 @@ def _watch(process: subprocess.Popen[bytes], results: Path, *, jobs: int, timeou
         if time.monotonic() - since > timeout_s:
             return f"no answer within {timeout_s:g} s"
         time.sleep(POLL_SECONDS)
-
-
-def _name_end(ended: os.waitid_result) -> str:
-    if ended.si_code == os.CLD_EXITED:
-        return f"exit code {ended.si_status}"
-    with contextlib.suppress(ValueError):
-        return f"killed by {signal.Signals(ended.si_status).name}"
-    return f"killed by signal {ended.si_status}"
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process and whatever it started; its number is still its own, as nobody has waited for it yet."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
 
 
 def _read(run: Run, results: Path) -> str | None:
@@ -145,14 +120,8 @@ def _why(results: Path, noise: Path, end: str) -> str:
     for line in _lines(results):
         if line["kind"] == "unavailable":
             return f"{line['error']['type']}: {line['error']['message']}"
-    return f"{end}; {_tail(noise)}" if _tail(noise) else end
+    return f"{end}; {tail(noise)}" if tail(noise) else end
 
 
 def _death(end: str, noise: Path) -> Json:
-    return {"stage": "process", "type": "", "message": f"the worker died: {end}", "detail": _tail(noise)}
-
-
-def _tail(noise: Path) -> str:
-    with noise.open("rb") as stream:
-        stream.seek(max(0, noise.stat().st_size - NOISE_BYTES))
-        return stream.read().decode("utf-8", errors="replace").strip()
+    return {"stage": "process", "type": "", "message": f"the worker died: {end}", "detail": tail(noise)}
