@@ -11,7 +11,7 @@ import argparse
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from benchmarks.conformance_architectures_page import outcomes
+from benchmarks.conformance.architectures_page import outcomes
 from ctq.engines.vllm.backend import backend_architectures
 from ctq.engines.vllm_models.heads import (
     architectures,

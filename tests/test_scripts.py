@@ -21,7 +21,8 @@ PARSERS = ("argparse.ArgumentParser(", "script(__doc__")
 
 
 def module_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    """The script as ``python -m`` takes it: a package stands for its ``__main__``."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))

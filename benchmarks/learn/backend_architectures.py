@@ -2,9 +2,9 @@
 
     python -m benchmarks.learn.backend_architectures --vllm-python ENV/bin/python
 
-They are those of the stored sweep (`benchmarks/conformance.py architectures`) whose dense checkpoints the real vLLM 0.32.0 loaded;
-beside them stand those that its registry sends to the backend by name, and those that it refuses whatever their config says. The
-result is `ctq/engines/data/backend_architectures.json`.
+They are those of the stored sweep (`python -m benchmarks.conformance architectures`) whose dense checkpoints the real vLLM 0.32.0
+loaded; beside them stand those that its registry sends to the backend by name, and those that it refuses whatever their config
+says. The result is `ctq/engines/data/backend_architectures.json`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    ("script", "page"), [("support_page", "support.md"), ("conformance_architectures_page", "architectures.md")]
+    ("script", "page"), [("support_page", "support.md"), ("conformance.architectures_page", "architectures.md")]
 )
 def test_the_page_is_up_to_date(script: str, page: str) -> None:
     command = [sys.executable, "-m", f"benchmarks.{script}"]

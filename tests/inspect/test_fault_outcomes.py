@@ -44,6 +44,6 @@ def test_errors_are_found_where_vllm_fails_and_nowhere_else(
 
 
 def test_the_page_is_up_to_date() -> None:
-    script = "benchmarks.conformance_faults_page"
+    script = "benchmarks.conformance.faults_page"
     page = subprocess.run([sys.executable, "-m", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert (ROOT / "docs/faults.md").read_text() == page, f"python -m {script} > docs/faults.md"

@@ -18,7 +18,7 @@ from mirrored_text import MIRRORED_TEXT
 from variants import drawn
 
 from benchmarks import RESULTS
-from benchmarks.conformance_sweep import Item, Row, Sweep
+from benchmarks.conformance.sweep import Item, Row, Sweep
 
 if TYPE_CHECKING:
     import argparse

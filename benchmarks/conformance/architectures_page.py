@@ -1,6 +1,6 @@
 """Write docs/architectures.md: what the real vLLM and ctq made of every architecture and variant, from the stored sweeps.
 
-python -m benchmarks.conformance_architectures_page > docs/architectures.md
+python -m benchmarks.conformance.architectures_page > docs/architectures.md
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ INTRODUCTION: Final = """# Architectures, loaded for real
 Tiny checkpoints of every architecture that could be built are quantized six ways by `ctq quantize` and loaded by the real vLLM
 0.32.0 without bytes: every name taken, every element loaded, nothing converted, the head as promised; `ctq inspect` and
 `ctq verify --engine builtin` must say the same. What vLLM does not load dense is not judged. What `ctq` refuses to write is
-written all the same where an option allows it, to see whether the refusal is right. `benchmarks/conformance.py architectures` runs
-the sweep, with `--variants N` on mutated configs; `benchmarks/conformance_architectures_page.py` writes this page from the stored
-answers.
+written all the same where an option allows it, to see whether the refusal is right. `python -m benchmarks.conformance
+architectures` runs the sweep, with `--variants N` on mutated configs; `benchmarks/conformance/architectures_page.py` writes this
+page from the stored answers.
 
 - *quantized*: the whole model loads, its head dispatched; *dense*: the whole model loads, its head as it was.
 - *refused*: `ctq quantize` refuses, for vLLM would not serve it (the head cannot be quantized, or no group divides the weights).

@@ -1,6 +1,6 @@
 """Write docs/faults.md: what the real vLLM and ctq made of every broken checkpoint, from the outcomes stored beside the tests.
 
-python -m benchmarks.conformance_faults_page > docs/faults.md
+python -m benchmarks.conformance.faults_page > docs/faults.md
 """
 
 from __future__ import annotations

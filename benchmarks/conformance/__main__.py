@@ -15,26 +15,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import (
-    conformance_architectures,
-    conformance_faults,
-    conformance_field,
-    conformance_loaders,
-    conformance_stored,
-)
+from benchmarks.conformance import architectures, faults, field, loaders, stored
 
-PARTS = {
-    "architectures": conformance_architectures,
-    "faults": conformance_faults,
-    "stored": conformance_stored,
-    "loaders": conformance_loaders,
-    "field": conformance_field,
-}
+PARTS = {"architectures": architectures, "faults": faults, "stored": stored, "loaders": loaders, "field": field}
 """Each part has a docstring, ``add_options`` and ``main``, which returns the number of disagreements."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.conformance",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parts = parser.add_subparsers(dest="part", required=True)
     for name, part in PARTS.items():
         summary = (part.__doc__ or "").splitlines()[0]

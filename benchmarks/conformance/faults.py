@@ -28,14 +28,14 @@ from sweep_store import Store, stamp_of
 from sweep_truth import Observation, Truth, read_observation, truth_of
 from sweep_verdict import Kind, disagreements
 
-from benchmarks.conformance_faults_page import PAGE, page
+from benchmarks.conformance.faults_page import PAGE, page
 from benchmarks.loads import observed
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-CODE: Final = Path(__file__).parents[1] / "ctq"
+CODE: Final = Path(__file__).parents[2] / "ctq"
 BATCH: Final = 250
 """Checkpoints that lie on the disk at a time, and that one process of the engine is given."""
 SETS: Final[dict[str, Callable[[], Iterable[Case]]]] = {
