@@ -24,6 +24,8 @@ SWEEP: Final = RESULTS / "architectures.json"
 DATA: Final = ENGINE_DATA / "backend_architectures.json"
 REFUSED: Final = re.compile(
     r"not supported for now|not supported anymore|does not dispatch through the Transformers attention"
+    r"|not found in the forward method|dispatches attention from more than one|Unrecognized configuration class"
+    r"|Config' object has no attribute 'num_hidden_layers'"
 )
 """What vLLM says of an architecture for which it has no class and that its backend cannot build."""
 

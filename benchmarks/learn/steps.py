@@ -78,6 +78,7 @@ STEPS: Final = (
     Step(script="optional_tensors", writes="optional_tensors"),
     Step(script="vllm_switches", writes="vllm_switches", after=("engine_names",)),
     Step(script="passed_over", writes="passed_over", after=("skeletons", "vllm_switches"), takes=KEEPS),
+    Step(script="draft_layers", writes="draft_layers", after=("passed_over",), takes=KEEPS),
     Step(script="surplus_experts", writes="surplus_experts"),
     Step(script="fused_layouts", writes="fused_layouts"),
     Step(script="cache_scales", writes="cache_scales"),

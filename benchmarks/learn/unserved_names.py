@@ -1,11 +1,12 @@
-"""Learn which tensors of models as transformers saves them vLLM refuses or lacks, where nothing else is known of an architecture.
+"""Learn which tensors of models as transformers saves them vLLM refuses, lacks or never loads.
 
     python -m benchmarks.learn.unserved_names --vllm-python ENV/bin/python [--families NAME ...]
 
-Each family of `tests/support/families.py` of whose architecture there is no skeleton is built by transformers and loaded by vLLM
-0.32.0. What it refuses as no module or parameter of its own is taken out, and it is asked again, until it refuses something else;
-what it then misses in some layers, and other layers have under the same name, every layer needs. The result is
-`ctq/engines/data/unserved_names.json`. Nothing is downloaded.
+Each family of `tests/support/families.py` is built by transformers and loaded by vLLM 0.32.0. Where there is no skeleton of its
+architecture, what vLLM refuses as no module or parameter of its own is taken out, and it is asked again, until it refuses something
+else; what it then misses in some layers, and other layers have under the same name, every layer needs. What is never loaded though
+the files hold it is learnt of all. The result is `ctq/engines/data/unserved_names.json`, in which the rows of architectures that
+were not asked stay. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 DATA: Final = ENGINE_DATA / "unserved_names.json"
 NUMBER: Final = re.compile(r"(?<=\.)\d+(?=\.|$)")
-UNKNOWN: Final = "There is no module or parameter named"
+NO_PLACE: Final = ("There is no module or parameter named", "KeyError: '")
 LACKS: Final = "not initialized from checkpoint"
 NAME: Final = re.compile(r"'([\w.]+)'")
 ROUNDS: Final = 8
@@ -40,24 +41,25 @@ ROUNDS: Final = 8
 def main() -> None:
     options = script(__doc__, "vllm_python", "families").parse_args()
     known = read_data("skeletons")["architectures"]
-    names = [
-        name
-        for name, row in SWEPT.items()
-        if row.architecture not in known and (not options.families or name in options.families)
-    ]
+    names = [name for name in SWEPT if not options.families or name in options.families]
+    asked = {SWEPT[name].architecture for name in names}
     with tempfile.TemporaryDirectory() as scratch:
-        refused, needed = learn(names, Path(scratch), options.vllm_python)
+        learnt = learn(names, Path(scratch), options.vllm_python, skip=frozenset(known))
     about = (
-        "Tensors as transformers saves them, by template, that vLLM 0.32.0 refuses, and those that it needs in every layer: made "
-        "by benchmarks/learn/unserved_names.py, of architectures of which no skeleton is known."
+        "Tensors as transformers saves them, by template, that vLLM 0.32.0 refuses, those that it needs in every layer (of "
+        "architectures of which no skeleton is known), and those that it never loads though it needs them: made by "
+        "benchmarks/learn/unserved_names.py."
     )
-    write_tables(DATA, about, refused=refused, needed=needed)
+    before = read_data("unserved_names")
+    kept = {table: {key: row for key, row in before[table].items() if key not in asked} for table in learnt}
+    write_tables(DATA, about, **{table: kept[table] | rows for table, rows in learnt.items()})
 
 
-def learn(names: list[str], scratch: Path, python: Path) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return what is refused and what is needed, by architecture."""
+def learn(names: list[str], scratch: Path, python: Path, *, skip: frozenset[str]) -> dict[str, dict[str, list[str]]]:
+    """Return what is refused, needed and unread, by architecture; of those to ``skip`` what is unread alone."""
     refused: dict[str, list[str]] = {}
     needed: dict[str, list[str]] = {}
+    unread: dict[str, list[str]] = {}
     waiting: dict[str, Path] = {}
     for name in names:
         try:
@@ -68,22 +70,24 @@ def learn(names: list[str], scratch: Path, python: Path) -> tuple[dict[str, list
         again: dict[str, Path] = {}
         for (name, folder), result in zip(waiting.items(), loaded(waiting.values(), python), strict=True):
             architecture = SWEPT[name].architecture
-            template = refused_template(result)
+            template = refused_template(result) if architecture not in skip else None
+            if lost := passed_over(result, folder):
+                unread[architecture] = lost
             if template is not None:
                 refused.setdefault(architecture, []).append(template)
                 edit_tensors(folder, lambda tensors, own=template: _drop(tensors, own))  # type: ignore[misc]
                 again[name] = folder
-            elif lacking := lacked(result, folder):
+            elif architecture not in skip and (lacking := lacked(result, folder)):
                 needed[architecture] = lacking
-            print(name, template, needed.get(architecture), result.error and result.error.message[:90], flush=True)
+            print(name, template, needed.get(architecture), unread.get(architecture), flush=True)
         waiting = again
-    return refused, needed
+    return {"refused": refused, "needed": needed, "unread": unread}
 
 
 def refused_template(result: VllmResult) -> str | None:
     """Return the template of the tensor that is refused because vLLM's model has no place for it."""
     error = result.error
-    if error is None or error.stage != "load" or not error.message.startswith(UNKNOWN) or not error.tensor:
+    if error is None or error.stage != "load" or not error.message.startswith(NO_PLACE) or not error.tensor:
         return None
     return NUMBER.sub("#", error.tensor)
 
@@ -93,8 +97,18 @@ def lacked(result: VllmResult, folder: Path) -> list[str]:
     error = result.error
     if error is None or LACKS not in error.message:
         return []
-    held = {NUMBER.sub("#", name) for path in folder.glob("*.safetensors") for name in read_safetensors(path)}
-    return sorted({NUMBER.sub("#", name) for name in NAME.findall(error.message)} & held)
+    return sorted({NUMBER.sub("#", name) for name in NAME.findall(error.message)} & templates(folder))
+
+
+def passed_over(result: VllmResult, folder: Path) -> list[str]:
+    """Return the templates of the files that end as a parameter does that was never loaded."""
+    lost = {parameter.name.rpartition(".")[2] for parameter in result.never_loaded} - {"weight", "bias"}
+    return sorted(name for name in templates(folder) if name.rpartition(".")[2] in lost)
+
+
+def templates(folder: Path) -> set[str]:
+    """Return the templates of a folder's tensors."""
+    return {NUMBER.sub("#", name) for path in folder.glob("*.safetensors") for name in read_safetensors(path)}
 
 
 def _drop(tensors: Mapping[str, object], template: str) -> None:

@@ -21,10 +21,12 @@ from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.activations import refused_activations
 from ctq.engines.vllm_models.checks import broken_by_vllm
 from ctq.engines.vllm_models.config_classes import unbuildable
+from ctq.engines.vllm_models.context_length import unserved_length
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.known_names import pools_without_head
 from ctq.engines.vllm_models.own_code import brings_its_own_code
 from ctq.engines.vllm_models.rope_of_models import refused_by_rotary
+from ctq.engines.vllm_models.shared_caches import unshared_kinds
 from ctq.engines.vllm_models.text_classes import refused_inside, refused_towers
 from ctq.engines.vllm_models.values import refused_values
 from ctq.engines.vllm_models.windows import half_windowed
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
     from ctq.engines.refused import Refused
 
+_QUANTIZATION = "quantization_config"
 _LIST_OF_LAYERS = "layer_types"
 _DTYPE_KEYS = ("dtype", "torch_dtype")
 
@@ -55,12 +58,14 @@ def _classes(config: ModelConfig) -> Iterator[Refused]:
 
 
 def _misnamed(config: ModelConfig) -> Iterator[Refused]:
-    """Yield that the names of classes are none."""
+    """Yield that the names of classes are none, or that what says how the model is quantized is no object."""
     names = config.raw.get("architectures")
     if names is not None and not isinstance(names, list):
         yield "architectures", "is no list"
     elif not all(isinstance(name, str) for name in names or ()):
         yield "architectures", "holds what is no text"
+    if not isinstance(config.raw.get(_QUANTIZATION), dict | None):
+        yield _QUANTIZATION, "is no object"
 
 
 def _misplaced(config: ModelConfig) -> Iterator[Refused]:
@@ -107,6 +112,11 @@ def _rotated_too_far(config: ModelConfig) -> Iterator[Refused]:
     yield from rotated_too_far(config) if not is_served_by_backend(config.architecture) else ()
 
 
+def _values(config: ModelConfig) -> Iterator[Refused]:
+    """Yield values that vLLM was seen to refuse, and a length of context below 1, each key once."""
+    yield from dict([*unserved_length(config), *refused_values(config)]).items()
+
+
 def _broken(config: ModelConfig) -> Iterator[Refused]:
     """Yield conditions that hold and must not, each key once."""
     yield from dict([*broken_by_vllm(config), *broken_checks(config)]).items()
@@ -148,10 +158,11 @@ CHECKS: tuple[Callable[[ModelConfig], Iterable[Refused]], ...] = (
     _rotated_too_far,
     unknown_kinds,
     refused_activations,
-    refused_values,
+    _values,
     refused_by_rotary,
     _broken,
     half_windowed,
+    unshared_kinds,
     refused_by_tower_classes,
     refused_by_towers,
     _names,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ctq.recipe.fused import SGLANG_FUSED
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from ctq.recipe.recipe import Recipe
     from ctq.recipe.schemes import Scheme
 
+_ANYWHERE = (r"re:(.*\.)?", r"re:.*\.")
+"""How patterns begin that match wherever a module lies."""
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 COMPRESSED_TENSORS_VERSION = "0.17.0"
 """The version of compressed-tensors whose config and tensor layout is written."""
 
@@ -57,11 +61,29 @@ def _group(targets: Sequence[str], scheme: Scheme) -> dict[str, Any]:
 
 
 def _ignore(decisions: Decisions, dense_head: Sequence[str]) -> Iterator[str]:
+    """Yield what keeps each dense layer from being expected quantized, and reaches none that is."""
     yield from dense_head
-    for decision in decisions.modules:
-        if decision.scheme is None and decision.ignore is not None:
-            yield decision.ignore
-    yield from _untargeted(decisions)
+    quantized = list({_NUMBER.sub("#", name): name for name in reversed(_quantized(decisions))}.values())
+    patterns = [(one.ignore, one.module) for one in decisions.modules if one.ignore is not None and one.scheme is None]
+    patterns += [(leaf_pattern(one.module), one.module) for one in decisions.modules if _is_untargeted(one)]
+    safe: dict[str, bool] = {}
+    for stated, module in patterns:
+        pattern = stated if matches_name(module, stated) else leaf_pattern(module)  # a class reaches a head too
+        if pattern not in safe:
+            safe[pattern] = not any(matches_name(name, pattern) for name in quantized)
+        yield pattern if safe[pattern] else _narrowed(pattern, module)
+
+
+def _narrowed(pattern: str, module: str) -> str:
+    """Return the pattern for the place of one module alone, or its name."""
+    prefix = (
+        next((one for one in _ANYWHERE if pattern.startswith(one)), None) if pattern != leaf_pattern(module) else None
+    )
+    tail, words = pattern.removeprefix(prefix or ""), module.split(".")
+    for start in range(1, len(words) if prefix else 0):
+        if re.match(tail, ".".join(words[start:])):
+            return f"re:{re.escape('.'.join(words[:start]))}\\.{tail}"
+    return module
 
 
 def _fused(decisions: Decisions, ignore: Sequence[str]) -> list[str]:
@@ -88,17 +110,6 @@ def _quantized(decisions: Decisions) -> list[str]:
     return [*modules, decisions.head.name] if decisions.head and decisions.head_scheme else modules
 
 
-def _untargeted(decisions: Decisions) -> Iterator[str]:
-    """Name the linear layers that no target reaches: vLLM up to 0.20 refuses a layer that is neither targeted nor ignored."""
-    quantized = _quantized(decisions)
-    safe: dict[str, bool] = {}
-    for decision in decisions.modules:
-        if _is_untargeted(decision):
-            pattern = leaf_pattern(decision.module)
-            if pattern not in safe:
-                safe[pattern] = not any(matches_name(module, pattern) for module in quantized)
-            yield pattern if safe[pattern] else decision.module
-
-
 def _is_untargeted(decision: Decision) -> bool:
+    """Tell a linear layer that no target reaches: vLLM up to 0.20 refuses one that is neither targeted nor ignored."""
     return decision.kind is Kind.LINEAR and decision.scheme is None and decision.ignore is None

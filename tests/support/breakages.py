@@ -82,6 +82,7 @@ CONFIG_BREAKAGES: Final = (
     Breakage("CFG003", do.quantization(lambda raw: raw.pop("quant_method"))),
     Breakage("CFG003", do.groups(targets={"Linear": 1})),
     Breakage("CFG003", do.weights(strategy="row")),
+    Breakage("CFG003", do.weights(strategy="group", group_size=0)),
     Breakage("CFG003", do.activations(dynamic=False)),
     Breakage("CFG004", do.ignore("re:*.lm_head")),
     Breakage(

@@ -31,6 +31,7 @@ def named(name: str, architecture: str, /, **config: Any) -> Family:
 
 DENSE_FAMILIES: Final[tuple[Family, ...]] = (
     dense("mistral", "MistralForCausalLM", head_dim=32),
+    dense("ministral", "MinistralForCausalLM", head_dim=32),
     dense("ministral3", "Ministral3ForCausalLM", head_dim=32),
     dense("qwen2-tied", "Qwen2ForCausalLM", tied=True),
     dense("qwen3", "Qwen3ForCausalLM", head_dim=32),

@@ -36,9 +36,10 @@ from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
 from ctq.engines.vllm_models.config_classes import other_head_width
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ctq.checkpoint.config import ModelConfig
+    from ctq.engines.skeletons.skeleton import Skeleton
 
 _SHARED: Mapping[str, int | None] = MappingProxyType({})
 
@@ -60,6 +61,14 @@ def dimension(
         return None if state is None else dimension(chosen, config, computed, own)
     sizes = (_sum(alternative, config, computed, own) for alternative in expression.split("|"))
     return next((size for size in sizes if size is not None), None)
+
+
+def empty_tensors(config: ModelConfig, skeleton: Skeleton) -> Iterator[str]:
+    """Yield the templates that the config leaves no element of, as the experts of a model that counts 0 (Granite 4.0 Micro)."""
+    for name, slot in skeleton.tensors.items():
+        sizes = (dimension(one, config, skeleton.computed) for one in slot.dimensions or () if one is not None)
+        if 0 in sizes:
+            yield name
 
 
 def _sum(expression: str, config: ModelConfig, computed: frozenset[str], own: Mapping[str, int | None]) -> int | None:

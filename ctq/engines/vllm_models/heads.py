@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
 
 _BACKEND = "TransformersForCausalLM"
-_LAYERS_OF = {
+LAYERS_OF = {
     "glm4v_moe_text": "Glm4MoeForCausalLM",
     "qwen3_omni_moe_text": "Qwen3MoeForCausalLM",
     "qwen3_vl_moe_text": "Qwen3MoeForCausalLM",
@@ -170,7 +170,7 @@ def text_architecture(config: ModelConfig) -> str | None:
         return config.architecture
     kind = level.get("model_type")
     kind = kind if isinstance(kind, str) else ""
-    return causal_lm_of(kind) or _LAYERS_OF.get(kind) or inner_architecture(config)
+    return causal_lm_of(kind) or LAYERS_OF.get(kind) or inner_architecture(config)
 
 
 def causal_lms() -> frozenset[str]:

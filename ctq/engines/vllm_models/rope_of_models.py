@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ctq.checkpoint.config import dotted
 from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.configs.rope_settings import DEFAULT, NEWER, rope_kind, rope_settings
+from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.heads import text_architecture
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ Source: vLLM 0.32.0 ``model_executor/layers/rotary_embedding/phi3_long_rope_scal
 """
 
 
+_OF_BACKEND = frozenset({"default", "linear", "dynamic", "yarn", "longrope", "llama3", "proportional"})
+"""Kinds that models of vLLM's Transformers backend have (transformers 5.19 ``modeling_rope_utils.ROPE_INIT_FUNCTIONS``)."""
 _BY_STATED_BASE = frozenset({"GPTJForCausalLM"})
 """Classes whose config class fills in no base: settings that are stated need theirs (vLLM 0.32.0 ``models/gpt_j.py:95``)."""
 _BASE = "rope_theta"
@@ -48,6 +51,8 @@ def refused_by_rotary(config: ModelConfig) -> Iterator[Refused]:
         needed = ("factor", *([] if kind in _WITH_LENGTH else [_LENGTH]))
         lost = [number for number in needed if number not in settings]
         yield from ((dotted(path, key), f"of the kind '{kind}' lacks {one}, by which {name} scales") for one in lost)
+    if is_served_by_backend(name) and kind not in _OF_BACKEND:
+        yield dotted(path, key), f"is of the kind '{kind}', which transformers has not, whose {name} vLLM builds"
     if name in _INTERLEAVED and kind == "longrope":
         yield dotted(path, key), f"is of the kind '{kind}', which {name} does not take"
 

@@ -20,7 +20,7 @@ from ctq.engines.vllm_models.config_classes import (
     sealed,
     unread_by,
 )
-from ctq.engines.vllm_models.heads import causal_lm_of
+from ctq.engines.vllm_models.heads import LAYERS_OF, causal_lm_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -118,4 +118,4 @@ def _text_model(model: Mapping[str, Any], level: Mapping[str, Any], kind: str) -
     built, own = model.get("text"), causal_lm_of(kind)
     if built == _BY_TYPE:
         return (own or "") if not level.get("architectures") else None
-    return (own if own in built else str(built[0])) if built else None
+    return (own if own in built else str(built[0])) if built else LAYERS_OF.get(kind)

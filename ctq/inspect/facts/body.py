@@ -191,15 +191,26 @@ def _fault(entry: Entry, module: str, layer: EngineLayer, quant: DispatchConfig)
 
 
 def _unloadable(entry: Entry, module: str, layer: EngineLayer, config: ModelConfig) -> BodyFault | None:
-    """Name packed layers that dispatch and yet do not load."""
+    """Name layers that dispatch and yet are not built, or do not load.
+
+    Source of the first: vLLM 0.32.0 ``compressed_tensors_moe/compressed_tensors_moe_w8a8_int8.py:52``.
+    """
+    strategy = entry.weights.strategy if entry.weights is not None else ""
+    if entry.stored.form is Form.INT and isinstance(layer.spec, FusedMoE) and strategy != "channel":
+        return BodyFault(
+            message=f"refused at {layer.prefix}: experts take INT8 with one scale to a row, not one to a {strategy}"
+        )
     if entry.stored.form is not Form.PACKED:
         return None
     if is_cut(config.architecture, module):
         return BodyFault(
             message=f"refused at {module}: the loader cuts its tensors by rows, which it cannot do with a packed layer"
         )
-    by_row = entry.weights is not None and entry.weights.strategy == "channel"
-    if not by_row or not isinstance(layer.spec, FusedMoE) or (config.hidden_size or 0) % EXPERTS_MULTIPLE == 0:
+    if (
+        strategy != "channel"
+        or not isinstance(layer.spec, FusedMoE)
+        or (config.hidden_size or 0) % EXPERTS_MULTIPLE == 0
+    ):
         return None
     return BodyFault(
         message=f"refused at {layer.prefix}: weight-only experts with one scale to a row need a hidden size that is a multiple of "

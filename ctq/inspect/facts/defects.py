@@ -57,6 +57,12 @@ class Surroundings:
     blind_targets: bool
 
 
+_POSITIONS = re.compile(r"(\w+_)?pos(ition)?_embed(ding)?s?|embed_positions|class_embedding|token_type_embeddings")
+"""What tables of positions and kinds are called, in towers too: no class of linear layers reaches them."""
+_OF_LAYERS = (2, 3)
+"""Dimensions of what engines may build quantized: a linear layer, or all experts of one; a vector and a convolution they do not."""
+
+
 def diagnose(entry: Entry, around: Surroundings) -> Diagnosis | None:
     """Return the first defect of ``entry``, or None; only compressed-tensors' own config is judged."""
     ladder: tuple[Callable[[Entry], Diagnosis | None], ...] = (
@@ -93,9 +99,9 @@ def _undeclared(entry: Entry, around: Surroundings) -> Diagnosis | None:
 
 
 def _stored_dense(entry: Entry, around: Surroundings) -> Diagnosis | None:
-    if entry.stored.form is not Form.DENSE or not entry.match.declared or len(_weight(entry.modules.parts).shape) < 2:
+    if entry.stored.form is not Form.DENSE or not entry.match.declared or entry.weights is None:
         return None
-    if entry.weights is None:
+    if len(_weight(entry.modules.parts).shape) not in _OF_LAYERS or _POSITIONS.fullmatch(entry.modules.leaf):
         return None
     detail = f"{_weight(entry.modules.parts).dtype} weight, but target `{entry.match.target}` declares it quantized"
     sure = entry.is_head or entry.match.target in entry.modules.names or _is_body_linear(entry, around)

@@ -46,7 +46,7 @@ def weight_dtypes(form: Form, args: QuantArgs) -> frozenset[str]:
         return frozenset({"I32"})
     if form in (Form.NVFP4, Form.MXFP4):
         return frozenset({"U8"})
-    return FP8 if args.type == "float" else frozenset({"I8"})
+    return frozenset({"F8_E4M3"} if args.type == "float" else {"I8"})  # other kinds of FP8 vLLM converts by value
 
 
 def expected_shapes(form: Form, args: QuantArgs, weight: tuple[int, ...], scale: Part | None) -> dict[str, Shapes]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.skeletons.dimensions import empty_tensors
 from ctq.engines.skeletons.engine_places import is_head_of_engine, own_name
 from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.skeletons.layer_numbers import layers_with
+from ctq.engines.skeletons.mixers import mixers
 from ctq.engines.skeletons.switches import optional_tensors
 from ctq.engines.skeletons.unserved_names import needed_names
 from ctq.engines.vllm_models.heads import head_support
@@ -21,13 +23,18 @@ from ctq.recipe.template import NUMBER, inside_layer, numbered, stack_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.engines.skeletons.switches import OptionalTensor
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.presence.stands_for import Present
 
 _HEAD_MODULE = HEAD.removesuffix(".weight")
-_FEED_FORWARD = frozenset({"mlp", "feed_forward", "block_sparse_moe", "ffn", "moe", "share_expert"})
+_ONE_OF = (
+    frozenset({"mlp", "feed_forward", "block_sparse_moe", "ffn", "moe", "share_expert", "shared_mlp"}),
+    frozenset({"self_attn", "attn", "linear_attn", "mamba", "mamba_decoder", "conv", "mixer"}),
+)
+"""What layers have one of, whatever their kind: a feed-forward, dense or of experts; attention, a state space or a convolution."""
 _EMBEDDING_ALWAYS = ("embed_as_head", "always_tied")
 """Classes of vLLM that take the logits from the embedding whatever the config says of ties."""
 
@@ -57,9 +64,10 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
             switched[one.tensor] = one.needed and switched.get(one.tensor, True)
     having, counts = layers_with(config, skeleton), dict.fromkeys(stacks, layer_count(config) or 0)
     switched |= {name: False for name in skeleton.tensors if inside_layer(name) in having}
+    switched |= dict.fromkeys(empty_tensors(config, skeleton), False)
     yield from _of_every_layer(skeleton, present, switched, counts)
     yield from _of_their_layers(skeleton, present, having, stacks)
-    yield from _without_feed_forward(skeleton, present, counts)
+    yield from _without_a_piece(config, skeleton, present, counts)
     of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
     untaken = frozenset(one.tensor for one in optional if not one.taken)
     uneven = _uneven_biases(skeleton, present, (*stacks, *skeleton.towers.lists))
@@ -90,18 +98,24 @@ def _of_every_layer(
             yield from (numbered(name, layer) for layer in range(counts.get(stack, 0)) if layer not in found)
 
 
-def _without_feed_forward(skeleton: Skeleton, present: Present, counts: Mapping[str, int]) -> Iterator[str]:
-    """Yield a tensor of each layer that has neither a dense feed-forward nor experts, where each may have either."""
+def _without_a_piece(
+    config: ModelConfig, skeleton: Skeleton, present: Present, counts: Mapping[str, int]
+) -> Iterator[str]:
+    """Yield a tensor of each layer that has none of the pieces of which it needs one, where no piece is in every layer."""
+    kinds, _ = mixers(config) or ([], "")
     for stack, count in counts.items():
         inside = f"{stack}.{NUMBER}."
-        found = {
-            name: slot
-            for name, slot in skeleton.tensors.items()
-            if name.startswith(inside) and name.removeprefix(inside).partition(".")[0] in _FEED_FORWARD
+        pieces = {
+            name: name.removeprefix(inside).partition(".")[0] for name in skeleton.tensors if name.startswith(inside)
         }
-        if found and not any(slot.always for slot in found.values()):
-            having = frozenset[int]().union(*(present.get(name, ()) for name in found))
-            yield from (numbered(next(iter(found)), layer) for layer in range(count) if layer not in having)
+        for alternatives in _ONE_OF:
+            found = {name: present.get(name, frozenset()) for name, piece in pieces.items() if piece in alternatives}
+            if not found or any(skeleton.tensors[name].always for name in found):
+                continue
+            for layer in frozenset(range(count)).difference(*found.values()):
+                alike = {other for other, kind in enumerate(kinds) if kinds[layer : layer + 1] == [kind]}
+                usual = (name for name, having in found.items() if having & alike)
+                yield numbered(next(usual, next(iter(found))), layer)
 
 
 def _of_their_layers(

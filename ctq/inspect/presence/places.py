@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.skeletons.engine_places import has_part, lies_in, own_name
-from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
+from ctq.engines.skeletons.engine_places import has_part, own_name
 from ctq.engines.skeletons.passed_over import passed_over
-from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.inspect.modules.parts import stored_name
 from ctq.inspect.presence.passed_over import holds_modules, is_beside_experts, is_passed_over
 from ctq.inspect.presence.stands_for import stands_for
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
-_DRAFTS = ("n_predict", "num_nextn_predict_layers", "mtp_num_hidden_layers")
-"""How configs count draft layers, in vLLM's order."""
 _MTP = "mtp"
 """What draft layers are called that vLLM's classes look over; heads of Medusa or Eagle they take for any other module."""
 _WEIGHT = ".weight"
@@ -57,10 +53,8 @@ def _is_stacked(entry: Entry, skeleton: Skeleton) -> bool:
 
 def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
     """Name the place of a stranger as the data calls it; ``unread`` is one that vLLM drops before it looks at it."""
-    name, config = entry.modules.template, facts.config
+    name = entry.modules.template
     if facts.names is not None and facts.names.drops(entry.modules.names[0]):
-        return "unread"
-    if is_served_by_backend(config.architecture) and _is_draft_layer(entry, skeleton, facts):
         return "unread"
     if is_beyond(entry, skeleton, facts) or is_beyond_tower(entry, skeleton, facts):
         return "beyond"
@@ -73,19 +67,6 @@ def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
         return "unread"
     is_unknown = is_draft and not (is_in_body and "layer" not in skeleton.refuses)
     return "draft" if is_unknown else _place_by_name(entry, skeleton, facts)
-
-
-def _is_draft_layer(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
-    """Tell modules of the layers that a config counts behind the decoder's.
-
-    Source: vLLM 0.32.0 ``models/transformers/base.py:538``.
-    """
-    config = facts.config
-    count, drafts = layer_count(config), config.text_int(*_DRAFTS)
-    if count is None or not drafts:
-        return False
-    is_in_stack = any(lies_in(skeleton, entry.modules.template, stack) for stack in counted_stacks(skeleton, config))
-    return is_in_stack and all(count <= numbers[0] < count + drafts for numbers in entry.modules.numbers)
 
 
 def _is_left(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:

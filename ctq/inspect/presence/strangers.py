@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ctq.engines.skeletons.draft_layers import draft_layer_count
 from ctq.engines.skeletons.engine_places import (
     has_nowhere_to_go,
     has_part,
@@ -19,7 +20,7 @@ from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.inspect.modules.parts import attention_of
 from ctq.inspect.presence.passed_over import is_attention
 from ctq.inspect.presence.stands_for import stands_for
-from ctq.inspect.presence.towers import is_beyond_tower, is_strange_to_tower
+from ctq.inspect.presence.towers import is_beside_vision_model, is_beyond_tower, is_strange_to_tower
 from ctq.recipe.kinds import OTHER_PARTS
 from ctq.recipe.template import EXPERTS
 
@@ -34,6 +35,7 @@ _MASKS = re.compile(r"(?:.*\.)?(?:attn|attention)\.(?:masked_)?bias")
 """Others, that only these model classes of vLLM 0.32.0 look over."""
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
 _HEAD = "lm_head"
+_REFUSED_BY_TOWERS = (is_beyond_tower, is_strange_to_tower, is_beside_vision_model)
 
 
 def is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
@@ -42,11 +44,13 @@ def is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     if entry.is_head and (module == _HEAD or is_head_of_engine(skeleton, module)):
         # of others, engines' verdicts tell
         return _is_put_into_the_body(skeleton, facts) or has_nowhere_to_go(skeleton, module)
-    if _is_buffer(entry.modules.names[0], facts):
+    if all(_is_buffer(name, facts) for name in entry.modules.first_tensors) or is_in_draft_layers(
+        entry, skeleton, facts
+    ):
         return False
     is_other = any(other_part(skeleton, name) for name in entry.modules.first_tensors)
     if is_other or (skeleton.wrapped and entry.kind in OTHER_PARTS and not entry.is_head):
-        is_refused = is_beyond_tower(entry, skeleton, facts) or is_strange_to_tower(entry, skeleton, facts)
+        is_refused = any(tell(entry, skeleton, facts) for tell in _REFUSED_BY_TOWERS)
         return is_refused or (not is_other and (is_inside_layer(skeleton, module) or not _has_place(entry, skeleton)))
     if not _has_place(entry, skeleton):
         return True
@@ -81,10 +85,20 @@ def _is_buffer(name: str, facts: Facts) -> bool:
 
 def is_beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell modules of layers that the config does not count."""
+    count = _count_in(entry, skeleton, facts)
+    drafts = draft_layer_count(facts.config)
+    return count is not None and min(numbers[0] for numbers in entry.modules.numbers) >= count + drafts
+
+
+def is_in_draft_layers(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell modules of the layers behind the decoder's alone, as many as the config counts and the class leaves unread."""
+    drafts = draft_layer_count(facts.config)
+    count = _count_in(entry, skeleton, facts) if drafts else None
+    return count is not None and all(count <= numbers[0] < count + drafts for numbers in entry.modules.numbers)
+
+
+def _count_in(entry: Entry, skeleton: Skeleton, facts: Facts) -> int | None:
+    """Return the number of layers of the list that modules lie in; None where they lie in none that the config counts."""
     config = facts.config
     count, stacks = layer_count(config), counted_stacks(skeleton, config)
-    if count is None or not any(lies_in(skeleton, entry.modules.template, stack) for stack in stacks):
-        return False
-    # Loaders that know draft layers behind the decoder's leave as many of them out as the config says.
-    drafts = config.text_int("num_nextn_predict_layers") or 0
-    return min(numbers[0] for numbers in entry.modules.numbers) >= count + drafts
+    return count if any(lies_in(skeleton, entry.modules.template, stack) for stack in stacks) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.configs.tower_fields import towers_of
 from ctq.engines.configs.towers import is_switched_on, layers_needed, tower_number
 from ctq.engines.skeletons.engine_places import lies_in, own_name
 from ctq.engines.skeletons.find import borrowing_wrappers
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.presence.stands_for import Present
+
+
+_VISION_MODEL = ".vision_model."
+_IN_VISION_MODEL = frozenset({"clip_vision_model", "siglip_vision_model"})
 
 
 def lacking(facts: Facts, skeleton: Skeleton, present: Present, names: Mapping[str, bool | None]) -> Iterator[str]:
@@ -69,6 +74,18 @@ def is_beyond_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
             count = tower_number(facts.config, one.count)
             return count is not None and max(numbers[0] for numbers in entry.modules.numbers) >= count
     return False
+
+
+def is_beside_vision_model(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell modules of a CLIP or SigLIP tower that lie beside its ``vision_model``, in which vLLM's classes of both hold all of it.
+
+    transformers 5 saves them so. Source: vLLM 0.32.0 ``model_executor/models/clip.py:742``, ``siglip.py:819``.
+    """
+    if not any(tower.model_type in _IN_VISION_MODEL for tower in towers_of(facts.checkpoint.config)):
+        return False
+    roots = {name.partition(_VISION_MODEL)[0] for name in skeleton.tensors if _VISION_MODEL in name}
+    names = [own_name(skeleton, name) for name in dense_tensors(entry)]
+    return any(name.startswith(f"{root}.") and _VISION_MODEL not in name for root in roots for name in names)
 
 
 def is_strange_to_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:

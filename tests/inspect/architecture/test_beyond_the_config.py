@@ -59,6 +59,11 @@ def test_a_gap_below_an_expert_that_no_engine_reads(checkpoint: CheckpointFactor
         ("starcoder2", "mtp_num_hidden_layers", set()),
         ("starcoder2", "draft_layers", {"TEN024"}),
         ("llama", "num_nextn_predict_layers", {"TEN024"}),
+        ("deepseek-v2", "num_nextn_predict_layers", set()),
+        ("deepseek-v2", "num_mtp_modules", {"TEN024"}),
+        ("glm4-moe", "num_nextn_predict_layers", set()),
+        ("minimax-m2", "num_mtp_modules", set()),
+        ("exaone-moe", "num_nextn_predict_layers", {"TEN024"}),
     ],
 )
 def test_draft_layers_are_left_unread_as_the_config_counts_them(

@@ -147,8 +147,9 @@ def sized(tensor: str, *shape: int) -> Callable[[Tensors], object]:
     return lambda tensors: tensors.update({tensor: zeros(shape)})
 
 
-def test_a_healthy_one(original: Path) -> None:
-    assert errors(original) == set()
+def test_a_healthy_one(original: Path, name: str) -> None:
+    unread = {"TEN024"} if name == "laguna" else set()  # vLLM 0.32.0 never loads its correction of the router
+    assert errors(original) == unread
 
 
 @pytest.mark.parametrize("layer", [0, 1])

@@ -268,3 +268,30 @@ def test_experts_that_a_router_chooses_from_are_missed(
     edit_tensors(folder, lose)
     assert set(error_list(folder)) <= {"TEN020", "TEN025"}
     assert error_list(folder)
+
+
+@pytest.mark.parametrize(
+    ("family", "piece"),
+    [
+        ("qwen3-next", "linear_attn"),
+        ("granite-hybrid", "mamba"),
+        ("jamba", "mamba"),
+        ("lfm2-vl", "conv"),
+        ("nemotron-h", "mixer"),
+        ("zamba2", "mamba"),
+    ],
+)
+def test_a_layer_without_attention_or_what_stands_for_it(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, piece: str
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / family)
+    assert error_list(folder) == []
+
+    def lose(tensors: dict[str, Raw]) -> None:
+        lost = [name for name in tensors if f"layers.0.{piece}." in name]
+        assert lost
+        for name in lost:
+            del tensors[name]
+
+    edit_tensors(folder, lose)
+    assert error_list(folder) == ["TEN025"]

@@ -88,3 +88,16 @@ def test_an_image_that_patches_do_not_fill(tmp_path: Path) -> None:
         "llava", tmp_path / "llava", config={"vision_config": siglip, "vision_feature_select_strategy": "full"}
     )
     assert errors(folder) == set()
+
+
+def test_gpt2_under_its_first_names_and_with_its_masks(tmp_path: Path) -> None:
+    folder = build("gpt2", tmp_path / "gpt2")
+
+    def first(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if name.startswith("transformer.")]:
+            tensors[name.removeprefix("transformer.")] = tensors.pop(name)
+        masks = {name.replace("ln_1.weight", "attn.bias") for name in tensors if name.endswith("ln_1.weight")}
+        tensors.update(dict.fromkeys(masks, Raw("F32", (1, 1, 4, 4), bytes(64))))
+
+    edit_tensors(folder, first)
+    assert errors(folder) == set()

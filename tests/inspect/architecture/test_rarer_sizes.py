@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from builders import Raw, edit_tensors
 from families import build
-from inspecting import error_list
+from inspecting import error_list, errors
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,24 @@ def test_rows_beyond_what_the_config_says(family: str, config: dict[str, Any], e
 
     edit_tensors(dense, double)
     assert "TEN026" in error_list(dense)
+
+
+@pytest.mark.parametrize(
+    ("family", "tensor"),
+    [
+        ("dots1", "self_attn.k_norm.weight"),
+        ("jamba", "mamba.dt_layernorm.weight"),
+        ("olmoe", "self_attn.k_norm.weight"),
+    ],
+)
+def test_a_tensor_of_one_layer_that_is_shorter_than_in_the_others(family: str, tensor: str, tmp_path: Path) -> None:
+    folder = build(family, tmp_path / family, config={"num_hidden_layers": 3})
+    assert errors(folder) == set()
+
+    def cut(tensors: dict[str, Raw]) -> None:
+        name = next(name for name in tensors if name.endswith(tensor))
+        rows, width = tensors[name].shape[0], len(tensors[name].data) // tensors[name].shape[0]
+        tensors[name] = Raw(tensors[name].dtype, (rows - 1,), tensors[name].data[:-width])
+
+    edit_tensors(folder, cut)
+    assert errors(folder) == {"TEN031"}

@@ -49,3 +49,10 @@ def test_another_name_of_a_number_wins(tmp_path: Path) -> None:
     assert error_list(tmp_path / "q") == []
     edit_config(tmp_path / "q", lambda config: config.update(max_position_embeddings=1))
     assert error_list(tmp_path / "q") == ["TEN026"]
+
+
+def test_experts_counted_as_none_are_not_missed(tmp_path: Path) -> None:
+    dense = build("granite-hybrid", tmp_path / "dense", config={"num_local_experts": 0, "num_experts_per_tok": 0})
+    assert error_list(dense) == []
+    edit_config(dense, lambda config: config.update(num_local_experts=4))
+    assert error_list(dense) == ["TEN025"]

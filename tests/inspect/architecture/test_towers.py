@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from builders import Raw, edit_config, edit_tensors
 from quantizing import quantize
+from rtn_family import quantize_family
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
@@ -130,3 +131,38 @@ def test_the_config_of_a_tower_may_lie_beside_that_of_the_text_model(
 def test_counters_of_norms_are_integers(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
     quantize(checkpoint("learnt-GraniteSpeechForConditionalGeneration"), tmp_path / "q")
     assert codes(tmp_path / "q") == set()
+
+
+def test_a_tower_without_its_own_model_inside(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    quantize(checkpoint("llava"), tmp_path / "q")
+    edit_config(tmp_path / "q", lambda config: config["vision_config"].update(model_type="siglip_vision_model"))
+    assert codes(tmp_path / "q") == set()
+    edit_tensors(tmp_path / "q", flat)
+    assert codes(tmp_path / "q") == {"TEN024"}
+
+
+def flat(tensors: dict[str, Raw]) -> None:
+    for name in [name for name in tensors if ".vision_model." in name]:
+        tensors[name.replace(".vision_model.", ".")] = tensors.pop(name)
+
+
+def test_a_convolution_is_no_linear_layer(checkpoint: CheckpointFactory, tmp_path: Path) -> None:
+    folder = quantize_family(checkpoint("qwen2.5-vl"), tmp_path / "q", kind="w8a8", head=False)
+    assert codes(folder) == set()
+
+
+def test_layers_of_a_tower_that_are_ignored_as_the_engine_calls_them(
+    checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    quantize(checkpoint("qwen2.5-vl"), tmp_path / "q")
+    tensors = open_checkpoint(LocalFolder(tmp_path / "q")).tensors
+    layers = sorted({name.rpartition(".")[0] for name in tensors if "visual." in name})
+
+    def name_them(config: dict[str, Any], prefix: str) -> None:
+        quantization = config["quantization_config"]
+        quantization["ignore"] = [prefix + name.removeprefix("model.") for name in layers] + ["lm_head"]
+
+    edit_config(tmp_path / "q", lambda config: name_them(config, "model."))
+    assert codes(tmp_path / "q") == set()
+    edit_config(tmp_path / "q", lambda config: name_them(config, "elsewhere."))
+    assert codes(tmp_path / "q") == {"TEN007"}

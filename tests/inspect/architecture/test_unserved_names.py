@@ -1,4 +1,4 @@
-"""Models as transformers saves them that vLLM 0.32.0 refuses, though nothing else is known of what they are made of."""
+"""Models as transformers saves them that vLLM 0.32.0 refuses, or of which it leaves unread what it needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ CASES = [
     ("olmo-hybrid", "TEN024", "vLLM's OlmoHybridForCausalLM has no"),
     ("ModernBertDecoderForCausalLM", "TEN024", "vLLM's ModernBertDecoderForCausalLM has no"),
     ("AXK1ForCausalLM", "TEN025", "model.layers.0.post_mlp_layernorm.weight"),
-    ("laguna", None, ""),
+    ("dbrx", "TEN024", "transformer.blocks.#.ffn.experts.mlp.w1"),
+    ("laguna", "TEN024", "never loading model.layers.#.mlp.experts.e_score_correction_bias"),
+    ("olmo3", None, ""),
 ]
 
 

@@ -22,6 +22,8 @@ REFUSED = [
     ("dots1", "n_routed_experts", GONE, "n_routed_experts is missing"),
     ("glm4-moe", "head_dim", GONE, "head_dim is missing"),
     ("glm4-moe", "rope_parameters.partial_rotary_factor", -0.5, "is negative"),
+    ("llama", "max_position_embeddings", -1, "max_position_embeddings is -1: vLLM serves no length"),
+    ("gpt2", "n_positions", -1, "n_positions is -1"),
     ("llama", "max_position_embeddings", 0, "max_position_embeddings is 0"),
     ("llama", "num_hidden_layers", 0, "num_hidden_layers is 0"),
     ("llama", "rope_parameters.rope_theta", None, "rope_parameters.rope_theta is null"),

@@ -44,3 +44,35 @@ def test_awq_takes_no_dense_experts(tmp_path: Path) -> None:
     folder = build("qwen3-moe", tmp_path / "m")
     edit_config(folder, lambda content: content.update(quantization_config=quantization_config("awq", head="dense")))
     assert errors(folder) == {"CFG025"}
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "codes"),
+    [
+        ("gptq", {}, set()),
+        ("gptq", {"desc_act": True}, {"CFG024"}),
+        ("gptq", {"desc_act": True, "group_size": -1}, set()),
+        ("gptq", {"dynamic": {"+:.*down_proj": {"desc_act": True}}}, {"CFG024"}),
+        ("gptq", {"dynamic": {"-:.*down_proj": {"desc_act": True}}}, set()),
+        ("gptq", {"sym": False}, {"CFG024"}),
+        ("gptq", {"bits": 3}, {"CFG024"}),
+        ("awq", {"bits": 8}, {"CFG024"}),
+    ],
+    ids=str,
+)
+def test_arguments_that_vllm_takes_no_more(
+    method: str, arguments: dict[str, Any], codes: set[str], tmp_path: Path
+) -> None:
+    folder = tiny_checkpoint(tmp_path)
+    config = {**quantization_config(method, head="dense"), **arguments}
+    edit_config(folder, lambda content: content.update(quantization_config=config))
+    assert errors(folder) & {"CFG024"} == codes
+
+
+@pytest.mark.parametrize("value", ["compressed-tensors", [], 8], ids=str)
+def test_a_config_that_is_no_object(value: object, tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path)
+    edit_config(folder, lambda content: content.update(quantization_config=value))
+    assert errors(folder) == {"CFG022"}
+    edit_config(folder, lambda content: content.update(quantization_config=None))
+    assert errors(folder) == set()

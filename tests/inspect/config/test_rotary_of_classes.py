@@ -23,6 +23,8 @@ BARE = {"rope_theta": 1e4}
     ("family", "settings", "is_taken"),
     [
         ("llama", LINEAR, True),
+        ("llama", {**LINEAR, "rope_type": "ntk"}, True),
+        ("olmo2", {**LINEAR, "rope_type": "ntk"}, False),  # built by transformers' own class
         ("llama", LONG, True),
         ("llama", BARE, True),
         ("deepseek-v3", LINEAR, False),  # scales by the original length, which is added for other kinds alone

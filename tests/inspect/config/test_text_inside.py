@@ -28,3 +28,14 @@ def test_a_config_inside_a_text_model(
     folder = shutil.copytree(checkpoint("llama"), tmp_path / "llama")
     edit_config(folder, lambda config: config.update({key: {"steps": 7}}))
     assert error_list(folder) == codes
+
+
+@pytest.mark.parametrize(
+    ("settings", "codes"), [({"use_qk_norm": False}, []), ({}, ["CFG022"])], ids=["stated", "left out"]
+)
+def test_what_the_layers_of_another_class_read_inside_a_wrapper(
+    settings: dict[str, bool], codes: list[str], checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint("Glm4vMoeForConditionalGeneration"), tmp_path / "glm4v-moe")
+    edit_config(folder, lambda config: config["text_config"].update(settings, head_dim=64))
+    assert [code for code in error_list(folder) if code.startswith("CFG")] == codes

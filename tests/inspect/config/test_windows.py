@@ -1,4 +1,4 @@
-"""Windows in some layers alone, which vLLM's class of Qwen 2 and those like it refuse: each case was loaded by vLLM 0.32.0."""
+"""Kinds of layers that vLLM's classes refuse side by side (Qwen 2), or in an order (Gemma 4): each was loaded by vLLM 0.32.0."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from builders import edit_config
+from families import build
 from inspecting import errors
 
 MIXED = ["full_attention", "sliding_attention"]
@@ -45,3 +46,12 @@ def test_other_classes_serve_them(family: str, checkpoint: Callable[..., Path], 
     folder = shutil.copytree(checkpoint(family), tmp_path / family)
     edit_config(folder, lambda config: config.update(layer_types=MIXED, sliding_window=16, max_window_layers=28))
     assert errors(folder) == set()
+
+
+@pytest.mark.parametrize(
+    ("shared", "codes"), [(2, {"CFG022"}), (1, {"CFG022"}), (0, set())], ids=["two", "one", "none"]
+)
+def test_layers_that_share_a_cache_need_one_of_their_kind_before(shared: int, codes: set[str], tmp_path: Path) -> None:
+    kinds = {"num_hidden_layers": 4, "layer_types": ["sliding_attention"] * 3 + ["full_attention"]}
+    folder = build("learnt-gemma4-shared-keys", tmp_path / "gemma4", config={**kinds, "num_kv_shared_layers": shared})
+    assert errors(folder) == codes

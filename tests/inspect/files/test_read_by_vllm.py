@@ -150,3 +150,27 @@ def test_the_order_of_columns_of_a_head_is_dropped_under_a_config(tmp_path: Path
     ):
         edit_tensors(folder, lambda tensors: tensors.update({"lm_head.g_idx": order}))
         assert error_list(folder) == codes
+
+
+@pytest.mark.parametrize(
+    ("tied", "content", "codes"),
+    [
+        (True, b"\x00\x05\x16\x07", ["FIL007"]),
+        (True, b"\x00\x05\x16\x07" + bytes(4092), ["FIL007"]),
+        (True, (2).to_bytes(8, "little") + b"{}", []),
+        (False, b"\x00\x05\x16\x07", []),
+    ],
+    ids=["cut", "as macOS writes it", "a header", "not tied"],
+)
+def test_what_macos_leaves_beside_a_tied_model(tied: bool, content: bytes, codes: list[str], tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path, tied=tied)
+    (folder / "._model.safetensors").write_bytes(content)
+    assert error_list(folder) == codes
+
+
+def test_every_header_is_read_where_the_config_states_no_dtype(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path)
+    edit_config(folder, lambda config: [config.pop(key, None) for key in ("dtype", "torch_dtype")])
+    assert error_list(folder) == []
+    (folder / "._model.safetensors").write_bytes(b"\x00\x05\x16\x07")
+    assert error_list(folder) == ["FIL007"]

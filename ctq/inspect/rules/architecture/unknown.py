@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.engine_places import leaves_bias_behind, other_part, own_name
 from ctq.engines.skeletons.passed_over import passed_over
-from ctq.engines.skeletons.unserved_names import refused_names
+from ctq.engines.skeletons.unserved_names import refused_names, unread_names
 from ctq.findings import Severity
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.parts import CACHE_PARTS, PARTS
 from ctq.inspect.presence.passed_over import refused_parts
 from ctq.inspect.presence.places import is_refused
 from ctq.inspect.presence.stands_for import dense_tensors, fused_tensors
-from ctq.inspect.presence.strangers import is_stranger
+from ctq.inspect.presence.strangers import is_in_draft_layers, is_stranger
 from ctq.inspect.presence.surplus_experts import surplus_expert
 from ctq.inspect.rules.rule import Hit, listing
 from ctq.recipe.kinds import OTHER_PARTS
@@ -54,7 +54,8 @@ def unknown_module(facts: Facts) -> Iterator[Hit]:
     """
     yield from _surplus(facts)
     skeleton = facts.skeleton
-    yield from _unserved(facts) if skeleton is None else _strange(facts, skeleton)
+    yield from _unserved(facts)
+    yield from _strange(facts, skeleton) if skeleton is not None else ()
 
 
 def _surplus(facts: Facts) -> Iterator[Hit]:
@@ -69,7 +70,8 @@ def _surplus(facts: Facts) -> Iterator[Hit]:
 
 def _strange(facts: Facts, skeleton: Skeleton) -> Iterator[Hit]:
     """Report the gravest of what the architecture does not have: modules that are refused, parts that are, modules left unread."""
-    judged = [(entry, is_stranger(entry, skeleton, facts)) for entry in facts.entries]
+    read = [entry for entry in facts.entries if not is_in_draft_layers(entry, skeleton, facts)]
+    judged = [(entry, is_stranger(entry, skeleton, facts)) for entry in read]
     strangers, own = ([entry for entry, is_strange in judged if is_strange is wanted] for wanted in (True, False))
     refused = [entry for entry in strangers if is_refused(entry, skeleton, facts)]
     left = [(entry, parts) for entry in own if (parts := _leftovers(entry, skeleton, facts))]
@@ -103,14 +105,19 @@ def _unknown(facts: Facts, found: Sequence[Entry], severity: Severity | None = N
 
 
 def _unserved(facts: Facts) -> Iterator[Hit]:
-    """Report what vLLM is known to refuse of a model as transformers saves it, where no more is known of the architecture."""
-    names = refused_names(facts.config.architecture)
-    if found := [entry for entry in facts.entries if names.intersection(dense_tensors(entry))]:
-        yield Hit(
-            where=found[0].modules.names[0],
-            message=f"vLLM's {facts.config.architecture} has no {listing(found)}",
-            hint="serve it with another engine: so it is saved, and so vLLM refuses it",
-        )
+    """Report what vLLM is known to refuse, or to leave unread though it needs it, of a model as transformers saves it."""
+    architecture = facts.config.architecture
+    for names, says in (
+        (refused_names(architecture), "has no"),
+        (unread_names(architecture), "serves what memory holds, never loading"),
+    ):
+        found = {name: entry for entry in facts.entries for name in dense_tensors(entry) if name in names}
+        if found:
+            yield Hit(
+                where=next(iter(found.values())).modules.names[0],
+                message=f"vLLM's {architecture} {says} {', '.join(sorted(found))}",
+                hint="serve it with another engine: so it is saved, and so vLLM takes it",
+            )
 
 
 def _has_unknown_bias(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:

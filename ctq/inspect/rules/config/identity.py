@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.versions import version_key
+from ctq.engines.vllm_models.gptq_arguments import refused_arguments
 from ctq.engines.vllm_models.known_names import (
     CLASSIFIERS,
     is_bare,
@@ -92,7 +93,8 @@ def unknown_quant_method(facts: Facts) -> Iterator[Hit]:
     ## What it checks
     `quantization_config.quant_method` against the methods of transformers 5.19 and vLLM 0.32, in any case of letters, whatever the
     tensors are; and against those of them that vLLM was seen to refuse: of transformers alone (bitsandbytes, HQQ, GGUF), no longer
-    supported (FBGEMM's FP8), or such as quantize while vLLM loads. A warning where another engine or an older release is asked for.
+    supported (FBGEMM's FP8), or such as quantize while vLLM loads; and arguments of GPTQ and AWQ that it takes no more (`desc_act`
+    over groups, `sym: false`). A warning where another engine or an older release is asked for.
 
     ## Why it hurts
     vLLM stops with *Unknown quantization method*; transformers warns of a name that it does not know either, and loads the codes as
@@ -108,8 +110,9 @@ def unknown_quant_method(facts: Facts) -> Iterator[Hit]:
     ## References
     vLLM 0.32.0 `config/model.py` (`_verify_quantization`); transformers `quantizers/auto.py`; `benchmarks/learn/other_methods.py`.
     """
-    method = facts.quant.method if facts.quant is not None else None
-    if not method or facts.is_compressed_tensors:
+    quant = facts.quant
+    method = quant.method if quant is not None else None
+    if quant is None or not method or facts.is_compressed_tensors:
         return
     if method.lower() not in quant_methods():
         yield Hit(
@@ -117,12 +120,19 @@ def unknown_quant_method(facts: Facts) -> Iterator[Hit]:
             message=f"no loader knows the quant_method {method!r}",
             hint="give the method of the tool that wrote the tensors, such as compressed-tensors",
         )
-    elif why := refusal(method.lower()):
-        asked = [one.version for one in facts.engines if one.engine == "vllm" and one.decides]
-        others = facts.engines and not any(version_key(one) >= version_key(ASKED) for one in asked)
+        return
+    why = refusal(method.lower())
+    wrong = (
+        [("quant_method", f"the quant_method {method!r}: {why}")]
+        if why
+        else [(key, f"this {method}: {key} {said}") for key, said in refused_arguments(method.lower(), quant.raw)]
+    )
+    asked = [one.version for one in facts.engines if one.engine == "vllm" and one.decides]
+    others = facts.engines and not any(version_key(one) >= version_key(ASKED) for one in asked)
+    for key, said in wrong:
         yield Hit(
-            where=f"{QUANTIZATION_CONFIG}.quant_method",
-            message=f"vLLM {ASKED} refuses the quant_method {method!r}: {why}",
+            where=f"{QUANTIZATION_CONFIG}.{key}",
+            message=f"vLLM {ASKED} refuses {said}",
             hint="quantize again in a method that vLLM takes, or leave this rule out if an engine of yours takes this one",
             severity=Severity.WARNING if others else None,
         )

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.dtypes import FLOATS
 from ctq.checkpoint.faults import FaultKind
-from ctq.checkpoint.header import Header
+from ctq.checkpoint.header import LENGTH_BYTES, MAX_HEADER_BYTES, Header
 from ctq.checkpoint.index import INDEX_NAME
+from ctq.checkpoint.strict_json import JsonError, parse_strictly
 from ctq.checkpoint.weights import is_hidden, read_headers
 from ctq.engines.configs.tie_flags import tie_flags
 from ctq.findings import Severity
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ctq.checkpoint.checkpoint import Checkpoint
+    from ctq.checkpoint.config import ModelConfig
     from ctq.checkpoint.faults import Fault
     from ctq.checkpoint.header import TensorInfo
     from ctq.inspect.facts.facts import Facts
 
 _CONSOLIDATED = "consolidated"
+_DTYPE_KEYS = ("dtype", "torch_dtype")
 _CONSOLIDATED_INDEX = "consolidated.safetensors.index.json"
 _MISTRAL_EMBEDDING = "tok_embeddings.weight"
 """What Mistral's own names have, which vLLM's class of theirs translates."""
@@ -35,13 +38,15 @@ def shard_unlisted(facts: Facts) -> Iterator[Hit]:
     Safetensors files beside the weights that the index does not name. A `consolidated` file is a note beside a dense model if it is
     Mistral's own or such files hold the whole model, a warning if they hold the whole of a quantized one, and an error otherwise.
     Where there is no index, it is an error if the files hold tensors that vLLM refuses to load into the model, or the same ones as
-    the model in another form; other floats are a warning.
+    the model in another form; other floats are a warning. A file without a header, hidden ones too, is an error beside a tied model
+    or one whose config states no dtype.
 
     ## Why it hurts
     Tools that load every file take old tensors for new ones, and others refuse the folder. Without an index vLLM loads every
     safetensors file of the folder, and stops at a name that the model does not have. Where a file is called
     `consolidated*.safetensors`, vLLM loads such files and nothing else: of a quantized model it then loads what is not quantized.
-    Of two tensors with one name the one in the later file counts.
+    Of two tensors with one name the one in the later file counts. Of a tied model vLLM first asks every safetensors file of the
+    folder, what macOS leaves behind too, whether it holds a head.
 
     ## Example
     `model.safetensors` of a former run beside its successor's shards.
@@ -67,6 +72,8 @@ def _judged(facts: Facts, fault: Fault, consolidated: list[str]) -> tuple[str, S
     seen = not is_hidden(file) or (bool(facts.quantized) and any(tie_flags(facts.config).values()))
     if not consolidated and seen and _is_loaded_too(facts, file):
         return f"{file}: without an index vLLM reads it too, and it is not of the model", None
+    if "/" not in file and _all_headers_are_read(facts.checkpoint.config) and not _has_header(facts.checkpoint, file):
+        return f"{file}: vLLM reads the header of every safetensors file in the folder, and stops at this one", None
     return fault.message, Severity.WARNING
 
 
@@ -94,6 +101,29 @@ def _is_loaded_too(facts: Facts, file: str) -> bool:
     return any(
         _is_other(info, own[name]) if name in own else _is_refused(name, facts) for name, info in header.tensors.items()
     )
+
+
+def _all_headers_are_read(config: ModelConfig) -> bool:
+    """Tell a model of which vLLM asks all files for a head of its own, or for the dtype that the config does not state.
+
+    Source: vLLM 0.32.0 ``config/model.py:1242``, ``transformers_utils/model_arch_config_convertor.py:243``.
+    """
+    levels = (config.raw, *(level for _, level in config.text_levels))
+    states_dtype = any(level.get(key) is not None for level in levels for key in _DTYPE_KEYS)
+    return not states_dtype or bool(tie_flags(config).get(""))
+
+
+def _has_header(checkpoint: Checkpoint, file: str) -> bool:
+    """Tell a file that begins as vLLM expects: a length, and so many bytes of JSON; of the data it asks nothing here."""
+    head = checkpoint.source.read(file, 0, LENGTH_BYTES)
+    length = int.from_bytes(head, "little")
+    if len(head) < LENGTH_BYTES or length > MAX_HEADER_BYTES:
+        return False
+    try:
+        parse_strictly(checkpoint.source.read(file, LENGTH_BYTES, length))
+    except JsonError:
+        return False
+    return True
 
 
 def _is_other(stray: TensorInfo, own: TensorInfo) -> bool:

@@ -7,12 +7,15 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ctq.engines.skeletons.engine_places import own_name
+from ctq.engines.skeletons.layer_numbers import numbers_by_layer
 from ctq.engines.vllm.fused import fused_mapping
 from ctq.inspect.presence.stands_for import dense_shapes
+from ctq.inspect.presence.strangers import is_in_draft_layers
 from ctq.inspect.rules.rule import Hit
 from ctq.recipe.fused import PROJECTIONS
 from ctq.recipe.kinds import Kind
-from ctq.recipe.template import SINGLE_EXPERT
+from ctq.recipe.template import SINGLE_EXPERT, stack_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +35,8 @@ _THERE_AND_BACK = (
 )  # fmt: skip
 """The projection into an MLP, which may hold gates and ups in one, and the one that leads back."""
 _FUSED_ATTENTION = (("qkv_proj", "o_proj"), ("query_key_value", "dense"), ("Wqkv", "out_proj"))
+_OF_SEVERAL_SIZES = frozenset({"NemotronHPuzzleForCausalLM"})
+"""Architectures whose layers have sizes of their own that no number of the config is known for."""
 _WORD = 4
 """Codes of 8 bits in a packed word."""
 
@@ -58,7 +63,7 @@ def sizes_of_parts(facts: Facts) -> Iterator[Hit]:
     `fused_moe/layer.py` (`weight_loader`).
     """
     sets = _by_template(facts)
-    for found in (_uneven_experts(sets), _misfits(sets, facts)):
+    for found in (_uneven_experts(sets), _misfits(sets, facts), _uneven_layers(facts)):
         hit = next(found, None)
         if hit is not None:
             yield hit
@@ -94,6 +99,26 @@ def _uneven_experts(sets: Sets) -> Iterator[Hit]:
             other, expected = usual.setdefault(at[:-1], (name, shape))
             if shape != expected:
                 yield _hit(name, shape, other, expected)
+
+
+def _uneven_layers(facts: Facts) -> Iterator[Hit]:
+    """Yield tensors of layers that are of another size than in most, where layers are alike and no number says how large."""
+    skeleton = facts.skeleton
+    if skeleton is None or facts.config.architecture in _OF_SEVERAL_SIZES or numbers_by_layer(facts.config, skeleton):
+        return
+    lists = {*skeleton.stacks, *skeleton.towers.lists}
+    found: dict[str, list[tuple[Entry, Shape]]] = defaultdict(list)
+    for entry in facts.entries:
+        if entry.modules.depth == 1 and not is_in_draft_layers(entry, skeleton, facts):
+            for name, shape in dense_shapes(entry):
+                found[own_name(skeleton, name)].append((entry, shape))
+    for name, sizes in found.items():
+        slot = skeleton.tensors.get(name)
+        is_unknown = slot is not None and (slot.dimensions is None or None in slot.dimensions)
+        if is_unknown and len({shape for _, shape in sizes}) > 1 and stack_of(name) in lists:
+            usual, expected = max(sizes, key=lambda one: one[0].modules.count)
+            other, shape = next(one for one in sizes if one[1] != expected)
+            yield _hit(other.modules.names[0], shape, usual.modules.names[0], expected)
 
 
 def _misfits(sets: Sets, facts: Facts) -> Iterator[Hit]:

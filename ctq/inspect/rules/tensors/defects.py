@@ -12,6 +12,7 @@ from ctq.inspect.modules.forms import Form
 from ctq.inspect.rules.hits import hits_of, severity_of, with_defect, words_of
 from ctq.inspect.rules.rule import about
 from ctq.recipe.kinds import Kind
+from ctq.recipe.match import REGEX_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,13 +202,22 @@ def dense_layer_not_ignored(facts: Facts) -> Iterator[Hit]:
     compressed-tensors issue #733; llm-compressor issue #1306; `benchmarks/learn/unignored_layers.py`.
     """
     found = [entry for entry in with_defect(facts, Defect.PERHAPS_DENSE) if not _others_rule(entry)]
-    entries = [entry for entry in found if entry.kind is not Kind.DRAFT]
+    entries = [entry for entry in found if entry.kind is not Kind.DRAFT and not _is_ignored_by_engine(entry, facts)]
     architecture = facts.config.architecture
     wrong = [
         entry for entry in entries if builds_quantized(architecture, entry.kind.value) and not _is_tolerated(entry)
     ]
     for hit in hits_of(wrong or entries, "", "add them to quantization_config.ignore"):
         yield replace(hit, severity=None if wrong else Severity.WARNING)
+
+
+def _is_ignored_by_engine(entry: Entry, facts: Facts) -> bool:
+    """Tell modules that `ignore` names as the engine calls them, under another prefix than the files do (transformers 5's own)."""
+    names, quant = facts.names, facts.compressed_tensors
+    if names is None or quant is None:
+        return False
+    ignore = {pattern for pattern in map(names.pattern, quant.ignore) if not pattern.startswith(REGEX_PREFIX)}
+    return all(names.module(name) in ignore for name in entry.modules.names)
 
 
 def _is_tolerated(entry: Entry) -> bool:
