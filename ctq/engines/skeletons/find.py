@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ctq.engines.configs.towers import are_known
+from ctq.engines.configs.towers import are_known, tower_value
 from ctq.engines.data_file import of_architecture, read_data
 from ctq.engines.skeletons.read import parts_of_fused, read_slots, read_towers
 from ctq.engines.skeletons.skeleton import Skeleton, Slot
@@ -46,6 +46,8 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     if whole is not None:
         return _without_head(skeleton_named(whole), relative=config.relative) if whole in all_known else None
     skeleton = skeleton_around(config.architecture or "", inner_name(config), towers=has_learnt_towers(config))
+    if skeleton is not None and found is not None and not has_learnt_towers(config):
+        skeleton = _with_its_tower(skeleton, config)
     if skeleton is None or not config.pools:
         return skeleton
     if skeleton.wrapped:
@@ -56,6 +58,31 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
 def has_learnt_towers(config: ModelConfig) -> bool:
     """Tell a model whose towers are of the types that its architecture was learnt with, or that has none."""
     return are_known(_tower_types(config.architecture), config)
+
+
+def _with_its_tower(skeleton: Skeleton, config: ModelConfig) -> Skeleton:
+    """Return the skeleton of a wrapper with the tower that its config names, where another wrapper was learnt with such a one.
+
+    Of several that call the tower as this one does, it is the one that has most of its other tensors.
+    """
+    own, types = skeleton_named(skeleton.architecture), _tower_types(skeleton.architecture)
+    if len(types) != 1 or not own.towers.lists:
+        return skeleton
+    [path], root = types, _root_of(own)
+    level = tower_value(config, path)
+    wanted = {path: level.get("model_type") if isinstance(level, dict) else None}
+    all_known = read_data("skeletons")["architectures"]
+    others = (skeleton_named(name) for name, entry in all_known.items() if entry.get("towers") == wanted)
+    alike = [other for other in others if other.towers.lists and _root_of(other) == root]
+    beside = {name for name in own.tensors if not name.startswith(f"{root}.")}
+    best = max(alike, key=lambda other: len(beside & other.tensors.keys()), default=None)
+    return skeleton if best is None else skeleton.with_towers_of(best, root)
+
+
+def _root_of(skeleton: Skeleton) -> str:
+    """Return where a wrapper keeps its tower (`vision_tower`, `model.vision_tower`)."""
+    words = next(iter(skeleton.towers.lists)).split(".")
+    return ".".join(words[: 2 if words[0] == "model" else 1])
 
 
 def _as_the_backend_builds(architecture: str, places: frozenset[str]) -> Skeleton:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctq.recipe.experts import PROJECTIONS_HELD
 from ctq.recipe.stack import LAYER_LISTS
@@ -87,6 +87,22 @@ class Skeleton:
         tensors = {name: replace(slot, dimensions=_of_text(slot.dimensions)) for name, slot in self.tensors.items()}
         sizes = {name: _of_text(dimensions) for name, dimensions in self.towers.sizes.items()}
         return replace(self, tensors=tensors, towers=Towers(sizes=sizes, switched=self.towers.switched))
+
+    def with_towers_of(self, other: Skeleton, root: str) -> Skeleton:
+        """Return the skeleton with what lies in ``root`` as another wrapper has it there, whose tower is of this one's type."""
+
+        def mixed(own: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+            kept = {name: value for name, value in own.items() if not name.startswith(f"{root}.")}
+            return kept | {name: value for name, value in others.items() if name.startswith(f"{root}.")}
+
+        mine, theirs = self.towers, other.towers
+        towers = Towers(
+            lists=mixed(mine.lists, theirs.lists),
+            numbered=mixed(mine.numbered, theirs.numbered),
+            sizes=mixed(mine.sizes, theirs.sizes),
+            switched=mixed(mine.switched, theirs.switched),
+        )
+        return replace(self, tensors=mixed(self.tensors, other.tensors), towers=towers)
 
     def is_of_text(self, tensor: str) -> bool:
         """Tell a tensor of the text model, by its template, from what belongs to a wrapper's other parts."""

@@ -196,6 +196,8 @@ def _unloadable(entry: Entry, module: str, layer: EngineLayer, config: ModelConf
     Source of the first: vLLM 0.32.0 ``compressed_tensors_moe/compressed_tensors_moe_w8a8_int8.py:52``.
     """
     strategy = entry.weights.strategy if entry.weights is not None else ""
+    if entry.stored.form is Form.FLOAT and isinstance(layer.spec, FusedMoE) and (why := _unpaired(entry)):
+        return BodyFault(message=f"refused at {layer.prefix}: {why}")
     if entry.stored.form is Form.INT and isinstance(layer.spec, FusedMoE) and strategy != "channel":
         return BodyFault(
             message=f"refused at {layer.prefix}: experts take INT8 with one scale to a row, not one to a {strategy}"
@@ -215,6 +217,24 @@ def _unloadable(entry: Entry, module: str, layer: EngineLayer, config: ModelConf
     return BodyFault(
         message=f"refused at {layer.prefix}: weight-only experts with one scale to a row need a hidden size that is a multiple of "
         f"{EXPERTS_MULTIPLE}, not {config.hidden_size}"
+    )
+
+
+def _unpaired(entry: Entry) -> str:
+    """Say what is wrong with scales of FP8 experts and of their activations; "" where vLLM takes both together.
+
+    Source: vLLM 0.32.0 ``compressed_tensors_moe/compressed_tensors_moe_w8a8_fp8.py:62``.
+    """
+    inputs = entry.activations
+    if entry.weights is None or inputs is None or entry.weights.strategy == "block":
+        return ""
+    pair = entry.weights.strategy, inputs.strategy
+    if pair not in (("tensor", "tensor"), ("channel", "token")):
+        return f"FP8 experts with one scale to a {pair[0]} take no activations with one to a {pair[1]}"
+    return (
+        ""
+        if inputs.dynamic or pair[0] == "tensor"
+        else "FP8 experts with one scale to a row take no static activations"
     )
 
 

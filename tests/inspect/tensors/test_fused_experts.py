@@ -54,3 +54,28 @@ def one_scale_to_a_tensor(tensors: dict[str, Raw]) -> None:
     for name, scale in tensors.items():
         if name.endswith(".weight_scale"):
             tensors[name] = Raw(scale.dtype, (1,), scale.data[: len(scale.data) // scale.shape[0]])
+
+
+@pytest.mark.parametrize(
+    ("weights", "inputs", "dynamic", "codes"),
+    [
+        ("channel", "token", True, []),
+        ("tensor", "token", True, ["TEN027"]),
+        ("channel", "tensor", True, ["TEN027"]),
+    ],
+)
+def test_scales_of_fp8_experts_and_of_their_activations(
+    weights: str, inputs: str, dynamic: bool, codes: list[str], checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = quantize_family(checkpoint("qwen3-moe"), tmp_path / "m", kind="fp8", head=False)
+    if weights == "tensor":
+        edit_tensors(folder, one_scale_to_a_tensor)
+
+    def state(config: dict[str, Any]) -> None:
+        for group in config["quantization_config"]["config_groups"].values():
+            group["weights"].update(strategy=weights)
+            group["input_activations"].update(strategy=inputs, dynamic=dynamic)
+
+    edit_config(folder, state)
+    found = inspect_checkpoint(open_checkpoint(LocalFolder(folder))).findings
+    assert [finding.code for finding in found if finding.severity is Severity.ERROR] == codes
