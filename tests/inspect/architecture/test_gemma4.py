@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,11 @@ def test_what_standardizes_a_tower_comes_with_its_switch(
     edit_config(folder, lambda config: config["vision_config"].update(standardize=switch))
     edit_tensors(folder, lambda known: known.update({name: Raw("BF16", (128,), bytes(256)) for name in tensors}))
     assert errors(folder) == found
+
+
+@pytest.mark.parametrize("ending", ["post_feedforward_layernorm.weight", "mlp.down_proj.linear.weight"])
+def test_a_tensor_that_its_tower_lost(ending: str, originals: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(originals["learnt-gemma4-mm-moe"], tmp_path / "m")
+    name = f"model.vision_tower.encoder.layers.0.{ending}"
+    edit_tensors(folder, lambda tensors: tensors.pop(name) and None)
+    assert errors(folder) == {"TEN025"}
