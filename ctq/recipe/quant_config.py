@@ -162,7 +162,7 @@ def _args(group: Mapping[str, Any], key: str, where: str, defects: list[str]) ->
     if bits is None or not (size is None or type(size) is int):
         defects.append(f"{where}{key} has a num_bits or group_size that is not an integer")
         return None
-    if size == 0:
+    if size == 0 and value.get("strategy") == "group":
         defects.append(f"{where}{key} has a group_size of 0")
     group_size = size if size is not None and size > 0 else None
     strategy = value.get("strategy") or ("channel" if size == -1 else "group" if group_size else "tensor")

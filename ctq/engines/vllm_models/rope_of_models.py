@@ -31,8 +31,8 @@ Source: vLLM 0.32.0 ``model_executor/layers/rotary_embedding/phi3_long_rope_scal
 """
 
 
-_OF_BACKEND = frozenset({"default", "linear", "dynamic", "yarn", "longrope", "llama3", "proportional"})
-"""Kinds that models of vLLM's Transformers backend have (transformers 5.19 ``modeling_rope_utils.ROPE_INIT_FUNCTIONS``)."""
+_OF_BACKEND = frozenset({"default", "mrope", "linear", "dynamic", "yarn", "longrope", "su", "llama3", "proportional"})
+"""Kinds that models of the Transformers backend have (transformers 5.19 ``modeling_rope_utils``), and what vLLM takes for one."""
 _BY_STATED_BASE = frozenset({"GPTJForCausalLM"})
 """Classes whose config class fills in no base: settings that are stated need theirs (vLLM 0.32.0 ``models/gpt_j.py:95``)."""
 _BASE = "rope_theta"

@@ -198,7 +198,7 @@ def _unloadable(entry: Entry, module: str, layer: EngineLayer, config: ModelConf
     strategy = entry.weights.strategy if entry.weights is not None else ""
     if entry.stored.form is Form.FLOAT and isinstance(layer.spec, FusedMoE) and (why := _unpaired(entry)):
         return BodyFault(message=f"refused at {layer.prefix}: {why}")
-    if entry.stored.form is Form.INT and isinstance(layer.spec, FusedMoE) and strategy != "channel":
+    if entry.stored.form is Form.INT and isinstance(layer.spec, FusedMoE) and strategy not in ("", "channel"):
         return BodyFault(
             message=f"refused at {layer.prefix}: experts take INT8 with one scale to a row, not one to a {strategy}"
         )
