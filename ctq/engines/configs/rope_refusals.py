@@ -39,6 +39,7 @@ _ROPE_NEEDS = {
     "longrope": ("short_factor", "long_factor"),
     "llama3": ("factor", "low_freq_factor", "high_freq_factor"),
     "ntk": ("factor",),
+    "mrope": ("mrope_section",),
 }
 """Settings without which transformers 5.19 (``modeling_rope_utils``) or vLLM refuse a kind; the original length they fill in."""
 _OWN_KINDS = {

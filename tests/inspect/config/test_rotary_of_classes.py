@@ -24,7 +24,8 @@ BARE = {"rope_theta": 1e4}
     [
         ("llama", LINEAR, True),
         ("llama", {**LINEAR, "rope_type": "ntk"}, True),
-        ("olmo2", {**LINEAR, "rope_type": "mrope"}, True),
+        ("olmo2", {**LINEAR, "rope_type": "mrope"}, False),  # lacks its sections
+        ("olmo2", {**LONG, "rope_type": "su"}, True),
         ("olmo2", {**LINEAR, "rope_type": "ntk"}, False),  # built by transformers' own class
         ("llama", LONG, True),
         ("llama", BARE, True),
