@@ -190,6 +190,17 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN015", do.put(f"{UP}.weight", do.floats(*FUSED)), PACKED),
     Breakage("TEN016", do.int8("model.embed_tokens", 320)),
     Breakage("TEN017", strange(do.int8("model.layers.1.mlp.gate", 4))),
+    Breakage(
+        "TEN036",
+        strange(
+            do.steps(
+                do.int8("model.layers.1.mixer.in_proj", 256),
+                do.put("model.layers.1.mixer.x_proj.weight", do.floats(40, 128)),
+                do.put("model.layers.1.mixer.dt_proj.weight", do.floats(128, 8)),
+                do.ignore("re:.*(x_proj|dt_proj)$"),
+            )
+        ),
+    ),
     Breakage("TEN018", strange(lambda folder: edit_tensors(folder, do.fused_experts))),
     Breakage("TEN019", do.config(vocab_size=300)),
     Breakage("TEN020", do.drop_where("layers.1.self_attn.k_proj")),

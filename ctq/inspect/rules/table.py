@@ -172,6 +172,7 @@ RULES: tuple[Rule, ...] = (
     _rule("TEN033", layer_kinds.layer_of_another_kind, unless=_FILES),
     _rule("TEN034", astray.part_led_astray, unless=("TEN015", "TEN017", "TEN024")),
     _rule("TEN035", beside_dense.part_beside_dense, unless=(*_CONFIG, "TEN003", "TEN004", "TEN024")),
+    _rule("TEN036", never_quantized.mamba_quantized, unless=_CONFIG),
     _rule("FIL001", shards.unreadable_shard),
     _rule("FIL002", shards.config_missing),
     _rule("FIL003", shards.config_invalid),

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ctq.inspect.rules.rule import Hit
 
 
+_MIXER = frozenset({"in_proj", "x_proj", "dt_proj", "out_proj"})
+"""The projections of the first Mamba's mixers."""
+
+
 def embedding_quantized(facts: Facts) -> Iterator[Hit]:
     """Report a quantized embedding that engines cannot use.
 
@@ -77,6 +81,40 @@ def router_quantized(facts: Facts) -> Iterator[Hit]:
             hint="quantize again with the routers left dense",
             severity=None if refused else Severity.WARNING,
         )
+
+
+def mamba_quantized(facts: Facts) -> Iterator[Hit]:
+    """Report quantized projections of the first Mamba's mixers.
+
+    ## What it checks
+    A projection (`in_proj`, `x_proj`, `dt_proj`, `out_proj`) of a mixer that has both `x_proj` and `dt_proj` is stored quantized.
+
+    ## Why it hurts
+    vLLM builds these mixers dense, whatever the config says, and stops at the scales, or converts the codes.
+
+    ## Example
+    `model.layers.0.mamba.in_proj.weight` in I8, in a Jamba of which a target `Linear` reaches all but the small projections.
+
+    ## How to mend
+    Quantize again with the mixers in `ignore`; `ctq quantize` leaves them dense.
+
+    ## References
+    vLLM 0.32.0 `model_executor/layers/mamba/mamba_mixer.py`.
+    """
+    parents = [
+        {entry.modules.template.rpartition(".")[0] for entry in facts.entries if entry.modules.leaf == leaf}
+        for leaf in ("x_proj", "dt_proj")
+    ]
+    entries = [
+        entry
+        for entry in facts.entries
+        if entry.stored.form in COMPRESSED
+        and entry.modules.leaf in _MIXER
+        and entry.modules.template.rpartition(".")[0] in parents[0] & parents[1]
+    ]
+    if entries and facts.is_compressed_tensors:
+        said = f"a projection of a Mamba-1 mixer stored as {entries[0].stored.form}, which vLLM builds dense"
+        yield about(entries, said, hint="quantize again with the mixers left dense")
 
 
 def fused_experts_quantized(facts: Facts) -> Iterator[Hit]:
