@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from builders import Raw, edit_tensors
+from builders import Raw, edit_tensors, tiny_quantized
 from families import build
 from rtn_family import quantize_family
 
@@ -138,3 +138,20 @@ def test_attention_may_be_quantized_by_a_file_of_the_tool(tmp_path: Path) -> Non
     assert errors(folder) == []
     (folder / "hf_quant_config.json").unlink()
     assert errors(folder) != []
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "codes"),
+    [
+        ("gptq", "self_attn.k_scale", []),
+        ("gptq", "self_attn.k_proj.k_scale", []),
+        ("awq", "self_attn.k_scale", ["TEN028"]),
+        ("awq", "self_attn.attn.k_scale", []),
+        ("awq", "self_attn.k_proj.k_scale", []),
+    ],
+)
+def test_scales_that_other_methods_take_or_drop(kind: str, part: str, codes: list[str], tmp_path: Path) -> None:
+    folder = tiny_quantized(tmp_path / kind, kind=kind, head="dense")  # type: ignore[arg-type]
+    one = Raw("F32", (1,), bytes([0, 0, 128, 63]))
+    edit_tensors(folder, lambda tensors: tensors.update({f"model.layers.{layer}.{part}": one for layer in range(2)}))
+    assert errors(folder) == codes

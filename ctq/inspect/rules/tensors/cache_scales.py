@@ -32,8 +32,9 @@ _KEYS = re.compile(r"^(?:k|kv|qkv)_proj$|query_key_value|^(?:c_attn|Wqkv|wqkv|wk
 """Projections of keys."""
 _LATENT = re.compile(r"^kv_[ab]_proj")
 """Projections of latent attention, whose loaders pass over scales that they do not know."""
-_WITHOUT_CACHE = frozenset({"awq", "gptq"})
-"""Methods whose config gives attention no method of its own (`get_quant_method`)."""
+_AWQ = "awq"
+_MAPPED = re.compile(r"attn|[kv]_proj")
+"""Modules beside whose scales AWQ's loader leaves nothing to refuse: it takes them for those of `attn`, and drops them."""
 _AS_CALIBRATED = "drop the scales, or give them the names and sizes of the tool that calibrated the cache"
 
 
@@ -44,7 +45,7 @@ def misplaced_cache_scale(facts: Facts) -> Iterator[Hit]:
     `k_scale`, `v_scale`, `q_scale` and their zero points belong to an attention module, the first two to its `k_proj` and `v_proj`
     too; each holds one number, unless `kv_cache_scheme` has the strategy `attn_head`. Some of vLLM's classes build their attention
     without the quantization config (LFM2, Jamba, Zamba 2): those take no scales at all, but for latent attention, where they are
-    left unread. Nor does a dense model, or one as AWQ or GPTQ, take any, unless its class overlooks them.
+    left unread. Nor does a dense model take any, or one as AWQ beside its attention, unless its class overlooks them.
 
     ## Why it hurts
     vLLM looks for the module `attn` beside such a name and stops where there is none: *There is no module or parameter named
@@ -91,11 +92,13 @@ def _untaken(facts: Facts) -> Iterator[Hit]:
     name = config.architecture or ""
     # A method without a config: by its own file, as ModelOpt's (hf_quant_config.json).
     is_quantized = facts.quant is not None or facts.method is not None
-    if is_quantized and (facts.method or "").lower() not in _WITHOUT_CACHE:
+    is_awq = (facts.method or "").lower() == _AWQ
+    if is_quantized and not is_awq:
         return
     if registered_name(name) is None and not is_served_by_backend(name):
         return
     found = [entry for entry in facts.entries if _has_scales(entry) and entry.kind not in OTHER_PARTS]
+    found = [entry for entry in found if not (is_awq and _MAPPED.fullmatch(entry.modules.leaf))]
     if found and overlooking_architectures().isdisjoint({name, text_architecture(config)}):
         said = "a scale of the key-value cache, and nothing in the config that quantizes attention"
         yield about(found, said, hint="drop the scales, or restore quantization_config")
