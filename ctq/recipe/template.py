@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 NUMBER = "#"
 """What stands for a number."""
 EXPERTS = ".experts."
@@ -9,6 +11,12 @@ EXPERTS = ".experts."
 SINGLE_EXPERT = f"{EXPERTS}{NUMBER}."
 """What the templates of experts have that lie one by one."""
 _IN_A_LIST = f".{NUMBER}."
+_NUMBERS = re.compile(r"(?<=\.)\d+(?=\.|$)")
+
+
+def template_of(name: str) -> str:
+    """Return the template that a name belongs to."""
+    return _NUMBERS.sub(NUMBER, name)
 
 
 def stack_of(template: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ctq.engines.skeletons.find import skeleton_around, skeleton_named
+from ctq.engines.skeletons.find import skeleton_around, skeleton_named, with_tower_from
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.names import engine_names
@@ -28,13 +28,13 @@ def own_name(skeleton: Skeleton, name: str) -> str:
     if name.endswith(_HEAD_BIAS) and is_served_by_backend(skeleton.architecture):
         return _HEAD_BIAS  # vLLM 0.32.0 models/transformers/causal.py:75 looks at the end of the name alone
     place = _place(skeleton, name)
-    return name if place is None else _by_place(skeleton.architecture, skeleton.inner).get(place, name)
+    return name if place is None else _places_of(skeleton).get(place, name)
 
 
 def has_part(skeleton: Skeleton, name: str) -> bool:
     """Tell whether a tensor lies in a part that the engine's model has at its top, or is dropped unread."""
     place = _place(skeleton, name)
-    known = _by_place(skeleton.architecture, skeleton.inner)
+    known = _places_of(skeleton)
     return place is None or _top(place) in skeleton.others or _top(place) in map(_top, known)
 
 
@@ -66,7 +66,7 @@ def is_inside_layer(skeleton: Skeleton, module: str) -> bool:
     """Tell a module inside one that has a weight of its own, and so none inside (PEFT's copy, `lm_head.original_module`)."""
     place = _place(skeleton, f"{module}.x")
     parts = place.split(".")[:-1] if place is not None else []
-    known = _by_place(skeleton.architecture, skeleton.inner)
+    known = _places_of(skeleton)
     return any(".".join(parts[:end]) in known for end in range(1, len(parts)))
 
 
@@ -86,16 +86,21 @@ def leaves_bias_behind(skeleton: Skeleton, module: str) -> bool:
     if names is None:
         return False
     weight, bias = ((names.tensor(_first(module), part) or "").rpartition(".")[0] for part in ("weight", "bias"))
-    return weight != bias and bias not in _by_place(skeleton.architecture, skeleton.inner)
+    return weight != bias and bias not in _places_of(skeleton)
 
 
 def _top(place: str) -> str:
     return place.partition(".")[0]
 
 
+def _places_of(skeleton: Skeleton) -> Mapping[str, str]:
+    """Return the names of the whole architecture's tensors by their places in the engine's model."""
+    return _by_place(skeleton.architecture, skeleton.inner, skeleton.tower_from)
+
+
 @lru_cache(maxsize=16)
-def _by_place(architecture: str, inner: str | None) -> Mapping[str, str]:
-    skeleton = skeleton_around(architecture, inner) or skeleton_named(architecture)
+def _by_place(architecture: str, inner: str | None, tower_from: str | None) -> Mapping[str, str]:
+    skeleton = with_tower_from(skeleton_around(architecture, inner) or skeleton_named(architecture), tower_from)
     places = {_place(skeleton, name): name for name in skeleton.tensors}
     return {place: name for place, name in places.items() if place is not None}
 

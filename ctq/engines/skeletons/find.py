@@ -47,7 +47,7 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
         return _without_head(skeleton_named(whole), relative=config.relative) if whole in all_known else None
     skeleton = skeleton_around(config.architecture or "", inner_name(config), towers=has_learnt_towers(config))
     if skeleton is not None and found is not None and not has_learnt_towers(config):
-        skeleton = _with_its_tower(skeleton, config)
+        skeleton = with_tower_from(skeleton, _learnt_with_its_tower(config))
     if skeleton is None or not config.pools:
         return skeleton
     if skeleton.wrapped:
@@ -60,23 +60,30 @@ def has_learnt_towers(config: ModelConfig) -> bool:
     return are_known(_tower_types(config.architecture), config)
 
 
-def _with_its_tower(skeleton: Skeleton, config: ModelConfig) -> Skeleton:
-    """Return the skeleton of a wrapper with the tower that its config names, where another wrapper was learnt with such a one.
+def _learnt_with_its_tower(config: ModelConfig) -> str | None:
+    """Return another wrapper that was learnt with the type of tower that a config names, and calls it as the config's own does.
 
-    Of several that call the tower as this one does, it is the one that has most of its other tensors.
+    Of several it is the one that has most of the own one's other tensors.
     """
-    own, types = skeleton_named(skeleton.architecture), _tower_types(skeleton.architecture)
+    own, types = skeleton_named(config.architecture or ""), _tower_types(config.architecture)
     if len(types) != 1 or not own.towers.lists:
-        return skeleton
+        return None
     [path], root = types, _root_of(own)
     level = tower_value(config, path)
     wanted = {path: level.get("model_type") if isinstance(level, dict) else None}
-    all_known = read_data("skeletons")["architectures"]
-    others = (skeleton_named(name) for name, entry in all_known.items() if entry.get("towers") == wanted)
-    alike = [other for other in others if other.towers.lists and _root_of(other) == root]
+    others = read_data("skeletons")["architectures"].items()
+    learnt = (skeleton_named(name) for name, entry in others if entry.get("towers") == wanted)
+    alike = [other for other in learnt if other.towers.lists and _root_of(other) == root]
     beside = {name for name in own.tensors if not name.startswith(f"{root}.")}
     best = max(alike, key=lambda other: len(beside & other.tensors.keys()), default=None)
-    return skeleton if best is None else skeleton.with_towers_of(best, root)
+    return best.architecture if best is not None else None
+
+
+def with_tower_from(skeleton: Skeleton, architecture: str | None) -> Skeleton:
+    """Return the skeleton of a wrapper with the tower of another one; itself where there is none."""
+    if architecture is None:
+        return skeleton
+    return skeleton.with_towers_of(skeleton_named(architecture), _root_of(skeleton_named(skeleton.architecture)))
 
 
 def _root_of(skeleton: Skeleton) -> str:

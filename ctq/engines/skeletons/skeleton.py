@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.recipe.experts import PROJECTIONS_HELD
 from ctq.recipe.stack import LAYER_LISTS
-from ctq.recipe.template import inside_layer, stack_of
+from ctq.recipe.template import inside_layer, stack_of, template_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ctq.engines.configs.towers import TowerList
 
 _TOWER = re.compile(r"vis|audio|image")
-_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 _EXPERT = re.compile(r"(?P<block>.+)\.experts\.#\.(?P<part>gate_proj|up_proj|down_proj)\.weight")
 _STACKS = tuple(name for name, parts in PROJECTIONS_HELD.items() if "gate_proj" in parts)
 """What holds the gates and ups of all experts of a block in one tensor."""
@@ -58,6 +57,7 @@ class Skeleton:
     Of a wrapper of which only the text model is known, ``others`` are the first words of the places of its other parts.
     Where a wrapper holds a text model of its own, ``text`` is that one's architecture, and ``moved`` are the names of its tensors.
     ``relative_inside`` says that tensors of the text model may be called as inside its body (`layers.0` for `model.layers.0`).
+    ``tower_from`` is the wrapper that was learnt with the tower that this one has.
     """
 
     architecture: str
@@ -71,6 +71,7 @@ class Skeleton:
     text: str | None = None
     moved: Mapping[str, str] = field(default_factory=dict)
     relative_inside: bool = False
+    tower_from: str | None = None
 
     @property
     def wrapped(self) -> bool:
@@ -102,7 +103,7 @@ class Skeleton:
             sizes=mixed(mine.sizes, theirs.sizes),
             switched=mixed(mine.switched, theirs.switched),
         )
-        return replace(self, tensors=mixed(self.tensors, other.tensors), towers=towers)
+        return replace(self, tensors=mixed(self.tensors, other.tensors), towers=towers, tower_from=other.architecture)
 
     def is_of_text(self, tensor: str) -> bool:
         """Tell a tensor of the text model, by its template, from what belongs to a wrapper's other parts."""
@@ -110,7 +111,7 @@ class Skeleton:
 
     def knows(self, tensor: str) -> bool:
         """Tell whether the architecture has a tensor of this name, in whatever form its weight is stored."""
-        module, _, part = _NUMBER.sub("#", tensor).rpartition(".")
+        module, _, part = template_of(tensor).rpartition(".")
         name = f"{module}.weight" if part.startswith("weight") else f"{module}.{part}" if module else part
         return name in self.tensors or module in self.tensors
 
