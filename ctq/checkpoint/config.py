@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CONFIG_NAME = "config.json"
+DTYPE_KEYS = ("dtype", "torch_dtype")
+"""What configs call the dtype of the weights, the newer name first."""
 TIE_KEY = "tie_word_embeddings"
 TIE_ALIASES = ("tie_embedding", "tie_embeddings", "weight_tying")
 """Other spellings of the tie flag that some model types read (LFM2: ``tie_embedding``) and that then win over the common one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.checkpoint.config import dotted
+from ctq.checkpoint.config import DTYPE_KEYS, dotted
 from ctq.engines.configs.checks import broken_checks
 from ctq.engines.configs.field_types import mistyped
 from ctq.engines.configs.fields import assumed_by
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 _QUANTIZATION = "quantization_config"
 _LIST_OF_LAYERS = "layer_types"
-_DTYPE_KEYS = ("dtype", "torch_dtype")
 
 
 def refused_by_loaders(config: ModelConfig) -> Iterator[Refused]:
@@ -58,12 +57,16 @@ def _classes(config: ModelConfig) -> Iterator[Refused]:
 
 
 def _misnamed(config: ModelConfig) -> Iterator[Refused]:
-    """Yield that the names of classes are none, or that what says how the model is quantized is no object."""
+    """Yield that the names of classes are none."""
     names = config.raw.get("architectures")
     if names is not None and not isinstance(names, list):
         yield "architectures", "is no list"
     elif not all(isinstance(name, str) for name in names or ()):
         yield "architectures", "holds what is no text"
+
+
+def _no_object(config: ModelConfig) -> Iterator[Refused]:
+    """Yield what says how the model is quantized where it is a text, a list or a number."""
     if not isinstance(config.raw.get(_QUANTIZATION), dict | None):
         yield _QUANTIZATION, "is no object"
 
@@ -125,7 +128,7 @@ def _broken(config: ModelConfig) -> Iterator[Refused]:
 def _names(config: ModelConfig) -> Iterator[Refused]:
     """Yield names of dtypes and of rotary embeddings that do not exist, and lists of layers of another length."""
     for path, level in read_levels(config):
-        dtypes = ((key, level.get(key)) for key in _DTYPE_KEYS)
+        dtypes = ((key, level.get(key)) for key in DTYPE_KEYS)
         unknown = ((key, value) for key, value in dtypes if isinstance(value, str) and value not in TORCH_DTYPES)
         yield from ((dotted(path, key), f"'{value}' is no dtype of torch") for key, value in unknown)
         yield from ((dotted(path, key), why) for key, why in (*_other_lengths(level), *refused_ropes(level)))
@@ -149,6 +152,7 @@ def _other_lengths(level: Mapping[str, Any]) -> Iterator[Refused]:
 
 CHECKS: tuple[Callable[[ModelConfig], Iterable[Refused]], ...] = (
     _classes,
+    _no_object,
     _unbuilt,
     _mistyped,
     nulled,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ctq.recipe.fused import SGLANG_FUSED
 from ctq.recipe.kinds import Kind
 from ctq.recipe.kinds_by_name import leaf_pattern
-from ctq.recipe.match import matches_name
+from ctq.recipe.match import REGEX_PREFIX, matches_name
+from ctq.recipe.template import template_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _ANYWHERE = (r"re:(.*\.)?", r"re:.*\.")
 """How patterns begin that match wherever a module lies."""
-_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 COMPRESSED_TENSORS_VERSION = "0.17.0"
 """The version of compressed-tensors whose config and tensor layout is written."""
 
@@ -63,7 +63,7 @@ def _group(targets: Sequence[str], scheme: Scheme) -> dict[str, Any]:
 def _ignore(decisions: Decisions, dense_head: Sequence[str]) -> Iterator[str]:
     """Yield what keeps each dense layer from being expected quantized, and reaches none that is."""
     yield from dense_head
-    quantized = list({_NUMBER.sub("#", name): name for name in reversed(_quantized(decisions))}.values())
+    quantized = list({template_of(name): name for name in reversed(_quantized(decisions))}.values())
     patterns = [(one.ignore, one.module) for one in decisions.modules if one.ignore is not None and one.scheme is None]
     patterns += [(leaf_pattern(one.module), one.module) for one in decisions.modules if _is_untargeted(one)]
     safe: dict[str, bool] = {}
@@ -76,12 +76,12 @@ def _ignore(decisions: Decisions, dense_head: Sequence[str]) -> Iterator[str]:
 
 def _narrowed(pattern: str, module: str) -> str:
     """Return the pattern for the place of one module alone, or its name."""
-    prefix = (
-        next((one for one in _ANYWHERE if pattern.startswith(one)), None) if pattern != leaf_pattern(module) else None
-    )
-    tail, words = pattern.removeprefix(prefix or ""), module.split(".")
-    for start in range(1, len(words) if prefix else 0):
-        if re.match(tail, ".".join(words[start:])):
+    prefix = next((one for one in _ANYWHERE if pattern.startswith(one)), None)
+    if prefix is None or pattern == leaf_pattern(module):
+        return module
+    tail, words = pattern.removeprefix(prefix), module.split(".")
+    for start in range(1, len(words)):
+        if matches_name(".".join(words[start:]), f"{REGEX_PREFIX}{tail}"):
             return f"re:{re.escape('.'.join(words[:start]))}\\.{tail}"
     return module
 

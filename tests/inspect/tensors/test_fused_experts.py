@@ -57,15 +57,11 @@ def one_scale_to_a_tensor(tensors: dict[str, Raw]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "inputs", "dynamic", "codes"),
-    [
-        ("channel", "token", True, []),
-        ("tensor", "token", True, ["TEN027"]),
-        ("channel", "tensor", True, ["TEN027"]),
-    ],
+    ("weights", "inputs", "codes"),
+    [("channel", "token", []), ("tensor", "token", ["TEN027"]), ("channel", "tensor", ["TEN027"])],
 )
 def test_scales_of_fp8_experts_and_of_their_activations(
-    weights: str, inputs: str, dynamic: bool, codes: list[str], checkpoint: Callable[..., Path], tmp_path: Path
+    weights: str, inputs: str, codes: list[str], checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = quantize_family(checkpoint("qwen3-moe"), tmp_path / "m", kind="fp8", head=False)
     if weights == "tensor":
@@ -74,7 +70,7 @@ def test_scales_of_fp8_experts_and_of_their_activations(
     def state(config: dict[str, Any]) -> None:
         for group in config["quantization_config"]["config_groups"].values():
             group["weights"].update(strategy=weights)
-            group["input_activations"].update(strategy=inputs, dynamic=dynamic)
+            group["input_activations"].update(strategy=inputs, dynamic=True)
 
     edit_config(folder, state)
     found = inspect_checkpoint(open_checkpoint(LocalFolder(folder))).findings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.config import DTYPE_KEYS
 from ctq.checkpoint.dtypes import FLOATS
 from ctq.checkpoint.faults import FaultKind
 from ctq.checkpoint.header import LENGTH_BYTES, MAX_HEADER_BYTES, Header
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.facts import Facts
 
 _CONSOLIDATED = "consolidated"
-_DTYPE_KEYS = ("dtype", "torch_dtype")
+_TOWERS = ("vision_config", "encoder_config")
+"""Configs whose dtype counts where no other states one."""
 _CONSOLIDATED_INDEX = "consolidated.safetensors.index.json"
 _MISTRAL_EMBEDDING = "tok_embeddings.weight"
 """What Mistral's own names have, which vLLM's class of theirs translates."""
@@ -108,8 +110,8 @@ def _all_headers_are_read(config: ModelConfig) -> bool:
 
     Source: vLLM 0.32.0 ``config/model.py:1242``, ``transformers_utils/model_arch_config_convertor.py:243``.
     """
-    levels = (config.raw, *(level for _, level in config.text_levels))
-    states_dtype = any(level.get(key) is not None for level in levels for key in _DTYPE_KEYS)
+    levels = (config.raw, *(level for _, level in config.text_levels), *(config.raw.get(key) for key in _TOWERS))
+    states_dtype = any(level.get(key) is not None for level in levels if isinstance(level, dict) for key in DTYPE_KEYS)
     return not states_dtype or bool(tie_flags(config).get(""))
 
 

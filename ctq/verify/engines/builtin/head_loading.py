@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.config import DTYPE_KEYS
 from ctq.engines.configs.fields import takes_field
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.skeletons.head_bias import has_head_bias
@@ -83,7 +84,7 @@ def head_tensors(checkpoint: Checkpoint, name: str) -> dict[str, TensorInfo]:
 def model_dtype(config: ModelConfig) -> str:
     """Return the dtype that the model runs in, as safetensors spells it; bfloat16 where the config does not say."""
     for _, level in reversed(config.text_levels):
-        for key in ("dtype", "torch_dtype"):
+        for key in DTYPE_KEYS:
             name = str(level.get(key, "")).removeprefix("torch.")
             if name in _DTYPES:
                 return _DTYPES[name]
