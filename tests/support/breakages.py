@@ -262,6 +262,10 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN035", do.put("model.norm.input_scale", do.floats(1))),
     Breakage("TEN031", strange(do.int8("model.layers.0.mlp.up_proj", 128))),
     Breakage("TEN031", strange(do.int8("model.layers.1.self_attn.o_proj", 96))),
+    Breakage("TEN037", do.says(group_size=32), GPTQ),
+    Breakage("TEN037", do.says(dynamic={"-:.*o_proj": {}}), GPTQ),
+    Breakage("TEN037", do.says(modules_to_not_convert=["down_proj"]), {"kind": "awq", "head": "dense"}),
+    Breakage("TEN037", do.says(weight_block_size=[64, 64]), {"kind": "fp8-native", "head": "dense"}),
 )
 
 FILE_BREAKAGES: Final = (

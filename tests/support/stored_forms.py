@@ -126,15 +126,22 @@ def mxfp4_packed(weight: Floats, dtype: str) -> dict[str, Raw]:
     return {"weight_packed": _random_bytes("U8", rows, columns // 2), "weight_scale": _exponents(rows, columns // 32)}
 
 
+def mxfp4(weight: Floats, dtype: str) -> dict[str, Raw]:
+    """The same by Quark's names."""
+    form = mxfp4_packed(weight, dtype)
+    return {"weight": form["weight_packed"], "weight_scale": form["weight_scale"]}
+
+
 def mxfp8(weight: Floats, dtype: str) -> dict[str, Raw]:
     """FP8 codes and an exponent per 32."""
     rows, columns = weight.shape
     return {"weight": to_fp8(weight), "weight_scale": _exponents(rows, columns // 32)}
 
 
-def gptq(weight: Floats, dtype: str, *, bits: int = 4, group: int = 128) -> dict[str, Raw]:
-    """The names of GPTQ: transposed, packed along the input."""
+def gptq(weight: Floats, dtype: str, *, bits: int = 4, group: int | None = 128) -> dict[str, Raw]:
+    """The names of GPTQ: transposed, packed along the input; without a group one scale to a row."""
     rows, columns = weight.shape
+    group = group or columns
     return {
         "qweight": _random_bytes("I32", columns * bits // 32, rows),
         "qzeros": _random_bytes("I32", columns // group, rows * bits // 32),

@@ -93,7 +93,11 @@ class EngineNames:
         """Return a target or an entry of `ignore` as the engine keeps it."""
         if "." not in pattern or pattern.startswith(REGEX_PREFIX):
             return pattern
-        return self._map(pattern, drops=False) or pattern
+        return self.listed(pattern)
+
+    def listed(self, name: str) -> str:
+        """Return a name of another method's list of modules as the engine keeps it: those are mapped without a dot too."""
+        return self._map(name, drops=False) or name
 
     def _map(self, name: str, *, drops: bool) -> str | None:
         for kind, applies, change in _KINDS:

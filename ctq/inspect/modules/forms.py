@@ -123,6 +123,8 @@ def describe(parts: Mapping[str, Part], declared: QuantArgs | None, columns: int
     """Describe a module's storage; ``declared`` and ``columns`` (of the dense weight) help where headers alone cannot tell."""
     form = stored_form(parts)
     weight = parts.get("weight") or parts.get("weight_packed")
+    if form in (Form.GPTQ, Form.AWQ):
+        return _turned(form, parts)
     if form not in COMPRESSED or weight is None or not weight.shape:
         return Stored(form=form, bits=_FOREIGN_BITS.get(form))
     bits = _bits(form, weight, declared, columns)
@@ -147,6 +149,23 @@ def describe(parts: Mapping[str, Part], declared: QuantArgs | None, columns: int
     )
 
 
+def _turned(form: Form, parts: Mapping[str, Part]) -> Stored:
+    """Describe codes that are packed beside packed zero points, which tell how many lie in a word, and scales, which tell the rows.
+
+    Layouts are told by the shape, not by the order of columns (``g_idx``), which GPTQ may leave out.
+    """
+    matrices = [parts[part].shape for part in ("qweight", "qzeros", "scales") if part in parts]
+    if [len(shape) for shape in matrices] != [2, 2, 2]:
+        return Stored(form=form)
+    (first, last), (_, zeros), (_, rows) = matrices
+    words = rows // zeros if zeros and rows % zeros == 0 else 0
+    if words not in _WORDS:
+        return Stored(form=form)
+    return Stored(form=form, bits=32 // words, rows=rows, columns=first * words if last == rows else first)
+
+
+_WORDS = (4, 8, 16)
+"""Codes in a word."""
 _FOREIGN_BITS = {Form.FP8: 8, Form.MODELOPT_FP4: 4, Form.MXFP4_BLOCKS: 4, Form.BNB_INT8: 8, Form.BNB_4BIT: 4}
 
 

@@ -25,6 +25,8 @@ Present: TypeAlias = "Mapping[str, frozenset[int]]"
 """The layers that have each tensor that the files stand for, by template."""
 _INSIDE = 2
 """Numbers in the name of what lies in a list inside of layers."""
+_OF_PAIRS = frozenset({"U8", "F8_E8M0", "F8_E4M3"})
+"""Dtypes of the scales of such weights."""
 _WEIGHTS = frozenset({"weight", "weight_packed", "qweight", "weight_scale", "blocks"})
 
 
@@ -109,12 +111,25 @@ def dense_shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the dense shapes that the parts of a set stand for."""
     template, stored = entry.modules.template, entry.stored
     for part, tensor in entry.modules.parts.items():
-        if part == "weight" and stored.form in (Form.DENSE, Form.INT, Form.FLOAT, Form.PLAIN):
+        if part == "weight" and _holds_pairs(entry):
+            yield f"{template}.weight", (*tensor.shape[:-1], tensor.shape[-1] * 2)
+        elif part == "weight" and stored.form in (Form.DENSE, Form.INT, Form.FLOAT, Form.PLAIN, Form.FP8):
             yield f"{template}.weight", tensor.shape
         elif part == "weight_packed" and stored.form is Form.PACKED and stored.bits and len(tensor.shape) == 2:
             yield f"{template}.weight", (tensor.shape[0], tensor.shape[1] * (32 // stored.bits))
+        elif part == "qweight" and stored.rows and stored.columns:
+            yield f"{template}.weight", (stored.rows, stored.columns)
         elif not part.startswith("weight"):
             yield f"{template}.{part}" if part else template, tensor.shape
+
+
+def _holds_pairs(entry: Entry) -> bool:
+    """Tell bytes of two codes each under the name of a weight, as ModelOpt and Quark write four bits."""
+    parts = entry.modules.parts
+    scale = parts.get("weight_scale")
+    return (
+        scale is not None and parts["weight"].dtype == "U8" and scale.dtype in _OF_PAIRS and parts["weight"].shape != ()
+    )
 
 
 def fused_tensors(entry: Entry, skeleton: Skeleton, facts: Facts) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.versions import version_key
-from ctq.engines.vllm_models.gptq_arguments import refused_arguments
 from ctq.engines.vllm_models.known_names import (
     CLASSIFIERS,
     is_bare,
@@ -16,6 +15,7 @@ from ctq.engines.vllm_models.known_names import (
     quant_methods,
     resembles_a_class,
 )
+from ctq.engines.vllm_models.method_arguments import refused_arguments
 from ctq.engines.vllm_models.other_methods import ASKED, refusal
 from ctq.engines.vllm_models.own_code import is_read
 from ctq.findings import Severity

@@ -9,8 +9,8 @@ from ctq.engines.vllm.scheme_choice import ACTIVATION_FORMATS
 from ctq.engines.vllm_models.known_names import quant_methods
 from ctq.engines.vllm_models.other_methods import taken
 from ctq.findings import Severity
+from ctq.inspect.facts.called_parts import called_parts
 from ctq.inspect.modules.forms import COMPRESSED, FOREIGN, Form, describe
-from ctq.inspect.modules.parts import PARTS
 from ctq.inspect.modules.storage import storage
 from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit, listing
 
@@ -140,18 +140,9 @@ def _of_another_method(facts: Facts, method: str, raw: Mapping[str, Any]) -> lis
 
 
 def _storage(entry: Entry, names: EngineNames | None) -> str:
-    """Name the storage by the parts as vLLM calls them: Mistral's FP8 has DeepSeek's names for what others call otherwise."""
-    parts, module = entry.modules.parts, entry.modules.names[0]
-    if names is None:
-        return storage(entry.stored, parts)
-    called = {_called(module, part, names): value for part, value in parts.items()}
+    """Name the storage by the parts as vLLM calls them."""
+    parts, called = entry.modules.parts, called_parts(entry.modules, names)
     return storage(entry.stored if called.keys() == parts.keys() else describe(called, None, None), called)
-
-
-def _called(module: str, part: str, names: EngineNames) -> str:
-    place = names.tensor(module, part) or ""
-    last = place.rpartition(".")[2]
-    return last if last in PARTS else part
 
 
 def status_not_compressed(facts: Facts) -> Iterator[Hit]:

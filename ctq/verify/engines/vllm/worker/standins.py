@@ -27,7 +27,7 @@ def install() -> None:
     if current_platform.is_cuda_alike():
         return
     install_linear(current_platform)
-    for stand_ins in (install_int8_experts, install_packed_experts, install_sparse_attention):
+    for stand_ins in (install_gptq_types, install_int8_experts, install_packed_experts, install_sparse_attention):
         # Older versions choose them elsewhere, or have no such layers.
         with contextlib.suppress(ImportError, AttributeError):
             stand_ins()
@@ -72,6 +72,21 @@ def install_linear(platform: Any) -> None:
     NAMES[StandInWNA16.__name__] = "Machete or Marlin"
     kernels = linear._POSSIBLE_KERNELS
     kernels[platform._enum] = [*kernels.get(platform._enum, []), StandInWNA16]
+
+
+def install_gptq_types() -> None:
+    """Let GPTQ's config pass with 8 bits, which Marlin takes on CUDA (vLLM 0.32.0 marlin_utils.py:83)."""
+    from vllm.model_executor.layers.quantization.utils import marlin_utils
+    from vllm.scalar_type import scalar_types
+
+    own = marlin_utils._query_cpu_marlin_supported_quant_types
+
+    @functools.wraps(own)
+    def with_eight_bits(*args: Any, **kwargs: Any) -> list[Any]:
+        types = list(own(*args, **kwargs))  # with zero points no type of GPTQ's is among them
+        return [*types, scalar_types.uint8b128] if scalar_types.uint4b8 in types else types
+
+    marlin_utils._query_cpu_marlin_supported_quant_types = with_eight_bits
 
 
 def machete_refuses(c: Any) -> str | None:

@@ -1,6 +1,7 @@
-"""Arguments of GPTQ and AWQ with which vLLM takes no checkpoint, whatever its tensors are.
+"""Arguments of GPTQ, AWQ, FP8 and Quark with which vLLM takes no checkpoint, whatever its tensors are.
 
-Source: vLLM 0.32.0 ``layers/quantization/auto_gptq.py:99``, ``utils/gptq_utils.py:23``, ``auto_awq.py:182``.
+Source: vLLM 0.32.0 ``layers/quantization/auto_gptq.py:99``, ``utils/gptq_utils.py:23``, ``utils/marlin_utils.py:47``,
+``auto_awq.py:182``, ``fp8.py:99``.
 """
 
 from __future__ import annotations
@@ -14,9 +15,15 @@ if TYPE_CHECKING:
 
 _GPTQ = frozenset({"gptq", "auto_gptq", "gptq_marlin"})
 _AWQ = frozenset({"awq", "auto_awq", "awq_marlin"})
+_FP8 = "fp8"
+_QUARK = "quark"
 _GPTQ_BITS = frozenset({4, 8})
 _AWQ_BITS = 4
 _CHANNEL = -1
+_GPTQ_GROUPS = (_CHANNEL, 32, 64, 128)
+"""Group sizes of Marlin, the one kernel that GPTQ's layers have."""
+_FP8_SCHEMES = ("static", "dynamic")
+_SIDES = 2
 _SKIPPED = "-:"
 """How a rule of ``dynamic`` begins that leaves layers out."""
 
@@ -29,6 +36,20 @@ def refused_arguments(method: str, config: Mapping[str, Any]) -> Iterator[Refuse
         bits = config.get("w_bit", config.get("bits"))
         if type(bits) is int and bits != _AWQ_BITS:
             yield "bits", f"is {bits}, where it takes {_AWQ_BITS}"
+    elif method == _FP8:
+        yield from _of_fp8(config)
+    elif method == _QUARK and "exclude" in config and config["exclude"] is None:
+        yield "exclude", "is null, where it takes a list"
+
+
+def _of_fp8(config: Mapping[str, Any]) -> Iterator[Refused]:
+    scheme, block = config.get("activation_scheme"), config.get("weight_block_size")
+    if isinstance(scheme, str) and scheme not in _FP8_SCHEMES:
+        yield "activation_scheme", f"is {scheme!r}, where it takes {' or '.join(_FP8_SCHEMES)}"
+    elif isinstance(block, list) and len(block) != _SIDES:
+        yield "weight_block_size", f"has {len(block)} numbers, where it takes two"
+    elif block is not None and scheme == "static":
+        yield "activation_scheme", "is static, where weights in blocks take dynamic alone"
 
 
 def _of_gptq(config: Mapping[str, Any]) -> Iterator[Refused]:
@@ -37,6 +58,9 @@ def _of_gptq(config: Mapping[str, Any]) -> Iterator[Refused]:
         yield "bits", f"is {bits}, where it takes {' or '.join(map(str, sorted(_GPTQ_BITS)))}"
     if config.get("sym") is False:
         yield "sym", "is false: it takes no zero points"
+    group_size = config.get("group_size")
+    if type(group_size) is int and group_size not in _GPTQ_GROUPS:
+        yield "group_size", f"is {group_size}, where it takes {', '.join(map(str, _GPTQ_GROUPS))}"
     dynamic = config.get("dynamic")
     rules = dynamic if isinstance(dynamic, dict) else {}
     wholes = [config, *({**config, **rule} for key, rule in rules.items() if _applies(key, rule))]

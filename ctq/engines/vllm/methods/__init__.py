@@ -1,0 +1,1 @@
+"""What vLLM builds of each layer by the configs of other methods than compressed-tensors: dense or with which tensors."""
