@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.dtypes import FLOATS
 from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm.fused import fused_mapping
 from ctq.engines.vllm.layers import ParallelLMHead
 from ctq.engines.vllm.methods.layout import ANYTHING
@@ -24,6 +25,7 @@ from ctq.engines.vllm_models.seen import builds_quantized
 from ctq.errors import UsageError
 from ctq.inspect.facts.body import EngineLayer, ModelLayers, is_asked
 from ctq.inspect.facts.called_parts import called_parts
+from ctq.inspect.facts.defects import BODY_LINEARS
 from ctq.inspect.modules.forms import Form
 from ctq.recipe.fused import PROJECTIONS
 from ctq.recipe.kinds import Kind
@@ -69,11 +71,11 @@ class LayerFault:
 
 def layer_faults(facts: Facts) -> Iterator[LayerFault]:
     """Yield what is wrong with the layers, each set of modules once for each thing that is."""
-    method = _method(facts)
+    fused = _fused(facts)
+    method = _method(facts, fused)
     names = facts.names or (EngineNames() if len(facts.config.text_levels) == 1 else None)
     if method is None or names is None:
         return
-    fused = fused_mapping(facts.config.architecture)
     model = ModelLayers(names, frozenset(_places(facts.entries, names)), fused)
     try:
         yield from _of_towers(facts, model, method)
@@ -88,7 +90,17 @@ def _of_text(facts: Facts, model: ModelLayers, method: Method) -> Iterator[Layer
     for entry in facts.entries:
         if entry.is_head or is_asked(entry, facts.config) or _is_torso(entry, leaves):
             faults = _faults(entry, model.names, _asked(entry, facts, model), method)
-            yield from (fault for fault in faults if not _is_lent(fault, facts.entries))
+            yield from (fault for fault in faults if _is_sure(fault, leaves) and not _is_lent(fault, facts.entries))
+
+
+def _is_sure(fault: LayerFault, leaves: frozenset[str]) -> bool:
+    """Tell dense layers that the engine surely asks its config about: like others that are quantized, or called as such are.
+
+    Model classes build small layers of their own (of indexers, of linear attention) without the config.
+    """
+    if fault.wrong not in (Wrong.LEFT_DENSE, Wrong.REFUSED) or fault.entry.stored.is_quantized:
+        return True
+    return fault.entry.is_head or fault.entry.kind is Kind.ROUTER or fault.entry.modules.leaf in (leaves | BODY_LINEARS)
 
 
 def _is_lent(fault: LayerFault, entries: Iterable[Entry]) -> bool:
@@ -101,12 +113,21 @@ def _is_lent(fault: LayerFault, entries: Iterable[Entry]) -> bool:
     return any(_LENT in entry.modules.parts and other in entry.modules.names for entry in entries)
 
 
-def _method(facts: Facts) -> Method | None:
+def _fused(facts: Facts) -> Mapping[str, tuple[str, ...]]:
+    """Return the layers that the engine's model fuses; its Transformers backend fuses none that the files hold fused."""
+    fused, architecture = fused_mapping(facts.config.architecture), facts.config.architecture
+    if not is_served_by_backend(architecture):
+        return fused
+    leaves = {entry.modules.leaf for entry in facts.entries}
+    return {name: parts for name, parts in fused.items() if name not in leaves}
+
+
+def _method(facts: Facts, fused: Mapping[str, tuple[str, ...]]) -> Method | None:
     quant = facts.quant
     if quant is None or quant.method is None or facts.is_compressed_tensors:
         return None
     model = Model(
-        fused=fused_mapping(facts.config.architecture),
+        fused=fused,
         named=facts.names.listed if facts.names is not None else str,
         quantized=lambda: _held(facts.entries)[0],
         dense=lambda: _held(facts.entries)[1],

@@ -68,6 +68,21 @@ def test_a_head_that_the_config_names(tool: str, dense: Path, tmp_path: Path) ->
     assert findings(stored(tool, "llama", dense, tmp_path, head=True)) == []
 
 
+def test_the_transformers_backend_fuses_nothing_that_the_files_hold_fused(dense: Path, tmp_path: Path) -> None:
+    assert findings(stored("gptq", "glm", dense, tmp_path)) == []
+    assert findings(stored("gptq", "glm4", dense, tmp_path / "own"))[0].startswith("TEN037")
+
+
+@pytest.mark.parametrize(("leaf", "codes"), [("indexer_proj", set()), ("o_proj", {"TEN037"})])
+def test_small_layers_of_a_class_may_be_dense_and_unnamed(
+    leaf: str, codes: set[str], dense: Path, tmp_path: Path
+) -> None:
+    folder = stored("fp8-tensor", "llama", dense, tmp_path)
+    do.config(architectures=["TinyForCausalLM"], model_type="tiny")(folder)
+    do.steps(_without_parts(f"{ATTENTION}.{leaf}"), do.put(f"{ATTENTION}.{leaf}.weight", do.floats(128, 128)))(folder)
+    assert errors(folder) - {"CFG019", "CFG020"} == codes
+
+
 def left_dense(*modules: str) -> do.Change:
     """Put float weights in the place of quantized ones, of the size that the codes tell."""
     return do.steps(
