@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctq.checkpoint.dtypes import FLOAT_SOURCES
+from ctq.checkpoint.dtypes import FLOAT_SOURCES, FLOATS
 from ctq.checkpoint.strict_json import quoted
 from ctq.checkpoint.weight_slice import whole
 from ctq.checkpoint.writer import TensorSpec
@@ -76,9 +76,11 @@ def _quantized(source: Checkpoint, decisions: Decisions) -> dict[str, list[tuple
 def _output(source: Checkpoint, module: str, weight: WeightSlice, scheme: Scheme) -> Output:
     dtype = source.tensors[weight.tensor].dtype
     if dtype not in FLOAT_SOURCES:
+        double = "convert it to float32 or bfloat16 first, or leave it dense with --ignore"
+        taken = ", ".join(sorted(FLOAT_SOURCES))
         raise CheckpointError(
-            f"{source.label}: {quoted(weight.tensor)} is {dtype}, no dense weight to quantize",
-            hint="give the dense original; `ctq inspect` shows what this one holds",
+            f"{source.label}: {quoted(weight.tensor)} is {dtype}, none of the dtypes that are quantized ({taken})",
+            hint=double if dtype in FLOATS else "give the dense original; `ctq inspect` shows what this one holds",
         )
     specs = output_specs(module, dtype, (weight.rows, weight.columns), scheme)
     return Output(module, weight, weight.tensor, scheme, tuple(specs))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ctq.checkpoint.dtypes import FLOAT_SOURCES
+from ctq.checkpoint.dtypes import FLOAT_SOURCES, FLOATS
 from ctq.recipe.kinds import BESIDE, EXPERT_COUNTS, OTHER_PARTS, Classified, Kind
 from ctq.recipe.kinds_by_name import TOWER_IGNORE, filled, kind_by_name, leaf_pattern
 from ctq.recipe.stack import find_stack
@@ -136,7 +136,7 @@ def _unfit(tensor: TensorInfo) -> Classified | None:
         return Classified(Kind.PARAMETER, f"{len(tensor.shape)}-D, not a matrix")
     if 0 in tensor.shape:
         return Classified(Kind.PARAMETER, "empty")
-    if tensor.dtype not in FLOAT_SOURCES:
+    if tensor.dtype not in FLOATS:
         return Classified(Kind.PARAMETER, f"{tensor.dtype}, not a float weight")
     return None
 

@@ -1,4 +1,4 @@
-"""What a scheme does not fit: groups that do not divide a row, experts that no kernel takes, layers that a loader cuts."""
+"""What a scheme does not fit: groups, words of zero points, experts that no kernel takes, layers that a loader cuts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ EXPERTS_MULTIPLE = 128
 
 vLLM 0.32.0 marlin_utils.py:379: the one kernel that takes them; compressed_tensors_moe_wna16.py:127 refuses others.
 """
+VALUES_PER_WORD = 4
+"""Values of 8 bits in a word of compressed-tensors; vLLM 0.32.0 compressed_tensors_wNa16.py makes rows // 4 rows of zero points."""
 _EXPERT = re.compile(r"\.experts\.")
 _CUT = {
     "BloomForCausalLM": (re.compile(r"\.query_key_value$"), r"\.query_key_value$"),
@@ -44,7 +46,9 @@ def size_problems(
 ) -> Iterator[Problem]:
     """Yield what stands against the schemes of weights, which come with the names of their modules."""
     named, hidden_size = list(wanted), config.hidden_size
-    yield from _indivisible([(weight, scheme) for _, weight, scheme in named], head)
+    pairs = [(weight, scheme) for _, weight, scheme in named]
+    yield from _indivisible(pairs, head)
+    yield from _half_words(pairs, head)
     narrow = [module for module, _, scheme in named if _is_refused_expert(module, scheme, hidden_size)]
     if narrow:
         yield Problem(
@@ -75,10 +79,34 @@ def _indivisible(pairs: Iterable[tuple[WeightSlice, Scheme]], head: Head | None)
         if size and weight.columns % size:
             bad.setdefault(size, []).append(weight)
     for size, weights in bad.items():
-        names, columns = list(dict.fromkeys(weight.tensor for weight in weights)), weights[0].columns
-        is_head = head is not None and names == [head.tensor or head.embedding]
-        yield Problem(
-            message=f"group size {size} does not divide the {columns} columns of {named(names, 1)}",
-            hint="take a smaller --group-size, --strategy channel, or --ignore these layers",
-            exit_code=ExitCode.NOT_GOOD if is_head else ExitCode.USAGE,
+        yield _unfit(
+            weights,
+            f"group size {size} does not divide the {weights[0].columns} columns of",
+            "take a smaller --group-size, --strategy channel, or --ignore these layers",
+            head,
         )
+
+
+def _half_words(pairs: Iterable[tuple[WeightSlice, Scheme]], head: Head | None) -> Iterator[Problem]:
+    """Check that packed zero points, which run along the rows, fill whole words: engines have no parameter for the rest."""
+    bad = [
+        weight
+        for weight, scheme in pairs
+        if scheme.is_packed and not scheme.weights.symmetric and weight.rows % VALUES_PER_WORD
+    ]
+    if bad:
+        yield _unfit(
+            bad,
+            f"zero points are packed {VALUES_PER_WORD} rows to a word, which does not divide the {bad[0].rows} rows of",
+            "leave out --asymmetric, take W8A8 for these layers, or --ignore them",
+            head,
+        )
+
+
+def _unfit(weights: list[WeightSlice], what: str, hint: str, head: Head | None) -> Problem:
+    """Say what does not fit the ``weights``; of the head alone it is the head that is impossible."""
+    names = list(dict.fromkeys(weight.tensor for weight in weights))
+    is_head = head is not None and names == [head.tensor or head.embedding]
+    return Problem(
+        message=f"{what} {named(names, 1)}", hint=hint, exit_code=ExitCode.NOT_GOOD if is_head else ExitCode.USAGE
+    )

@@ -76,7 +76,7 @@ def test_a_dense_head_where_a_quantized_one_is_expected(capsys: pytest.CaptureFi
         "builtin 0.33.0        fail         dense\n"
         "  the head is not quantized: `ignore` holds lm_head\n"
         "\n"
-        "no findings\n"
+        "-> `ctq inspect m --expect-lm-head quantized` says what to change\n"
     )
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from builders import edit_config, edit_tensors, rename_tensor, tiny_checkpoint, tiny_quantized
+from raw_safetensors import Raw, from_numpy
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.header import parse_header
@@ -202,6 +204,23 @@ def test_int8_weights_without_a_config_are_refused(tmp_path: Path) -> None:
     edit_config(folder, lambda config: config.pop("quantization_config"))
     with pytest.raises(CheckpointError, match=r"8-bit weights .* but no quantization_config"):
         planned(folder)
+
+
+def test_double_precision_is_refused_before_anything_is_written_unless_it_stays(llama: Path) -> None:
+    module = "model.layers.1.mlp.down_proj"
+
+    def doubled(tensors: dict[str, Raw]) -> None:
+        old = tensors[f"{module}.weight"]
+        tensors[f"{module}.weight"] = from_numpy(old.floats.astype(np.float64))
+
+    edit_tensors(llama, doubled)
+    with pytest.raises(
+        CheckpointError, match=r"down_proj\.weight' is F64, none of the dtypes that are quantized"
+    ) as error:
+        planned(llama)
+    assert "--ignore" in str(error.value.hint)
+    left = planned(llama, Recipe(ignore=(module,), lm_head=True))
+    assert quantization(left)["ignore"] == [module]
 
 
 def test_all_refusals_come_together(llama: Path) -> None:

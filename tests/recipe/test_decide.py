@@ -121,6 +121,31 @@ def test_a_group_size_that_does_not_divide_is_refused(tmp_path: Path) -> None:
     assert "and 1 more" in problem.message
 
 
+@pytest.mark.parametrize(
+    ("leaf", "rows", "lm_head", "found"),
+    [
+        ("lm_head", 321, True, (ExitCode.NOT_GOOD, "321 rows of lm_head.weight")),
+        ("lm_head", 321, False, None),
+        ("gate_proj", 258, True, (ExitCode.USAGE, "258 rows of model.layers.0.mlp.gate_proj.weight and 1 more")),
+        ("gate_proj", 260, True, None),
+    ],
+)
+def test_zero_points_fill_whole_words(
+    leaf: str, rows: int, lm_head: bool, found: tuple[ExitCode, str] | None, llama: Checkpoint
+) -> None:
+    resized = {
+        name: info._replace(shape=(rows, info.shape[1])) if leaf in name else info
+        for name, info in llama.tensors.items()
+    }
+    lying = Checkpoint(llama.source, llama.config, llama.headers, resized, llama.shard_of, None)
+    scheme = variant(W8A16, strategy="channel", symmetric=False)
+    recipe = Recipe(body=(group("Linear", scheme=scheme),), lm_head_scheme=scheme, lm_head=lm_head)
+    problems = [(one.exit_code, one.message) for one in decide(lying, recipe).problems]
+    assert [(code, found is not None and found[1] in message) for code, message in problems] == (
+        [(found[0], True)] if found else []
+    )
+
+
 def test_two_groups_the_name_wins_over_the_class(llama: Checkpoint) -> None:
     recipe = Recipe(body=(group("Linear"), group("re:.*mlp.*", scheme=W8A16)))
     found = schemes(decide(llama, recipe))

@@ -172,6 +172,15 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN011", do.put(SCALE, do.floats(256, 2))),
     Breakage("TEN011", do.put("lm_head.weight_scale", do.floats(256, 1))),
     Breakage("TEN011", do.put(f"{UP}.weight_packed", do.codes("I32", 256, 24)), {"kind": "w8a16-g32"}),
+    Breakage(
+        "TEN011",
+        do.steps(
+            do.put(f"{UP}.weight_packed", do.codes("I32", 254, 32)),
+            do.put(SCALE, do.floats(254, 1)),
+            do.put(f"{UP}.weight_zero_point", do.codes("I32", 64, 1)),
+        ),
+        {"kind": "w8a16-asym"},
+    ),
     Breakage("TEN012", do.weights(symmetric=False), PACKED),
     Breakage("TEN013", do.activations(dynamic=False, strategy="tensor")),
     Breakage("TEN013", do.drop("model.layers.1.mlp.down_proj.input_scale"), {"kind": "w8a8-static"}),

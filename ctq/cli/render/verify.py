@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,11 @@ def verify_view(report: VerifyReport, width: int) -> Iterator[Line]:
         yield line()
         yield from _weights(report.numeric.weights, width)
     yield line()
-    yield from findings_view(report.findings, width)
+    if report.findings or report.verdict is not Verdict.FAIL:
+        yield from findings_view(report.findings, width)
+    else:  # an engine's own word, which the rules of inspection put in terms of the files
+        command = f"ctq inspect {shlex.quote(report.checkpoint)} --expect-lm-head {report.expected}"
+        yield paragraph(f"-> `{safe(command)}` says what to change", width, style="green")
 
 
 def verdict_words(report: VerifyReport) -> str:

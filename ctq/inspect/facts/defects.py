@@ -158,7 +158,20 @@ def _wrong_shape(entry: Entry) -> Diagnosis | None:
                 f"{name} is {found}, expected {wanted} for {of}, {strategy_words(args)}",
                 tolerated=name == "weight_scale" and found == [] and _EXPERT.search(entry.modules.template) is not None,
             )
-    return _wrong_input_scale(entry)
+    return _half_words(entry, args, weight.shape[0]) or _wrong_input_scale(entry)
+
+
+def _half_words(entry: Entry, args: QuantArgs, rows: int) -> Diagnosis | None:
+    """Name packed zero points whose last word is half empty: the parameter has only whole ones.
+
+    vLLM 0.32.0 ``compressed_tensors_wNa16.py`` gives it rows // pack factor rows. Of a head `HED010` says so.
+    """
+    per_word = 32 // args.num_bits
+    is_packed = entry.stored.form is Form.PACKED and "weight_zero_point" in entry.modules.parts
+    if entry.is_head or not is_packed or rows % per_word == 0:
+        return None
+    detail = f"weight_zero_point holds {rows} rows, which do not fill whole words of {per_word}, all that engines have room for"
+    return Diagnosis(Defect.WRONG_SHAPE, detail)
 
 
 def _wrong_input_scale(entry: Entry) -> Diagnosis | None:
