@@ -15,7 +15,7 @@ from ctq.engines.data_file import of_architecture, read_data
 from ctq.engines.skeletons.read import parts_of_fused, read_slots, read_towers
 from ctq.engines.skeletons.skeleton import Skeleton, Slot
 from ctq.engines.skeletons.switches import learnt_tensors
-from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_text
+from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_sizes_of, with_text
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.borrowed import inner_name
 from ctq.engines.vllm_models.config_classes import known_model, whole_model, wrapper_of
@@ -133,8 +133,11 @@ def skeleton_around(architecture: str, inner: str | None, *, towers: bool = True
         return borrowed_skeleton(architecture, inner, towers=towers)
     own = skeleton_named(architecture) if towers else skeleton_named(architecture).with_other_towers()
     text, learnt = _architecture(inner), _architecture(own.inner)
-    if own.inner is None or text == learnt or architecture not in data["any_text"]:
+    if own.inner is None:
         return own
+    if text == learnt or architecture not in data["any_text"]:
+        is_text = learnt in all_known and all_known[learnt]["inner"] is None
+        return with_sizes_of(own, skeleton_named(learnt)) if is_text else own
     if any(name not in all_known or all_known[name]["inner"] is not None for name in (text, learnt)):
         return None
     return with_text(own, skeleton_named(learnt), skeleton_named(text), inner or "")

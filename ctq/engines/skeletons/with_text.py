@@ -44,6 +44,17 @@ def with_text(wrapper: Skeleton, learnt: Skeleton, text: Skeleton, inner: str) -
     )
 
 
+def with_sizes_of(wrapper: Skeleton, text: Skeleton) -> Skeleton:
+    """Return the skeleton of a wrapper in which tensors of unknown dimensions have those of the text model inside."""
+    rename = _renaming(wrapper, text)
+    if rename is None:
+        return wrapper
+    own = wrapper.tensors
+    sizes = {rename(name): slot.dimensions for name, slot in text.tensors.items() if slot.dimensions is not None}
+    known = {name: replace(slot, dimensions=sizes.get(name)) for name, slot in own.items() if slot.dimensions is None}
+    return replace(wrapper, tensors={**own, **known})
+
+
 def _is_inside(name: str, wrapper: Skeleton) -> bool:
     return wrapper.stack is not None and name.startswith(f"{wrapper.stack.rpartition('.')[0]}.")
 

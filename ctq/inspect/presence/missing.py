@@ -14,7 +14,7 @@ from ctq.engines.skeletons.unserved_names import needed_names
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.ties import Tie, tie_when_tied
 from ctq.inspect.presence.missing_experts import missing_routers, missing_shared_experts
-from ctq.inspect.presence.missing_parts import NORM, biases_of_towers, lost_parts, lost_towers
+from ctq.inspect.presence.missing_parts import biases_of_towers, lost_parts, lost_towers
 from ctq.inspect.presence.stands_for import HEAD, is_in_the_same_piece, layers_by_tensor, pieces_by_tensor
 from ctq.inspect.presence.towers import lacking
 from ctq.recipe.kinds import OTHER_PARTS
@@ -35,6 +35,10 @@ _ONE_OF = (
     frozenset({"self_attn", "attn", "linear_attn", "mamba", "mamba_decoder", "conv", "mixer"}),
 )
 """What layers have one of, whatever their kind: a feed-forward, dense or of experts; attention, a state space or a convolution."""
+_EITHER = frozenset({"input_layernorm", "ln_attn"})
+"""The norm before attention, of classes that have it under either name (Falcon)."""
+_PARTNER = {"bias": "weight", "weight": "bias"}
+"""What a module may have beside a part."""
 _EMBEDDING_ALWAYS = ("embed_as_head", "always_tied")
 """Classes of vLLM that take the logits from the embedding whatever the config says of ties."""
 
@@ -70,7 +74,7 @@ def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
     yield from _without_a_piece(config, skeleton, present, counts)
     of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
     untaken = frozenset(one.tensor for one in optional if not one.taken)
-    uneven = _uneven_biases(skeleton, present, (*stacks, *skeleton.towers.lists))
+    uneven = _uneven_parts(skeleton, present, (*stacks, *skeleton.towers.lists), untaken)
     yield from sorted({*_beside(skeleton, present, switched, stacks, untaken), *of_experts, *uneven})
     yield from _beside_inside(facts, skeleton)
     yield from lost_parts(facts, skeleton, present, switched)
@@ -108,7 +112,7 @@ def _without_a_piece(
         pieces = {
             name: name.removeprefix(inside).partition(".")[0] for name in skeleton.tensors if name.startswith(inside)
         }
-        for alternatives in _ONE_OF:
+        for alternatives in (*_ONE_OF, *([_EITHER] if set(pieces.values()) >= _EITHER else [])):
             found = {name: present.get(name, frozenset()) for name, piece in pieces.items() if piece in alternatives}
             if not found or any(skeleton.tensors[name].always for name in found):
                 continue
@@ -176,13 +180,20 @@ def _beside_inside(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
                 yield numbered(numbered(name, layer), number)
 
 
-def _uneven_biases(skeleton: Skeleton, present: Present, stacks: tuple[str, ...]) -> Iterator[str]:
-    """Yield biases that a norm has in some layers of a list and lacks in others: one class builds them all."""
+def _uneven_parts(
+    skeleton: Skeleton, present: Present, stacks: tuple[str, ...], untaken: frozenset[str]
+) -> Iterator[str]:
+    """Yield weights and biases that a module has in some layers of a list and lacks in others, though it has the other of the two.
+
+    One class builds them all, and no bias stands without a weight anywhere. What vLLM has no place for under a switch's value
+    (``untaken``) it leaves unread everywhere.
+    """
     for name in skeleton.tensors:
-        if name.endswith(".bias") and NORM.search(name) and stack_of(name) in stacks:
-            having = present.get(name, frozenset())
-            weights = present.get(f"{name.removesuffix('bias')}weight", frozenset())
-            yield from (numbered(name, layer) for layer in sorted(weights - having if having else ()))
+        module, _, part = name.rpartition(".")
+        if part in _PARTNER and stack_of(name) in stacks and name not in untaken:
+            having, beside = present.get(name, frozenset()), present.get(f"{module}.{_PARTNER[part]}", frozenset())
+            is_lost = having or part == "weight"
+            yield from (numbered(name, layer) for layer in sorted(beside - having if is_lost else ()))
 
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ctq.engines.configs.fields import assumed, stated
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
     from ctq.inspect.presence.stands_for import Present
 
 _ROUTERS = ("gate", "router")
-_SHARED_COUNTS = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "shared_expert_intermediate_size")
+_SHARED_COUNTS = (
+    *("n_shared_experts", "num_shared_experts", "moe_num_shared_experts"),
+    *("shared_expert_intermediate_size", "shared_intermediate_size"),
+)
+_SHARED = re.compile(r"\.shared_(expert|mlp)")
+_BLOCKS = (EXPERTS, ".block_sparse_moe.")
+"""What follows the name of that which has a shared expert, where it has routed ones."""
 
 
 def missing_routers(skeleton: Skeleton, present: Present) -> Iterator[str]:
@@ -42,12 +49,15 @@ def missing_shared_experts(config: ModelConfig, skeleton: Skeleton, present: Pre
     if not is_uncounted and not config.text_int(*_SHARED_COUNTS):
         return
     for name, slot in skeleton.tensors.items():
-        parent, shared, _ = name.partition(".shared_expert")
-        if slot.always or not shared or not name.endswith(".weight"):
+        shared = _SHARED.search(name)
+        if slot.always or shared is None or not name.endswith(".weight"):
             continue
+        parent = name[: shared.start()]
         if is_uncounted and not _come_together(parent, skeleton):
             continue
-        experts = [found for other, found in present.items() if other.startswith(f"{parent}{EXPERTS}")]
+        experts = [
+            found for other, found in present.items() if other.startswith(tuple(parent + one for one in _BLOCKS))
+        ]
         for layer in sorted(frozenset[int]().union(*experts) - present.get(name, frozenset())):
             yield numbered(name, layer)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _TOWER = re.compile(r"vis|vpm")
 """First words of towers of images."""
-NORM = re.compile(r"norm|\bln_")
+_NORM = re.compile(r"norm|\bln_")
 """What names of norms have."""
 
 
@@ -73,7 +73,7 @@ def biases_of_towers(config: ModelConfig, skeleton: Skeleton, present: Present) 
         weight = f"{name.removesuffix('.bias')}.weight"
         if not slot.always or not name.endswith(".bias") or weight not in present or skeleton.is_of_text(name):
             continue
-        if NORM.search(weight) or (NUMBER in name and not is_off):
+        if _NORM.search(weight) or (NUMBER in name and not is_off):
             found = present.get(name)
             lost = (present[weight] - (found or frozenset())).intersection(
                 _counted(name, skeleton, config, present[weight])

@@ -120,7 +120,8 @@ def dense_shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
         elif part == "qweight" and stored.rows and stored.columns:
             yield f"{template}.weight", (stored.rows, stored.columns)
         elif not part.startswith("weight"):
-            yield f"{template}.{part}" if part else template, tensor.shape
+            joint = "_" if part and template.rpartition(".")[0].endswith("experts") else "."
+            yield f"{template}{joint}{part}" if part else template, tensor.shape
 
 
 def _holds_pairs(entry: Entry) -> bool:
