@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctq.engines.skeletons.dimensions import empty_tensors
 from ctq.engines.skeletons.engine_places import is_head_of_engine, own_name
-from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
-from ctq.engines.skeletons.layer_numbers import layers_with
+from ctq.engines.skeletons.layer_counts import layer_count
 from ctq.engines.skeletons.mixers import mixers
-from ctq.engines.skeletons.switches import optional_tensors
 from ctq.engines.skeletons.unserved_names import needed_names
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.ties import Tie, tie_when_tied
 from ctq.inspect.presence.missing_experts import missing_routers, missing_shared_experts
 from ctq.inspect.presence.missing_parts import biases_of_towers, lost_parts, lost_towers
-from ctq.inspect.presence.stands_for import HEAD, is_in_the_same_piece, layers_by_tensor, pieces_by_tensor
+from ctq.inspect.presence.stands_for import HEAD, is_in_the_same_piece, pieces_by_tensor
+from ctq.inspect.presence.survey import survey
 from ctq.inspect.presence.towers import lacking
 from ctq.recipe.kinds import OTHER_PARTS
-from ctq.recipe.template import NUMBER, inside_layer, numbered, stack_of
+from ctq.recipe.template import NUMBER, numbered, stack_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
-    from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons.skeleton import Skeleton
-    from ctq.engines.skeletons.switches import OptionalTensor
     from ctq.inspect.facts.facts import Facts
-    from ctq.inspect.presence.stands_for import Present
+    from ctq.inspect.presence.survey import Survey
 
 _HEAD_MODULE = HEAD.removesuffix(".weight")
 _ONE_OF = (
@@ -45,7 +41,7 @@ _EMBEDDING_ALWAYS = ("embed_as_head", "always_tied")
 
 def missing_tensors(facts: Facts) -> Iterator[str]:
     """Yield the name of each missing tensor, some of them more than once."""
-    yield from _missing(facts, facts.skeleton) if facts.skeleton is not None else _unserved(facts)
+    yield from _missing(survey(facts, facts.skeleton)) if facts.skeleton is not None else _unserved(facts)
 
 
 def _unserved(facts: Facts) -> Iterator[str]:
@@ -57,64 +53,47 @@ def _unserved(facts: Facts) -> Iterator[str]:
         yield from (name for name in names if name.rpartition(".")[0] not in held)
 
 
-def _missing(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
-    config, present = facts.config, layers_by_tensor(facts, skeleton)
-    if _is_called_otherwise(facts, skeleton, present):
+def _missing(asked: Survey) -> Iterator[str]:
+    if _is_called_otherwise(asked):
         return
-    optional, stacks = list(optional_tensors(config, skeleton)), counted_stacks(skeleton, config)
-    switched: dict[str, bool] = {}
-    for one in optional:
-        if not one.beside:  # of two switches that bring a tensor it takes both
-            switched[one.tensor] = one.needed and switched.get(one.tensor, True)
-    having, counts = layers_with(config, skeleton), dict.fromkeys(stacks, layer_count(config) or 0)
-    switched |= {name: False for name in skeleton.tensors if inside_layer(name) in having}
-    switched |= dict.fromkeys(empty_tensors(config, skeleton), False)
-    yield from _of_every_layer(skeleton, present, switched, counts)
-    yield from _of_their_layers(skeleton, present, having, stacks)
-    yield from _without_a_piece(config, skeleton, present, counts)
-    of_experts = (*missing_routers(skeleton, present), *missing_shared_experts(config, skeleton, present))
-    untaken = frozenset(one.tensor for one in optional if not one.taken)
-    uneven = _uneven_parts(skeleton, present, (*stacks, *skeleton.towers.lists), untaken)
-    yield from sorted({*_beside(skeleton, present, switched, stacks, untaken), *of_experts, *uneven})
-    yield from _beside_inside(facts, skeleton)
-    yield from lost_parts(facts, skeleton, present, switched)
-    yield from _brought(optional, present)
-    yield from lost_towers(facts, skeleton)
-    yield from biases_of_towers(config, skeleton, present)
-    others = [name for name in skeleton.tensors if not skeleton.is_of_text(name) and not name.endswith(HEAD)]
-    yield from lacking(facts, skeleton, present, {name: switched.get(name) for name in others})
-    if _lacks_head(facts, skeleton):
+    yield from _of_every_layer(asked)
+    yield from _of_their_layers(asked)
+    yield from _without_a_piece(asked)
+    of_experts = (*missing_routers(asked), *missing_shared_experts(asked))
+    yield from sorted({*_beside(asked), *of_experts, *_uneven_parts(asked)})
+    yield from _beside_inside(asked)
+    yield from lost_parts(asked)
+    yield from _brought(asked)
+    yield from lost_towers(asked.facts, asked.skeleton)
+    yield from biases_of_towers(asked)
+    yield from lacking(asked)
+    if _lacks_head(asked.facts, asked.skeleton):
         yield HEAD
 
 
-def _of_every_layer(
-    skeleton: Skeleton, present: Present, switched: Mapping[str, bool], counts: Mapping[str, int]
-) -> Iterator[str]:
+def _of_every_layer(asked: Survey) -> Iterator[str]:
     """Yield tensors of the text model that it always has, by template once or in each layer; of a wrapper's head, verdicts tell."""
-    for name, slot in skeleton.tensors.items():
+    for name, slot in asked.skeleton.tensors.items():
         stack, listed, _ = name.partition(f".{NUMBER}.")
-        if not switched.get(name, slot.always) or not skeleton.is_of_text(name) or name.endswith(HEAD):
+        if not asked.switched.get(name, slot.always) or not asked.skeleton.is_of_text(name) or name.endswith(HEAD):
             continue
-        if not listed and name not in present:
+        if not listed and name not in asked.present:
             yield name
         elif listed:
-            found = present.get(name, frozenset())
-            yield from (numbered(name, layer) for layer in range(counts.get(stack, 0)) if layer not in found)
+            found = asked.layers(name)
+            yield from (numbered(name, layer) for layer in range(asked.counts.get(stack, 0)) if layer not in found)
 
 
-def _without_a_piece(
-    config: ModelConfig, skeleton: Skeleton, present: Present, counts: Mapping[str, int]
-) -> Iterator[str]:
+def _without_a_piece(asked: Survey) -> Iterator[str]:
     """Yield a tensor of each layer that has none of the pieces of which it needs one, where no piece is in every layer."""
-    kinds, _ = mixers(config) or ([], "")
-    for stack, count in counts.items():
+    kinds, _ = mixers(asked.config) or ([], "")
+    tensors = asked.skeleton.tensors
+    for stack, count in asked.counts.items():
         inside = f"{stack}.{NUMBER}."
-        pieces = {
-            name: name.removeprefix(inside).partition(".")[0] for name in skeleton.tensors if name.startswith(inside)
-        }
+        pieces = {name: name.removeprefix(inside).partition(".")[0] for name in tensors if name.startswith(inside)}
         for alternatives in (*_ONE_OF, *([_EITHER] if set(pieces.values()) >= _EITHER else [])):
-            found = {name: present.get(name, frozenset()) for name, piece in pieces.items() if piece in alternatives}
-            if not found or any(skeleton.tensors[name].always for name in found):
+            found = {name: asked.layers(name) for name, piece in pieces.items() if piece in alternatives}
+            if not found or any(tensors[name].always for name in found):
                 continue
             for layer in frozenset(range(count)).difference(*found.values()):
                 alike = {other for other, kind in enumerate(kinds) if kinds[layer : layer + 1] == [kind]}
@@ -122,76 +101,67 @@ def _without_a_piece(
                 yield numbered(next(usual, next(iter(found))), layer)
 
 
-def _of_their_layers(
-    skeleton: Skeleton, present: Present, having: Mapping[str, frozenset[int]], stacks: tuple[str, ...]
-) -> Iterator[str]:
+def _of_their_layers(asked: Survey) -> Iterator[str]:
     """Yield tensors that layers of one kind have and others lack, in each layer that should have them."""
-    for name in skeleton.tensors if having else ():
+    for name in asked.skeleton.tensors if asked.having else ():
         stack, _, inside = name.partition(f".{NUMBER}.")
-        if stack in stacks:
-            lost = having.get(inside, frozenset()) - present.get(name, frozenset())
+        if stack in asked.counts:
+            lost = asked.having.get(inside, frozenset()) - asked.layers(name)
             yield from (numbered(name, layer) for layer in sorted(lost))
 
 
-def _brought(optional: Sequence[OptionalTensor], present: Present) -> Iterator[str]:
+def _brought(asked: Survey) -> Iterator[str]:
     """Yield tensors that a switch brings to layers which have another one, and that are not there beside it."""
-    beside = {one.tensor: present.get(one.beside, frozenset()) for one in optional if one.beside and one.needed}
+    beside = {one.tensor: asked.layers(one.beside) for one in asked.optional if one.beside and one.needed}
     for name, where in beside.items():
-        yield from (numbered(name, layer) for layer in sorted(where - present.get(name, frozenset())))
+        yield from (numbered(name, layer) for layer in sorted(where - asked.layers(name)))
 
 
-def _is_called_otherwise(facts: Facts, skeleton: Skeleton, present: Present) -> bool:
+def _is_called_otherwise(asked: Survey) -> bool:
     """Tell a wrapper that has none of its tensors and layers all the same: the same model under other prefixes."""
-    if not skeleton.wrapped or any(name in present for name, slot in skeleton.tensors.items() if slot.always):
+    slots = asked.skeleton.tensors.items()
+    if not asked.skeleton.wrapped or any(name in asked.present for name, slot in slots if slot.always):
         return False
-    return any(entry.modules.depth and entry.kind not in OTHER_PARTS for entry in facts.entries)
+    return any(entry.modules.depth and entry.kind not in OTHER_PARTS for entry in asked.facts.entries)
 
 
-def _beside(
-    skeleton: Skeleton,
-    present: Present,
-    switched: Mapping[str, bool],
-    stacks: tuple[str, ...],
-    untaken: frozenset[str],
-) -> Iterator[str]:
+def _beside(asked: Survey) -> Iterator[str]:
     """Yield optional tensors that a layer lacks, or all of the model, although it has what they never lack beside it.
 
-    Nothing is said of what vLLM has no place for under a switch's value (``untaken``), nor of a bias beside a bias where it is not
-    known that vLLM needs it under that: it may leave both unread.
+    Nothing is said of what vLLM has no place for under a switch's value, nor of a bias beside a bias where it is not known that
+    vLLM needs it under that: it may leave both unread.
     """
-    for name, slot in skeleton.tensors.items():
-        if slot.beside is None or (slot.beside.endswith(".bias") and not switched.get(name)):
+    for name, slot in asked.skeleton.tensors.items():
+        if slot.beside is None or (slot.beside.endswith(".bias") and not asked.switched.get(name)):
             continue
-        if name in untaken or is_in_the_same_piece(name, slot.beside):
+        if name in asked.untaken or is_in_the_same_piece(name, slot.beside):
             continue
-        if stack_of(name) in stacks:
-            for layer in sorted(present.get(slot.beside, frozenset()) - present.get(name, frozenset())):
-                yield numbered(name, layer)
-        elif NUMBER not in name and slot.beside in present and name not in present:
+        if stack_of(name) in asked.counts:
+            yield from (numbered(name, layer) for layer in sorted(asked.layers(slot.beside) - asked.layers(name)))
+        elif NUMBER not in name and slot.beside in asked.present and name not in asked.present:
             yield name
 
 
-def _beside_inside(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
+def _beside_inside(asked: Survey) -> Iterator[str]:
     """Yield tensors of a piece inside of a layer (`self_attn.1`), which lacks them though it has what they never lack beside it."""
-    pieces = pieces_by_tensor(facts, skeleton)
-    for name, slot in skeleton.tensors.items() if pieces else ():
+    pieces = pieces_by_tensor(asked.facts, asked.skeleton)
+    for name, slot in asked.skeleton.tensors.items() if pieces else ():
         if slot.beside is not None and is_in_the_same_piece(name, slot.beside):
             for layer, number in sorted(pieces.get(slot.beside, frozenset()) - pieces.get(name, frozenset())):
                 yield numbered(numbered(name, layer), number)
 
 
-def _uneven_parts(
-    skeleton: Skeleton, present: Present, stacks: tuple[str, ...], untaken: frozenset[str]
-) -> Iterator[str]:
+def _uneven_parts(asked: Survey) -> Iterator[str]:
     """Yield weights and biases that a module has in some layers of a list and lacks in others, though it has the other of the two.
 
-    One class builds them all, and no bias stands without a weight anywhere. What vLLM has no place for under a switch's value
-    (``untaken``) it leaves unread everywhere.
+    One class builds them all, and no bias stands without a weight anywhere. What vLLM has no place for under a switch's value it
+    leaves unread everywhere.
     """
-    for name in skeleton.tensors:
+    stacks = {*asked.counts, *asked.skeleton.towers.lists}
+    for name in asked.skeleton.tensors:
         module, _, part = name.rpartition(".")
-        if part in _PARTNER and stack_of(name) in stacks and name not in untaken:
-            having, beside = present.get(name, frozenset()), present.get(f"{module}.{_PARTNER[part]}", frozenset())
+        if part in _PARTNER and stack_of(name) in stacks and name not in asked.untaken:
+            having, beside = asked.layers(name), asked.layers(f"{module}.{_PARTNER[part]}")
             is_lost = having or part == "weight"
             yield from (numbered(name, layer) for layer in sorted(beside - having if is_lost else ()))
 

@@ -11,9 +11,8 @@ from ctq.recipe.template import EXPERTS, numbered
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons.skeleton import Skeleton
-    from ctq.inspect.presence.stands_for import Present
+    from ctq.inspect.presence.survey import Survey
 
 _ROUTERS = ("gate", "router")
 _SHARED_COUNTS = (
@@ -25,15 +24,16 @@ _BLOCKS = (EXPERTS, ".block_sparse_moe.")
 """What follows the name of that which has a shared expert, where it has routed ones."""
 
 
-def missing_routers(skeleton: Skeleton, present: Present) -> Iterator[str]:
+def missing_routers(asked: Survey) -> Iterator[str]:
     """Yield routers that layers with experts lack, and experts that layers with a router lack: not every layer may have them."""
-    owners = dict.fromkeys(name.partition(EXPERTS)[0] for name in skeleton.tensors if EXPERTS in name)
+    tensors = asked.skeleton.tensors
+    owners = dict.fromkeys(name.partition(EXPERTS)[0] for name in tensors if EXPERTS in name)
     for owner in owners:
-        known = [name for name in skeleton.tensors if name.startswith(f"{owner}{EXPERTS}")]
-        layers = frozenset[int]().union(*(present.get(name, frozenset()) for name in known))
-        for router in (name for name in skeleton.tensors if _is_router(name, owner)):
-            routed = present.get(router, frozenset())
-            if not skeleton.tensors[router].always:
+        known = [name for name in tensors if name.startswith(f"{owner}{EXPERTS}")]
+        layers = frozenset[int]().union(*map(asked.layers, known))
+        for router in (name for name in tensors if _is_router(name, owner)):
+            routed = asked.layers(router)
+            if not tensors[router].always:
                 yield from (numbered(router, layer) for layer in sorted(layers - routed))
             yield from (numbered(numbered(known[0], layer), 0) for layer in sorted(routed - layers))
 
@@ -42,8 +42,9 @@ def _is_router(name: str, owner: str) -> bool:
     return name.endswith(".weight") and any(name.startswith(f"{owner}.{router}.") for router in _ROUTERS)
 
 
-def missing_shared_experts(config: ModelConfig, skeleton: Skeleton, present: Present) -> Iterator[str]:
+def missing_shared_experts(asked: Survey) -> Iterator[str]:
     """Yield shared experts that layers with experts lack, where the config says that there are some, or its class counts none."""
+    config, skeleton = asked.config, asked.skeleton
     values = [stated(config, key, assumed(config, key)) for key in _SHARED_COUNTS]
     is_uncounted = all(value is None for value in values)
     if not is_uncounted and not config.text_int(*_SHARED_COUNTS):
@@ -56,9 +57,9 @@ def missing_shared_experts(config: ModelConfig, skeleton: Skeleton, present: Pre
         if is_uncounted and not _come_together(parent, skeleton):
             continue
         experts = [
-            found for other, found in present.items() if other.startswith(tuple(parent + one for one in _BLOCKS))
+            found for other, found in asked.present.items() if other.startswith(tuple(parent + one for one in _BLOCKS))
         ]
-        for layer in sorted(frozenset[int]().union(*experts) - present.get(name, frozenset())):
+        for layer in sorted(frozenset[int]().union(*experts) - asked.layers(name)):
             yield numbered(name, layer)
 
 

@@ -15,10 +15,9 @@ from ctq.recipe.template import NUMBER, numbered
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.facts import Facts
-    from ctq.inspect.presence.stands_for import Present
+    from ctq.inspect.presence.survey import Survey
 
 _TOWER = re.compile(r"vis|vpm")
 """First words of towers of images."""
@@ -26,22 +25,23 @@ _NORM = re.compile(r"norm|\bln_")
 """What names of norms have."""
 
 
-def lost_parts(facts: Facts, skeleton: Skeleton, present: Present, switched: Mapping[str, bool]) -> Iterator[str]:
+def lost_parts(asked: Survey) -> Iterator[str]:
     """Yield the first tensor of each other part of a wrapper of which the files hold nothing: a tower, or a piece of one.
 
-    ``switched`` tells of optional tensors, by template, whether the config's switch brings them. Of a tower of another type than
-    was learnt nothing is known but the part that it lies in.
+    Of a tower of another type than was learnt nothing is known but the part that it lies in.
     """
-    is_known, held = has_learnt_towers(facts.config), set[str | None]()
+    facts, skeleton = asked.facts, asked.skeleton
+    is_known, held = has_learnt_towers(asked.config), set[str | None]()
     if not is_known:
         held = {part_of(skeleton, name) for entry in facts.entries for name in entry.modules.first_tensors}
     parts: dict[str, dict[str, list[str]]] = {}
     for name, slot in skeleton.tensors.items():
-        if slot.always and switched.get(name, True) and not skeleton.is_of_text(name) and not name.endswith(HEAD):
+        is_needed = slot.always and asked.switched.get(name, True)
+        if is_needed and not skeleton.is_of_text(name) and not name.endswith(HEAD):
             part, piece = _part_and_piece(name)
             parts.setdefault(part, {}).setdefault(piece, []).append(name)
     for pieces in parts.values():
-        lost = [names[0] for names in pieces.values() if not any(name in present for name in names)]
+        lost = [names[0] for names in pieces.values() if not any(name in asked.present for name in names)]
         if lost and part_of(skeleton, lost[0]) in held:
             continue
         if len(lost) == len(pieces):
@@ -63,30 +63,28 @@ def lost_towers(facts: Facts, skeleton: Skeleton) -> Iterator[str]:
         yield from towers
 
 
-def biases_of_towers(config: ModelConfig, skeleton: Skeleton, present: Present) -> Iterator[str]:
+def biases_of_towers(asked: Survey) -> Iterator[str]:
     """Yield biases that norms and layers of other parts lack beside their weights, where no switch of the config leaves them out.
 
     Of what stands outside layers, only norms: towers of several kinds share names of the others.
     """
-    is_off = any(key.endswith("bias") and value is False for key, value in _switches(config.raw))
-    for name, slot in skeleton.tensors.items():
+    is_off = any(key.endswith("bias") and value is False for key, value in _switches(asked.config.raw))
+    for name, slot in asked.skeleton.tensors.items():
         weight = f"{name.removesuffix('.bias')}.weight"
-        if not slot.always or not name.endswith(".bias") or weight not in present or skeleton.is_of_text(name):
+        is_bias = slot.always and name.endswith(".bias") and weight in asked.present
+        if not is_bias or asked.skeleton.is_of_text(name):
             continue
         if _NORM.search(weight) or (NUMBER in name and not is_off):
-            found = present.get(name)
-            lost = (present[weight] - (found or frozenset())).intersection(
-                _counted(name, skeleton, config, present[weight])
-            )
+            lost = (asked.layers(weight) - asked.layers(name)).intersection(_counted(name, asked, asked.layers(weight)))
             yield from (numbered(name, number) for number in sorted(lost))
-            if NUMBER not in name and found is None:
+            if NUMBER not in name and name not in asked.present:
                 yield name
 
 
-def _counted(name: str, skeleton: Skeleton, config: ModelConfig, present: Iterable[int]) -> Iterable[int]:
+def _counted(name: str, asked: Survey, present: Iterable[int]) -> Iterable[int]:
     """Return the layers of a tower that its config counts; those that are there where that is not known."""
-    known = skeleton.towers.lists.get(name.partition(f".{NUMBER}")[0])
-    counted = layers_needed(known, config) if known is not None else None
+    known = asked.skeleton.towers.lists.get(name.partition(f".{NUMBER}")[0])
+    counted = layers_needed(known, asked.config) if known is not None else None
     return present if counted is None else counted
 
 

@@ -9,40 +9,40 @@ from ctq.engines.configs.towers import is_switched_on, layers_needed, tower_numb
 from ctq.engines.skeletons.engine_places import lies_in, own_name
 from ctq.engines.skeletons.find import borrowing_wrappers
 from ctq.engines.skeletons.tower_strangers import ANY_IS_REFUSED, NONE_IS_REFUSED, strangers_of
-from ctq.inspect.presence.stands_for import dense_tensors, fused_tensors
+from ctq.inspect.presence.stands_for import HEAD, dense_tensors, fused_tensors
 from ctq.recipe.kinds import OTHER_PARTS
 from ctq.recipe.template import NUMBER, inside_layer, numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
-    from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
-    from ctq.inspect.presence.stands_for import Present
+    from ctq.inspect.presence.survey import Survey
 
 
 _VISION_MODEL = ".vision_model."
 _IN_VISION_MODEL = frozenset({"clip_vision_model", "siglip_vision_model"})
 
 
-def lacking(facts: Facts, skeleton: Skeleton, present: Present, names: Mapping[str, bool | None]) -> Iterator[str]:
+def lacking(asked: Survey) -> Iterator[str]:
     """Yield what the files lack of tensors that every build has; nothing where they call parts of a tower otherwise.
 
-    ``names`` tells of tensors that come with a switch whether vLLM needs them under its value, of others nothing.
+    Of those that come with a switch it counts whether vLLM needs them under its value.
     """
-    if not (skeleton.towers.lists or skeleton.towers.numbered) or _has_others(facts, skeleton):
+    skeleton = asked.skeleton
+    if not (skeleton.towers.lists or skeleton.towers.numbered) or _has_others(asked.facts, skeleton):
         return
-    config = facts.config
-    for name, needed in names.items():
-        usual = skeleton.tensors[name].always and is_switched_on(skeleton.towers.switched.get(name), config)
-        if not (usual if needed is None else needed):
+    for name, slot in skeleton.tensors.items():
+        if skeleton.is_of_text(name) or name.endswith(HEAD):
             continue
-        if NUMBER not in name and name not in present:
+        usual = slot.always and is_switched_on(skeleton.towers.switched.get(name), asked.config)
+        if not asked.switched.get(name, usual):
+            continue
+        if NUMBER not in name and name not in asked.present:
             yield name
-        found = present.get(name, frozenset())
-        yield from (numbered(name, layer) for layer in _needed(skeleton, name, config, present) if layer not in found)
+        yield from (numbered(name, layer) for layer in _needed(name, asked) if layer not in asked.layers(name))
 
 
 def _has_others(facts: Facts, skeleton: Skeleton) -> bool:
@@ -57,13 +57,13 @@ def _has_others(facts: Facts, skeleton: Skeleton) -> bool:
     return not all(known)
 
 
-def _needed(skeleton: Skeleton, name: str, config: ModelConfig, present: Present) -> Iterable[int]:
+def _needed(name: str, asked: Survey) -> Iterable[int]:
     """Return the numbers under which a tensor of a list is needed: those of all layers, of what is there, or always the same."""
-    stack = name.partition(f".{NUMBER}")[0]
-    if stack not in skeleton.towers.lists:
-        return skeleton.towers.numbered.get(name, ())
-    beside = (found for other, found in present.items() if other.startswith(f"{stack}.{NUMBER}"))
-    layers = layers_needed(skeleton.towers.lists[stack], config)
+    stack, towers = name.partition(f".{NUMBER}")[0], asked.skeleton.towers
+    if stack not in towers.lists:
+        return towers.numbered.get(name, ())
+    beside = (found for other, found in asked.present.items() if other.startswith(f"{stack}.{NUMBER}"))
+    layers = layers_needed(towers.lists[stack], asked.config)
     return sorted(frozenset[int]().union(*beside)) if layers is None else layers
 
 
