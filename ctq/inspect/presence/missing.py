@@ -162,8 +162,8 @@ def _uneven_parts(asked: Survey) -> Iterator[str]:
         module, _, part = name.rpartition(".")
         if part in _PARTNER and stack_of(name) in stacks and name not in asked.untaken:
             having, beside = asked.layers(name), asked.layers(f"{module}.{_PARTNER[part]}")
-            is_lost = having or part == "weight"
-            yield from (numbered(name, layer) for layer in sorted(beside - having if is_lost else ()))
+            lost = beside - having if having or part == "weight" else frozenset[int]()
+            yield from (numbered(name, layer) for layer in asked.of_counted(name, lost))
 
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:

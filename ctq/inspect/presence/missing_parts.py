@@ -6,14 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS
-from ctq.engines.configs.towers import layers_needed
 from ctq.engines.skeletons.engine_places import other_part, part_of
 from ctq.engines.skeletons.find import has_learnt_towers
 from ctq.inspect.presence.stands_for import HEAD
 from ctq.recipe.template import NUMBER, numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.facts import Facts
@@ -75,17 +74,10 @@ def biases_of_towers(asked: Survey) -> Iterator[str]:
         if not is_bias or asked.skeleton.is_of_text(name):
             continue
         if _NORM.search(weight) or (NUMBER in name and not is_off):
-            lost = (asked.layers(weight) - asked.layers(name)).intersection(_counted(name, asked, asked.layers(weight)))
-            yield from (numbered(name, number) for number in sorted(lost))
+            lost = asked.of_counted(name, asked.layers(weight) - asked.layers(name))
+            yield from (numbered(name, number) for number in lost)
             if NUMBER not in name and name not in asked.present:
                 yield name
-
-
-def _counted(name: str, asked: Survey, present: Iterable[int]) -> Iterable[int]:
-    """Return the layers of a tower that its config counts; those that are there where that is not known."""
-    known = asked.skeleton.towers.lists.get(name.partition(f".{NUMBER}")[0])
-    counted = layers_needed(known, asked.config) if known is not None else None
-    return present if counted is None else counted
 
 
 def _switches(level: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ctq.engines.configs.towers import layers_needed
 from ctq.engines.skeletons.dimensions import empty_tensors
 from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.skeletons.layer_numbers import layers_with
 from ctq.engines.skeletons.switches import optional_tensors
 from ctq.inspect.presence.stands_for import layers_by_tensor
-from ctq.recipe.template import inside_layer
+from ctq.recipe.template import NUMBER, inside_layer, stack_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +65,14 @@ class Survey:
     def layers(self, tensor: str) -> frozenset[int]:
         """Return the layers that have a tensor."""
         return self.present.get(tensor, _NOWHERE)
+
+    def of_counted(self, tensor: str, layers: frozenset[int]) -> list[int]:
+        """Return those of the ``layers`` of a tensor's list that the config counts, in order; all where that is not known."""
+        stack, tower = stack_of(tensor), self.skeleton.towers.lists.get(tensor.partition(f".{NUMBER}")[0])
+        if stack in self.counts:
+            return sorted(layers.intersection(range(self.counts[stack])))
+        counted = layers_needed(tower, self.config) if tower is not None else None
+        return sorted(layers if counted is None else layers.intersection(counted))
 
 
 def survey(facts: Facts, skeleton: Skeleton) -> Survey:
