@@ -174,7 +174,16 @@ def _args(group: Mapping[str, Any], key: str, where: str, defects: list[str]) ->
         group_size=group_size,
         symmetric=value.get("symmetric", True) is not False,
         dynamic=bool(value.get("dynamic", False)),
+        block_structure=_block(value.get("block_structure")),
     )
+
+
+def _block(value: object) -> tuple[int, int] | None:
+    """Read the rows and columns of a block; None where there is none that can be told."""
+    if not isinstance(value, list) or [type(size) for size in value] != [int, int] or min(value) < 1:
+        return None
+    rows, columns = value
+    return rows, columns
 
 
 def _integer(value: object) -> int | None:

@@ -13,7 +13,10 @@ Format = Literal["int-quantized", "pack-quantized"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantArgs:
-    """How values are quantized; the fields and their names are those of compressed-tensors' ``QuantizationArgs``."""
+    """How values are quantized; the fields and their names are those of compressed-tensors' ``QuantizationArgs``.
+
+    ``block_structure`` are the rows and columns that share a scale by the strategy block, which is read and never written.
+    """
 
     num_bits: int = 8
     type: str = "int"
@@ -21,6 +24,7 @@ class QuantArgs:
     group_size: int | None = None
     symmetric: bool = True
     dynamic: bool = False
+    block_structure: tuple[int, int] | None = None
 
     def to_json(self, *, observer: str | None = None) -> dict[str, Any]:
         """Return the object that ``config_groups`` holds for these arguments."""

@@ -187,6 +187,8 @@ TENSOR_BREAKAGES: Final = (
     Breakage("TEN013", do.activations(symmetric=False), {"kind": "w8a8-static"}),
     Breakage("TEN013", do.static_outputs, {"kind": "w8a8-static"}),
     Breakage("TEN011", do.put("model.layers.1.mlp.down_proj.input_scale", do.floats(128)), {"kind": "w8a8-static"}),
+    Breakage("TEN011", do.put("model.layers.1.mlp.down_proj.input_scale", do.floats(1, 1)), {"kind": "w8a8-static"}),
+    Breakage("TEN011", do.put(SCALE, do.floats(1, 2)), {"kind": "fp8-block", "head": "dense"}),
     Breakage("TEN014", do.drop("lm_head.weight_shape"), PACKED),
     Breakage("TEN014", do.put("lm_head.weight_shape", do.floats(2)), PACKED),
     Breakage("TEN015", do.put(f"{UP}.input_scale", do.floats(1)), {"kind": "fp8", "head": "dense"}),

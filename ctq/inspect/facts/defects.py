@@ -175,10 +175,15 @@ def _half_words(entry: Entry, args: QuantArgs, rows: int) -> Diagnosis | None:
 
 
 def _wrong_input_scale(entry: Entry) -> Diagnosis | None:
-    """Name a scale of static activations with more than one value (vLLM 0.32.0 ``model_executor/parameter.py``, PerTensorScale)."""
+    """Name a scale of static activations that is no single value; of an expert, any shape of one value is copied.
+
+    Source: vLLM 0.32.0 ``model_executor/parameter.py`` (``PerTensorScaleParameter``).
+    """
     activations = entry.activations
     scale = entry.modules.parts.get("input_scale")
-    if activations is None or activations.dynamic or scale is None or prod(scale.shape) == 1:
+    if activations is None or activations.dynamic or scale is None or scale.shape in ((), (1,)):
+        return None
+    if prod(scale.shape) == 1 and _EXPERT.search(entry.modules.template) is not None:
         return None
     return Diagnosis(
         Defect.WRONG_SHAPE, f"input_scale is {list(scale.shape)}, expected one value for static activations"

@@ -69,6 +69,9 @@ def expected_shapes(form: Form, args: QuantArgs, weight: tuple[int, ...], scale:
         "group": grouped,
         "tensor_group": grouped,
     }
+    if args.block_structure is not None:
+        high, wide = args.block_structure
+        by_strategy["block"] = ((-(-rows // high), -(-columns // wide)),)
     shapes = by_strategy.get(args.strategy)
     expected: dict[str, Shapes] = {}
     if shapes is not None:
