@@ -108,7 +108,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         store=partial(forms.fp8_tensor, static=True), config=_quark("fp8_e4m3", qscheme="per_tensor"), listed="exclude"
     ),
     "quark-int8": Tool(
-        store=forms.int_with_zeros, config=_quark("int8", qscheme="per_channel", ch_axis=0), listed="exclude"
+        store=forms.int_vector, config=_quark("int8", qscheme="per_channel", ch_axis=0), listed="exclude"
     ),
     "quark-mxfp4": Tool(
         store=forms.mxfp4,
@@ -131,10 +131,10 @@ def quantized_by(tool: str, folder: Path, *, head: bool = False) -> Path:
             if found.kind is Kind.LINEAR and (head or not module.endswith(HEAD)):
                 raw = tensors.pop(name)
                 tensors.update({f"{module}.{part}": one for part, one in chosen.store(raw.floats, raw.dtype).items()})
-            elif chosen.listed and name.endswith(".weight") and len(raw := infos[name].shape) > 1:
+            elif chosen.listed and name.endswith(".weight") and len(infos[name].shape) > 1:
                 left_dense.append(module)
 
-    left_dense: list[str] = []
+    left_dense = [HEAD] if chosen.listed else []
     edit_tensors(folder, change)
     own: Any = {name: {"bits": 16} for name in left_dense} if chosen.listed == "extra_config" else left_dense
     listed = {chosen.listed: own} if chosen.listed else {}

@@ -38,6 +38,14 @@ def int_with_zeros(weight: Floats, dtype: str) -> dict[str, Raw]:
     }
 
 
+def int_vector(weight: Floats, dtype: str) -> dict[str, Raw]:
+    """The same with the scales of rows as a vector and those of activations without dimensions, which experts take alone."""
+    form = int_with_zeros(weight, dtype)
+    inputs = {part: Raw(raw.dtype, (), raw.data) for part, raw in form.items() if part.startswith("input_")}
+    scale = form["weight_scale"]
+    return form | inputs | {"weight_scale": Raw(scale.dtype, scale.shape[:1], scale.data)}
+
+
 def pack_quantized(
     weight: Floats, dtype: str, *, bits: int = 8, group: int | None = 128, symmetric: bool = True
 ) -> dict[str, Raw]:

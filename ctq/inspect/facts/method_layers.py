@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import gcd
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm.fused import fused_mapping
-from ctq.engines.vllm.layers import ParallelLMHead
+from ctq.engines.vllm.layers import FusedMoE, ParallelLMHead
 from ctq.engines.vllm.methods.layout import ANYTHING
 from ctq.engines.vllm.methods.read import Model, read_method
 from ctq.engines.vllm_models.heads import resolved_support
@@ -26,10 +27,11 @@ from ctq.errors import UsageError
 from ctq.inspect.facts.body import EngineLayer, ModelLayers, is_asked
 from ctq.inspect.facts.called_parts import called_parts
 from ctq.inspect.facts.defects import BODY_LINEARS
+from ctq.inspect.facts.entries import State
 from ctq.inspect.modules.forms import Form
 from ctq.recipe.fused import PROJECTIONS
 from ctq.recipe.kinds import Kind
-from ctq.recipe.template import NUMBER, SINGLE_EXPERT
+from ctq.recipe.template import EXPERTS, NUMBER, SINGLE_EXPERT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -43,6 +45,8 @@ _UNQUANTIZED = frozenset({"F16", "BF16", "F32"})
 """Dtypes by which vLLM takes a layer for dense whose method's config lists none (``auto_gptq.py``, ``maybe_update_config``)."""
 _MATRIX = 2
 _LENT = "input_scale"
+_FINEST = 32
+"""Rows of the smallest blocks that vLLM makes of larger ones for experts (``fused_moe/oracle/fp8.py:288``)."""
 _SCALES = frozenset({"scales", "qzeros", "weight_scale", "weight_scale_inv"})
 """Parts that only a quantized layer has, whose weight may have been lost or have no rows and columns."""
 
@@ -80,6 +84,7 @@ def layer_faults(facts: Facts) -> Iterator[LayerFault]:
     try:
         yield from _of_towers(facts, model, method)
         yield from _of_text(facts, model, method)
+        yield from _of_tied_head(facts, method)
     except UsageError:  # a regular expression whose time has no bound
         return
 
@@ -88,9 +93,36 @@ def _of_text(facts: Facts, model: ModelLayers, method: Method) -> Iterator[Layer
     """Yield what is wrong with the head, linear layers and routers, and what is left of layers."""
     leaves = frozenset(entry.modules.leaf for entry in facts.quantized if entry.kind is Kind.LINEAR)
     for entry in facts.entries:
-        if entry.is_head or is_asked(entry, facts.config) or _is_torso(entry, leaves):
-            faults = _faults(entry, model.names, _asked(entry, facts, model), method)
+        if entry.kind is Kind.FUSED_EXPERTS and not entry.stored.is_quantized:
+            yield from _of_stacked(entry, model, method)
+        elif entry.is_head or is_asked(entry, facts.config) or _is_torso(entry, leaves):
+            faults = _faults(entry, model, _asked(entry, facts, model), method)
             yield from (fault for fault in faults if _is_sure(fault, leaves) and not _is_lent(fault, facts.entries))
+
+
+def _of_stacked(entry: Entry, model: ModelLayers, method: Method) -> Iterator[LayerFault]:
+    """Yield dense experts in one tensor that the config has quantized."""
+    for name in entry.modules.names:
+        before, found, _ = name.partition(EXPERTS)
+        place = model.names.module(f"{before}{EXPERTS}0.{PROJECTIONS[0][0]}") if found else None
+        layer = (
+            model.names.prefix(f"{place.partition(EXPERTS)[0]}{EXPERTS[:-1]}") if place and EXPERTS in place else None
+        )
+        if layer is not None and method.layout(FusedMoE(), layer) is not None:
+            dtype = next(iter(entry.modules.parts.values())).dtype
+            yield LayerFault(Wrong.LEFT_DENSE, entry, name, entry.modules.count, dtype)
+            return
+
+
+def _of_tied_head(facts: Facts, method: Method) -> Iterator[LayerFault]:
+    """Yield a head that is tied and has no tensors, which the config has quantized all the same."""
+    support = resolved_support(facts.config.architecture, inner_architecture(facts.config))
+    embedding = next((entry for entry in facts.entries if entry.kind is Kind.EMBEDDING), None)
+    if facts.head.state is not State.TIED or embedding is None or support is None or support.quant_config != "yes":
+        return
+    if method.layout(ParallelLMHead(), support.name) is not None:
+        name = facts.head.name or embedding.modules.names[0]
+        yield LayerFault(Wrong.LEFT_DENSE, embedding, name, 1, "tied")
 
 
 def _is_sure(fault: LayerFault, leaves: frozenset[str]) -> bool:
@@ -162,7 +194,7 @@ def _of_towers(facts: Facts, model: ModelLayers, method: Method) -> Iterator[Lay
     if not builds_quantized(facts.config.architecture, Kind.TOWER.value):
         return
     matrices = [entry for entry in facts.entries if _is_tower_layer(entry)]
-    found = [list(_faults(entry, model.names, _asked(entry, facts, model), method)) for entry in matrices]
+    found = [list(_faults(entry, model, _asked(entry, facts, model), method)) for entry in matrices]
     if found and all(faults and faults[0].wrong is Wrong.LEFT_DENSE for faults in found):
         yield found[0][0]
 
@@ -207,13 +239,14 @@ def _asked(entry: Entry, facts: Facts, model: ModelLayers) -> Iterator[tuple[str
 
 
 def _faults(
-    entry: Entry, names: EngineNames, layers: Iterable[tuple[str, EngineLayer, int]], method: Method
+    entry: Entry, model: ModelLayers, layers: Iterable[tuple[str, EngineLayer, int]], method: Method
 ) -> Iterator[LayerFault]:
-    parts = called_parts(entry.modules, names)
+    parts = called_parts(entry.modules, model.names)
     found: dict[tuple[Wrong, str], list[tuple[str, int]]] = {}
     for module, layer, count in layers:
         try:
-            fault = _compared(entry, parts, method.layout(layer.spec, layer.prefix))
+            layout = method.layout(layer.spec, layer.prefix)
+            fault = _compared(entry, parts, layout) or _undivided(entry, layer, layout, model)
         except DispatchError as error:
             fault = Wrong.REFUSED, error.message
         if fault is not None:
@@ -234,6 +267,20 @@ def _compared(entry: Entry, parts: Mapping[str, Part], layout: Layout | None) ->
     wrong = _wrong_part(parts, layout) if codes is not None else None
     missing = [name for name in layout.parameters if name not in parts and name not in layout.spared]
     return wrong or ((Wrong.MISSING, " and ".join(missing)) if missing else None)
+
+
+def _undivided(entry: Entry, layer: EngineLayer, layout: Layout | None, model: ModelLayers) -> tuple[Wrong, str] | None:
+    """Say what of a part of a fused layer is cut by a block of scales (vLLM 0.32.0 ``utils/fp8_utils.py:1296``)."""
+    weight = entry.modules.parts.get("weight")
+    if layout is None or weight is None or weight.shape[0] % layout.rows == 0:
+        return None
+    fused = model.fused.get(layer.prefix.rpartition(".")[2], ())
+    is_experts = isinstance(layer.spec, FusedMoE)
+    cut = layer.spec.projections[:-1] if isinstance(layer.spec, FusedMoE) else fused[:-1]
+    if entry.modules.leaf not in cut or (is_experts and gcd(weight.shape[0], layout.rows) >= _FINEST):
+        return None
+    said = f"{weight.shape[0]} rows in a layer that is fused with others, which blocks of {layout.rows} do not divide"
+    return Wrong.SHAPE, said
 
 
 def _wrong_part(parts: Mapping[str, Part], layout: Layout) -> tuple[Wrong, str] | None:

@@ -32,6 +32,8 @@ FAMILIES: Final = (
         "qwen2.5-vl",
     ),
 )
+DIVIDED: Final = ("llama-head64", "deepseek-v3")
+"""Families whose fused layers have parts of whole blocks of 128 rows."""
 ATTENTION: Final = "model.layers.0.self_attn"
 OUT: Final = f"{ATTENTION}.o_proj"
 QUERY: Final = f"{ATTENTION}.q_proj"
@@ -57,8 +59,10 @@ def findings(folder: Path) -> list[str]:
     return [f"{one.code} {one.message}" for one in report.findings if one.severity is Severity.ERROR]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize(
+    ("tool", "family"),
+    [(tool, family) for tool in TOOLS for family in (DIVIDED if tool == "fp8-block" else FAMILIES)],
+)
 def test_what_tools_write_has_no_faults(tool: str, family: str, dense: Path, tmp_path: Path) -> None:
     assert findings(stored(tool, family, dense, tmp_path)) == []
 
@@ -144,6 +148,7 @@ FAULTS: Final[dict[str, tuple[str, str, do.Change, str]]] = {
     "FP8: blocks of another size": (
         "fp8-block", "llama-head64", do.says(weight_block_size=[64, 64]), "weight_scale_inv is [1, 2], expected [2, 4]"
     ),
+    "FP8: blocks that cut a fused layer": ("fp8-block", "llama", do.says(fmt="e4m3"), "64 rows in a layer that is fused"),
     "FP8: dense and not named": ("fp8-block", "llama-head64", left_dense(OUT), f"{OUT}: a BF16 weight"),
     "FP8: a router that is not named": ("fp8-tensor", "qwen3-moe", do.says(ignored_layers=[]), f"{ROUTER} and 1 more"),
     "FP8: one part of a fused layer named": ("fp8-tensor", "llama", listed("ignored_layers", QUERY), "some parts of"),
@@ -160,6 +165,9 @@ FAULTS: Final[dict[str, tuple[str, str, do.Change, str]]] = {
     "AutoRound: no block": ("auto-round", "llama", do.says(block_name_to_quantize="model.layers.0"), "stored quantized"),
     "ModelOpt: dense and not excluded": ("modelopt-fp8", "llama", left_dense(OUT), f"{OUT}: a BF16 weight"),
     "ModelOpt: a head that is not excluded": ("modelopt-fp8", "llama", do.says(ignore=[]), "lm_head: a BF16 weight"),
+    "ModelOpt: a tied head that is not excluded": ("modelopt-fp8", "llama-tied", do.says(ignore=[]), "lm_head: a tied weight"),
+    "AWQ: a tied head that is named": ("awq", "llama-tied", do.says(lm_head=True), "lm_head: a tied weight"),
+    "GPTQ: dense experts in one tensor": ("gptq", "llama4-text", do.says(damp_percent=0.1), "experts.down_proj and 1 more: a BF16"),
     "ModelOpt: a router that is not excluded": (
         "modelopt-fp8", "qwen3-moe", do.says(ignore=["lm_head"]), f"{ROUTER} and 1 more: a BF16 weight"
     ),
@@ -216,6 +224,7 @@ HARMLESS: Final[dict[str, tuple[str, str, do.Change]]] = {
     "GPTQ: layers by parts of names": (
         "gptq", "llama", do.says(modules_in_block_to_quantize=[["self_attn"], ["mlp.up_proj", "mlp.gate_proj"], ["down_proj"]])
     ),
+    "GPTQ: a tied head that is named": ("gptq", "llama-tied", do.says(lm_head=True)),
     "GPTQ: a head that is dense though named": ("gptq", "llama", do.says(lm_head=True)),
     "AWQ: a layer left dense": ("awq", "llama", left_dense(OUT)),
     "AWQ: a router by its last word": ("awq", "qwen3-moe", do.says(modules_to_not_convert=["mlp.gate"])),

@@ -41,13 +41,15 @@ class Parameter(NamedTuple):
 class Layout:
     """All tensors of a layer; ``codes`` is the one that holds the weight, of whose shape ``dense`` makes the rows and columns.
 
-    Of those in ``spared`` vLLM makes parameters that it has no use for.
+    Of those in ``spared`` vLLM makes parameters that it has no use for. ``rows`` is what has to divide the rows of every part of a
+    fused layer but the last.
     """
 
     codes: str
     dense: Callable[[int, int], tuple[int, int]]
     parameters: Mapping[str, Parameter]
     spared: frozenset[str] = frozenset()
+    rows: int = 1
 
 
 class Method(Protocol):
@@ -102,9 +104,10 @@ def fp8_layout(*, static: bool) -> Layout:
 def fp8_block_layout(block: tuple[int, int]) -> Layout:
     """FP8 with one scale to a block of rows and columns."""
     high, wide = block
-    return _fp8(
+    layout = _fp8(
         weight_scale_inv=Parameter(_SCALES, lambda rows, columns: ((-(-rows // high), -(-columns // wide)),)),
     )
+    return replace(layout, rows=high)
 
 
 @lru_cache(maxsize=64)
@@ -142,10 +145,11 @@ def mxfp4_layout() -> Layout:
 
 
 @lru_cache(maxsize=64)
-def int8_layout(*, by_row: bool, static: bool) -> Layout:
-    """INT8 with zero points, of what is symmetric too, as Quark writes it."""
-    shapes = _of_rows if by_row else _of_one
-    inputs = {"input_scale": _SCALE, "input_zero_point": Parameter(_INT8, _of_one)} if static else {}
+def int8_layout(*, by_row: bool, static: bool, is_experts: bool) -> Layout:
+    """INT8 with zero points, of what is symmetric too, as Quark writes it; experts take vectors and numbers alone."""
+    shapes = (_of_a_vector if is_experts else _of_rows) if by_row else _of_one
+    one = _of_a_number if is_experts else _of_one
+    inputs = {"input_scale": Parameter(_SCALES, one), "input_zero_point": Parameter(_INT8, one)} if static else {}
     layout = _same(
         weight=Parameter(_INT8, _as_it_is),
         weight_scale=Parameter(FLOATS, shapes),
@@ -182,6 +186,14 @@ def _as_it_is(rows: int, columns: int) -> Shapes:
 
 def _of_rows(rows: int, _: int) -> Shapes:
     return ((rows,), (rows, 1))
+
+
+def _of_a_vector(rows: int, _: int) -> Shapes:
+    return ((rows,),)
+
+
+def _of_a_number(_rows: int, _columns: int) -> Shapes:
+    return ((),)
 
 
 def _of_one(_rows: int, _columns: int) -> Shapes:

@@ -46,7 +46,7 @@ class Quark:
         if not isinstance(layer, LinearBase | FusedMoE) or self._is_excluded(prefix, is_experts=is_experts):
             return None
         settings = self._settings(prefix)
-        return _layout(settings.get("weight"), settings.get("input_tensors"))
+        return _layout(settings.get("weight"), settings.get("input_tensors"), is_experts=is_experts)
 
     def _is_excluded(self, prefix: str, *, is_experts: bool) -> bool:
         if is_experts and any(
@@ -85,7 +85,7 @@ class Quark:
         )
 
 
-def _layout(weight: object, inputs: object) -> Layout:
+def _layout(weight: object, inputs: object, *, is_experts: bool) -> Layout:
     """Return the layout of the schemes that are known here."""
     weight, inputs = _single(weight), _single(inputs)
     if not isinstance(weight, dict):
@@ -97,7 +97,7 @@ def _layout(weight: object, inputs: object) -> Layout:
         return ANYTHING
     static = not inputs.get("is_dynamic")
     if dtype == "int8":
-        return int8_layout(by_row=scheme == _ROW, static=static)
+        return int8_layout(by_row=scheme == _ROW, static=static, is_experts=is_experts)
     if dtype == "fp8_e4m3" and scheme == _TENSOR:
         return fp8_layout(static=static)
     if dtype == "fp8_e4m3" and not static:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LISTED = 200  # names listed of each kind; the counts are exact
 UNREAD = "weight_shape"  # whatever it holds, no kernel reads it
+SPARE = {"AutoGPTQMoEMethod": ("w13_bias", "w2_bias")}  # zeros, taken away after loading where the files have none
 ORDER = "g_idx"  # the order of activations: older versions keep a place for it in every packed expert
 
 
@@ -157,7 +158,9 @@ def parameter_faults(dry: DryModel, methods: dict[str, dict[str, str]]) -> Itera
             continue
         if ORDER in name and not ordered:
             continue
-        owner = name.rpartition(".")[0]
+        owner, _, part = name.rpartition(".")
+        if loaded == 0 and part in SPARE.get(methods.get(owner, {}).get("quant_method", ""), ()):
+            continue
         yield {
             "name": name,
             "dtype": name_of(parameter.dtype),
