@@ -45,6 +45,8 @@ _UNQUANTIZED = frozenset({"F16", "BF16", "F32"})
 """Dtypes by which vLLM takes a layer for dense whose method's config lists none (``auto_gptq.py``, ``maybe_update_config``)."""
 _MATRIX = 2
 _LENT = "input_scale"
+_STACKED = frozenset({"input_linear", "output_linear"})
+"""What Granite calls all experts of a layer, which vLLM's class keeps under the name of others (``models/granitemoe.py``)."""
 _FINEST = 32
 """Rows of the smallest blocks that vLLM makes of larger ones for experts (``fused_moe/oracle/fp8.py:288``)."""
 _SCALES = frozenset({"scales", "qzeros", "weight_scale", "weight_scale_inv"})
@@ -102,9 +104,11 @@ def _of_text(facts: Facts, model: ModelLayers, method: Method) -> Iterator[Layer
 
 def _of_stacked(entry: Entry, model: ModelLayers, method: Method) -> Iterator[LayerFault]:
     """Yield dense experts in one tensor that the config has quantized."""
+    if EXPERTS not in entry.modules.template and entry.modules.leaf not in _STACKED:
+        return
     for name in entry.modules.names:
-        before, found, _ = name.partition(EXPERTS)
-        place = model.names.module(f"{before}{EXPERTS}0.{PROJECTIONS[0][0]}") if found else None
+        before = name.partition(EXPERTS)[0] if EXPERTS in name else name.rpartition(".")[0]
+        place = model.names.module(f"{before}{EXPERTS}0.{PROJECTIONS[0][0]}")
         layer = (
             model.names.prefix(f"{place.partition(EXPERTS)[0]}{EXPERTS[:-1]}") if place and EXPERTS in place else None
         )

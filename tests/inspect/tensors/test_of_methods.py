@@ -167,6 +167,7 @@ FAULTS: Final[dict[str, tuple[str, str, do.Change, str]]] = {
     "ModelOpt: a head that is not excluded": ("modelopt-fp8", "llama", do.says(ignore=[]), "lm_head: a BF16 weight"),
     "ModelOpt: a tied head that is not excluded": ("modelopt-fp8", "llama-tied", do.says(ignore=[]), "lm_head: a tied weight"),
     "AWQ: a tied head that is named": ("awq", "llama-tied", do.says(lm_head=True), "lm_head: a tied weight"),
+    "FP8: dense experts in one tensor": ("fp8-tensor", "granite-moe", do.says(fmt="e4m3"), "input_linear and 1 more: a BF16"),
     "GPTQ: dense experts in one tensor": ("gptq", "llama4-text", do.says(damp_percent=0.1), "experts.down_proj and 1 more: a BF16"),
     "ModelOpt: a router that is not excluded": (
         "modelopt-fp8", "qwen3-moe", do.says(ignore=["lm_head"]), f"{ROUTER} and 1 more: a BF16 weight"
