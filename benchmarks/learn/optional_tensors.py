@@ -138,9 +138,16 @@ def sizes_of(build: Build) -> dict[str, int]:
 
 
 def companion(name: str, *builds: Build) -> str | None:
-    """Return the weight beside a bias that some layers of a list have, and the bias in the same ones in the build that has it."""
-    weight = f"{name.removesuffix('.bias')}.weight"
-    if not name.endswith(".bias") or name.count("#") != 1 or any(presence(build).get(weight, True) for build in builds):
+    """Return the weight beside a bias that some layers of a list have, and the bias in the same ones in the build that has it.
+
+    Beside a bias of experts (`expert_bias`) it is their router's.
+    """
+    parent, _, leaf = name.rpartition(".")
+    if not leaf.endswith("bias") or name.count("#") != 1:
+        return None
+    beside = (f"{parent}.weight", f"{parent}.gate.weight")
+    weight = next((one for one in beside if any(one in presence(build) for build in builds)), None)
+    if weight is None or any(presence(build).get(weight, True) for build in builds):
         return None
     having = [{part: layers_of(part, build) for part in (name, weight)} for build in builds]
     return weight if all(found[name] in (found[weight], set()) for found in having) else None

@@ -47,7 +47,7 @@ OTHER_VALUES: Final = {
     "intermediate_size_mlp": 224, "kv_lora_rank": 96, "q_lora_rank": 160, "qk_rope_head_dim": 16, "qk_nope_head_dim": 64,
     "v_head_dim": 64, "num_experts": 6, "num_local_experts": 6, "n_routed_experts": 6, "moe_num_experts": 6,
     "num_kv_heads": 2, "max_position_embeddings": 128, "n_positions": 128, "n_shared_experts": 3, "moe_num_shared_experts": 3,
-    "num_shared_experts": 3,
+    "num_shared_experts": 3, "moe_shared_expert_intermediate_size": 224, "moe_latent_size": 96,
 }  # fmt: skip
 """A second value for each number of a config; those that no model takes alone are left out."""
 EMBEDDING: Final = r"re:.*\b(embed_tokens|embed_in|wte|word_embeddings|tok_embeddings|embeddings?|embed)$"

@@ -3,10 +3,10 @@
     python -m benchmarks.learn.unserved_names --vllm-python ENV/bin/python [--families NAME ...]
 
 Each family of `tests/support/families.py` is built by transformers and loaded by vLLM 0.32.0. Where there is no skeleton of its
-architecture, what vLLM refuses as no module or parameter of its own is taken out, and it is asked again, until it refuses something
-else; what it then misses in some layers, and other layers have under the same name, every layer needs. What is never loaded though
-the files hold it is learnt of all. The result is `ctq/engines/data/unserved_names.json`, in which the rows of architectures that
-were not asked stay. Nothing is downloaded.
+architecture, or the family is a variant that brings names of its own, what vLLM refuses as no module or parameter of its own is
+taken out, and it is asked again, until it refuses something else; what it then misses in some layers, and other layers have under
+the same name, every layer needs. What is never loaded though the files hold it is learnt of all. The result is
+`ctq/engines/data/unserved_names.json`, in which the rows of architectures that were not asked stay. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from builders import edit_tensors, read_safetensors
-from families import SWEPT, build
+from families import EVERY, SWEPT, build
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.data_table import write_tables
@@ -36,13 +36,15 @@ NO_PLACE: Final = ("There is no module or parameter named", "KeyError: '")
 LACKS: Final = "not initialized from checkpoint"
 NAME: Final = re.compile(r"'([\w.]+)'")
 ROUNDS: Final = 8
+VARIANTS: Final = ("learnt-stablelm-qk",)
+"""Families with tensors that vLLM's class does not have, beside others of their architecture that it loads."""
 
 
 def main() -> None:
     options = script(__doc__, "vllm_python", "families").parse_args()
     known = read_data("skeletons")["architectures"]
-    names = [name for name in SWEPT if not options.families or name in options.families]
-    asked = {SWEPT[name].architecture for name in names}
+    names = [name for name in (*SWEPT, *VARIANTS) if not options.families or name in options.families]
+    asked = {EVERY[name].architecture for name in names}
     with tempfile.TemporaryDirectory() as scratch:
         learnt = learn(names, Path(scratch), options.vllm_python, skip=frozenset(known))
     about = (
@@ -69,8 +71,9 @@ def learn(names: list[str], scratch: Path, python: Path, *, skip: frozenset[str]
     for _ in range(ROUNDS):
         again: dict[str, Path] = {}
         for (name, folder), result in zip(waiting.items(), loaded(waiting.values(), python), strict=True):
-            architecture = SWEPT[name].architecture
-            template = refused_template(result) if architecture not in skip else None
+            architecture = EVERY[name].architecture
+            is_asked = architecture not in skip or name in VARIANTS
+            template = refused_template(result) if is_asked else None
             if lost := passed_over(result, folder):
                 unread[architecture] = lost
             if template is not None:

@@ -110,10 +110,16 @@ def learn(names: Sequence[str], scratch: Path, python: Path) -> dict[str, Any]:
         takes = [value for value in (True, False) if not _stumbles(seen[True, value])]
         if len(needs) == 2 and turn.there:  # what the switch has nothing to do with
             continue
-        entry = {"tensors": sorted({NUMBER.sub("#", name) for name in turn.tensors}), "needs": needs, "takes": takes}
+        entry: dict[str, Any] = {
+            "tensors": sorted({NUMBER.sub("#", name) for name in turn.tensors}),
+            "needs": needs,
+            "takes": takes,
+        }
         unstated = bool(turn.own) if unsaid.get(id(turn), True) else not turn.own
         entry["assumes"] = unstated if turn.assumes is None else turn.assumes
-        found.setdefault(_architecture(turn.family), {})[turn.switch] = entry
+        known = found.setdefault(_architecture(turn.family), {})
+        of_others: list[str] = known.get(turn.switch, {}).get("tensors", [])  # other families have other layers
+        known[turn.switch] = entry | {"tensors": sorted({*entry["tensors"], *of_others})}
     return found
 
 

@@ -14,7 +14,7 @@ from dense_builder import INDEX, write_index
 from family import Family
 from family_default import DEFAULT_FAMILIES
 from family_dense import DENSE_FAMILIES
-from family_hybrid import HYBRID_FAMILIES
+from family_hybrid import HYBRID_FAMILIES, MORE_HYBRID_FAMILIES
 from family_learnt import LEARNT_FAMILIES
 from family_moe import MOE_FAMILIES
 from family_multimodal import MULTIMODAL_FAMILIES
@@ -43,7 +43,7 @@ def _index(families: Iterable[Family]) -> Mapping[str, Family]:
 
 
 FAMILIES: Final = _index((*MAIN_FAMILIES, *DENSE_FAMILIES, *MOE_FAMILIES, *HYBRID_FAMILIES, *MULTIMODAL_FAMILIES))
-MORE_FAMILIES: Final = _index(DEFAULT_FAMILIES)
+MORE_FAMILIES: Final = _index((*MORE_HYBRID_FAMILIES, *DEFAULT_FAMILIES))
 """Further architectures, for the whole sweep alone."""
 LEARNT_ONLY: Final = _index(LEARNT_FAMILIES)
 """Others that only what is learnt of architectures is made of."""

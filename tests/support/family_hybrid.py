@@ -21,6 +21,15 @@ EXPERTS: Final[Config] = {
     "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 128, "shared_expert_intermediate_size": 128,
 }  # fmt: skip
 
+NEMOTRON: Final[Config] = {
+    "head_dim": 32, "ssm_state_size": 32, "mamba_num_heads": 8, "mamba_head_dim": 32, "n_groups": 1, "use_mamba_kernels": False,
+    "mlp_hidden_act": "relu2",
+}  # fmt: skip
+NEMOTRON_EXPERTS: Final[Config] = {
+    "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 128, "moe_shared_expert_intermediate_size": 384,
+    "n_shared_experts": 1, "n_group": 1, "topk_group": 1,
+}  # fmt: skip
+
 
 def hybrid(name: str, architecture: str, *parts: Config, **over: Any) -> Family:
     """Make a row for a hybrid from parts of its config; fields of `Family` may be mixed in."""
@@ -61,12 +70,17 @@ HYBRID_FAMILIES: Final[tuple[Family, ...]] = (
            notes="vLLM gives its head no quant_config"),
     hybrid("qwen3.5", "Qwen3_5ForCausalLM", DELTA, head_dim=32),
     hybrid("qwen3.5-moe", "Qwen3_5MoeForCausalLM", DELTA, EXPERTS, head_dim=32, moe=True),
-    hybrid("nemotron-h", "NemotronHForCausalLM", layers_block_type=["mamba", "attention", "mlp"], head_dim=32,
-           ssm_state_size=32, mamba_num_heads=8, mamba_head_dim=32, n_groups=1, use_mamba_kernels=False,
-           mlp_hidden_act="relu2"),
+    hybrid("nemotron-h", "NemotronHForCausalLM", NEMOTRON, layers_block_type=["mamba", "attention", "mlp"]),
     hybrid("kimi-linear", "KimiLinearForCausalLM", num_local_experts=4, num_experts_per_tok=2, moe_intermediate_size=128,
            num_key_value_heads=4, kv_lora_rank=128, qk_rope_head_dim=32, qk_nope_head_dim=32, v_head_dim=32,
            linear_head_dim=32, linear_num_heads=4, mlp_layer_types=["dense", "sparse"],
            layer_types=["linear_attention", "full_attention"], moe=True,
            notes="vLLM 0.32.0 refuses its config on CPUs"),
 )  # fmt: skip
+MORE_HYBRID_FAMILIES: Final[tuple[Family, ...]] = (
+    hybrid("nemotron-h-moe", "NemotronHForCausalLM", NEMOTRON, NEMOTRON_EXPERTS, moe=True,
+           layers_block_type=["mamba", "moe", "attention", "moe"]),
+    hybrid("nemotron-h-latent", "NemotronHForCausalLM", NEMOTRON, NEMOTRON_EXPERTS, moe_latent_size=256, moe=True,
+           layers_block_type=["mamba", "moe", "attention", "moe"]),
+)  # fmt: skip
+"""For the whole sweep alone."""

@@ -84,6 +84,7 @@ LEARNT_FAMILIES: Final[tuple[Family, ...]] = (
       for kind, config in GEMMA4_KINDS.items() if kind in ("shared-keys", "moe")),
     *(small("Gemma4UnifiedForConditionalGeneration", f"gemma4-unified-{kind}", text_config=config, vision_config=GEMMA4_EMBEDDER)
       for kind, config in GEMMA4_KINDS.items() if kind in ("shared-keys", "dense")),
+    small_text("stablelm-qk", "StableLmForCausalLM", qk_layernorm=True),
     small_text("deepseek-v3.2", "DeepseekV32ForCausalLM", **ROUTER),
     small_text("glm-5", "GlmMoeDsaForCausalLM", **ROUTER),
     small("MuseGlimmerForConditionalGeneration", "muse-glimmer", out_hidden_size=512, projector_hidden_size=4096,

@@ -46,7 +46,8 @@ def _after(key: str) -> _Way:
 
     def way(config: ModelConfig, count: int) -> tuple[list[bool], str] | None:
         first = _number(config, key)
-        return None if first is None else ([layer >= first for layer in range(count)], key)
+        is_dense = stated(config, "n_routed_experts", assumes=True) is None
+        return None if first is None or is_dense else ([layer >= first for layer in range(count)], key)
 
     return way
 
@@ -106,9 +107,9 @@ _WAYS: dict[str, _Way] = {
     "DeepseekV32ForCausalLM": _after_dense,
     "GlmMoeDsaForCausalLM": _after_dense,
     "Dots1ForCausalLM": _after("first_k_dense_replace"),
-    "Glm4MoeForCausalLM": _after_dense,
+    "Glm4MoeForCausalLM": _after("first_k_dense_replace"),
     "Glm4MoeLiteForCausalLM": _after_dense,
-    "HYV3ForCausalLM": _after_dense,
+    "HYV3ForCausalLM": _after("first_k_dense_replace"),
     "Qwen2MoeForCausalLM": _in_steps,
     "Qwen3MoeForCausalLM": _in_steps,
     "Qwen3NextForCausalLM": _in_steps,

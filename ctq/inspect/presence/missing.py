@@ -152,17 +152,17 @@ def _beside_inside(asked: Survey) -> Iterator[str]:
 
 
 def _uneven_parts(asked: Survey) -> Iterator[str]:
-    """Yield weights and biases that a module has in some layers of a list and lacks in others, though it has the other of the two.
+    """Yield biases that a module has in some layers of one class and lacks in others, and weights that lack beside a bias.
 
-    One class builds them all, and no bias stands without a weight anywhere. What vLLM has no place for under a switch's value it
-    leaves unread everywhere.
+    What vLLM has no place for under a switch's value it leaves unread everywhere. No bias stands without a weight.
     """
-    stacks = {*asked.counts, *asked.skeleton.towers.lists}
+    of_layers = {*asked.counts, *asked.skeleton.towers.lists}
     for name in asked.skeleton.tensors:
         module, _, part = name.rpartition(".")
-        if part in _PARTNER and stack_of(name) in stacks and name not in asked.untaken:
-            having, beside = asked.layers(name), asked.layers(f"{module}.{_PARTNER[part]}")
-            lost = beside - having if having or part == "weight" else frozenset[int]()
+        if part not in _PARTNER or name.count(NUMBER) != 1 or name in asked.untaken:
+            continue
+        if part == "weight" or (asked.layers(name) and stack_of(name) in of_layers):
+            lost = asked.layers(f"{module}.{_PARTNER[part]}") - asked.layers(name)
             yield from (numbered(name, layer) for layer in asked.of_counted(name, lost))
 
 

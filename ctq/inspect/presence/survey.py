@@ -54,7 +54,8 @@ class Survey:
         for one in self.optional:
             if not one.beside:
                 found[one.tensor] = one.needed and found.get(one.tensor, True)
-        found |= {name: False for name in self.skeleton.tensors if inside_layer(name) in self.having}
+        of_text = (name for name in self.skeleton.tensors if stack_of(name) in self.counts)
+        found |= {name: False for name in of_text if inside_layer(name) in self.having}
         return found | dict.fromkeys(empty_tensors(self.config, self.skeleton), False)
 
     @cached_property

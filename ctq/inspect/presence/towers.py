@@ -16,7 +16,7 @@ from ctq.recipe.template import NUMBER, inside_layer, numbered
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ctq.engines.skeletons.skeleton import Skeleton
+    from ctq.engines.skeletons.skeleton import Skeleton, Slot
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.presence.survey import Survey
@@ -27,22 +27,36 @@ _IN_VISION_MODEL = frozenset({"clip_vision_model", "siglip_vision_model"})
 
 
 def lacking(asked: Survey) -> Iterator[str]:
-    """Yield what the files lack of tensors that every build has; nothing where they call parts of a tower otherwise.
+    """Yield what the files lack of tensors that every build has, by their names and not by others that vLLM may take as well.
 
-    Of those that come with a switch it counts whether vLLM needs them under its value.
+    Beside names of no build, what all layers lack may be fused or apart as no build has it, and a whole part may be called
+    otherwise; what one layer alone lacks, or little of what lies outside layers, is lost or called wrong.
     """
-    skeleton = asked.skeleton
-    if not (skeleton.towers.lists or skeleton.towers.numbered) or _has_others(asked.facts, skeleton):
+    towers = asked.skeleton.towers
+    if not (towers.lists or towers.numbered):
         return
-    for name, slot in skeleton.tensors.items():
-        if skeleton.is_of_text(name) or name.endswith(HEAD):
-            continue
-        usual = slot.always and is_switched_on(skeleton.towers.switched.get(name), asked.config)
-        if not asked.switched.get(name, usual):
-            continue
-        if NUMBER not in name and name not in asked.present:
-            yield name
-        yield from (numbered(name, layer) for layer in _needed(name, asked) if layer not in asked.layers(name))
+    needed = [name for name, slot in asked.skeleton.tensors.items() if _is_needed(name, slot, asked)]
+    lost = {name: [*_lost(name, asked)] for name in needed}
+    is_strange = any(lost.values()) and _has_others(asked.facts, asked.skeleton)
+    absent = [name for name in needed if NUMBER not in name and name not in asked.present]
+    is_called_otherwise = 2 * len(absent) > sum(NUMBER not in name for name in needed)
+    for name, names in lost.items():
+        if not is_strange or (bool(asked.layers(name)) if NUMBER in name else not is_called_otherwise):
+            yield from names
+
+
+def _is_needed(name: str, slot: Slot, asked: Survey) -> bool:
+    """Tell a tensor beside the text model that every build has; of one that comes with a switch, whether vLLM needs it."""
+    if asked.skeleton.is_of_text(name) or name.endswith(HEAD):
+        return False
+    usual = slot.always and is_switched_on(asked.skeleton.towers.switched.get(name), asked.config)
+    return asked.switched.get(name, usual)
+
+
+def _lost(name: str, asked: Survey) -> Iterator[str]:
+    if NUMBER not in name and name not in asked.present:
+        yield name
+    yield from (numbered(name, layer) for layer in _needed(name, asked) if layer not in asked.layers(name))
 
 
 def _has_others(facts: Facts, skeleton: Skeleton) -> bool:
@@ -60,11 +74,14 @@ def _has_others(facts: Facts, skeleton: Skeleton) -> bool:
 def _needed(name: str, asked: Survey) -> Iterable[int]:
     """Return the numbers under which a tensor of a list is needed: those of all layers, of what is there, or always the same."""
     stack, towers = name.partition(f".{NUMBER}")[0], asked.skeleton.towers
-    if stack not in towers.lists:
+    if NUMBER not in name or name in towers.numbered:
         return towers.numbered.get(name, ())
+    known = towers.lists.get(stack)
+    layers = layers_needed(known, asked.config) if known is not None else None
+    if layers is not None:
+        return layers
     beside = (found for other, found in asked.present.items() if other.startswith(f"{stack}.{NUMBER}"))
-    layers = layers_needed(towers.lists[stack], asked.config)
-    return sorted(frozenset[int]().union(*beside)) if layers is None else layers
+    return sorted(frozenset[int]().union(*beside))
 
 
 def is_beyond_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:

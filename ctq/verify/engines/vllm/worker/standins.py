@@ -27,7 +27,10 @@ def install() -> None:
     if current_platform.is_cuda_alike():
         return
     install_linear(current_platform)
-    for stand_ins in (install_gptq_types, install_int8_experts, install_packed_experts, install_sparse_attention):
+    for stand_ins in (
+        *(install_gptq_types, install_int8_experts, install_packed_experts),
+        *(install_ungated_experts, install_sparse_attention),
+    ):
         # Older versions choose them elsewhere, or have no such layers.
         with contextlib.suppress(ImportError, AttributeError):
             stand_ins()
@@ -180,6 +183,46 @@ def install_packed_experts() -> None:
         return reason(backend, config, quant_config, *args)
 
     int_wna16._backend_incompatibility_reason = by_group
+
+
+def install_ungated_experts() -> None:
+    """Let experts without a gate (Nemotron-H's) be built, which the engine does on CUDA alone, and append Triton's dense ones."""
+    from vllm.model_executor.layers.fused_moe import config
+    from vllm.model_executor.layers.fused_moe.oracle import unquantized
+
+    real: Any = unquantized.backend_to_kernel_cls(unquantized.UnquantizedMoeBackend.TRITON)[0]
+    own = config.FusedMoEConfig.__post_init__
+
+    class Accelerator:
+        """The platform, but for its answer to whether it is one (vLLM 0.32.0 fused_moe/config.py:1399)."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(platform, name)
+
+        def is_xpu(self) -> bool:
+            return True
+
+    platform = config.current_platform
+
+    @functools.wraps(own)
+    def post_init(self: Any) -> None:
+        config.current_platform = Accelerator()
+        try:
+            own(self)
+        finally:
+            config.current_platform = platform
+
+    config.FusedMoEConfig.__post_init__ = post_init
+
+    class StandInExperts(real):  # type: ignore[misc]
+        """Dense experts for loading only."""
+
+        @staticmethod
+        def _supports_current_device() -> bool:
+            return True
+
+    NAMES[StandInExperts.__name__] = "Triton experts"
+    append_experts(unquantized, {"CPU": StandInExperts})
 
 
 def append_experts(oracle: Any, experts: dict[str, type]) -> None:
