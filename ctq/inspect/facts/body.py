@@ -24,6 +24,7 @@ from ctq.engines.vllm.layers import (
 )
 from ctq.engines.vllm_models.names import EngineNames, names_of
 from ctq.engines.vllm_models.seen import builds_quantized
+from ctq.inspect.facts.cut_blocks import cut_by_blocks
 from ctq.inspect.facts.diagnosis import Defect
 from ctq.inspect.modules.forms import COMPRESSED, Form
 from ctq.recipe.fused import PROJECTIONS
@@ -86,7 +87,7 @@ def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
             layer = model.layer(module)
             if layer is None:
                 continue
-            fault = _fault(entry, module, layer, quant) or _unloadable(entry, module, layer, config)
+            fault = _fault(entry, module, layer, quant) or _unloadable(entry, module, layer, model, config)
             if fault is not None and fault.message not in seen:
                 seen.add(fault.message)
                 yield fault
@@ -190,7 +191,9 @@ def _fault(entry: Entry, module: str, layer: EngineLayer, quant: DispatchConfig)
     return _stored_otherwise(entry, module, scheme, count)
 
 
-def _unloadable(entry: Entry, module: str, layer: EngineLayer, config: ModelConfig) -> BodyFault | None:
+def _unloadable(
+    entry: Entry, module: str, layer: EngineLayer, model: ModelLayers, config: ModelConfig
+) -> BodyFault | None:
     """Name layers that dispatch and yet are not built, or do not load.
 
     Source of the first: vLLM 0.32.0 ``compressed_tensors_moe/compressed_tensors_moe_w8a8_int8.py:52``.
@@ -198,6 +201,9 @@ def _unloadable(entry: Entry, module: str, layer: EngineLayer, config: ModelConf
     strategy = entry.weights.strategy if entry.weights is not None else ""
     if entry.stored.form is Form.FLOAT and isinstance(layer.spec, FusedMoE) and (why := _unpaired(entry)):
         return BodyFault(message=f"refused at {layer.prefix}: {why}")
+    block = entry.weights.block_structure if entry.weights is not None else None
+    if block is not None and (cut := cut_by_blocks(entry, layer, block[0], model.fused)):
+        return BodyFault(message=f"refused at {layer.prefix}: {module} has {cut}")
     if entry.stored.form is Form.INT and isinstance(layer.spec, FusedMoE) and strategy not in ("", "channel"):
         return BodyFault(
             message=f"refused at {layer.prefix}: experts take INT8 with one scale to a row, not one to a {strategy}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import gcd
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from ctq.engines.vllm_models.seen import builds_quantized
 from ctq.errors import UsageError
 from ctq.inspect.facts.body import EngineLayer, ModelLayers, is_asked
 from ctq.inspect.facts.called_parts import called_parts
+from ctq.inspect.facts.cut_blocks import cut_by_blocks
 from ctq.inspect.facts.defects import BODY_LINEARS
 from ctq.inspect.facts.entries import State
 from ctq.inspect.modules.forms import Form
@@ -47,8 +47,6 @@ _MATRIX = 2
 _LENT = "input_scale"
 _STACKED = frozenset({"input_linear", "output_linear"})
 """What Granite calls all experts of a layer, which vLLM's class keeps under the name of others (``models/granitemoe.py``)."""
-_FINEST = 32
-"""Rows of the smallest blocks that vLLM makes of larger ones for experts (``fused_moe/oracle/fp8.py:288``)."""
 _SCALES = frozenset({"scales", "qzeros", "weight_scale", "weight_scale_inv"})
 """Parts that only a quantized layer has, whose weight may have been lost or have no rows and columns."""
 
@@ -250,7 +248,9 @@ def _faults(
     for module, layer, count in layers:
         try:
             layout = method.layout(layer.spec, layer.prefix)
-            fault = _compared(entry, parts, layout) or _undivided(entry, layer, layout, model)
+            fault = _compared(entry, parts, layout)
+            if fault is None and layout is not None and (cut := cut_by_blocks(entry, layer, layout.rows, model.fused)):
+                fault = Wrong.SHAPE, cut
         except DispatchError as error:
             fault = Wrong.REFUSED, error.message
         if fault is not None:
@@ -271,20 +271,6 @@ def _compared(entry: Entry, parts: Mapping[str, Part], layout: Layout | None) ->
     wrong = _wrong_part(parts, layout) if codes is not None else None
     missing = [name for name in layout.parameters if name not in parts and name not in layout.spared]
     return wrong or ((Wrong.MISSING, " and ".join(missing)) if missing else None)
-
-
-def _undivided(entry: Entry, layer: EngineLayer, layout: Layout | None, model: ModelLayers) -> tuple[Wrong, str] | None:
-    """Say what of a part of a fused layer is cut by a block of scales (vLLM 0.32.0 ``utils/fp8_utils.py:1296``)."""
-    weight = entry.modules.parts.get("weight")
-    if layout is None or weight is None or weight.shape[0] % layout.rows == 0:
-        return None
-    fused = model.fused.get(layer.prefix.rpartition(".")[2], ())
-    is_experts = isinstance(layer.spec, FusedMoE)
-    cut = layer.spec.projections[:-1] if isinstance(layer.spec, FusedMoE) else fused[:-1]
-    if entry.modules.leaf not in cut or (is_experts and gcd(weight.shape[0], layout.rows) >= _FINEST):
-        return None
-    said = f"{weight.shape[0]} rows in a layer that is fused with others, which blocks of {layout.rows} do not divide"
-    return Wrong.SHAPE, said
 
 
 def _wrong_part(parts: Mapping[str, Part], layout: Layout) -> tuple[Wrong, str] | None:
