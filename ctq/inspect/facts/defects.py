@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.dtypes import FLOATS
 from ctq.inspect.facts.diagnosis import Defect, Diagnosis
-from ctq.inspect.facts.expected import FORMATS, SCALE_DTYPES, expected_shapes, strategy_words, weight_dtypes
+from ctq.inspect.facts.expected import (
+    FORMATS,
+    SCALE_DTYPES,
+    expected_shapes,
+    strategy_words,
+    values_per_word,
+    weight_dtypes,
+)
 from ctq.inspect.modules.forms import COMPRESSED, FP8, Form
 from ctq.recipe.kinds import Kind
 
@@ -166,7 +173,7 @@ def _half_words(entry: Entry, args: QuantArgs, rows: int) -> Diagnosis | None:
 
     vLLM 0.32.0 ``compressed_tensors_wNa16.py`` gives it rows // pack factor rows. Of a head `HED010` says so.
     """
-    per_word = 32 // args.num_bits
+    per_word = values_per_word(args)
     is_packed = entry.stored.form is Form.PACKED and "weight_zero_point" in entry.modules.parts
     if entry.is_head or not is_packed or rows % per_word == 0:
         return None

@@ -56,7 +56,7 @@ def expected_shapes(form: Form, args: QuantArgs, weight: tuple[int, ...], scale:
     """
     rows, stored = weight
     columns = stored * 2 if form in (Form.NVFP4, Form.MXFP4) else stored
-    per_word = 32 // args.num_bits if 0 < args.num_bits <= 32 else 1
+    per_word = values_per_word(args)
     groups = 1
     if args.group_size:
         groups = -(-columns // args.group_size)
@@ -80,6 +80,11 @@ def expected_shapes(form: Form, args: QuantArgs, weight: tuple[int, ...], scale:
     if form is not Form.PACKED:
         expected["weight_g_idx"] = ((columns,),)
     return expected | {"weight_shape": ((2,),)}
+
+
+def values_per_word(args: QuantArgs) -> int:
+    """Return how many values share a word of 32 bits; 1 where the config has no such width."""
+    return 32 // args.num_bits if 0 < args.num_bits <= 32 else 1
 
 
 def _packed_groups(stored: int, per_word: int, group: int, scale: Part | None) -> int:

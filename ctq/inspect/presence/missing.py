@@ -11,7 +11,7 @@ from ctq.engines.skeletons.unserved_names import needed_names
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.ties import Tie, tie_when_tied
 from ctq.inspect.presence.missing_experts import missing_routers, missing_shared_experts
-from ctq.inspect.presence.missing_parts import biases_of_towers, lost_parts, lost_towers
+from ctq.inspect.presence.missing_parts import NORM, biases_of_towers, lost_parts, lost_towers
 from ctq.inspect.presence.stands_for import HEAD, is_in_the_same_piece, pieces_by_tensor
 from ctq.inspect.presence.survey import survey
 from ctq.inspect.presence.towers import lacking
@@ -154,16 +154,28 @@ def _beside_inside(asked: Survey) -> Iterator[str]:
 def _uneven_parts(asked: Survey) -> Iterator[str]:
     """Yield biases that a module has in some layers of one class and lacks in others, and weights that lack beside a bias.
 
-    What vLLM has no place for under a switch's value it leaves unread everywhere. No bias stands without a weight.
+    No bias stands without a weight. What no switch brings, and what vLLM has no place for, it leaves unread.
     """
     of_layers = {*asked.counts, *asked.skeleton.towers.lists}
     for name in asked.skeleton.tensors:
         module, _, part = name.rpartition(".")
         if part not in _PARTNER or name.count(NUMBER) != 1 or name in asked.untaken:
             continue
-        if part == "weight" or (asked.layers(name) and stack_of(name) in of_layers):
-            lost = asked.layers(f"{module}.{_PARTNER[part]}") - asked.layers(name)
-            yield from (numbered(name, layer) for layer in asked.of_counted(name, lost))
+        lost = asked.of_counted(name, asked.layers(f"{module}.{_PARTNER[part]}") - asked.layers(name))
+        if part == "weight":
+            yield from (numbered(name, layer) for layer in lost)
+        elif asked.layers(name) and stack_of(name) in of_layers and asked.switched.get(name, True):
+            is_usual = NORM.search(module) is not None or len(asked.layers(name)) > len(lost)
+            yield from (
+                numbered(name, layer) for layer in lost if is_usual or layer in _layers_with_biases(name, asked)
+            )
+
+
+def _layers_with_biases(name: str, asked: Survey) -> frozenset[int]:
+    """Return the layers in which other layers of the same block have a bias (those of the queries beside the keys)."""
+    block = name.rpartition(".")[0].rpartition(".")[0]
+    beside = (other for other in asked.present if other.startswith(f"{block}.") and other.endswith(".bias"))
+    return frozenset[int]().union(*(asked.layers(other) for other in beside if other != name))
 
 
 def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _TOWER = re.compile(r"vis|vpm")
 """First words of towers of images."""
-_NORM = re.compile(r"norm|\bln_")
+NORM = re.compile(r"norm|\bln_")
 """What names of norms have."""
 
 
@@ -73,7 +73,7 @@ def biases_of_towers(asked: Survey) -> Iterator[str]:
         is_bias = slot.always and name.endswith(".bias") and weight in asked.present
         if not is_bias or asked.skeleton.is_of_text(name):
             continue
-        if _NORM.search(weight) or (NUMBER in name and not is_off):
+        if NORM.search(weight) or (NUMBER in name and not is_off):
             lost = asked.of_counted(name, asked.layers(weight) - asked.layers(name))
             yield from (numbered(name, number) for number in lost)
             if NUMBER not in name and name not in asked.present:
