@@ -109,6 +109,10 @@ class ModelLayers:
         layer = engine_layer(place, self.places, self.fused, self.names.classes)
         return EngineLayer(layer.spec, self.names.prefix(layer.prefix))
 
+    def together(self, layer: EngineLayer) -> tuple[str, ...]:
+        """Return the names of the parts that a fused layer is made of; none where it is no such."""
+        return self.fused.get(layer.prefix.rpartition(".")[2], ())
+
 
 def model_layers(config: ModelConfig, entries: Sequence[Entry], quant: DispatchConfig) -> ModelLayers | None:
     """Return the layers of a model; None where the engine's names are not known, and a pattern looks at them."""
@@ -202,7 +206,7 @@ def _unloadable(
     if entry.stored.form is Form.FLOAT and isinstance(layer.spec, FusedMoE) and (why := _unpaired(entry)):
         return BodyFault(message=f"refused at {layer.prefix}: {why}")
     block = entry.weights.block_structure if entry.weights is not None else None
-    if block is not None and (cut := cut_by_blocks(entry, layer, block[0], model.fused)):
+    if block is not None and (cut := cut_by_blocks(entry, layer.spec, model.together(layer), block[0])):
         return BodyFault(message=f"refused at {layer.prefix}: {module} has {cut}")
     if entry.stored.form is Form.INT and isinstance(layer.spec, FusedMoE) and strategy not in ("", "channel"):
         return BodyFault(

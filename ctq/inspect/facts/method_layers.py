@@ -249,7 +249,11 @@ def _faults(
         try:
             layout = method.layout(layer.spec, layer.prefix)
             fault = _compared(entry, parts, layout)
-            if fault is None and layout is not None and (cut := cut_by_blocks(entry, layer, layout.rows, model.fused)):
+            if (
+                fault is None
+                and layout is not None
+                and (cut := cut_by_blocks(entry, layer.spec, model.together(layer), layout.rows))
+            ):
                 fault = Wrong.SHAPE, cut
         except DispatchError as error:
             fault = Wrong.REFUSED, error.message
