@@ -56,7 +56,7 @@ def _is_needed(name: str, slot: Slot, asked: Survey) -> bool:
 def _lost(name: str, asked: Survey) -> Iterator[str]:
     if NUMBER not in name and name not in asked.present:
         yield name
-    yield from (numbered(name, layer) for layer in _needed(name, asked) if layer not in asked.layers(name))
+    yield from (numbered(name, layer) for layer in _numbers_needed(name, asked) if layer not in asked.layers(name))
 
 
 def _has_others(facts: Facts, skeleton: Skeleton) -> bool:
@@ -71,7 +71,7 @@ def _has_others(facts: Facts, skeleton: Skeleton) -> bool:
     return not all(known)
 
 
-def _needed(name: str, asked: Survey) -> Iterable[int]:
+def _numbers_needed(name: str, asked: Survey) -> Iterable[int]:
     """Return the numbers under which a tensor of a list is needed: those of all layers, of what is there, or always the same."""
     stack, towers = name.partition(f".{NUMBER}")[0], asked.skeleton.towers
     if NUMBER not in name or name in towers.numbered:

@@ -8,6 +8,7 @@ from typing import Final
 
 import breaking as do
 import pytest
+from builders import edit_config
 from families import build
 from inspecting import errors
 from method_changes import ATTENTION, FAULTS, HARMLESS, OTHERWISE, without_parts
@@ -19,18 +20,8 @@ from ctq.findings import Severity
 from ctq.inspect.report import inspect_checkpoint
 
 FAMILIES: Final = (
-    *(
-        "llama",
-        "llama-head64",
-        "qwen2",
-        "qwen3-moe",
-        "mixtral",
-        "deepseek-v3",
-        "phi3",
-        "gemma3",
-        "gemma3-mm",
-        "qwen2.5-vl",
-    ),
+    *("llama", "llama-head64", "qwen2", "qwen3-moe", "mixtral", "deepseek-v3", "phi3", "gemma3"),
+    *("gemma3-mm", "qwen2.5-vl"),
 )
 DIVIDED: Final = ("llama-head64", "deepseek-v3")
 """Families whose fused layers have parts of whole blocks of 128 rows."""
@@ -70,6 +61,22 @@ def test_a_head_that_the_config_names(tool: str, dense: Path, tmp_path: Path) ->
 def test_the_transformers_backend_fuses_nothing_that_the_files_hold_fused(dense: Path, tmp_path: Path) -> None:
     assert findings(stored("gptq", "glm", dense, tmp_path)) == []
     assert findings(stored("gptq", "glm4", dense, tmp_path / "own"))[0].startswith("TEN037")
+
+
+@pytest.mark.parametrize(
+    ("tool", "key", "value", "codes"),
+    [
+        ("gptq", "dynamic", {"+:.*down_proj": {"group_size": 0}}, ["TEN037"]),
+        ("auto-round", "extra_config", {"lm_head": {"bits": None}}, []),
+        ("auto-round", "extra_config", {".*down.*": {"group_size": None}}, []),
+    ],
+)
+def test_numbers_that_are_none_end_no_inspection(
+    tool: str, key: str, value: object, codes: list[str], dense: Path, tmp_path: Path
+) -> None:
+    folder = stored(tool, "llama", dense, tmp_path)
+    edit_config(folder, lambda config: config["quantization_config"].update({key: value}))
+    assert [one.partition(" ")[0] for one in findings(folder)] == codes
 
 
 @pytest.mark.parametrize(("leaf", "codes"), [("indexer_proj", set()), ("o_proj", {"TEN037"})])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.vllm.layers import FusedMoE, LinearBase, ParallelLMHead
-from ctq.engines.vllm.methods.layout import WHOLE_ROW, awq_layout, gptq_layout
+from ctq.engines.vllm.methods.layout import WHOLE_ROW, awq_layout, gptq_layout, is_group_size
 from ctq.engines.vllm.methods.skipped import by_parts, is_named, is_skipped
 from ctq.recipe.match import REGEX_PREFIX, matches_name
 
@@ -48,6 +48,8 @@ class Gptq:
         bits, group_size = _number(rule, "bits", self.bits), _number(rule, "group_size", self.group_size)
         if bits not in _BITS:
             raise DispatchError("ValueError", f"dynamic has {prefix} in {bits} bits, which it does not take")
+        if not is_group_size(group_size):
+            raise DispatchError("ValueError", f"dynamic has {prefix} in groups of {group_size}, which it does not take")
         return gptq_layout(bits, group_size)
 
     def _rule(self, prefix: str) -> Mapping[str, Any] | None:

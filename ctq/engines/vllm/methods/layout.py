@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, TypeGuard
 
 from ctq.checkpoint.dtypes import FLOATS
 
@@ -28,6 +28,11 @@ _ONE: Shapes = ((), (1,))
 """Shapes of a single value (vLLM 0.32.0 ``model_executor/parameter.py``, PerTensorScaleParameter)."""
 WHOLE_ROW = -1
 """How group sizes say that a row has one scale."""
+
+
+def is_group_size(value: object) -> TypeGuard[int]:
+    """Tell a number of columns that share a scale."""
+    return type(value) is int and (value > 0 or value == WHOLE_ROW)
 
 
 class Parameter(NamedTuple):

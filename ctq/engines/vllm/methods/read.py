@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ctq.engines.vllm.methods.auto_round import AutoRound
 from ctq.engines.vllm.methods.fp8 import Fp8
 from ctq.engines.vllm.methods.integer_methods import Awq, Gptq
-from ctq.engines.vllm.methods.layout import WHOLE_ROW
+from ctq.engines.vllm.methods.layout import WHOLE_ROW, is_group_size
 from ctq.engines.vllm.methods.modelopt import ALGORITHMS, ModelOpt
 from ctq.engines.vllm.methods.quark import Quark
 
@@ -47,7 +47,7 @@ def _gptq(config: Config, model: Model) -> Gptq | None:
     bits, group_size = config.get("bits"), config.get("group_size")
     dynamic, blocks = config.get("dynamic") or {}, config.get("modules_in_block_to_quantize") or []
     names = list(_flat(blocks))
-    if bits not in _BITS or not _is_group_size(group_size) or not isinstance(dynamic, dict) or None in names:
+    if bits not in _BITS or not is_group_size(group_size) or not isinstance(dynamic, dict) or None in names:
         return None
     listed = frozenset(model.named(name) for name in names if name is not None)
     return Gptq(
@@ -64,7 +64,7 @@ def _awq(config: Config, model: Model) -> Awq | None:
     bits = config.get("w_bit", config.get("bits"))
     group_size = config.get("q_group_size", config.get("group_size"))
     names = _names(config.get("modules_to_not_convert"))
-    if bits != _BITS[0] or not _is_group_size(group_size) or names is None:
+    if bits != _BITS[0] or not is_group_size(group_size) or names is None:
         return None
     listed = frozenset(map(model.named, names))
     return Awq(
@@ -134,12 +134,12 @@ def _split(pattern: str) -> Iterator[str]:
 
 def _auto_round(config: Config, model: Model) -> AutoRound | None:
     bits, group_size, layout = config.get("bits"), config.get("group_size"), config.get("packing_format")
-    own, blocks = (
-        config.get("extra_config") or {},
-        config.get("block_name_to_quantize", config.get("to_quant_block_names")),
-    )
+    own = config.get("extra_config") or {}
+    blocks = config.get("block_name_to_quantize", config.get("to_quant_block_names"))
     listed = blocks.split(",") if isinstance(blocks, str) else _names(blocks)
-    if bits not in _BITS or not _is_group_size(group_size) or listed is None or not _is_of_objects(own):
+    if bits not in _BITS or not is_group_size(group_size) or listed is None:
+        return None
+    if not _is_of_objects(own) or not all(map(_is_of_numbers, own.values())):
         return None
     if config.get("data_type", "int") != "int" or layout not in (None, *_ROUND_LAYOUTS):
         return None
@@ -171,6 +171,12 @@ def _is_of_objects(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(item, dict) for item in value.values())
 
 
+def _is_of_numbers(settings: Config) -> bool:
+    """Tell what one layer may have of its own: numbers of bits and columns, where it states them."""
+    group_size = settings.get("group_size", WHOLE_ROW)
+    return type(settings.get("bits", 0)) is int and is_group_size(group_size)
+
+
 _READERS: Mapping[str, Callable[[Config, Model], Method | None]] = {
     **dict.fromkeys(("gptq", "auto_gptq", "gptq_marlin"), _gptq),
     **dict.fromkeys(("awq", "auto_awq", "awq_marlin"), _awq),
@@ -183,10 +189,6 @@ _READERS: Mapping[str, Callable[[Config, Model], Method | None]] = {
 
 def _mapped(held: Callable[[], Collection[str]], model: Model) -> Collection[str]:
     return frozenset(map(model.named, held()))
-
-
-def _is_group_size(value: object) -> TypeGuard[int]:
-    return type(value) is int and (value > 0 or value == WHOLE_ROW)
 
 
 def _names(value: object) -> list[str] | None:
