@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.conformance.architectures_page import outcomes
 from ctq.engines.vllm.backend import backend_architectures
-from ctq.engines.vllm_models.heads import (
-    architectures,
-    extracted,
-    head_reach,
-    head_support,
-    known_versions,
-)
+from ctq.engines.vllm_models.heads import architectures, extracted, head_reach, head_support, known_versions
 from ctq.recipe.heads import ENGINE_CLASS, HEAD_PATTERN
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from benchmarks.learn.built import built
 from benchmarks.learn.options import script
 from benchmarks.loads import observed
 from ctq.checkpoint.config import CONFIG_NAME
-from ctq.engines.vllm_models.known_names import chosen_architecture, is_bare
+from ctq.engines.vllm_models.bare_models import is_bare
+from ctq.engines.vllm_models.registry import chosen_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.architecture_endings import BARE
 from ctq.checkpoint.config import CONFIG_NAME, ModelConfig, parse_config
 from ctq.checkpoint.dtypes import FLOATS
 from ctq.checkpoint.faults import HARMLESS, Fault, FaultKind
@@ -34,8 +35,6 @@ _LARGEST_INDEX = 100_000_000
 """Bytes; ten times what the largest models have. Parsing takes a multiple of it in memory."""
 _SHOWN_FAULTS = 20
 _NUMBERS = re.compile(r"(\d+)")
-_BASE = "Model"
-"""The end of names of models without a head."""
 _INSIDE = "model."
 """Where models that generate keep the model that pools; vLLM looks there too (0.32.0 model_executor/models/adapters.py:189)."""
 
@@ -90,7 +89,7 @@ def open_checkpoint(source: Source) -> Checkpoint:
             _check_index(index, headers, shard_of, faults)
         faults += _strangers(source)
         pools = _is_pooled(source, faults)
-        if pools or (config.architecture or "").endswith(_BASE):
+        if pools or (config.architecture or "").endswith(BARE):
             config = replace(config, pools=pools, relative=not any(name.startswith(_INSIDE) for name in tensors))
         return Checkpoint(source, config, headers, tensors, shard_of, index, tuple(faults))
 

@@ -19,11 +19,11 @@ from ctq.engines.skeletons.tower_rules import refused_by_towers
 from ctq.engines.torch_names import TORCH_DTYPES
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.activations import refused_activations
+from ctq.engines.vllm_models.bare_models import pools_without_head
 from ctq.engines.vllm_models.checks import broken_by_vllm
 from ctq.engines.vllm_models.config_classes import unbuildable
 from ctq.engines.vllm_models.context_length import unserved_length
 from ctq.engines.vllm_models.heads import head_support
-from ctq.engines.vllm_models.known_names import pools_without_head
 from ctq.engines.vllm_models.own_code import brings_its_own_code
 from ctq.engines.vllm_models.rope_of_models import refused_by_rotary
 from ctq.engines.vllm_models.shared_caches import unshared_kinds

@@ -9,8 +9,8 @@ from ctq.checkpoint.pooling import MODULES_NAME
 from ctq.checkpoint.size import size
 from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.verdicts.transformers_layers import head_name
+from ctq.engines.vllm_models.bare_models import is_bare
 from ctq.engines.vllm_models.heads import Reach, head_reach, newest_vllm
-from ctq.engines.vllm_models.known_names import is_bare
 from ctq.errors import ExitCode, Problem
 from ctq.quantize.tasks import output_specs
 from ctq.recipe.heads import ENGINE_CLASS

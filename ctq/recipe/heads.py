@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.architecture_endings import BARE, CHAT, POOLING
 from ctq.recipe.classify import Classifier
 from ctq.recipe.kinds import BESIDE, Kind
 from ctq.recipe.stack import EMBEDDING
@@ -38,19 +39,8 @@ _HEAD_OF_TYPE = {
     "qwen3_asr": "language_model.lm_head",
 }
 _GENERATION = re.compile(r"CausalLM|ConditionalGeneration|LMHead|Generation|BlockDiffusion|ForMaskedLM")
-
-_POOLING = (
-    "ForTextEncoding",
-    "EmbeddingModel",
-    "Classification",
-    "ClassificationModel",
-    "ForRewardModeling",
-    "RewardModel",
-)
-"""How architectures end that engines make pooling models of (vLLM 0.32.0 config/model.py:2322), beside bare models.
-
-``ctq.engines.vllm_models.known_names`` has vLLM's own endings in its own order, for the names that it makes of others.
-"""
+_CLASSIFICATION = "Classification"
+"""The end of names of every classifier, those among them that vLLM has no ending for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +149,13 @@ def _embedding(
 
 def is_pooling(architecture: str | None) -> bool:
     """Tell an architecture that classifies or embeds: whatever its config says of ties, it has no head."""
-    return (architecture or "").endswith(_POOLING)
+    return (architecture or "").endswith((*POOLING, _CLASSIFICATION))
 
 
 def has_no_head(architecture: str | None) -> bool:
     """Tell an architecture whose class in transformers has no head: one that pools, or the bare model (`Qwen3Model`)."""
     name = architecture or ""
-    is_bare = name.endswith("Model") and not name.endswith("ChatModel") and not _GENERATION.search(name)
+    is_bare = name.endswith(BARE) and not name.endswith(CHAT) and not _GENERATION.search(name)
     return is_bare or is_pooling(name)
 
 

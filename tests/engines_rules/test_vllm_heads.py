@@ -6,12 +6,7 @@ import pytest
 
 from benchmarks.support_page import first_dispatching_version
 from ctq.engines.vllm_models import heads
-from ctq.engines.vllm_models.heads import (
-    head_reach,
-    head_support,
-    known_versions,
-    newest_vllm,
-)
+from ctq.engines.vllm_models.heads import head_reach, head_support, known_versions, newest_vllm
 from ctq.errors import UsageError
 
 PATTERN = ["re:.*lm_head$"]

@@ -17,10 +17,11 @@ from ctq.engines.skeletons.skeleton import Skeleton, Slot
 from ctq.engines.skeletons.switches import learnt_tensors
 from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_sizes_of, with_text
 from ctq.engines.vllm.backend import is_served_by_backend
+from ctq.engines.vllm_models.bare_models import has_a_type
 from ctq.engines.vllm_models.borrowed import inner_name
 from ctq.engines.vllm_models.config_classes import known_model, whole_model, wrapper_of
-from ctq.engines.vllm_models.heads import causal_lm_of, head_support
-from ctq.engines.vllm_models.known_names import has_a_type
+from ctq.engines.vllm_models.heads import head_support
+from ctq.engines.vllm_models.text_architecture import causal_lm_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping

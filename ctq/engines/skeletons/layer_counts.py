@@ -9,7 +9,7 @@ from ctq.engines.configs.layer_lists import assumed_layers
 from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.configs.towers import MOST_LAYERS
 from ctq.engines.vllm_models.borrowed import borrowed_from
-from ctq.engines.vllm_models.heads import text_architecture
+from ctq.engines.vllm_models.text_architecture import text_architecture
 
 if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.configs.fields import known_number, stated
 from ctq.engines.skeletons.layer_counts import layer_count
 from ctq.engines.vllm_models.borrowed import borrowed_from
-from ctq.engines.vllm_models.heads import text_architecture
+from ctq.engines.vllm_models.text_architecture import text_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable

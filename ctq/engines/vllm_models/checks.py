@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.configs.checks import holding
 from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.data_file import of_architecture
-from ctq.engines.vllm_models.heads import text_architecture
+from ctq.engines.vllm_models.text_architecture import text_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

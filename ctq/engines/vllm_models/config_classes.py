@@ -10,13 +10,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ctq.checkpoint.architecture_endings import CLASSIFIERS
 from ctq.engines.configs.fields import assumed_by, other_names
 from ctq.engines.configs.rope_settings import has_rope_by_layer
 from ctq.engines.data_file import read_data
 from ctq.engines.vllm.backend import is_served_by_backend
+from ctq.engines.vllm_models.bare_models import is_base_name
 from ctq.engines.vllm_models.borrowed import keeps_text_inside
-from ctq.engines.vllm_models.heads import causal_lm_of
-from ctq.engines.vllm_models.known_names import CLASSIFIERS, is_base_name, registered_name
+from ctq.engines.vllm_models.registry import registered_name
+from ctq.engines.vllm_models.text_architecture import causal_lm_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

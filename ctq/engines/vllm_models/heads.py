@@ -5,30 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ctq.engines.configs.read_levels import inner_architecture, read_levels
 from ctq.engines.data_file import of_architecture, read_data
 from ctq.engines.versions import at_or_below, version_key
 from ctq.engines.vllm.backend import SEEN_WITH, backend_architectures
 from ctq.engines.vllm.matching import UnmatchedLayerError, find_matched_target
 from ctq.engines.vllm.rules import rules_for
+from ctq.engines.vllm_models.text_architecture import causal_lm_of
 from ctq.engines.vllm_models.ties import Tie, tie_when_tied
 from ctq.recipe.heads import ENGINE_CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ctq.checkpoint.config import ModelConfig
-
 _BACKEND = "TransformersForCausalLM"
-LAYERS_OF = {
-    "glm4v_moe_text": "Glm4MoeForCausalLM",
-    "qwen3_omni_moe_text": "Qwen3MoeForCausalLM",
-    "qwen3_vl_moe_text": "Qwen3MoeForCausalLM",
-}
-"""Text models that stand in wrappers alone, and are built of another class's layers.
-
-Source: vLLM 0.32.0 ``model_executor/models/glm4_1v.py:1802``, ``qwen3_vl_moe.py:71``, ``qwen3_omni_moe_thinker.py:1082``.
-"""
 _IMPOSSIBLE = {
     None: "vLLM {version} builds no head of its own for {architecture}",
     "no": "the {architecture} of vLLM {version} does not pass the quantization config to its head",
@@ -152,30 +141,6 @@ def head_owner(architecture: str | None, inner: str | None = None, version: str 
     support = head_support(architecture, version)
     is_inside = support is not None and support.quant_config == "inner"
     return causal_lm_of(inner) or inner if is_inside else architecture
-
-
-def causal_lm_of(model_type: str | None) -> str | None:
-    """Return the text architecture of a model type, as engines choose it when the nested config names none.
-
-    Source: transformers 5.19 ``MODEL_FOR_CAUSAL_LM_MAPPING_NAMES``, which vLLM's ``with_hf_config`` reads (config/vllm.py).
-    """
-    name = read_data("vllm_heads")["causal_lm_of_model_type"].get(model_type or "")
-    return str(name) if name else None
-
-
-def text_architecture(config: ModelConfig) -> str | None:
-    """Return the architecture whose class reads the text model's config: inside a wrapper that of the config's type."""
-    where, level = read_levels(config)[-1]
-    if not where:
-        return config.architecture
-    kind = level.get("model_type")
-    kind = kind if isinstance(kind, str) else ""
-    return causal_lm_of(kind) or LAYERS_OF.get(kind) or inner_architecture(config)
-
-
-def causal_lms() -> frozenset[str]:
-    """Return the text architectures that transformers has."""
-    return frozenset(read_data("vllm_heads")["causal_lm_of_model_type"].values())
 
 
 def head_reach(

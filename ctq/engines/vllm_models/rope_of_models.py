@@ -8,7 +8,7 @@ from ctq.checkpoint.config import dotted
 from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.configs.rope_settings import DEFAULT, NEWER, rope_kind, rope_settings
 from ctq.engines.vllm.backend import is_served_by_backend
-from ctq.engines.vllm_models.heads import text_architecture
+from ctq.engines.vllm_models.text_architecture import text_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,7 +11,7 @@ from ctq.checkpoint.config import dotted
 from ctq.engines.configs.fields import known_number
 from ctq.engines.configs.layer_lists import assumed_layers
 from ctq.engines.configs.read_levels import read_levels
-from ctq.engines.vllm_models.heads import text_architecture
+from ctq.engines.vllm_models.text_architecture import text_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from ctq.engines.vllm_models.config_classes import (
     sealed,
     unread_by,
 )
-from ctq.engines.vllm_models.heads import LAYERS_OF, causal_lm_of
+from ctq.engines.vllm_models.text_architecture import LAYERS_OF, causal_lm_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -14,7 +14,7 @@ from ctq.engines.configs.fields import known_number, other_names
 from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.configs.rope_settings import rope_settings
 from ctq.engines.data_file import read_data
-from ctq.engines.vllm_models.heads import text_architecture
+from ctq.engines.vllm_models.text_architecture import text_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

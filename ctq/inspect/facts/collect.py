@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.faults import hides
 from ctq.engines.skeletons.find import skeleton_of
 from ctq.engines.skeletons.layer_counts import layer_count
-from ctq.engines.vllm_models.known_names import chosen_architecture, loaded_name
 from ctq.engines.vllm_models.names import names_of
+from ctq.engines.vllm_models.registry import as_loaded
 from ctq.inspect.facts.defects import Surroundings, diagnose
 from ctq.inspect.facts.diagnosis import Defect, Diagnosis
 from ctq.inspect.facts.entries import KNOWN_CLASSES, find_entries
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ctq.checkpoint.checkpoint import Checkpoint
-    from ctq.checkpoint.config import ModelConfig
     from ctq.inspect.facts.entries import Entry
     from ctq.recipe.quant_config import QuantConfig
 
@@ -80,16 +79,6 @@ def collect_facts(checkpoint: Checkpoint) -> Facts:
         patterns=patterns,
         head=inspect_head(head, entries, patterns, quant, seen_all=not hides(checkpoint.faults)),
     )
-
-
-def as_loaded(config: ModelConfig) -> ModelConfig:
-    """Return the config with the architecture that vLLM takes where none is named, or another than the first as it stands."""
-    if config.names_no_architecture:
-        return replace(config, chosen=chosen_architecture(config.model_type))
-    names = config.raw["architectures"]
-    texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-    known = loaded_name(texts)
-    return replace(config, chosen=known) if known is not None and known != config.architecture else config
 
 
 def _lacks_config(checkpoint: Checkpoint, quant: QuantConfig | None, entries: Sequence[Entry]) -> bool:

@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctq.engines.vllm_models.heads import newest_vllm
-from ctq.engines.vllm_models.known_names import (
-    generating_name,
-    known_architectures,
-    last_release_with,
-    model_types,
-    registered_name,
-)
+from ctq.engines.vllm_models.known_names import known_architectures, model_types
 from ctq.engines.vllm_models.own_code import brings_a_model, is_read
+from ctq.engines.vllm_models.registry import generating_name, last_release_with, registered_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

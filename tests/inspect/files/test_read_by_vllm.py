@@ -16,7 +16,7 @@ from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.config import ModelConfig
 from ctq.checkpoint.source import LocalFolder
 from ctq.engines.configs.field_types import mistyped
-from ctq.inspect.facts.collect import as_loaded
+from ctq.engines.vllm_models.registry import as_loaded
 from ctq.verify.engine_names import EngineName
 from ctq.verify.report import Verdict
 from ctq.verify.request import VerifyRequest

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.checkpoint.architecture_endings import CLASSIFIERS
 from ctq.engines.versions import version_key
-from ctq.engines.vllm_models.known_names import (
-    CLASSIFIERS,
-    is_bare,
-    known_architectures,
-    lacks_its_reward,
-    makes_a_classifier,
-    pools_without_head,
-    quant_methods,
-    resembles_a_class,
-)
+from ctq.engines.vllm_models.bare_models import is_bare, pools_without_head, resembles_a_class
+from ctq.engines.vllm_models.known_names import known_architectures, quant_methods
 from ctq.engines.vllm_models.method_arguments import refused_arguments
 from ctq.engines.vllm_models.other_methods import ASKED, refusal
+from ctq.engines.vllm_models.other_tasks import lacks_its_reward, makes_a_classifier
 from ctq.engines.vllm_models.own_code import is_read
 from ctq.findings import Severity
 from ctq.inspect.facts.entries import State

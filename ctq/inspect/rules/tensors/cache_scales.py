@@ -7,9 +7,9 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ctq.engines.vllm.backend import is_served_by_backend
-from ctq.engines.vllm_models.heads import text_architecture
-from ctq.engines.vllm_models.known_names import registered_name
+from ctq.engines.vllm_models.registry import registered_name
 from ctq.engines.vllm_models.seen import overlooking_architectures
+from ctq.engines.vllm_models.text_architecture import text_architecture
 from ctq.inspect.modules.parts import (
     CACHE_PARTS,
     RECURRENT,

@@ -1,0 +1,26 @@
+"""Names of classifiers and reward models, which vLLM makes of a language model's class with another output than a head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctq.checkpoint.architecture_endings import CAUSAL_LM, CLASSIFIERS
+from ctq.engines.vllm_models.registry import is_registered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_REWARDS = {"InternLM2ForRewardModel": "v_head", "Qwen2ForProcessRewardModel": "score", "Qwen2ForRewardModel": "score"}
+"""What makes a reward of a model's states (vLLM 0.32.0 models/qwen2_rm.py, internlm2.py)."""
+
+
+def lacks_its_reward(architecture: str, leaves: Iterable[str]) -> bool:
+    """Tell a reward model of vLLM's own of whose output nothing is among the last words of the files' modules."""
+    output = _REWARDS.get(architecture)
+    return output is not None and output not in leaves
+
+
+def makes_a_classifier(architecture: str) -> bool:
+    """Tell a classifier that vLLM makes of a language model's class, which is there, and a `score` from the files."""
+    stem = next((architecture.removesuffix(task) for task in CLASSIFIERS if architecture.endswith(task)), None)
+    return stem is not None and is_registered(f"{stem}{CAUSAL_LM}")
