@@ -39,9 +39,11 @@ TEXT_CONFIG_KEYS = (
 class ModelConfig:
     """A model's configuration; ``raw`` is the JSON object as it stands in the file.
 
-    ``chosen`` is the architecture that loaders take where the file names none, or one that nobody knows first. ``pools`` says that
-    a file beside it makes an embedding model of it, and ``relative`` that its tensors are then called as inside the model that
-    generates (``layers.0`` for ``model.layers.0``).
+    It comes about in three steps. Parsing fills ``raw`` alone. Opening the checkpoint adds what files beside say: ``pools``, that
+    one makes an embedding model of it, and ``relative``, that its tensors are called as inside the model that generates
+    (``layers.0`` for ``model.layers.0``). ``ctq.engines.vllm_models.registry.as_loaded`` fills ``chosen``, the architecture that
+    loaders take where the file names none, or one that nobody knows first: whoever asks what engines make of a config takes that
+    step before, and until then ``architecture`` is what the file says. What is written is ``raw``, which no step changes.
     """
 
     raw: Mapping[str, Any]
@@ -62,7 +64,7 @@ class ModelConfig:
 
     @property
     def architecture(self) -> str | None:
-        """The one that loaders take: the first entry of ``architectures``, as a rule."""
+        """The one that was ``chosen`` for loaders, else the first entry of ``architectures``."""
         if self.chosen is not None or self.names_no_architecture:
             return self.chosen
         names = self.raw["architectures"]

@@ -77,7 +77,8 @@ def _targets(source: Checkpoint, head: Head, *, packed: bool) -> tuple[tuple[str
     """Return the head's targets and what the newest known vLLM does with them; a head built without a name needs its class."""
     config = source.config
     if is_bare(config.architecture or ""):
-        reason = f"{config.architecture} is the model without a head"
+        by_type = ", which vLLM takes by the model type," if config.names_no_architecture else ""
+        reason = f"{config.architecture}{by_type} is the model without a head"
         return head.targets, Reach(status="impossible", reason=reason, version=newest_vllm())
     if config.pools:
         reason = f"vLLM {newest_vllm()} makes an embedding model of it, as {MODULES_NAME} asks, and drops its head"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.checkpoint import Checkpoint, require_sound
 from ctq.checkpoint.faults import HARMLESS
+from ctq.engines.vllm_models.registry import as_loaded
 from ctq.errors import CheckpointError, PlanError
 from ctq.quantize.head import HeadPlan, plan_head
 from ctq.quantize.layout import files_of
@@ -70,6 +71,7 @@ def build_plan(
 
     """
     require_sound(source)
+    source = replace(source, config=as_loaded(source.config))
     _refuse_diffusers(source)
     _refuse_quantized(source)
     decisions = decide(source, recipe)

@@ -148,9 +148,11 @@ def _head_problems(recipe: Recipe, head: Head | None, checkpoint: Checkpoint) ->
     if not recipe.lm_head:
         return
     if head is None:
-        architecture = checkpoint.config.architecture or "its config names no architecture"
+        config = checkpoint.config
+        named = None if config.names_no_architecture else config.architecture
+        why = named or "its config names no architecture"
         yield Problem(
-            message=f"{checkpoint.label}: the head is asked for, but the model has none ({architecture})",
+            message=f"{checkpoint.label}: the head is asked for, but the model has none ({why})",
             hint="quantize without --include-lm-head",
             exit_code=ExitCode.NOT_GOOD,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.checkpoint import open_checkpoint, require_sound
 from ctq.checkpoint.faults import FaultKind
 from ctq.checkpoint.source import LocalFolder
+from ctq.engines.vllm_models.registry import as_loaded
 from ctq.errors import CheckpointError
 from ctq.inspect.deep import examine
 from ctq.inspect.facts.collect import collect_facts
@@ -66,6 +67,7 @@ def open_subject(request: VerifyRequest) -> Subject:
     if request.reference is not None:
         reference = open_checkpoint(LocalFolder(request.reference))
         require_sound(reference)
+        reference = replace(reference, config=as_loaded(reference.config))
         _require_dense(reference)
     return Subject(
         request=request,
