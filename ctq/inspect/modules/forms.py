@@ -50,6 +50,8 @@ FOREIGN = frozenset(
 QUANTIZED = COMPRESSED | FOREIGN
 SCALES = frozenset({"weight_scale", "weight_zero_point", "weight_shape", "weight_g_idx", "weight_global_scale"})
 """Parts that mean nothing without a weight."""
+_VALUES_IN_WORD = (4, 8, 16)
+"""Values of 8, 4 and 2 bits in a word of GPTQ's or AWQ's."""
 
 
 def stored_form(parts: Mapping[str, Part]) -> Form:
@@ -57,12 +59,26 @@ def stored_form(parts: Mapping[str, Part]) -> Form:
     if "weight_packed" in parts:
         return _packed(parts)
     if "qweight" in parts:
-        return Form.GPTQ if "g_idx" in parts else Form.AWQ
+        return _qweight(parts)
     if "blocks" in parts:
         return Form.MXFP4_BLOCKS
     if "weight" in parts:
         return _weight(parts)
     return Form.NO_WEIGHT if SCALES & parts.keys() else Form.PLAIN
+
+
+def _qweight(parts: Mapping[str, Part]) -> Form:
+    """Tell GPTQ, which packs along the input, from AWQ, which packs along the output, as the scales of the outputs show.
+
+    The order of columns (``g_idx``), which GPTQ may leave out, decides only where shapes do not tell.
+    """
+    codes, scales = parts["qweight"].shape, parts["scales"].shape if "scales" in parts else ()
+    if codes and scales:
+        if codes[-1] == scales[-1]:
+            return Form.GPTQ
+        if scales[-1] in {codes[-1] * values for values in _VALUES_IN_WORD}:
+            return Form.AWQ
+    return Form.GPTQ if "g_idx" in parts else Form.AWQ
 
 
 def _packed(parts: Mapping[str, Part]) -> Form:
@@ -150,22 +166,17 @@ def describe(parts: Mapping[str, Part], declared: QuantArgs | None, columns: int
 
 
 def _turned(form: Form, parts: Mapping[str, Part]) -> Stored:
-    """Describe codes that are packed beside packed zero points, which tell how many lie in a word, and scales, which tell the rows.
-
-    Layouts are told by the shape, not by the order of columns (``g_idx``), which GPTQ may leave out.
-    """
+    """Describe packed codes by their zero points, which tell how many lie in a word, and their scales, which tell the rows."""
     matrices = [parts[part].shape for part in ("qweight", "qzeros", "scales") if part in parts]
     if [len(shape) for shape in matrices] != [2, 2, 2]:
         return Stored(form=form)
-    (first, last), (_, zeros), (_, rows) = matrices
+    (first, _), (_, zeros), (_, rows) = matrices
     words = rows // zeros if zeros and rows % zeros == 0 else 0
-    if words not in _WORDS:
+    if words not in _VALUES_IN_WORD:
         return Stored(form=form)
-    return Stored(form=form, bits=32 // words, rows=rows, columns=first * words if last == rows else first)
+    return Stored(form=form, bits=32 // words, rows=rows, columns=first * words if form is Form.GPTQ else first)
 
 
-_WORDS = (4, 8, 16)
-"""Codes in a word."""
 _FOREIGN_BITS = {Form.FP8: 8, Form.MODELOPT_FP4: 4, Form.MXFP4_BLOCKS: 4, Form.BNB_INT8: 8, Form.BNB_4BIT: 4}
 
 

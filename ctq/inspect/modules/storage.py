@@ -14,15 +14,7 @@ if TYPE_CHECKING:
 
 
 def storage(stored: Stored, parts: Mapping[str, Part]) -> str:
-    """Name the storage of a module with these parts: its form, for floats with the strategy and whether activations are static.
-
-    Layouts of ``qweight`` are told by its shape, not by the order of columns (``g_idx``), which GPTQ may leave out.
-    """
-    if stored.form in (Form.GPTQ, Form.AWQ):
-        codes, scales = parts["qweight"], parts.get("scales")
-        if scales is None or not scales.shape or not codes.shape:
-            return stored.form
-        return Form.GPTQ if codes.shape[-1] == scales.shape[-1] else Form.AWQ
+    """Name the storage of a module with these parts: its form, for floats with the strategy and whether activations are static."""
     if stored.form is Form.FLOAT:
         words = [stored.form, _strategy(stored.strategy, parts.get("weight_scale"))]
         return " ".join([*words, *(["static"] if "input_scale" in parts else [])])

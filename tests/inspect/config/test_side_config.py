@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import edit_config, tiny_quantized
+from builders import Raw, edit_config, edit_tensors, tiny_quantized
 from families import build
 from inspecting import errors
 
@@ -53,3 +53,30 @@ def test_a_config_in_a_file_that_no_engine_reads(name: str, tmp_path: Path) -> N
     edit_config(folder, lambda config: found.update(config.pop("quantization_config")))
     (folder / name).write_text(json.dumps(found))
     assert "CFG001" in errors(folder)
+
+
+@pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "without g_idx"])
+@pytest.mark.parametrize(
+    ("kind", "name", "codes"),
+    [
+        ("gptq", "quantize_config.json", set()),
+        ("gptq", "quant_config.json", {"CFG001"}),
+        ("awq", "quant_config.json", set()),
+        ("awq", "quantize_config.json", {"CFG001"}),
+    ],
+)
+def test_a_config_where_the_tool_of_such_tensors_keeps_it(
+    kind: str, name: str, codes: set[str], ordered: bool, tmp_path: Path
+) -> None:
+    folder = tiny_quantized(tmp_path, kind=kind, head="dense")
+
+    def change(tensors: dict[str, Raw]) -> None:
+        for tensor in [tensor for tensor in tensors if tensor.endswith(".g_idx")]:
+            del tensors[tensor]
+
+    if not ordered:
+        edit_tensors(folder, change)
+    found: dict[str, Any] = {}
+    edit_config(folder, lambda config: found.update(config.pop("quantization_config")))
+    (folder / name).write_text(json.dumps(found))
+    assert errors(folder) == codes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import tiny_quantized
+from builders import edit_tensors, tiny_quantized
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
@@ -16,6 +16,8 @@ from ctq.recipe.schemes import QuantArgs
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from raw_safetensors import Raw
 
 WORDS = {
     "w8a8": ("int8 per-channel", "int8 per-token dynamic", "int-quantized"),
@@ -48,6 +50,40 @@ def test_a_layer_is_named_as_it_is_stored(kind: str, tmp_path: Path) -> None:
     layer = next(module for module in modules if module["name"] == "model.layers.1.mlp.down_proj")
     assert (layer["scheme"], layer["activations"], layer["format"]) == WORDS[kind]
     assert layer["state"] == "quantized"
+
+
+def test_gptq_without_the_order_of_columns_is_no_awq(tmp_path: Path) -> None:
+    folder = tiny_quantized(tmp_path, kind="gptq", head="dense")
+
+    def change(tensors: dict[str, Raw]) -> None:
+        for name in [name for name in tensors if name.endswith(".g_idx")]:
+            del tensors[name]
+
+    edit_tensors(folder, change)
+    modules = inspect_checkpoint(open_checkpoint(LocalFolder(folder))).to_json()["modules"]
+    quantized = {(module["scheme"], module["format"]) for module in modules if module["state"] == "quantized"}
+    assert quantized == {("gptq int4 group 128", "gptq")}
+
+
+@pytest.mark.parametrize(
+    ("codes", "scales", "ordered", "form"),
+    [
+        ((16, 64), (1, 64), False, Form.GPTQ),  # 128 inputs of four bits, 64 outputs
+        ((32, 64), (1, 64), False, Form.GPTQ),
+        ((128, 8), (1, 64), True, Form.AWQ),  # an order of columns beside what is packed along the output
+        ((128, 16), (1, 64), False, Form.AWQ),
+        ((16, 64), (1, 60), True, Form.GPTQ),  # shapes of no layout
+        ((16, 64), (1, 60), False, Form.AWQ),
+        ((16, 64), None, True, Form.GPTQ),
+        ((16, 64), (), True, Form.GPTQ),
+        ((), (1, 64), False, Form.AWQ),
+    ],
+)
+def test_gptq_and_awq_are_told_by_what_they_pack_along(
+    codes: tuple[int, ...], scales: tuple[int, ...] | None, ordered: bool, form: Form
+) -> None:
+    parts = {"qweight": Part("I32", codes)} | ({"scales": Part("F16", scales)} if scales is not None else {})
+    assert stored_form(parts | ({"g_idx": Part("I32", (128,))} if ordered else {})) is form
 
 
 @pytest.mark.parametrize(
