@@ -135,6 +135,13 @@ def kernels_for(scheme: str, layer: Layer, *, platform: Platform = "cuda") -> tu
     )
 
 
+def group_sizes(scheme: str, *, platform: Platform = "cuda") -> tuple[int, ...]:
+    """Return the sizes of groups, one scale to a row apart, for which a scheme has a kernel that needs no other package."""
+    kernels = (one for one in KERNELS if (one.scheme, one.platform) == (_SCHEMES.get(scheme, scheme), platform))
+    sizes = (one.group_sizes for one in kernels if one.group_sizes is not None and not one.needs)
+    return tuple(sorted(frozenset().union(*sizes) - {CHANNEL}))
+
+
 def hardware_notes(scheme: str, layer: Layer | None = None) -> tuple[str, ...]:
     """Return where vLLM runs a scheme, and what the layer's numbers cost it, each in one sentence; none for unknown schemes."""
     name = _SCHEMES.get(scheme, scheme)

@@ -78,7 +78,7 @@ SCHEMES: dict[str, Scheme] = {
 
 DEFAULT_SCHEME = "W8A8"
 GROUP_SIZES = (32, 64, 128)
-"""Group sizes that vLLM's 8-bit weight-only kernels take (Marlin: 32, 64, 128; Machete: 64, 128)."""
+"""Group sizes that vLLM's 8-bit weight-only kernels take: those of the table in ``engines/hardware.py``."""
 
 
 def scheme_named(name: str) -> Scheme:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ctq.engines.hardware import KERNELS, Layer, hardware_notes, kernels_for
+from ctq.engines.hardware import KERNELS, Layer, group_sizes, hardware_notes, kernels_for
+from ctq.recipe.schemes import GROUP_SIZES
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,11 @@ def test_weight_only_kernels_on_cuda(layer: Layer, names: set[str]) -> None:
 def test_no_weight_only_kernel_on_cpus_and_one_for_int8() -> None:
     assert kernels_for("W8A16", Layer(group_size=128), platform="cpu") == ()
     assert [kernel.name for kernel in kernels_for("W8A8", Layer(), platform="cpu")] == ["oneDNN"]
+
+
+def test_groups_that_can_be_written_are_those_of_the_kernels() -> None:
+    assert group_sizes("W8A16") == GROUP_SIZES
+    assert group_sizes("W8A8") == ()
 
 
 def test_int8_runs_on_triton_where_cutlass_does_not_fit() -> None:

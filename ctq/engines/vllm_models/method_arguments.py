@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ctq.engines.hardware import CHANNEL, KERNELS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -19,9 +21,9 @@ _FP8 = "fp8"
 _QUARK = "quark"
 _GPTQ_BITS = frozenset({4, 8})
 _AWQ_BITS = 4
-_CHANNEL = -1
-_GPTQ_GROUPS = (_CHANNEL, 32, 64, 128)
-"""Group sizes of Marlin, the one kernel that GPTQ's layers have."""
+_MARLIN = next(kernel for kernel in KERNELS if (kernel.name, kernel.platform) == ("Marlin", "cuda"))
+"""The one kernel that GPTQ's layers have."""
+_GPTQ_GROUPS = tuple(sorted(_MARLIN.group_sizes or ()))
 _FP8_SCHEMES = ("static", "dynamic")
 _SIDES = 2
 _SKIPPED = "-:"
@@ -64,7 +66,7 @@ def _of_gptq(config: Mapping[str, Any]) -> Iterator[Refused]:
     dynamic = config.get("dynamic")
     rules = dynamic if isinstance(dynamic, dict) else {}
     wholes = [config, *({**config, **rule} for key, rule in rules.items() if _applies(key, rule))]
-    if any(whole.get("desc_act") is True and whole.get("group_size") != _CHANNEL for whole in wholes):
+    if any(whole.get("desc_act") is True and whole.get("group_size") != CHANNEL for whole in wholes):
         yield "desc_act", "is true: it takes no order of activations over groups any more"
 
 

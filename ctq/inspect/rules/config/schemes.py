@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.hardware import group_sizes
 from ctq.engines.vllm.dispatch import DispatchConfig
 from ctq.engines.vllm.layers import Attention, LinearBase
 from ctq.engines.vllm.rules import rules_for
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 _CAPABILITIES = (None, 75, 80, 89, 90, 100, 120)
 """CPUs, and the CUDA compute capabilities at which vLLM's choice of a scheme changes."""
-_KERNEL_GROUPS = frozenset({32, 64, 128})
-"""Group sizes of vLLM's 8-bit weight-only kernels (Marlin: 32, 64, 128; Machete: 64, 128)."""
 
 
 def _schemes(facts: Facts) -> Mapping[str, TargetScheme]:
@@ -232,7 +231,7 @@ def scheme_without_kernel(facts: Facts) -> Iterator[Hit]:
         if not any(entry.group is group and entry.stored.form is Form.PACKED for entry in facts.quantized):
             continue
         odd = "zero points" if not args.symmetric else f"group size {args.group_size}"
-        if not args.symmetric or (args.strategy == "group" and args.group_size not in _KERNEL_GROUPS):
+        if not args.symmetric or (args.strategy == "group" and args.group_size not in group_sizes("WNA16")):
             yield Hit(
                 where=f"{QUANTIZATION_CONFIG}.config_groups.{group.name}",
                 message=f"{group.name} is 8-bit weight-only with {odd}: few kernels implement it",
