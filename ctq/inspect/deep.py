@@ -14,6 +14,7 @@ from ctq.inspect.facts.oddities import Odd, Oddity
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.parts import stored_name
 from ctq.inspect.samples import find_empty
+from ctq.recipe.packing import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -131,8 +132,7 @@ def _false_shape(tensor: str, raw: bytes, entry: Entry) -> Odd | None:
     if len(packed.shape) < 2 or len(raw) != 2 * size:  # no matrix; no rows and columns
         return None
     shape = [int.from_bytes(raw[i : i + size], "little", signed=True) for i in (0, size)]
-    per_word = 32 // entry.stored.bits if entry.stored.bits else None
-    words = -(-shape[1] // per_word) if per_word else packed.shape[-1]
-    if [shape[0], words] == list(packed.shape[-2:]):
+    wide = words(shape[1], entry.stored.bits) if entry.stored.bits else packed.shape[-1]
+    if [shape[0], wide] == list(packed.shape[-2:]):
         return None
     return Odd(tensor, Oddity.FALSE_SHAPE, f"says {shape}, but weight_packed is {list(packed.shape)}")

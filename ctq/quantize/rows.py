@@ -21,6 +21,7 @@ from ctq.quantize.kernels.stats import BlockStats
 from ctq.quantize.paged_writer import PagedWriter
 from ctq.quantize.slices import RowReader
 from ctq.quantize.units import ROW_MULTIPLE
+from ctq.recipe.packing import VALUES
 
 if TYPE_CHECKING:
     import threading
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from ctq.quantize.tasks import Place, QuantizeTask
     from ctq.quantize.units import RowUnit
 
-_VALUES = {"int-quantized": "weight", "pack-quantized": "weight_packed"}
 BLOCK_BYTES = 2 * 1024 * 1024
 """Source bytes of a block: large enough that calls cost nothing beside the work, small enough for a core's caches."""
 
@@ -100,7 +100,7 @@ class _Values:
         self._dtype = np.dtype(NUMPY_TYPES[shape.dtype])
         self._words = shape.shape[1]
         self._row_bytes = self._words * self._dtype.itemsize
-        place = unit.task.outputs[_VALUES[unit.task.scheme.format]]
+        place = unit.task.outputs[VALUES[unit.task.scheme.format]]
         self._writer = PagedWriter(
             targets[place.file],
             place.offset + unit.start * self._row_bytes,
@@ -123,10 +123,11 @@ class _Values:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """Scales, and zero points where there are any, of a whole unit."""
+    """Scales, and zero points where there are any, of a whole unit; so many rows share an element of the zero points."""
 
     scale: NDArray[Any]
     zero_point: NDArray[Any] | None
+    rows_per_zero: int
 
 
 def _kept(spec: KernelSpec, unit: RowUnit) -> _Kept:
@@ -135,13 +136,14 @@ def _kept(spec: KernelSpec, unit: RowUnit) -> _Kept:
     return _Kept(
         np.empty(shape.scale.shape, NUMPY_TYPES[shape.scale.dtype]),
         None if zero is None else np.empty(zero.shape, NUMPY_TYPES[zero.dtype]),
+        spec.values_per_word,
     )
 
 
 def _part(values: NDArray[Any], kept: _Kept, start: int) -> BlockOutput:
     """Return the arrays of one block that begins at row ``start`` of its unit: values, and its own place in what is kept."""
     zero, rows = kept.zero_point, len(values)
-    first, last = start // ROW_MULTIPLE, -(-(start + rows) // ROW_MULTIPLE)
+    first, last = start // kept.rows_per_zero, -(-(start + rows) // kept.rows_per_zero)
     return BlockOutput(values, kept.scale[start : start + rows], None if zero is None else zero[first:last])
 
 
@@ -149,7 +151,7 @@ def _write_kept(kept: _Kept, unit: RowUnit, targets: Mapping[str, int]) -> None:
     outputs = unit.task.outputs
     _write(kept.scale, outputs["weight_scale"], unit.start, targets)
     if kept.zero_point is not None:
-        _write(kept.zero_point, outputs["weight_zero_point"], unit.start // ROW_MULTIPLE, targets)
+        _write(kept.zero_point, outputs["weight_zero_point"], unit.start // kept.rows_per_zero, targets)
     if "weight_shape" in outputs and unit.start == 0:
         _write(np.array([[unit.task.rows, unit.task.columns]], np.int64), outputs["weight_shape"], 0, targets)
 

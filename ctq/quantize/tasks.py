@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.dtypes import DTYPES
 from ctq.checkpoint.writer import TensorSpec
+from ctq.recipe.packing import stored_parts
 
 if TYPE_CHECKING:
     from ctq.checkpoint.weight_slice import WeightSlice
+    from ctq.recipe.packing import Parts
     from ctq.recipe.recipe import Observer
     from ctq.recipe.schemes import Scheme
 
@@ -76,22 +78,10 @@ class QuantizeTask:
 Task = CopyTask | QuantizeTask
 
 
-def output_parts(dtype: str, rows: int, columns: int, scheme: Scheme) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return dtype and shape of each tensor that a weight becomes, by part name, as compressed-tensors 0.17.0 stores them.
-
-    int-quantized: ``weight`` int8 [rows, columns]. pack-quantized: ``weight_packed`` int32 with four values to the word along the
-    columns, ``weight_shape`` int64 [2], and for asymmetric weights ``weight_zero_point`` int32 packed along the rows.
-    ``weight_scale`` has the source's dtype and shape [rows, groups] (one group per row for per-channel).
-    """
-    weights = scheme.weights
-    groups = columns // weights.group_size if weights.group_size else 1
-    scale = {"weight_scale": (dtype, (rows, groups))}
-    if scheme.format == "int-quantized":
-        return {"weight": ("I8", (rows, columns)), **scale}
-    per_word = 32 // weights.num_bits
-    packed = {"weight_packed": ("I32", (rows, -(-columns // per_word))), **scale, "weight_shape": ("I64", (2,))}
-    zero_point = {} if weights.symmetric else {"weight_zero_point": ("I32", (-(-rows // per_word), groups))}
-    return packed | zero_point
+def output_parts(dtype: str, rows: int, columns: int, scheme: Scheme) -> Parts:
+    """Return dtype and shape of each tensor that a weight becomes; the scale has the source's dtype, one to a row by channel."""
+    groups = columns // scheme.weights.group_size if scheme.weights.group_size else 1
+    return stored_parts(scheme.weights, (rows, columns), groups, scale=dtype, packed=scheme.is_packed)
 
 
 def output_specs(module: str, dtype: str, shape: tuple[int, ...], scheme: Scheme) -> list[TensorSpec]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.weight_slice import rows_within
 from ctq.quantize.tasks import CopyTask, Place, QuantizeTask
+from ctq.recipe.packing import values_per_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 UNIT_BYTES = 32 * 1024 * 1024
 """Source bytes of a unit: small enough that threads finish together, large enough that bookkeeping costs nothing."""
-ROW_MULTIPLE = 4
-"""Rows of a unit are a multiple of this, since packed zero points hold four rows to the word."""
+ROW_MULTIPLE = values_per_word(8)
+"""Rows of a unit, and of the blocks in it, are a multiple of this: none shares a word of packed zero points with another."""
 
 
 @dataclass(frozen=True, slots=True)

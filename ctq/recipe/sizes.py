@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctq.errors import ExitCode, Problem
 from ctq.findings import named
+from ctq.recipe.packing import values_per_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,8 +22,6 @@ EXPERTS_MULTIPLE = 128
 
 vLLM 0.32.0 marlin_utils.py:379: the one kernel that takes them; compressed_tensors_moe_wna16.py:127 refuses others.
 """
-VALUES_PER_WORD = 4
-"""Values of 8 bits in a word of compressed-tensors; vLLM 0.32.0 compressed_tensors_wNa16.py makes rows // 4 rows of zero points."""
 _EXPERT = re.compile(r"\.experts\.")
 _CUT = {
     "BloomForCausalLM": (re.compile(r"\.query_key_value$"), r"\.query_key_value$"),
@@ -88,16 +87,19 @@ def _indivisible(pairs: Iterable[tuple[WeightSlice, Scheme]], head: Head | None)
 
 
 def _half_words(pairs: Iterable[tuple[WeightSlice, Scheme]], head: Head | None) -> Iterator[Problem]:
-    """Check that packed zero points, which run along the rows, fill whole words: engines have no parameter for the rest."""
+    """Check that packed zero points, which run along the rows, fill whole words: engines have no parameter for the rest.
+
+    vLLM 0.32.0 ``compressed_tensors_wNa16.py`` loads rows // pack factor rows of them.
+    """
+    packed = [(weight, scheme.weights) for weight, scheme in pairs if scheme.is_packed and not scheme.weights.symmetric]
     bad = [
-        weight
-        for weight, scheme in pairs
-        if scheme.is_packed and not scheme.weights.symmetric and weight.rows % VALUES_PER_WORD
+        (weight, per_word) for weight, codes in packed if weight.rows % (per_word := values_per_word(codes.num_bits))
     ]
     if bad:
+        (first, per_word), weights = bad[0], [weight for weight, _ in bad]
         yield _unfit(
-            bad,
-            f"zero points are packed {VALUES_PER_WORD} rows to a word, which does not divide the {bad[0].rows} rows of",
+            weights,
+            f"zero points are packed {per_word} rows to a word, which does not divide the {first.rows} rows of",
             "leave out --asymmetric, take W8A8 for these layers, or --ignore them",
             head,
         )

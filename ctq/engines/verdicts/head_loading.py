@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctq.engines.verdicts.head_facts import HeadForm, Outcome
+from ctq.recipe.packing import WORD_BITS, values_per_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor, Word
     from ctq.engines.vllm.scheme_predicates import SchemeArgs
 
-_WORD_BITS = 32
 _FLOAT8_SCHEMES = frozenset({"W8A8Fp8", "W8A16Fp8", "W8A8Mxfp8"})
 _STORED_AS = {"W8A8Int8": HeadForm.INT8, "WNA16": HeadForm.PACKED} | dict.fromkeys(_FLOAT8_SCHEMES, HeadForm.FLOAT8)
 
@@ -116,7 +116,7 @@ def _packed_faults(facts: HeadFacts, weights: EngineArgs, weight: HeadTensor) ->
     columns = facts.hidden_size
     if columns is None:
         return
-    words = -(-columns * weights.num_bits // _WORD_BITS)
+    words = -(-columns * weights.num_bits // WORD_BITS)
     if weight.shape[1:] != (words,):
         yield f"{columns} columns of {weights.num_bits} bits are {words} words, but the head has the shape {_shown(weight.shape)}"
     group = weights.group_size if weights.strategy == "group" and weights.group_size else columns
@@ -125,7 +125,7 @@ def _packed_faults(facts: HeadFacts, weights: EngineArgs, weight: HeadTensor) ->
     scales = facts.tensors["weight_scale"].shape[1:]
     if scales not in ((columns // group,), (1,)):  # one column is spread over all groups without a word
         yield f"the head needs {columns // group} scales to a row, but the files hold {_shown(scales)}"
-    per_word = _WORD_BITS // weights.num_bits
+    per_word = values_per_word(weights.num_bits)
     if not weights.symmetric and weight.shape[0] % per_word:
         yield f"zero points of {weight.shape[0]} rows do not fill whole words of {per_word}, which the loader asserts"
 

@@ -18,11 +18,11 @@ from ctq.inspect.facts.expected import (
     SCALE_DTYPES,
     expected_shapes,
     strategy_words,
-    values_per_word,
     weight_dtypes,
 )
 from ctq.inspect.modules.forms import COMPRESSED, FP8, Form
 from ctq.recipe.kinds import Kind
+from ctq.recipe.packing import values_per_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -173,7 +173,7 @@ def _half_words(entry: Entry, args: QuantArgs, rows: int) -> Diagnosis | None:
 
     vLLM 0.32.0 ``compressed_tensors_wNa16.py`` gives it rows // pack factor rows. Of a head `HED010` says so.
     """
-    per_word = values_per_word(args)
+    per_word = values_per_word(args.num_bits)
     is_packed = entry.stored.form is Form.PACKED and "weight_zero_point" in entry.modules.parts
     if entry.is_head or not is_packed or rows % per_word == 0:
         return None

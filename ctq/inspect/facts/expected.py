@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.dtypes import FLOATS
 from ctq.engines.vllm.scheme_choice import ACTIVATION_FORMATS
 from ctq.inspect.modules.forms import FP8, Form
+from ctq.recipe.packing import values_per_word, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,12 +57,11 @@ def expected_shapes(form: Form, args: QuantArgs, weight: tuple[int, ...], scale:
     """
     rows, stored = weight
     columns = stored * 2 if form in (Form.NVFP4, Form.MXFP4) else stored
-    per_word = values_per_word(args)
     groups = 1
     if args.group_size:
         groups = -(-columns // args.group_size)
         if form is Form.PACKED:
-            groups = _packed_groups(stored, per_word, args.group_size, scale)
+            groups = _packed_groups(stored, values_per_word(args.num_bits), args.group_size, scale)
     grouped: Shapes = ((rows, groups),)
     by_strategy: dict[str, Shapes] = {
         "tensor": ((1,), (), (1, 1)),
@@ -75,16 +75,11 @@ def expected_shapes(form: Form, args: QuantArgs, weight: tuple[int, ...], scale:
     shapes = by_strategy.get(args.strategy)
     expected: dict[str, Shapes] = {}
     if shapes is not None:
-        zero_point = ((-(-rows // per_word), groups),) if form is Form.PACKED else shapes
+        zero_point = ((words(rows, args.num_bits), groups),) if form is Form.PACKED else shapes
         expected = {"weight_scale": shapes, "weight_zero_point": zero_point}
     if form is not Form.PACKED:
         expected["weight_g_idx"] = ((columns,),)
     return expected | {"weight_shape": ((2,),)}
-
-
-def values_per_word(args: QuantArgs) -> int:
-    """Return how many values share a word of 32 bits; 1 where the config has no such width."""
-    return 32 // args.num_bits if 0 < args.num_bits <= 32 else 1
 
 
 def _packed_groups(stored: int, per_word: int, group: int, scale: Part | None) -> int:

@@ -8,6 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.dtypes import FLOATS
+from ctq.recipe.packing import WORD_BITS, values_per_word, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +51,8 @@ FOREIGN = frozenset(
 QUANTIZED = COMPRESSED | FOREIGN
 SCALES = frozenset({"weight_scale", "weight_zero_point", "weight_shape", "weight_g_idx", "weight_global_scale"})
 """Parts that mean nothing without a weight."""
-_VALUES_IN_WORD = (4, 8, 16)
-"""Values of 8, 4 and 2 bits in a word of GPTQ's or AWQ's."""
+_VALUES_IN_WORD = tuple(map(values_per_word, (8, 4, 2)))
+"""Values of GPTQ's and AWQ's widths in a word."""
 
 
 def stored_form(parts: Mapping[str, Part]) -> Form:
@@ -146,7 +147,7 @@ def describe(parts: Mapping[str, Part], declared: QuantArgs | None, columns: int
     bits = _bits(form, weight, declared, columns)
     stored_columns: int | None = weight.shape[-1]
     if form is Form.PACKED:
-        stored_columns = columns if columns and bits else weight.shape[-1] * (32 // bits) if bits else None
+        stored_columns = columns if columns and bits else weight.shape[-1] * values_per_word(bits) if bits else None
     elif form in (Form.NVFP4, Form.MXFP4):
         stored_columns = weight.shape[-1] * 2
     strategy, group = _strategy(
@@ -171,10 +172,12 @@ def _turned(form: Form, parts: Mapping[str, Part]) -> Stored:
     if [len(shape) for shape in matrices] != [2, 2, 2]:
         return Stored(form=form)
     (first, _), (_, zeros), (_, rows) = matrices
-    words = rows // zeros if zeros and rows % zeros == 0 else 0
-    if words not in _VALUES_IN_WORD:
+    per_word = rows // zeros if zeros and rows % zeros == 0 else 0
+    if per_word not in _VALUES_IN_WORD:
         return Stored(form=form)
-    return Stored(form=form, bits=32 // words, rows=rows, columns=first * words if form is Form.GPTQ else first)
+    return Stored(
+        form=form, bits=WORD_BITS // per_word, rows=rows, columns=first * per_word if form is Form.GPTQ else first
+    )
 
 
 _FOREIGN_BITS = {Form.FP8: 8, Form.MODELOPT_FP4: 4, Form.MXFP4_BLOCKS: 4, Form.BNB_INT8: 8, Form.BNB_4BIT: 4}
@@ -186,7 +189,7 @@ def _bits(form: Form, weight: Part, declared: QuantArgs | None, columns: int | N
     if form is not Form.PACKED:
         return 8
     if columns:
-        fits = [bits for bits in (8, 4, 2, 3, 5, 6, 7, 1) if -(-columns // (32 // bits)) == weight.shape[-1]]
+        fits = [bits for bits in (8, 4, 2, 3, 5, 6, 7, 1) if words(columns, bits) == weight.shape[-1]]
         if fits:
             return declared.num_bits if declared and declared.num_bits in fits else fits[0]
     return declared.num_bits if declared else None

@@ -10,6 +10,7 @@ from ctq.engines.vllm_models.fused_layouts import experts_in
 from ctq.inspect.modules.forms import Form
 from ctq.recipe.experts import fused_names
 from ctq.recipe.fused import COMMON_FUSED
+from ctq.recipe.packing import values_per_word
 from ctq.recipe.template import NUMBER, SINGLE_EXPERT
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def dense_shapes(entry: Entry) -> Iterator[tuple[str, tuple[int, ...]]]:
         elif part == "weight" and stored.form in (Form.DENSE, Form.INT, Form.FLOAT, Form.PLAIN, Form.FP8):
             yield f"{template}.weight", tensor.shape
         elif part == "weight_packed" and stored.form is Form.PACKED and stored.bits and len(tensor.shape) == 2:
-            yield f"{template}.weight", (tensor.shape[0], tensor.shape[1] * (32 // stored.bits))
+            yield f"{template}.weight", (tensor.shape[0], tensor.shape[1] * values_per_word(stored.bits))
         elif part == "qweight" and stored.rows and stored.columns:
             yield f"{template}.weight", (stored.rows, stored.columns)
         elif not part.startswith("weight"):

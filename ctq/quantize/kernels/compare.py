@@ -11,7 +11,9 @@ from ctq.quantize.kernels.calling import NUMPY_TYPES, address, check_array, find
 from ctq.quantize.kernels.formats import FORMATS
 from ctq.quantize.kernels.spec import SourceDtype
 from ctq.quantize.kernels.stats import BlockStats, CompareStats, RowStats
+from ctq.recipe.packing import offset, words
 
+_BITS = 8
 _ARGUMENTS = ("*word", "*uint8", "*float32", "*float32", "*float64", *("int64",) * 5, "float32")
 
 
@@ -39,7 +41,7 @@ def compare_block(
         raise ValueError(f"{groups} groups do not divide {columns} columns")
     packed = values.dtype == np.int32
     check_array(source, (rows, columns), np.dtype(NUMPY_TYPES[dtype]).itemsize)
-    check_array(values, (rows, -(-columns // 4) if packed else columns), 4 if packed else 1)
+    check_array(values, (rows, words(columns, _BITS) if packed else columns), 4 if packed else 1)
     scales = np.ascontiguousarray(scale, np.float32)
     zeros = np.zeros_like(scales) if zero_point is None else np.ascontiguousarray(zero_point, np.float32)
     check_array(scales, (rows, groups), 4)
@@ -49,7 +51,7 @@ def compare_block(
     report = np.empty(11)
     find_kernel("compare_rows", dtype, _ARGUMENTS)(
         *map(address, (source, values, scales, zeros, report)),
-        *(rows, columns, values.shape[1] * values.itemsize, columns // groups, 128 if packed else 0),
+        *(rows, columns, values.shape[1] * values.itemsize, columns // groups, offset(_BITS) if packed else 0),
         FORMATS[dtype].largest,
     )
     signal, noise, worst, beyond, nonfinite, first, steps, *row = report.tolist()

@@ -13,6 +13,7 @@ from ctq.quantize.kernels.calling import NUMPY_TYPES, address, check_array, find
 from ctq.quantize.kernels.formats import FORMATS
 from ctq.quantize.kernels.spec import ArrayShape, KernelSpec, block_shape
 from ctq.quantize.kernels.stats import BlockStats
+from ctq.recipe.packing import offset
 
 __all__ = ["NUMPY_TYPES", "BlockOutput", "allocate_output", "quantize_block"]
 
@@ -63,7 +64,7 @@ def quantize_block(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> 
     find_kernel("quantize_rows", spec.dtype, _ARGUMENTS)(
         *map(address, (source, values, out.scale, out.zero_point, plan, report)),
         *(rows, columns, values.shape[1], spec.group_size or columns, spec.values_per_word),
-        *(spec.symmetric, 128 if spec.packed else 0, spec.observer == "mse"),
+        *(spec.symmetric, offset(spec.num_bits) if spec.packed else 0, spec.observer == "mse"),
         *(form.dropped, form.normal, form.grid, form.bias, form.shift, form.largest),
     )
     signal, noise, worst, nonfinite, first = report.tolist()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ctq.recipe.packing import stored_parts, values_per_word
+
 if TYPE_CHECKING:
     from ctq.recipe.recipe import Observer
 
 SourceDtype = Literal["BF16", "F16", "F32"]
 Strategy = Literal["channel", "group"]
-
-WORD_BITS = 32
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class KernelSpec:
     @property
     def values_per_word(self) -> int:
         """Count the values that share one element of the output."""
-        return WORD_BITS // self.num_bits if self.packed else 1
+        return values_per_word(self.num_bits) if self.packed else 1
 
     def groups(self, columns: int) -> int:
         """Count the scales of one row. Raises ValueError when the group size does not divide the columns."""
@@ -61,7 +61,7 @@ class ArrayShape:
     """One output array of a block; ``dtype`` is a safetensors name."""
 
     dtype: str
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,10 @@ class BlockShape:
 
 
 def block_shape(spec: KernelSpec, rows: int, columns: int) -> BlockShape:
-    """Describe the output of ``rows`` rows.
-
-    Values are ``[rows, columns]`` int8, or ``[rows, ceil(columns / 4)]`` int32 when packed. Scales are ``[rows, groups]``.
-    Zero points are ``[rows, groups]`` int8, or packed along the rows: ``[ceil(rows / 4), groups]`` int32
-    (compressed-tensors 0.17.0 pack_quantized/base.py, ``packed_dim=0``).
-    """
-    dtype = "I32" if spec.packed else "I8"
-    words = spec.values_per_word
-    groups = spec.groups(columns)
+    """Describe the output of ``rows`` rows."""
+    parts = stored_parts(spec, (rows, columns), spec.groups(columns), scale=spec.dtype, packed=spec.packed)
     return BlockShape(
-        values=ArrayShape(dtype, (rows, -(-columns // words))),
-        scale=ArrayShape(spec.dtype, (rows, groups)),
-        zero_point=None if spec.symmetric else ArrayShape(dtype, (-(-rows // words), groups)),
+        values=ArrayShape(*parts["weight_packed" if spec.packed else "weight"]),
+        scale=ArrayShape(*parts["weight_scale"]),
+        zero_point=None if spec.symmetric else ArrayShape(*parts["weight_zero_point"]),
     )

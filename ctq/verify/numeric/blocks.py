@@ -9,6 +9,7 @@ import numpy as np
 
 from ctq.checkpoint.weight_slice import rows_within
 from ctq.quantize.slices import RowReader
+from ctq.recipe.packing import values_per_word
 from ctq.verify.numeric.decode import RAW_TYPES, floats, unpacked_rows
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from ctq.verify.numeric.pairs import QuantizedPair
     from ctq.verify.tensor_bytes import TensorBytes
 
-ROW_MULTIPLE = 8
-"""Rows of a block are a multiple of this: packed zero points hold four rows to the word, or eight at four bits."""
+ROW_MULTIPLE = values_per_word(4)
+"""Rows of a block are a multiple of this: none shares a word of packed zero points with another, of 4 or of 8 bits."""
 BLOCK_BYTES = 1024 * 1024
 """Bytes of the original in a block, so that it stays in a core's cache."""
 
@@ -74,7 +75,7 @@ class BlockReader:
         if self._pair.form != "packed":
             raw = np.empty((rows, groups), RAW_TYPES[info.dtype])
             return self._rows(info.name, raw, (start, stop))
-        per_word = 32 // self._pair.bits
+        per_word = values_per_word(self._pair.bits)
         words = np.empty((-(-rows // per_word), groups), np.int32)
         self._rows(info.name, words, (start // per_word, start // per_word + len(words)))
         return unpacked_rows(words, self._pair.bits, rows)

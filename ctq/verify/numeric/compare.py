@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ctq.quantize.kernels.compare import compare_block
+from ctq.recipe.packing import offset
 from ctq.verify.numeric.blocks import BlockReader, rows_in_block
 from ctq.verify.numeric.decode import compare_floats, dequantized, floats
 from ctq.verify.numeric.result import WeightStats, WorstRow
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from ctq.verify.tensor_bytes import TensorBytes
 
 _KERNEL_BITS = 8
-_OFFSET = 128
-"""What packed values are stored with added."""
 
 
 def compare_rows(
@@ -58,7 +57,7 @@ def _compare_block(pair: QuantizedPair, reader: BlockReader, start: int, stop: i
     raw, values, zero = reader.original(start, stop), reader.values(start, stop), reader.zero_point(start, stop)
     if pair.bits == _KERNEL_BITS and pair.form != "float8":
         if zero is not None and pair.form == "packed":
-            zero = zero.astype(np.int16) - _OFFSET
+            zero = zero.astype(np.int16) - offset(_KERNEL_BITS)
         dtype = cast("SourceDtype", pair.reference.dtype)
         return stats_of(compare_block(raw, dtype, values=values, scale=scale, zero_point=zero), first=start)
     original = floats(raw, pair.reference.dtype)

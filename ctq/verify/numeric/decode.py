@@ -8,6 +8,7 @@ import numpy as np
 
 from ctq.inspect.deep import e4m3
 from ctq.quantize.kernels.stats import RowStats
+from ctq.recipe.packing import offset, values_per_word
 from ctq.verify.numeric.result import WeightStats
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def unpacked(words: NDArray[np.int32], bits: int, columns: int) -> NDArray[np.ui
 
 def unpacked_rows(words: NDArray[np.int32], bits: int, rows: int) -> NDArray[np.uint8]:
     """Return the unsigned codes ``[rows, groups]`` of zero points packed along the rows, ``[words, groups]``."""
-    per_word = 32 // bits
+    per_word = values_per_word(bits)
     codes = unpacked(words.reshape(-1, 1), bits, per_word).reshape(words.shape[0], words.shape[1], per_word)
     return codes.transpose(0, 2, 1).reshape(-1, words.shape[1])[:rows]
 
@@ -61,7 +62,7 @@ def dequantized(
     elif pair.form == "packed":
         codes = unpacked(values, pair.bits, pair.columns).astype(np.float32)
         if zero is None:
-            codes -= 1 << (pair.bits - 1)
+            codes -= offset(pair.bits)
     else:
         codes = values.astype(np.float32)
     grouped = codes.reshape(codes.shape[0], scale.shape[1], -1)

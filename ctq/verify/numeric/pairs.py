@@ -10,6 +10,7 @@ from ctq.checkpoint.weight_slice import whole
 from ctq.inspect.modules.forms import SCALES
 from ctq.recipe.experts import separate_experts
 from ctq.recipe.heads import find_head
+from ctq.recipe.packing import words
 from ctq.verify.tensor_bytes import TensorBytes, first_difference
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def _width(form: Form, weight: TensorInfo, columns: int, declared: tuple[int, ..
     """Return the bits of a stored value, or None where the columns do not fit."""
     if form != "packed":
         return 8 if weight.shape[1:] == (columns,) else None
-    fits = [bits for bits in (8, 4) if weight.shape[1:] == (-(-columns // (32 // bits)),)]
+    fits = [bits for bits in (8, 4) if weight.shape[1:] == (words(columns, bits),)]
     return next((bits for bits in declared if bits in fits), fits[0] if fits else None)
 
 

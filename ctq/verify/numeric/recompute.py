@@ -25,6 +25,7 @@ from ctq.quantize.rows import kernel_spec
 from ctq.quantize.side_files import PROVENANCE_NAME
 from ctq.quantize.slices import RowReader
 from ctq.quantize.tasks import QuantizeTask, output_specs
+from ctq.recipe.packing import VALUES, offset
 from ctq.verify.numeric.blocks import BLOCK_BYTES, ROW_MULTIPLE
 from ctq.verify.numeric.compare import stats_of
 from ctq.verify.numeric.decode import floats, unpacked_rows
@@ -44,8 +45,6 @@ _KEYS = {"ctq_version", "source", "recipe", "lm_head"}
 _LARGEST_RECORD = 64 * 1024 * 1024
 """Bytes of a record that is read; ours have a line or two for each shard."""
 _HALF_STEP = 0.5
-_OFFSET = 128
-"""What packed values and zero points are stored with added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,17 +150,18 @@ def _stats(rows: NDArray[Any], task: QuantizeTask, out: BlockOutput, found: Bloc
     # Searched scales clip the largest weights: how many, only a comparison tells.
     zero = out.zero_point
     if zero is not None and out.values.dtype == np.int32:
-        zero = unpacked_rows(zero, task.scheme.weights.num_bits, len(rows)).astype(np.int16) - _OFFSET
+        bits = task.scheme.weights.num_bits
+        zero = unpacked_rows(zero, bits, len(rows)).astype(np.int16) - offset(bits)
     scale = floats(out.scale, task.dtype)
     return stats_of(compare_block(rows, kernel_spec(task).dtype, values=out.values, scale=scale, zero_point=zero))
 
 
 def _differences(task: QuantizeTask, out: BlockOutput, result: TensorBytes, first: int) -> Iterator[Difference]:
     packed = task.scheme.is_packed
-    yield from _difference(f"{task.module}.{'weight_packed' if packed else 'weight'}", out.values, result, first)
+    yield from _difference(f"{task.module}.{VALUES[task.scheme.format]}", out.values, result, first)
     yield from _difference(f"{task.module}.weight_scale", out.scale, result, first)
     if out.zero_point is not None:
-        per_word = 32 // task.scheme.weights.num_bits if packed else 1
+        per_word = kernel_spec(task).values_per_word
         yield from _difference(f"{task.module}.weight_zero_point", out.zero_point, result, first // per_word)
     if packed and first == 0:
         shape = np.array([[task.rows, task.columns]], np.int64)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, TypeGuard
 
 from ctq.checkpoint.dtypes import FLOATS
+from ctq.recipe.packing import values_per_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = tuple[int, ...]
 Shapes: TypeAlias = tuple[Shape, ...]
-_WORD = 32
 _WORDS = frozenset({"I32"})
 _CODES = frozenset({"F8_E4M3"})
 """Other kinds of FP8 are converted by value."""
@@ -72,7 +72,7 @@ class Method(Protocol):
 @lru_cache(maxsize=64)
 def gptq_layout(bits: int, group_size: int) -> Layout:
     """GPTQ's: turned, packed along the columns of the dense weight."""
-    words = _WORD // bits
+    words = values_per_word(bits)
     return Layout(
         codes="qweight",
         dense=lambda first, last: (last, first * words),
@@ -87,7 +87,7 @@ def gptq_layout(bits: int, group_size: int) -> Layout:
 @lru_cache(maxsize=64)
 def awq_layout(bits: int, group_size: int) -> Layout:
     """AWQ's: turned, packed along the rows of the dense weight; zero points are made a parameter of where there are none too."""
-    words = _WORD // bits
+    words = values_per_word(bits)
     return Layout(
         codes="qweight",
         dense=lambda first, last: (last * words, first),

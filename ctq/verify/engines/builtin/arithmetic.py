@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ctq.recipe.packing import offset, values_per_word
 from ctq.verify.row_threads import over_rows
 
 if TYPE_CHECKING:
@@ -115,9 +116,9 @@ def _subtract_zero_point(
 ) -> None:
     packed = parameters.get("weight_zero_point")
     if packed is None:
-        out.sub_(float(1 << (weights.num_bits - 1)))
+        out.sub_(float(offset(weights.num_bits)))
         return
-    per_word = 32 // weights.num_bits
+    per_word = values_per_word(weights.num_bits)
     words = packed[rows.start // per_word : -(-rows.stop // per_word)]  # [words, groups], several rows to the word
     groups = words.shape[1]
     codes = _unpacked(words.reshape(-1, 1), weights.num_bits, per_word).view(-1, groups, per_word)

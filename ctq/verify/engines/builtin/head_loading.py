@@ -10,6 +10,7 @@ from ctq.engines.configs.fields import takes_field
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.skeletons.head_bias import has_head_bias
 from ctq.inspect.facts.entries import State
+from ctq.recipe.packing import values_per_word
 from ctq.verify.engines.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
 from ctq.verify.engines.builtin.placement import Placements, place
 
@@ -95,7 +96,7 @@ def _geometry(config: ModelConfig, tensors: Mapping[str, TensorInfo], ranks: int
     weight = next((tensors[part] for part in _WEIGHTS if part in tensors), None)
     rows, columns = weight.shape if weight is not None and len(weight.shape) == 2 else (0, 0)  # a matrix
     if "weight" not in tensors:
-        columns *= 32 // bits  # words hold several
+        columns *= values_per_word(bits)
     # OPT's head is narrower than its hidden states where a projection lies between.
     narrow = config.text_int(_NARROW) if takes_field(config.model_type, _NARROW) else None
     hidden = narrow or config.hidden_size or columns

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ctq.engines.dispatch_error import DispatchError
+from ctq.recipe.packing import WORD_BITS, values_per_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,12 +118,12 @@ def _packed(args: SchemeArgs, head: HeadGeometry) -> Iterator[ParameterSpec]:
     group = size if size and size > 0 else head.hidden
     if head.hidden % group:
         raise DispatchError("ValueError", f"group size {group} does not divide the {head.hidden} columns of the head")
-    groups, per_word = head.hidden // group, 32 // bits
-    yield ParameterSpec(name="weight_packed", dtype="I32", shape=(rows, -(-head.hidden * bits // 32)))
+    groups, per_word = head.hidden // group, values_per_word(bits)
+    yield ParameterSpec(name="weight_packed", dtype="I32", shape=(rows, -(-head.hidden * bits // WORD_BITS)))
     yield ParameterSpec(name="weight_scale", dtype=head.dtype, shape=(rows, groups))
     yield ParameterSpec(name="weight_shape", dtype="I64", shape=(2,), layout="whole", read=False)
     if not args.weights.symmetric:
-        shape = (-(-rows * bits // 32), groups)
+        shape = (-(-rows * bits // WORD_BITS), groups)
         yield ParameterSpec(name="weight_zero_point", dtype="I32", shape=shape, layout="packed-rows", per_word=per_word)
 
 
