@@ -129,7 +129,7 @@ def instrumented() -> contextlib.AbstractContextManager[None]:
     import atheris
 
     found: contextlib.AbstractContextManager[None] = atheris.instrument_imports(
-        include=["ctq"], exclude=["ctq.quantize.kernels"]
+        include=["ctq"], exclude=["ctq.kernels"]
     )
     return found
 

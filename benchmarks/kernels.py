@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctq.quantize.kernels.compare import compare_block
-from ctq.quantize.kernels.quantize import allocate_output, quantize_block
-from ctq.quantize.kernels.spec import KernelSpec, SourceDtype
+from ctq.kernels.compare import compare_block
+from ctq.kernels.quantize import allocate_output, quantize_block
+from ctq.kernels.spec import KernelSpec, SourceDtype
 
 COLS = 4096
 BLOCK_BYTES = 512 * 1024
@@ -40,8 +40,8 @@ SPECS: dict[str, dict[str, Any]] = {
 Work = Callable[[NDArray[Any]], object]
 _FIRST_BLOCK = """
 import numpy as np
-from ctq.quantize.kernels.quantize import allocate_output, quantize_block
-from ctq.quantize.kernels.spec import KernelSpec, SourceDtype
+from ctq.kernels.quantize import allocate_output, quantize_block
+from ctq.kernels.spec import KernelSpec, SourceDtype
 spec = KernelSpec("BF16")
 quantize_block(np.zeros((8, 64), np.uint16), spec, allocate_output(spec, 8, 64))
 """

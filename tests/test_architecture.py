@@ -15,13 +15,13 @@ import ctq
 from ctq.inspect.rules.table import RULES
 
 ROOT = Path(ctq.__file__).parent
-LAYERS = ("errors", "events", "findings", "checkpoint", "recipe", "engines", "quantize", "inspect", "verify", "cli")
 RANK = {
     "errors": 0,
     "events": 0,
     "findings": 0,
     "checkpoint": 1,
     "recipe": 2,
+    "kernels": 3,
     "engines": 3,
     "quantize": 4,
     "inspect": 4,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ctq.checkpoint.dtypes import FLOATS
+from ctq.checkpoint.values import decode
 from ctq.inspect.facts.oddities import Odd, Oddity
 from ctq.inspect.modules.forms import Form
 from ctq.inspect.modules.parts import stored_name
@@ -97,31 +98,6 @@ def _odd_scale(tensor: str, values: npt.NDArray[np.float32], *, exact: bool) -> 
 def _multiplies_directly(tensor: str) -> bool:
     """Tell a scale that multiplies integers or FP8 values directly from a global one, which may be large."""
     return not tensor.endswith("_global_scale")
-
-
-def decode(raw: bytes, dtype: str) -> npt.NDArray[np.float32] | None:
-    """Return the values of a little-endian tensor as float32 (E8M0 exponents as powers of two), None for other dtypes."""
-    if dtype == "BF16":
-        return (np.frombuffer(raw, "<u2").astype("<u4") << 16).view("<f4")
-    if dtype in ("F16", "F32", "F64"):
-        return np.frombuffer(raw, {"F16": "<f2", "F32": "<f4", "F64": "<f8"}[dtype]).astype(np.float32)
-    codes = np.frombuffer(raw, np.uint8)
-    if dtype == "F8_E4M3":
-        return e4m3(codes)
-    if dtype in ("U8", "F8_E8M0"):
-        powers = np.exp2(np.minimum(codes, 254).astype(np.float32) - 127)  # 255 is NaN, and would overflow
-        return np.where(codes == 255, np.float32(np.nan), powers)
-    return None
-
-
-def e4m3(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return the values of E4M3 bytes; 0x7F and 0xFF are NaN."""
-    exponent, mantissa = (codes >> 3) & 15, (codes & 7).astype(np.float32)
-    values = np.where(
-        exponent > 0, (1 + mantissa / 8) * np.exp2(exponent.astype(np.float32) - 7), mantissa / 8 * 2.0**-6
-    )
-    values = np.where((codes & 0x7F) == 0x7F, np.float32(np.nan), values)
-    return np.where(codes & 0x80, -values, values).astype(np.float32)
 
 
 def _false_shape(tensor: str, raw: bytes, entry: Entry) -> Odd | None:

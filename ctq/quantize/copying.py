@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
+from ctq.checkpoint.reading import read_into
+
 _FALL_BACK = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF})
 _CHUNK = 1024 * 1024
 PAGE_BYTES = 4096
@@ -62,20 +64,3 @@ def write_fully(target: int, data: bytes | memoryview, offset: int) -> None:
         written = os.pwrite(target, view, offset)
         offset += written
         view = view[written:]
-
-
-def read_into(source: int, buffer: memoryview, offset: int) -> None:
-    """Fill ``buffer`` from ``offset`` on.
-
-    Raises:
-        OSError: reading fails.
-        EOFError: the file ends early.
-
-    """
-    view = buffer
-    while view:
-        count = os.preadv(source, [view], offset)
-        if count == 0:
-            raise EOFError
-        offset += count
-        view = view[count:]

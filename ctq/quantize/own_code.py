@@ -43,27 +43,6 @@ def rewritten_files(names: Iterable[str], source: Source) -> Iterator[tuple[str,
                 yield name, (json.dumps({**document, _KEY: named}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def without_repository(value: object) -> object:
-    """Return an `auto_map` without the repositories that it refers to."""
-    if isinstance(value, dict):
-        return {key: without_repository(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [without_repository(one) for one in value]
-    return value.rpartition("--")[2] if isinstance(value, str) else value
-
-
-def same_but_for_code(mine: bytes, other: bytes) -> bool:
-    """Tell whether two JSON files differ in nothing but where their code lies."""
-    try:
-        found = [json.loads(data) for data in (mine, other)]
-    except ValueError:
-        return False
-    if not all(isinstance(document, dict) for document in found):
-        return False
-    first, second = ({**document, _KEY: without_repository(document.get(_KEY))} for document in found)
-    return first == second
-
-
 def _referring(document: Mapping[str, Any], source: Source) -> dict[str, Any] | None:
     """Return an `auto_map` that leads to the repository; None where there is nothing to change."""
     named, repo = document.get(_KEY), source.cached_repo

@@ -1,4 +1,4 @@
-"""The record of where a result comes from: written as ``ctq.json``, and the fingerprint by which a run is resumed.
+"""The record of where a result comes from: written as ``ctq.json`` and read again, and the fingerprint by which a run is resumed.
 
 It holds no times and no paths of this machine, so that two runs over the same source give the same bytes.
 """
@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ctq import __version__
+from ctq.quantize.side_files import PROVENANCE_NAME
 
 if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.quantize.plan import Plan
 
 RECORD_VERSION = 1
+_KEYS = {"ctq_version", "source", "recipe", "lm_head"}
+_LARGEST_RECORD = 64 * 1024 * 1024
+"""Bytes of a record that is read; ours have a line or two for each shard."""
 
 
 def provenance(plan: Plan, *, model: str, revision: str | None) -> dict[str, Any]:
@@ -43,6 +48,28 @@ def provenance_json(record: dict[str, Any]) -> bytes:
     return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
 
 
+def read_record(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Return the provenance record of a result of ctq, or None where there is none that can be read."""
+    if not 0 < checkpoint.source.files.get(PROVENANCE_NAME, 0) <= _LARGEST_RECORD:
+        return None
+    try:
+        record = json.loads(checkpoint.source.read(PROVENANCE_NAME))
+    except (ValueError, RecursionError):
+        return None
+    known = isinstance(record, dict) and record.get("record_version") == RECORD_VERSION
+    known = (
+        known
+        and record.keys() >= _KEYS
+        and all(isinstance(record[key], dict) for key in ("source", "recipe", "lm_head"))
+    )
+    return record if known else None
+
+
+def is_recorded_source(record: dict[str, Any], reference: Checkpoint) -> bool:
+    """Tell whether the reference has the very files, by size and header, that the record names as its source."""
+    return bool(record["source"].get("files") == source_files(reference))
+
+
 def source_files(source: Checkpoint) -> dict[str, dict[str, Any]]:
     """Return size and header digest of each shard; the digest covers names, dtypes, shapes and offsets, not the data."""
     return {
@@ -66,11 +93,7 @@ def fingerprint(plan: Plan, record: dict[str, Any], stamps: dict[str, int]) -> d
 
 def _dense(plan: Plan) -> dict[str, int]:
     """Count the modules left dense by reason."""
-    counts: dict[str, int] = {}
-    for decision in plan.decisions.modules:
-        if decision.scheme is None and decision.tensor.endswith(".weight"):
-            counts[decision.reason] = counts.get(decision.reason, 0) + 1
-    return counts
+    return dict(Counter(decision.reason for decision in plan.decisions.modules if decision.left_dense))
 
 
 def _digest(data: bytes) -> str:

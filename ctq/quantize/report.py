@@ -7,7 +7,6 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from ctq.engines.hardware import Layer, hardware_notes
-from ctq.recipe.kinds import Kind
 
 if TYPE_CHECKING:
     from ctq.quantize.job import Job
@@ -96,7 +95,7 @@ def module_counts(plan: Plan) -> dict[str, dict[str, int]]:
     for decision in plan.decisions.modules:
         if decision.scheme:
             quantized[decision.scheme.name] = quantized.get(decision.scheme.name, 0) + 1
-        elif decision.kind is Kind.FUSED_EXPERTS or decision.tensor.endswith(".weight"):
+        elif decision.left_dense:
             reason = decision.reason if decision.reason == decision.kind else f"{decision.kind} ({decision.reason})"
             dense[reason] = dense.get(reason, 0) + 1
     return {"quantized": quantized, "dense": dense}

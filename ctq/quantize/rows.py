@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ctq.checkpoint.reading import read_into
+from ctq.checkpoint.values import RAW_TYPES
 from ctq.checkpoint.weight_slice import rows_within
 from ctq.errors import CheckpointError
-from ctq.quantize.copying import read_into, write_fully
-from ctq.quantize.kernels.quantize import NUMPY_TYPES, BlockOutput, quantize_block
-from ctq.quantize.kernels.spec import KernelSpec, block_shape
-from ctq.quantize.kernels.stats import BlockStats
+from ctq.kernels.quantize import BlockOutput, quantize_block
+from ctq.kernels.spec import KernelSpec, block_shape
+from ctq.kernels.stats import BlockStats
+from ctq.quantize.copying import write_fully
 from ctq.quantize.paged_writer import PagedWriter
 from ctq.quantize.slices import RowReader
 from ctq.quantize.units import ROW_MULTIPLE
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ctq.quantize.kernels.spec import SourceDtype
+    from ctq.kernels.spec import SourceDtype
     from ctq.quantize.tasks import Place, QuantizeTask
     from ctq.quantize.units import RowUnit
 
@@ -48,8 +50,8 @@ def quantize_unit(unit: RowUnit, *, source: int, targets: Mapping[str, int], sto
     task = unit.task
     spec = kernel_spec(task)
     step = _rows_in_block(task, unit)
-    block = np.empty((step, task.columns), NUMPY_TYPES[task.dtype])
-    reader = RowReader(task.weight, NUMPY_TYPES[task.dtype], partial(_read_from, source, task.source.offset))
+    block = np.empty((step, task.columns), RAW_TYPES[task.dtype])
+    reader = RowReader(task.weight, RAW_TYPES[task.dtype], partial(_read_from, source, task.source.offset))
     values = _Values(spec, unit, step, targets)
     kept = _kept(spec, unit)
     stats = BlockStats()
@@ -97,7 +99,7 @@ class _Values:
 
     def __init__(self, spec: KernelSpec, unit: RowUnit, step: int, targets: Mapping[str, int]) -> None:
         shape = block_shape(spec, 1, unit.task.columns).values
-        self._dtype = np.dtype(NUMPY_TYPES[shape.dtype])
+        self._dtype = np.dtype(RAW_TYPES[shape.dtype])
         self._words = shape.shape[1]
         self._row_bytes = self._words * self._dtype.itemsize
         place = unit.task.outputs[VALUES[unit.task.scheme.format]]
@@ -134,8 +136,8 @@ def _kept(spec: KernelSpec, unit: RowUnit) -> _Kept:
     shape = block_shape(spec, unit.stop - unit.start, unit.task.columns)
     zero = shape.zero_point
     return _Kept(
-        np.empty(shape.scale.shape, NUMPY_TYPES[shape.scale.dtype]),
-        None if zero is None else np.empty(zero.shape, NUMPY_TYPES[zero.dtype]),
+        np.empty(shape.scale.shape, RAW_TYPES[shape.scale.dtype]),
+        None if zero is None else np.empty(zero.shape, RAW_TYPES[zero.dtype]),
         spec.values_per_word,
     )
 

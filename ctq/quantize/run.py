@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctq.checkpoint.writer import PlannedFile
+    from ctq.kernels.stats import BlockStats
     from ctq.quantize.job import Job
-    from ctq.quantize.kernels.stats import BlockStats
     from ctq.quantize.plan import Plan
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from ctq.kernels.stats import BlockStats
     from ctq.quantize.journal import Journal
-    from ctq.quantize.kernels.stats import BlockStats
 
 
 class Route(NamedTuple):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.recipe.kinds import Kind
+
 if TYPE_CHECKING:
     from ctq.checkpoint.weight_slice import WeightSlice
     from ctq.errors import Problem
     from ctq.recipe.heads import Head
-    from ctq.recipe.kinds import Kind
     from ctq.recipe.schemes import Scheme
 
 
@@ -27,6 +28,11 @@ class Decision:
     reason: str
     ignore: str | None = None
     part: WeightSlice | None = None
+
+    @property
+    def left_dense(self) -> bool:
+        """Whether it is a module whose weight stays as it is: all experts in one tensor are one, a bias or a buffer is none."""
+        return self.scheme is None and (self.kind is Kind.FUSED_EXPERTS or self.tensor.endswith(".weight"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

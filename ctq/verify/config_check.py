@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import TIE_ALIASES, TIE_KEY
 from ctq.findings import named
-from ctq.quantize.own_code import same_but_for_code, without_repository
+from ctq.quantize.provenance import read_record
 from ctq.quantize.side_files import side_files
 from ctq.quantize.written_config import written_config
 from ctq.verify.codes import CONFIG_DIFFERS, SIDE_FILE_CHANGED
-from ctq.verify.numeric.recompute import read_record
 from ctq.verify.numeric.result import NAMED
+from ctq.verify.own_code import CODE_KEY, same_but_for_code, without_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint
     from ctq.findings import Finding
 
-_QUANTIZATION, _CODE = "quantization_config", "auto_map"
+_QUANTIZATION = "quantization_config"
 _ELSEWHERE = frozenset(
     {
         *(_QUANTIZATION, TIE_KEY, *TIE_ALIASES),
-        *("dtype", "torch_dtype", "transformers_version", "use_cache", "auto_map", "max_position_embeddings"),
+        *("dtype", "torch_dtype", "transformers_version", "use_cache", CODE_KEY, "max_position_embeddings"),
         *("bos_token_id", "eos_token_id", "pad_token_id"),
     }
 )
@@ -68,7 +68,7 @@ def _strictly(found: Mapping[str, Any], wanted: Mapping[str, Any], path: str = "
         mine, other = found.get(key, _ABSENT), wanted.get(key, _ABSENT)
         if not path and key == _QUANTIZATION:
             continue
-        if not path and key == _CODE and without_repository(mine) == without_repository(other):
+        if not path and key == CODE_KEY and without_repository(mine) == without_repository(other):
             continue
         if isinstance(mine, dict) and isinstance(other, dict):
             yield from _strictly(mine, other, f"{path}{key}.")

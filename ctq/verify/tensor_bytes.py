@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.open_files import OpenFiles
+from ctq.checkpoint.reading import read_into
 from ctq.checkpoint.source import LocalFolder
 from ctq.errors import CheckpointError
-from ctq.quantize.copying import read_into
 
 if TYPE_CHECKING:
     from ctq.checkpoint.checkpoint import Checkpoint

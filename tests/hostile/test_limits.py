@@ -27,7 +27,7 @@ from ctq.cli.main import main
 """
 FEW_FILES = f"{PRELUDE}resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\nmain(sys.argv[1:])"
 LITTLE_MEMORY = f"""{PRELUDE}
-import ctq.quantize.rows, ctq.quantize.kernels.loading, ctq.quantize.run
+import ctq.quantize.rows, ctq.kernels.loading, ctq.quantize.run
 now = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (now + 300_000_000,) * 2)
 main(sys.argv[1:])"""

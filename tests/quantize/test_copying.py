@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ctq.quantize.copying import copy_range, read_into
+from ctq.checkpoint.reading import read_into
+from ctq.quantize.copying import copy_range
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from ctq.checkpoint.weight_slice import WeightSlice
 from ctq.errors import PlanError
 from ctq.inspect.facts.collect import collect_facts
 from ctq.quantize import slices
+from ctq.quantize.report import module_counts
 from ctq.quantize.slices import RowReader
 from ctq.recipe.recipe import BodyGroup, Recipe, default_body
 from ctq.recipe.schemes import SCHEMES, variant
@@ -100,6 +101,19 @@ def test_experts_that_nobody_targets_stay_together(checkpoint: CheckpointFactory
     for number, recipe in enumerate((head_alone, Recipe(lm_head=True, ignore=("re:.*experts.*",)))):
         quantize(source, tmp_path / str(number), recipe)
         assert names <= all_tensors(tmp_path / str(number)).keys()
+
+
+def test_the_record_counts_experts_that_stay_together_as_the_summary_does(
+    checkpoint: CheckpointFactory, tmp_path: Path
+) -> None:
+    source = checkpoint("llama4-text")
+    recipe = Recipe(lm_head=True, ignore=("re:.*experts.*",))
+    quantize(source, tmp_path / "out", recipe)
+    record = json.loads((tmp_path / "out" / "ctq.json").read_text())
+    counts = module_counts(plan_of(source, recipe))
+    together = sum(len(tensor.shape) == 3 for tensor in all_tensors(source).values())
+    assert record["dense_modules"]["all experts of a layer in one 3-D tensor"] == together > 0
+    assert sum(record["dense_modules"].values()) == sum(counts["dense"].values())
 
 
 @pytest.mark.parametrize("ignored", [r"re:.*experts\.0\..*", r"re:.*input_linear$", r"re:.*experts\.\d+\.down_proj$"])

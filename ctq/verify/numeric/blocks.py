@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctq.checkpoint.values import RAW_TYPES, floats
 from ctq.checkpoint.weight_slice import rows_within
 from ctq.quantize.slices import RowReader
 from ctq.recipe.packing import values_per_word
-from ctq.verify.numeric.decode import RAW_TYPES, floats, unpacked_rows
+from ctq.verify.numeric.decode import unpacked_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ctq.quantize.kernels.compare import compare_block
+from ctq.checkpoint.values import floats
+from ctq.kernels.compare import compare_block
 from ctq.recipe.packing import offset
 from ctq.verify.numeric.blocks import BlockReader, rows_in_block
-from ctq.verify.numeric.decode import compare_floats, dequantized, floats
+from ctq.verify.numeric.decode import compare_floats, dequantized
 from ctq.verify.numeric.result import WeightStats, WorstRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ctq.quantize.kernels.spec import SourceDtype
-    from ctq.quantize.kernels.stats import CompareStats
+    from ctq.kernels.spec import SourceDtype
+    from ctq.kernels.stats import CompareStats
     from ctq.verify.numeric.pairs import QuantizedPair
     from ctq.verify.tensor_bytes import TensorBytes
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctq.inspect.deep import e4m3
-from ctq.quantize.kernels.stats import RowStats
+from ctq.checkpoint.values import e4m3
+from ctq.kernels.stats import RowStats
 from ctq.recipe.packing import offset, values_per_word
 from ctq.verify.numeric.result import WeightStats
 
@@ -16,26 +16,8 @@ if TYPE_CHECKING:
 
     from ctq.verify.numeric.pairs import QuantizedPair
 
-RAW_TYPES: dict[str, type[np.generic]] = {
-    "BF16": np.uint16,
-    "F16": np.uint16,
-    "F32": np.uint32,
-    "I8": np.int8,
-    "I32": np.int32,
-    "F8_E4M3": np.uint8,
-}
-"""The numpy types under which raw data is read; floats are bits."""
 _ROUNDING = 1e-5
 """Steps by which float32 arithmetic may put an error beyond half a step that is not there."""
-
-
-def floats(raw: NDArray[Any], dtype: str) -> NDArray[np.float32]:
-    """Return the float32 values of raw bits."""
-    if dtype == "BF16":
-        return (raw.astype(np.uint32) << 16).view(np.float32)
-    if dtype == "F16":
-        return raw.view(np.float16).astype(np.float32)
-    return raw.view(np.float32)
 
 
 def unpacked(words: NDArray[np.int32], bits: int, columns: int) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctq.checkpoint.dtypes import FLOAT_SOURCES
-from ctq.verify.numeric.decode import RAW_TYPES, floats
+from ctq.checkpoint.values import RAW_TYPES, floats
 from ctq.verify.numeric.result import Difference
 from ctq.verify.tensor_bytes import first_difference
 

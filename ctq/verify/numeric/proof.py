@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from ctq import __version__, events
 from ctq.errors import CheckpointError
+from ctq.quantize.provenance import is_recorded_source, read_record
 from ctq.verify.codes import CONFIG_CHANGED, NO_RECORD, OTHER_SOURCE, OTHER_VERSION
 from ctq.verify.numeric.blocks import ROW_MULTIPLE
 from ctq.verify.numeric.compare import compare_rows, worst_rows
 from ctq.verify.numeric.dense import compare_bytes, compare_rounded, is_rounded, same_form
 from ctq.verify.numeric.judgement import is_low, judge_weights
+from ctq.verify.numeric.own_plan import OwnPlan, own_plan
 from ctq.verify.numeric.pairs import Pairs, QuantizedPair, pair_tensors
-from ctq.verify.numeric.recompute import OwnPlan, Recomputed, is_recorded_source, own_plan, read_record, recompute_rows
+from ctq.verify.numeric.recompute import Recomputed, recompute_rows
 from ctq.verify.numeric.result import Difference, WeightsReport, WeightStats, WorstRow
 from ctq.verify.numeric.shapes import false_shapes
 from ctq.verify.numeric.units import Piece, ranges, run_pieces

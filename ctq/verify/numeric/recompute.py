@@ -1,113 +1,36 @@
-"""Results of ctq itself: every byte computed again from the original and compared, so that any changed one is found.
-
-A result is known by its provenance record; the recipe in it and the reference give the plan of the run that made it, and that plan
-says what every tensor has to hold, wherever in the files it lies.
-"""
+"""Results of ctq itself: every byte computed again from the original and compared, so that any changed one is found."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctq.checkpoint.shards import DEFAULT_SHARD_SIZE, parse_size
+from ctq.checkpoint.values import RAW_TYPES, floats
 from ctq.checkpoint.weight_slice import rows_within
-from ctq.errors import CheckpointError, CtqError, PlanError
-from ctq.quantize.kernels.compare import compare_block
-from ctq.quantize.kernels.quantize import NUMPY_TYPES, BlockOutput, allocate_output, quantize_block
-from ctq.quantize.kernels.stats import CompareStats
-from ctq.quantize.plan import build_plan
-from ctq.quantize.provenance import RECORD_VERSION, source_files
+from ctq.kernels.compare import compare_block
+from ctq.kernels.quantize import BlockOutput, allocate_output, quantize_block
+from ctq.kernels.stats import CompareStats
 from ctq.quantize.rows import kernel_spec
-from ctq.quantize.side_files import PROVENANCE_NAME
 from ctq.quantize.slices import RowReader
-from ctq.quantize.tasks import QuantizeTask, output_specs
 from ctq.recipe.packing import VALUES, offset
 from ctq.verify.numeric.blocks import BLOCK_BYTES, ROW_MULTIPLE
 from ctq.verify.numeric.compare import stats_of
-from ctq.verify.numeric.decode import floats, unpacked_rows
+from ctq.verify.numeric.decode import unpacked_rows
 from ctq.verify.numeric.result import Difference, WeightStats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from ctq.checkpoint.checkpoint import Checkpoint
-    from ctq.checkpoint.header import TensorInfo
-    from ctq.quantize.kernels.stats import BlockStats
+    from ctq.kernels.stats import BlockStats
+    from ctq.quantize.tasks import QuantizeTask
     from ctq.verify.tensor_bytes import TensorBytes
 
-_KEYS = {"ctq_version", "source", "recipe", "lm_head"}
-_LARGEST_RECORD = 64 * 1024 * 1024
-"""Bytes of a record that is read; ours have a line or two for each shard."""
 _HALF_STEP = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnPlan:
-    """What ctq would write for the reference today: the weights to quantize, and the config that says so."""
-
-    tasks: tuple[QuantizeTask, ...]
-    quantization_config: Mapping[str, Any]
-
-    def ill_formed(self, task: QuantizeTask, tensors: Mapping[str, TensorInfo]) -> str | None:
-        """Return the first tensor of a weight that is not there, or has another dtype or shape than it has to have."""
-        for spec in output_specs(task.module, task.dtype, (task.rows, task.columns), task.scheme):
-            found = tensors.get(spec.name)
-            if found is None or (found.dtype, found.shape) != (spec.dtype, spec.shape):
-                return spec.name
-        return None
-
-
-def read_record(checkpoint: Checkpoint) -> dict[str, Any] | None:
-    """Return the provenance record of a result of ctq, or None where there is none that can be read."""
-    if not 0 < checkpoint.source.files.get(PROVENANCE_NAME, 0) <= _LARGEST_RECORD:
-        return None
-    try:
-        record = json.loads(checkpoint.source.read(PROVENANCE_NAME))
-    except (ValueError, RecursionError):
-        return None
-    known = isinstance(record, dict) and record.get("record_version") == RECORD_VERSION
-    known = (
-        known
-        and record.keys() >= _KEYS
-        and all(isinstance(record[key], dict) for key in ("source", "recipe", "lm_head"))
-    )
-    return record if known else None
-
-
-def is_recorded_source(record: dict[str, Any], reference: Checkpoint) -> bool:
-    """Tell whether the reference has the very files, by size and header, that the record names as its source."""
-    return bool(record["source"].get("files") == source_files(reference))
-
-
-def own_plan(record: dict[str, Any], reference: Checkpoint) -> OwnPlan:
-    """Plan again the run that the record describes.
-
-    Raises:
-        CheckpointError: the record's recipe cannot be read, or does not fit the reference.
-
-    """
-    from ctq.recipe.recipe_file import recipe_from_json
-
-    try:
-        recipe = recipe_from_json(record["recipe"], origin=PROVENANCE_NAME)
-        # A target that names the head decides for it without `lm_head` saying so: the record tells the outcome.
-        recipe = replace(recipe, lm_head=bool(record["lm_head"]["quantized"]))
-        size = parse_size(DEFAULT_SHARD_SIZE)
-        plan = build_plan(reference, recipe, max_shard_size=size, allow_unsupported_head=True)
-    except PlanError as error:
-        raise CheckpointError(
-            f"{PROVENANCE_NAME}: its recipe does not fit the reference: {error.problems[0].message}"
-        ) from error
-    except (CtqError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{PROVENANCE_NAME}: not a record that can be followed: {error}") from error
-    tasks = tuple(task for task in plan.tasks if isinstance(task, QuantizeTask))
-    return OwnPlan(tasks=tasks, quantization_config=plan.quantization_config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +53,8 @@ def recompute_rows(
     """
     spec = kernel_spec(task)
     step = rows_within(BLOCK_BYTES, task.row_bytes, multiple=ROW_MULTIPLE)
-    block = np.empty((min(step, stop - start), task.columns), NUMPY_TYPES[task.dtype])
-    reader = RowReader(task.weight, NUMPY_TYPES[task.dtype], partial(reference.read, task.tensor))
+    block = np.empty((min(step, stop - start), task.columns), RAW_TYPES[task.dtype])
+    reader = RowReader(task.weight, RAW_TYPES[task.dtype], partial(reference.read, task.tensor))
     stats = WeightStats()
     differences: dict[str, Difference] = {}
     for first in range(start, stop, step):

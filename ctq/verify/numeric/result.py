@@ -7,12 +7,12 @@ import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ctq.quantize.kernels.stats import sqnr_db
+from ctq.kernels.stats import sqnr_db
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ctq.quantize.kernels.stats import RowStats
+    from ctq.kernels.stats import RowStats
 
 NAMED = 5
 """How many of a kind are named in results: the worst ones, or the first."""

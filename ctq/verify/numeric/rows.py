@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ctq.quantize.kernels.stats import sqnr_db
+from ctq.kernels.stats import sqnr_db
 
 if TYPE_CHECKING:
     from ctq.verify.numeric.pairs import QuantizedPair

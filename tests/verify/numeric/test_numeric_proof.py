@@ -114,9 +114,10 @@ def test_healthy_results_of_other_tools_pass(tmp_path: Path, kind: str) -> None:
 
 def test_the_kernels_and_numpy_see_the_same(tmp_path: Path) -> None:
     """The compiled comparison against numpy's own arithmetic, over every form that kernels read."""
+    from ctq.checkpoint.values import floats
     from ctq.verify.numeric.blocks import BlockReader
     from ctq.verify.numeric.compare import compare_rows
-    from ctq.verify.numeric.decode import compare_floats, dequantized, floats
+    from ctq.verify.numeric.decode import compare_floats, dequantized
     from ctq.verify.numeric.pairs import pair_tensors
     from ctq.verify.tensor_bytes import TensorBytes
 

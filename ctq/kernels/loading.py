@@ -13,8 +13,8 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from ctq.quantize.kernels.code_cache import keep_code, read_code
-from ctq.quantize.kernels.kernel import SOURCES, SYMBOL, Kernel
+from ctq.kernels.code_cache import keep_code, read_code
+from ctq.kernels.kernel import SOURCES, SYMBOL, Kernel
 
 _C_TYPES = {
     "int64": ctypes.c_int64,
@@ -37,7 +37,7 @@ def _load(kernel: Kernel) -> Callable[..., None]:
     name = f"{kernel.name}-{kernel.dtype}-{_key(kernel)}.o"
     code = read_code(name)
     if code is None:
-        from ctq.quantize.kernels.compiling import compile_object  # noqa: PLC0415  # numba is slow to import
+        from ctq.kernels.compiling import compile_object  # noqa: PLC0415  # numba is slow to import
 
         code = compile_object(kernel, machine)
         keep_code(name, code)

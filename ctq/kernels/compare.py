@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctq.quantize.kernels.calling import NUMPY_TYPES, address, check_array, find_kernel
-from ctq.quantize.kernels.formats import FORMATS
-from ctq.quantize.kernels.spec import SourceDtype
-from ctq.quantize.kernels.stats import BlockStats, CompareStats, RowStats
+from ctq.checkpoint.values import RAW_TYPES
+from ctq.kernels.calling import address, check_array, find_kernel
+from ctq.kernels.formats import FORMATS
+from ctq.kernels.spec import SourceDtype
+from ctq.kernels.stats import BlockStats, CompareStats, RowStats
 from ctq.recipe.packing import offset, words
 
 _BITS = 8
@@ -40,7 +41,7 @@ def compare_block(
     if groups == 0 or columns % groups:
         raise ValueError(f"{groups} groups do not divide {columns} columns")
     packed = values.dtype == np.int32
-    check_array(source, (rows, columns), np.dtype(NUMPY_TYPES[dtype]).itemsize)
+    check_array(source, (rows, columns), np.dtype(RAW_TYPES[dtype]).itemsize)
     check_array(values, (rows, words(columns, _BITS) if packed else columns), 4 if packed else 1)
     scales = np.ascontiguousarray(scale, np.float32)
     zeros = np.zeros_like(scales) if zero_point is None else np.ascontiguousarray(zero_point, np.float32)

@@ -12,8 +12,8 @@ from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32,
 from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
 from raw_weights import DTYPES, gaussian, to_floats, to_tensor
 
-from ctq.quantize.kernels.quantize import BlockOutput, allocate_output, quantize_block
-from ctq.quantize.kernels.spec import KernelSpec, Strategy
+from ctq.kernels.quantize import BlockOutput, allocate_output, quantize_block
+from ctq.kernels.spec import KernelSpec, Strategy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctq.quantize.kernels.calling import NUMPY_TYPES, address, check_array, find_kernel
-from ctq.quantize.kernels.formats import FORMATS
-from ctq.quantize.kernels.spec import ArrayShape, KernelSpec, block_shape
-from ctq.quantize.kernels.stats import BlockStats
+from ctq.checkpoint.values import RAW_TYPES
+from ctq.kernels.calling import address, check_array, find_kernel
+from ctq.kernels.formats import FORMATS
+from ctq.kernels.spec import ArrayShape, KernelSpec, block_shape
+from ctq.kernels.stats import BlockStats
 from ctq.recipe.packing import offset
-
-__all__ = ["NUMPY_TYPES", "BlockOutput", "allocate_output", "quantize_block"]
 
 _ARGUMENTS = (
     *("*word", "*uint8", "*word", "*uint8", "*float32", "*float64"),
@@ -24,7 +23,7 @@ _ARGUMENTS = (
 )
 
 
-_ITEM_SIZES = {dtype: np.dtype(numpy_type).itemsize for dtype, numpy_type in NUMPY_TYPES.items()}
+_ITEM_SIZES = {dtype: np.dtype(numpy_type).itemsize for dtype, numpy_type in RAW_TYPES.items()}
 _shape_of = lru_cache(maxsize=64)(block_shape)  # blocks of a weight are alike
 
 
@@ -83,4 +82,4 @@ def _check(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> None:
 
 
 def _allocate(array: ArrayShape) -> NDArray[Any]:
-    return np.empty(array.shape, NUMPY_TYPES[array.dtype])
+    return np.empty(array.shape, RAW_TYPES[array.dtype])

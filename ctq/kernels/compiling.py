@@ -13,14 +13,14 @@ from typing import Any
 import llvmlite.binding as llvm
 from numba import cfunc, types
 
-from ctq.quantize.kernels.kernel import SYMBOL, Kernel
+from ctq.kernels.kernel import SYMBOL, Kernel
 
 _LIBC = frozenset({"memset", "memcpy", "memmove"})
 
 
 def compile_object(kernel: Kernel, machine: Any) -> bytes:
     """Compile a kernel to an object file for a llvmlite target machine; its symbol is ``SYMBOL``."""
-    function = getattr(import_module(f"ctq.quantize.kernels.{kernel.name}"), kernel.name)
+    function = getattr(import_module(f"ctq.kernels.{kernel.name}"), kernel.name)
     signature = types.void(*map(_numba_type, kernel.arguments))
     compiled = cfunc(signature, nopython=True, error_model="numpy")(function)
     module = llvm.parse_assembly(compiled.inspect_llvm())

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from raw_weights import DTYPES, gaussian, to_bits, to_floats
 
-from ctq.quantize.kernels.compare import compare_block
-from ctq.quantize.kernels.quantize import allocate_output, quantize_block
-from ctq.quantize.kernels.spec import KernelSpec, Strategy
+from ctq.kernels.compare import compare_block
+from ctq.kernels.quantize import allocate_output, quantize_block
+from ctq.kernels.spec import KernelSpec, Strategy
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from ctq.quantize.kernels.formats import FORMATS
-from ctq.quantize.kernels.primitives import (
+from ctq.kernels.formats import FORMATS
+from ctq.kernels.primitives import (
     as_bits,
     as_float,
     as_pointee,

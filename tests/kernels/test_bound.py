@@ -12,8 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from raw_weights import DTYPES, TORCH, gaussian, tied_bits, to_bits, to_floats, to_tensor, weights
 
-from ctq.quantize.kernels.quantize import BlockOutput, allocate_output, quantize_block
-from ctq.quantize.kernels.spec import KernelSpec
+from ctq.kernels.quantize import BlockOutput, allocate_output, quantize_block
+from ctq.kernels.spec import KernelSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,21 +6,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from ctq.quantize.kernels.formats import FORMATS
-from ctq.quantize.kernels.kernel import Kernel
-from ctq.quantize.kernels.loading import load_kernel
-
-NUMPY_TYPES: dict[str, type[np.generic]] = {
-    "I8": np.int8,
-    "I32": np.int32,
-    "BF16": np.uint16,
-    "F16": np.uint16,
-    "F32": np.uint32,
-}
-"""The numpy types of a block's arrays; floating-point ones are raw bits."""
+from ctq.kernels.formats import FORMATS
+from ctq.kernels.kernel import Kernel
+from ctq.kernels.loading import load_kernel
 
 
 @cache

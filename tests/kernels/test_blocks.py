@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from raw_weights import DTYPES, gaussian, to_bits, to_floats
 
-from ctq.quantize.kernels.quantize import BlockOutput, allocate_output, quantize_block
-from ctq.quantize.kernels.spec import ArrayShape, KernelSpec, block_shape
-from ctq.quantize.kernels.stats import BlockStats
+from ctq.kernels.quantize import BlockOutput, allocate_output, quantize_block
+from ctq.kernels.spec import ArrayShape, KernelSpec, block_shape
+from ctq.kernels.stats import BlockStats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from raw_weights import gaussian
 
-from ctq.quantize.kernels.code_cache import keep_code, read_code
-from ctq.quantize.kernels.quantize import allocate_output, quantize_block
-from ctq.quantize.kernels.spec import KernelSpec
+from ctq.kernels.code_cache import keep_code, read_code
+from ctq.kernels.quantize import allocate_output, quantize_block
+from ctq.kernels.spec import KernelSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 QUANTIZE = """
 import hashlib, sys
 import numpy as np
-from ctq.quantize.kernels.quantize import allocate_output, quantize_block
-from ctq.quantize.kernels.spec import KernelSpec
+from ctq.kernels.quantize import allocate_output, quantize_block
+from ctq.kernels.spec import KernelSpec
 bits = np.fromfile(sys.argv[1], np.uint16).reshape(64, 384)
 spec = KernelSpec("F16", "group", 96, symmetric=False, packed=True, observer="mse")
 out = allocate_output(spec, 64, 384)
@@ -104,9 +104,6 @@ def test_a_folder_that_takes_nothing_is_no_error(tmp_path: Path, monkeypatch: py
 
 
 def test_plans_need_neither_numpy_nor_numba() -> None:
-    code = (
-        "import sys, ctq.quantize.kernels.spec, ctq.quantize.kernels.stats;"
-        "print(*{'numpy', 'numba', 'llvmlite'} & set(sys.modules))"
-    )
+    code = "import sys, ctq.kernels.spec, ctq.kernels.stats;print(*{'numpy', 'numba', 'llvmlite'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert result.stdout.split() == []

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ctq.quantize.kernels.primitives import add_square, advance, as_bits, as_float, as_signed, inlined, peek, poke
-from ctq.quantize.kernels.weights import count_nonfinite, extremes, load
+from ctq.kernels.primitives import add_square, advance, as_bits, as_float, as_signed, inlined, peek, poke
+from ctq.kernels.weights import count_nonfinite, extremes, load
 
 ZERO = np.float32(0.0)
 HALF_STEP = np.float32(0.50001)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from raw_weights import DTYPES, gaussian, to_bits, to_floats
 
-from ctq.quantize.kernels.quantize import allocate_output, quantize_block
-from ctq.quantize.kernels.spec import KernelSpec
+from ctq.kernels.quantize import allocate_output, quantize_block
+from ctq.kernels.spec import KernelSpec
 from ctq.recipe.recipe import Observer
 
 if TYPE_CHECKING:
-    from ctq.quantize.kernels.stats import BlockStats
+    from ctq.kernels.stats import BlockStats
 
 
 def stats(dtype: str, observer: Observer, group_size: int | None = None) -> BlockStats:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ctq.quantize.kernels.primitives import (
+from ctq.kernels.primitives import (
     LANES,
     add_square,
     advance,
@@ -22,7 +22,7 @@ from ctq.quantize.kernels.primitives import (
     peek,
     poke,
 )
-from ctq.quantize.kernels.weights import count_nonfinite, extremes, load
+from ctq.kernels.weights import count_nonfinite, extremes, load
 
 ROUNDER = np.float32(1.5 * 2**23)
 ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
