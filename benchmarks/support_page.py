@@ -46,7 +46,7 @@ def _row(architecture: str) -> str | None:
     support = next(
         (found for version in reversed(known_versions()) if (found := head_support(architecture, version))), None
     )
-    if support is None or (support.prefix is None and support.tie == ""):
+    if support is None or (support.prefix is None and not support.tie_ways):
         return None
     leaf = (support.prefix or "").rpartition(".")[2]
     own = [] if leaf in ("lm_head", "") else [f"re:.*{leaf}$"]

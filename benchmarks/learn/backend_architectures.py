@@ -17,7 +17,7 @@ from benchmarks import RESULTS
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.known_names import installed
 from benchmarks.learn.options import script
-from ctq.engines.vllm.backend import SEEN_WITH
+from ctq.engines.vllm.learnt_with import LEARNT_WITH
 from ctq.engines.vllm_models.heads import registered_support
 
 SWEEP: Final = RESULTS / "architectures.json"
@@ -39,7 +39,7 @@ def main() -> None:
     )
     found = {
         "about": about,
-        "architectures": sorted(name for name in loaded if not registered_support(name, SEEN_WITH)),
+        "architectures": sorted(name for name in loaded if not registered_support(name, LEARNT_WITH)),
         "refused": sorted({row["architecture"] for row in rows if REFUSED.search(row["dense"])}),
         "registered": sorted(set(re.findall(r'"(\w+)":\s*\(\s*"transformers",', registry))),
     }

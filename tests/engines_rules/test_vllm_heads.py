@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.learn.heads.releases import rows_at
 from benchmarks.support_page import first_dispatching_version
+from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models import heads
 from ctq.engines.vllm_models.heads import head_reach, head_support, known_versions, newest_vllm
 from ctq.errors import UsageError
@@ -27,13 +29,12 @@ def test_the_computed_dispatch_agrees_with_the_column_for_the_common_pattern(ver
         "inner": ("unknown",),
     }
     seen = 0
-    for architecture in heads.architectures():
+    for architecture, (_, _, dispatch, _) in rows_at(read_data("vllm_heads")["architectures"], version).items():
         support = head_support(architecture, version)
-        if support is not None and "always_tied" in support.tie:
-            assert head_reach(architecture, PATTERN, version=version).status == "impossible", architecture
-        elif support is not None:
-            assert head_reach(architecture, PATTERN, version=version).status in expected[support.dispatch], architecture
-            seen += 1
+        assert support is not None
+        status = head_reach(architecture, PATTERN, version=version).status
+        assert status in (("impossible",) if support.is_always_tied else expected[dispatch]), architecture
+        seen += not support.is_always_tied
     assert seen > 300
 
 

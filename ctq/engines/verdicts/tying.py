@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.engines.verdicts.head_facts import HeadForm
-from ctq.engines.vllm_models.ties import Tie, tie_when_tied
+from ctq.engines.vllm_models.ties import Tie
 
 if TYPE_CHECKING:
     from ctq.engines.verdicts.head_facts import HeadFacts
@@ -21,14 +21,13 @@ def tie_of(facts: HeadFacts, support: HeadSupport | None, rules: EngineRules) ->
 
     A config that says nothing is taken at what the files hold.
     """
-    known = support.tie if support else ""
-    always = "always_tied" in known
+    always = support is not None and support.is_always_tied
     is_tied = always or (facts.stored is HeadForm.ABSENT if facts.tied_in_vllm is None else facts.tied_in_vllm)
     if not is_tied:
         return Tie.OWN
     if rules.unties_from_weight and not always and _has_own_weight(facts):
         return Tie.OWN
-    return tie_when_tied(known)
+    return support.when_tied if support is not None else Tie.UNKNOWN
 
 
 def _has_own_weight(facts: HeadFacts) -> bool:

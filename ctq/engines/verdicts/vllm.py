@@ -11,8 +11,9 @@ from ctq.engines.verdicts.head_facts import HeadForm, Outcome, not_judged
 from ctq.engines.verdicts.head_loading import Loader, load_dense, load_quantized
 from ctq.engines.verdicts.tying import tie_of
 from ctq.engines.versions import version_key
-from ctq.engines.vllm.backend import SEEN_WITH, refused_architectures
+from ctq.engines.vllm.backend import refused_architectures
 from ctq.engines.vllm.layers import ParallelLMHead
+from ctq.engines.vllm.learnt_with import LEARNT_WITH
 from ctq.engines.vllm.rules import FIRST_WITH_HEAD, rules_for
 from ctq.engines.vllm_models.heads import head_owner, resolved_support
 from ctq.engines.vllm_models.limits import breaking_limit
@@ -37,8 +38,6 @@ _GENERATES = (
 
 _DROPPED = "g_idx"
 """An order of columns, which loaders drop unread wherever there is a quantization config (vLLM 0.32.0 ``base_config.py``)."""
-_DROPPING = "0.32.0"
-"""The release that this was seen with."""
 
 
 def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
@@ -51,13 +50,13 @@ def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
     rules = rules_for(version)
     if facts.is_of_another_method:
         return not_judged(facts)
-    if facts.method is not None and _DROPPED in facts.tensors and version_key(version) >= version_key(_DROPPING):
+    if facts.method is not None and _DROPPED in facts.tensors and version_key(version) >= version_key(LEARNT_WITH):
         facts = replace(facts, tensors={name: one for name, one in facts.tensors.items() if name != _DROPPED})
     try:
         config = _config(facts, rules)
     except DispatchError as error:
         return Outcome("fails", f"vLLM refuses the quantization config ({error.kind}): {error.message}")
-    if facts.architecture in refused_architectures() and version_key(version) >= version_key(SEEN_WITH):
+    if facts.architecture in refused_architectures() and version_key(version) >= version_key(LEARNT_WITH):
         return Outcome(
             "fails", f"vLLM has no class for {facts.architecture}, and its Transformers backend cannot build it"
         )

@@ -9,9 +9,6 @@ from functools import lru_cache
 
 from ctq.engines.data_file import read_data
 
-SEEN_WITH = "0.32.0"
-"""The release of vLLM that loaded them."""
-
 
 def is_served_by_backend(architecture: str | None) -> bool:
     """Tell whether the backend serves an architecture, registered or not."""

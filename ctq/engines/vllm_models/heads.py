@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from ctq.engines.data_file import of_architecture, read_data
 from ctq.engines.versions import at_or_below, version_key
-from ctq.engines.vllm.backend import SEEN_WITH, backend_architectures
+from ctq.engines.vllm.backend import backend_architectures
+from ctq.engines.vllm.learnt_with import LEARNT_WITH
 from ctq.engines.vllm.matching import UnmatchedLayerError, find_matched_target
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.text_architecture import causal_lm_of
-from ctq.engines.vllm_models.ties import Tie, tie_when_tied
+from ctq.engines.vllm_models.ties import ALWAYS_TIED, EMBEDDING_AS_HEAD, Tie, tie_when_tied, ways_of
 from ctq.recipe.heads import ENGINE_CLASS
 
 if TYPE_CHECKING:
@@ -30,14 +31,13 @@ class HeadSupport:
     """How one release of vLLM builds the head of one architecture.
 
     ``prefix`` is the name that it passes ("" when it passes none, None when it builds no head); ``quant_config`` whether the
-    quantization config reaches it (``yes no none conditional inner``, None without a head); ``dispatch`` whether the target
-    ``re:.*lm_head$`` then dispatches it (``"inner"``: the inner text model decides); ``tie`` how it is tied to the embedding.
+    quantization config reaches it (``yes no none conditional inner``, None without a head); ``tie_ways`` how the class ties it to
+    the embedding, in the words of the reference data.
     """
 
     prefix: str | None
     quant_config: str | None
-    dispatch: bool | str | None
-    tie: str
+    tie_ways: frozenset[str]
     version: str
 
     @property
@@ -49,6 +49,21 @@ class HeadSupport:
     def before(self) -> str:
         """What stands before `lm_head` in that name, which is where a wrapper keeps its text model."""
         return (self.prefix or "").removesuffix("lm_head")
+
+    @property
+    def is_always_tied(self) -> bool:
+        """Whether the head is tied to the embedding whatever the config says."""
+        return ALWAYS_TIED in self.tie_ways
+
+    @property
+    def uses_embedding(self) -> bool:
+        """Whether the logits come from the embedding whatever the config says: of a head always tied, or without a head."""
+        return self.is_always_tied or EMBEDDING_AS_HEAD in self.tie_ways
+
+    @property
+    def when_tied(self) -> Tie:
+        """What becomes of the head's tensors where the head is tied."""
+        return tie_when_tied(self.tie_ways)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +115,7 @@ def head_support(architecture: str | None, version: str | None = None) -> HeadSu
     nearest = at_or_below(version or newest_vllm(), known_versions())
     if nearest is None:
         return None
-    is_seen = architecture in backend_architectures() and version_key(nearest) >= version_key(SEEN_WITH)
+    is_seen = architecture in backend_architectures() and version_key(nearest) >= version_key(LEARNT_WITH)
     return registered_support(architecture, nearest) or (registered_support(_BACKEND, nearest) if is_seen else None)
 
 
@@ -108,9 +123,9 @@ def registered_support(architecture: str | None, version: str) -> HeadSupport | 
     """Return how ``version``, one of the known releases, builds the head in the class that it registers for ``architecture``."""
     key = version_key(version)
     rows = of_architecture("vllm_heads", architecture, ())
-    for first, last, prefix, quant_config, dispatch, tie in rows:
+    for first, last, prefix, quant_config, _, tie in rows:
         if version_key(first) <= key <= version_key(last):
-            return HeadSupport(prefix, quant_config, dispatch, tie, version)
+            return HeadSupport(prefix, quant_config, ways_of(tie), version)
     return None
 
 
@@ -180,7 +195,7 @@ def _unreached(support: HeadSupport, owner: str, architecture: str, asked: str, 
     if support.quant_config in _IMPOSSIBLE:
         reason = _IMPOSSIBLE[support.quant_config].format(version=asked, architecture=owner)
         return Reach(status="impossible", reason=reason, version=asked, prefix=support.prefix)
-    if "always_tied" in support.tie and not (packed and tie_when_tied(support.tie) is Tie.SHARED):
+    if support.is_always_tied and not (packed and support.when_tied is Tie.SHARED):
         reason = f"the {owner} of vLLM {asked} ties its head to the embedding whatever the config says"
         return Reach(status="impossible", reason=reason, version=asked, prefix=support.prefix)
     if support.quant_config != "yes":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.data_file import read_data
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ctq.checkpoint.config import ModelConfig
 
+AskedKind = Literal["attention", "embedding"]
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 _INSIDE = "language_model."
 """Where nearly all wrappers keep their text model."""
@@ -44,7 +45,7 @@ class EngineNames:
     ``classes`` are those of linear layers by the last word of their name, where the word does not tell.
     ``loaded`` are the first words that its loader changes in names of tensors alone, before any mapper.
     ``inner`` are the names of the text model inside, whose own mapper sees what stands behind ``before``. ``unasked`` are kinds of
-    layers (``attention``, ``embedding``) that this class does not ask a config about.
+    layers that this class does not ask a config about.
     """
 
     tables: Mapping[str, list[list[Any]]] = field(default_factory=dict)
@@ -77,6 +78,10 @@ class EngineNames:
         inside, _, last = mapped.removeprefix(before).rpartition(".")
         within = self.inner.tensor(inside, last)
         return f"{before}{within}" if within is not None else None
+
+    def asks(self, kind: AskedKind) -> bool:
+        """Say whether this class asks a config about a kind of layers."""
+        return kind not in self.unasked
 
     def drops(self, name: str) -> bool:
         """Say whether the tensors of a module of the files are dropped unread."""

@@ -1,6 +1,6 @@
 """What vLLM takes of quantization methods other than compressed-tensors.
 
-The data is made by ``benchmarks/learn/other_methods.py``, from loads by vLLM 0.32.0.
+The data is made by ``benchmarks/learn/other_methods.py``, from loads by the release in ``ctq.engines.vllm.learnt_with``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from ctq.engines.data_file import read_data
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ASKED = "0.32.0"
-"""The release that was asked."""
 _NESTED = "quantization"
 """Where ModelOpt's own file has what `config.json` has at the top (vLLM 0.32.0 ``modelopt.py``, ``from_config``)."""
 

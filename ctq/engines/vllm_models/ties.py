@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+ALWAYS_TIED = "always_tied"
+EMBEDDING_AS_HEAD = "embed_as_head"
+_OF_WRAPPER = "wrapper:"
+"""What stands before a way in which the wrapper around a text model ties its head."""
 
 
 class Tie(Enum):
@@ -19,14 +29,19 @@ class Tie(Enum):
     UNKNOWN = auto()
 
 
-def tie_when_tied(known: str) -> Tie:
-    """Return what becomes of the tensors of a tied head; ``known`` is the entry of the reference data's ``tie`` column."""
-    ways = set(known.replace("wrapper:", "").split("+"))
+@cache
+def ways_of(column: str) -> frozenset[str]:
+    """Return the ways that an entry of the reference data's ``tie`` column names; none where nothing is known."""
+    return frozenset(column.replace(_OF_WRAPPER, "").split("+")) - {""}
+
+
+def tie_when_tied(ways: AbstractSet[str]) -> Tie:
+    """Return what becomes of the tensors of a tied head in a class that ties it in these ways."""
     skips = bool(ways & {"skip_prefixes", "load_skip"})
     if "module_alias" in ways:
         return Tie.ALIAS if skips else Tie.SHARED
     if skips:
         return Tie.DROPPED
-    if ways & {"tie_weights", "weight_share", "always_tied"}:
+    if ways & {"tie_weights", "weight_share", ALWAYS_TIED}:
         return Tie.SHARED
     return Tie.OWN if "ignored" in ways else Tie.UNKNOWN

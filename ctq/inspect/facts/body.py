@@ -74,7 +74,7 @@ class BodyFault:
 def check_body(facts: Facts, quant: DispatchConfig) -> Iterator[BodyFault]:
     """Yield what is wrong with the modules beside the head."""
     config = facts.config
-    if facts.names is None or "attention" not in facts.names.unasked:
+    if facts.names is None or facts.names.asks("attention"):
         yield from _cache_fault(quant)
     model = model_layers(config, facts.entries, quant)
     if model is None:

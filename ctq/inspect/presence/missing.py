@@ -9,7 +9,7 @@ from ctq.engines.skeletons.layer_counts import layer_count
 from ctq.engines.skeletons.mixers import mixers
 from ctq.engines.skeletons.unserved_names import needed_names
 from ctq.engines.vllm_models.heads import head_support
-from ctq.engines.vllm_models.ties import Tie, tie_when_tied
+from ctq.engines.vllm_models.ties import Tie
 from ctq.inspect.presence.missing_experts import missing_routers, missing_shared_experts
 from ctq.inspect.presence.missing_parts import NORM, biases_of_towers, lost_parts, lost_towers
 from ctq.inspect.presence.stands_for import HEAD, is_in_the_same_piece, pieces_by_tensor
@@ -35,8 +35,6 @@ _EITHER = frozenset({"input_layernorm", "ln_attn"})
 """The norm before attention, of classes that have it under either name (Falcon)."""
 _PARTNER = {"bias": "weight", "weight": "bias"}
 """What a module may have beside a part."""
-_EMBEDDING_ALWAYS = ("embed_as_head", "always_tied")
-"""Classes of vLLM that take the logits from the embedding whatever the config says of ties."""
 
 
 def missing_tensors(facts: Facts) -> Iterator[str]:
@@ -186,11 +184,9 @@ def _lacks_head(facts: Facts, skeleton: Skeleton) -> bool:
         return False
     flags = facts.config.tie_flags
     support = head_support(facts.config.architecture)
-    if support is not None and any(way in (support.tie or "") for way in _EMBEDDING_ALWAYS):
+    if support is not None and support.uses_embedding:
         return False
-    return (bool(flags) and not any(flags.values())) or (
-        support is not None and tie_when_tied(support.tie or "") is Tie.OWN
-    )
+    return (bool(flags) and not any(flags.values())) or (support is not None and support.when_tied is Tie.OWN)
 
 
 def _has_head(facts: Facts, skeleton: Skeleton) -> bool:

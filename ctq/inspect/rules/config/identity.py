@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from ctq.checkpoint.architecture_endings import CLASSIFIERS
 from ctq.engines.versions import version_key
+from ctq.engines.vllm.learnt_with import LEARNT_WITH
 from ctq.engines.vllm_models.bare_models import is_bare, pools_without_head, resembles_a_class
 from ctq.engines.vllm_models.known_names import known_architectures, quant_methods
 from ctq.engines.vllm_models.method_arguments import refused_arguments
-from ctq.engines.vllm_models.other_methods import ASKED, refusal
+from ctq.engines.vllm_models.other_methods import refusal
 from ctq.engines.vllm_models.other_tasks import lacks_its_reward, makes_a_classifier
 from ctq.engines.vllm_models.own_code import is_read
 from ctq.findings import Severity
@@ -122,11 +123,11 @@ def unknown_quant_method(facts: Facts) -> Iterator[Hit]:
         else [(key, f"this {method}: {key} {said}") for key, said in refused_arguments(method.lower(), quant.raw)]
     )
     asked = [one.version for one in facts.engines if one.engine == "vllm" and one.decides]
-    others = facts.engines and not any(version_key(one) >= version_key(ASKED) for one in asked)
+    others = facts.engines and not any(version_key(one) >= version_key(LEARNT_WITH) for one in asked)
     for key, said in wrong:
         yield Hit(
             where=f"{QUANTIZATION_CONFIG}.{key}",
-            message=f"vLLM {ASKED} refuses {said}",
+            message=f"vLLM {LEARNT_WITH} refuses {said}",
             hint="quantize again in a method that vLLM takes, or leave this rule out if an engine of yours takes this one",
             severity=Severity.WARNING if others else None,
         )

@@ -155,7 +155,7 @@ def refused_config(facts: Facts) -> Iterator[Hit]:
 def _refused_cache(facts: Facts, config: DispatchConfig) -> Iterator[Hit]:
     """Report a scheme of the cache that attention refuses; a warning where the model class does not let it read one."""
     names = facts.names
-    unread = names is not None and "attention" in names.unasked
+    unread = names is not None and not names.asks("attention")
     try:
         config.get_quant_method(Attention(), "attn")
     except DispatchError as error:

@@ -74,7 +74,7 @@ def _dense_embedding(facts: Facts) -> str | None:
 def _is_unasked(facts: Facts) -> bool:
     """Tell model classes that build their embedding without the config."""
     names = facts.names
-    return names is not None and "embedding" in names.unasked
+    return names is not None and not names.asks("embedding")
 
 
 def _target(config: DispatchConfig, name: str) -> str | None:

@@ -106,7 +106,7 @@ def _untaken(facts: Facts) -> Iterator[Hit]:
 
 def _attention_is_asked(facts: Facts) -> bool:
     names = facts.names
-    return names is None or "attention" not in names.unasked
+    return names is None or names.asks("attention")
 
 
 def _refused_at_all(facts: Facts) -> Iterator[Hit]:
