@@ -130,7 +130,7 @@ def dotted(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def parse_config(raw: bytes, *, file: str = CONFIG_NAME) -> ModelConfig:
+def parse_config(raw: bytes) -> ModelConfig:
     """Parse the JSON of a model's configuration.
 
     Raises:
@@ -141,9 +141,9 @@ def parse_config(raw: bytes, *, file: str = CONFIG_NAME) -> ModelConfig:
         data = json.loads(raw.decode("utf-8"))  # as text: a byte order mark is refused, as every loader does
         refuse_surrogates(data, raw)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file}: not JSON ({error})") from error
+        raise CheckpointError(f"{CONFIG_NAME}: not JSON ({error})") from error
     if not isinstance(data, dict):
-        raise CheckpointError(f"{file}: not a JSON object")
+        raise CheckpointError(f"{CONFIG_NAME}: not a JSON object")
     return ModelConfig(data)
 
 

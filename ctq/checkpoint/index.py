@@ -25,7 +25,7 @@ class Index:
     total_size: int | None
 
 
-def parse_index(raw: bytes, *, file: str = INDEX_NAME) -> Index:
+def parse_index(raw: bytes) -> Index:
     """Parse the JSON of an index.
 
     Raises:
@@ -35,13 +35,13 @@ def parse_index(raw: bytes, *, file: str = INDEX_NAME) -> Index:
     try:
         data = parse_strictly(raw).value
     except JsonError as error:
-        raise CheckpointError(f"{file}: {error}") from error
+        raise CheckpointError(f"{INDEX_NAME}: {error}") from error
     weight_map = data.get("weight_map") if isinstance(data, dict) else None
     if not isinstance(weight_map, dict) or not set(map(type, weight_map.values())) <= {str}:
-        raise CheckpointError(f"{file}: no weight_map from tensor names to file names")
+        raise CheckpointError(f"{INDEX_NAME}: no weight_map from tensor names to file names")
     for name in dict.fromkeys(weight_map.values()):
         if leaves_folder(name):
-            raise CheckpointError(f"{file}: the entry {quoted(name)} leaves the folder, or is no file name")
+            raise CheckpointError(f"{INDEX_NAME}: the entry {quoted(name)} leaves the folder, or is no file name")
     metadata = data.get("metadata")
     total = metadata.get("total_size") if isinstance(metadata, dict) else None
     # Some tools write a float; a whole one is as good as an integer.

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from ctq.errors import UsageError
 
-Strategy = Literal["tensor", "channel", "group", "block", "token"]
 Format = Literal["int-quantized", "pack-quantized"]
 
 

@@ -173,14 +173,20 @@ def test_the_engine_decides_as_it_would_in_service(case: Case, results: dict[str
 
 
 @pytest.mark.parametrize(
-    ("name", "scheme"),
-    [("w8a8", "CompressedTensorsW8A8Int8"), ("w8a16", "CompressedTensorsWNA16"), ("mixed", "CompressedTensorsWNA16")],
+    ("name", "scheme", "stand_ins"),
+    [
+        ("w8a8", "CompressedTensorsW8A8Int8", 0),
+        ("w8a16", "CompressedTensorsWNA16", 9),
+        ("mixed", "CompressedTensorsWNA16", 1),
+    ],
 )
-def test_the_head_is_dispatched_to_its_scheme(name: str, scheme: str, results: dict[str, VllmResult]) -> None:
+def test_the_head_is_dispatched_to_its_scheme(
+    name: str, scheme: str, stand_ins: int, results: dict[str, VllmResult]
+) -> None:
     head = main_head(results[name].heads)
     assert head is not None
     assert (head.quant_method, head.scheme) == (LINEAR, scheme)
-    assert head.stand_in == (scheme == "CompressedTensorsWNA16")
+    assert sum(results[name].stand_ins.values()) == stand_ins
     assert results[name].modules["model.layers.0.self_attn.qkv_proj"].quant_method == LINEAR
 
 

@@ -11,10 +11,11 @@ from ctq.cli.render import rules_page
 from ctq.errors import UsageError
 from ctq.inspect import rules
 from ctq.inspect.rules.check import Selection, require_known
-from ctq.inspect.rules.rule import HEADINGS, Rule
+from ctq.inspect.rules.rule import Rule
 from ctq.inspect.rules.table import FAMILIES, RULES
 
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
+HEADINGS = ("What it checks", "Why it hurts", "Example", "How to mend", "References")
 BY_CODE = {rule.code: rule for rule in RULES}
 
 

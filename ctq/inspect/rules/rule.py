@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
 
-HEADINGS = ("What it checks", "Why it hurts", "Example", "How to mend", "References")
-"""The sections of every rule's docstring, in order."""
 QUANTIZATION_CONFIG = "config.json: quantization_config"
 """Where findings about the quantization config lie, or the key in front of what they are about."""
 _MOST_NAMED = 3

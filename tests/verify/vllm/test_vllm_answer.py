@@ -26,7 +26,6 @@ HEAD = Head(
     quant_method="CompressedTensorsLinearMethod",
     scheme="CompressedTensorsW8A8Int8",
     kernel="CutlassInt8ScaledMMLinearKernel",
-    stand_in=False,
     tied_to=None,
     parameters=(SCALE,),
 )
@@ -34,7 +33,7 @@ RUN = HeadRun(
     device="cuda", kernel="K", exercised=True, tokens=64, rows=320, cosine=0.9999, slope=1.0, relative_error=0.01, top1=1.0,
     finite=True, seconds=0.5,
 )  # fmt: skip
-GPU = Engine(version="0.32.0", torch="2.13.0", device="cuda", device_name="NVIDIA H100", import_seconds=9.0)
+GPU = Engine(version="0.32.0", torch="2.13.0", device="cuda", device_name="NVIDIA H100")
 HEALTHY = VllmResult(outcome=Outcome.LOADED, engine=GPU, heads=(HEAD,), head_run=RUN)
 QUERY = replace(SCALE, name="model.layers.0.self_attn.qkv_proj.weight", elements=100, loaded=75)
 

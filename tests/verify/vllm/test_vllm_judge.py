@@ -20,7 +20,7 @@ from ctq.verify.engines.vllm.facts import (
 from ctq.verify.engines.vllm.judge import judge, main_head
 from ctq.verify.report import Status
 
-ENGINE = Engine(version="0.32.0", torch="2.13.0", device="cpu", device_name="cpu", import_seconds=9.0)
+ENGINE = Engine(version="0.32.0", torch="2.13.0", device="cpu", device_name="cpu")
 QUANTIZED = Head(
     name="lm_head",
     prefix="lm_head",
@@ -28,7 +28,6 @@ QUANTIZED = Head(
     quant_method="CompressedTensorsLinearMethod",
     scheme="CompressedTensorsW8A8Int8",
     kernel="CPUInt8ScaledMMLinearKernel",
-    stand_in=False,
     tied_to=None,
     parameters=(),
 )

@@ -16,7 +16,7 @@ from ctq.verify.engines.vllm.interpreter import find_vllm, require_vllm
 from ctq.verify.engines.vllm.process import run_jobs
 from ctq.verify.engines.vllm.questions import VllmRequest, run_vllm
 
-ENGINE = r'{"kind": "engine", "version": "9", "torch": "2", "device": "cpu", "device_name": "cpu", "import_seconds": 0}'
+ENGINE = r'{"kind": "engine", "version": "9", "torch": "2", "device": "cpu", "device_name": "cpu"}'
 PREAMBLE = rf"""#!/bin/sh
 # called as: PYTHON -I WORKER REQUEST RESULTS
 echo noise; echo more noise >&2

@@ -107,8 +107,7 @@ def _runs(result: VllmResult) -> tuple[LogitsRun, ...]:
     run = result.head_run
     if run is None:
         return ()
-    measured = {name: value for name, value in asdict(run).items() if name != "device_bytes"}
-    return (LogitsRun(engine=NAME, of="head", against="dequantized", kl=None, **measured),)
+    return (LogitsRun(engine=NAME, of="head", against="dequantized", kl=None, **asdict(run)),)
 
 
 def _worst(answers: Sequence[EngineAnswer]) -> EngineAnswer:

@@ -30,7 +30,6 @@ class Engine:
     torch: str
     device: str
     device_name: str
-    import_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +82,12 @@ class PartlyRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """How modules of one class were treated; ``modules`` counts them."""
+    """How a module was treated, and its class."""
 
     module: str
     quant_method: str
     scheme: str
     kernel: str
-    modules: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +100,6 @@ class Head:
     quant_method: str
     scheme: str
     kernel: str
-    stand_in: bool
     tied_to: str | None
     parameters: tuple[Parameter, ...]
 
@@ -112,8 +109,7 @@ class HeadRun:
     """The real head on the device against the same tensors dequantized in float32.
 
     ``slope`` is the least-squares factor between the two (1 when scales are right, whatever the cosine says);
-    ``exercised`` is false where a stand-in ran in the place of the engine's kernel; ``device_bytes`` is the most that a CUDA
-    device held.
+    ``exercised`` is false where a stand-in ran in the place of the engine's kernel.
     """
 
     device: str
@@ -127,7 +123,6 @@ class HeadRun:
     top1: float
     finite: bool
     seconds: float
-    device_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +136,6 @@ class VllmResult:
     dtype: str = ""
     tensors: int = 0
     heads: tuple[Head, ...] = ()
-    methods: tuple[Method, ...] = ()
     modules: Mapping[str, Method] = field(default_factory=dict)
     stand_ins: Mapping[str, int] = field(default_factory=dict)
     never_loaded: tuple[Parameter, ...] = ()
@@ -184,7 +178,6 @@ def read_engine(line: Json) -> Engine:
         torch=line["torch"],
         device=line["device"],
         device_name=line["device_name"],
-        import_seconds=line["import_seconds"],
     )
 
 
@@ -196,7 +189,6 @@ def read_result(answer: Json, engine: Engine) -> VllmResult:
         engine=engine,
         error=_refusal(answer["error"]) if "error" in answer else None,
         heads=tuple(_head(head) for head in answer.get("heads", ())),
-        methods=tuple(_method(method) for method in answer.get("methods", ())),
         modules={name: _method(method) for name, method in answer.get("modules", {}).items()},
         never_loaded=tuple(_parameter(value) for value in answer.get("never_loaded", ())),
         partly_loaded=tuple(_parameter(value) for value in answer.get("partly_loaded", ())),
@@ -239,7 +231,7 @@ def _conversion(value: Json) -> Conversion:
 
 def _method(value: Json) -> Method:
     kept = {key: value[key] for key in ("quant_method", "scheme", "kernel")}
-    return Method(module=value["class"], modules=value.get("modules", 1), **kept)
+    return Method(module=value["class"], **kept)
 
 
 def _head(value: Json) -> Head:

@@ -39,7 +39,6 @@ def describe(dry: DryModel, *, modules: bool) -> dict[str, Any]:
         "quantization": dry.config.model_config.quantization,
         "tensors": len(dry.offered),
         "heads": [describe_head(dry, name, methods[name]) for name in head_names(dry.model)],
-        "methods": count_methods(methods),
         "stand_ins": dict(Counter(STAND_INS[m["kernel"]] for m in methods.values() if m["kernel"] in STAND_INS)),
         "never_loaded": [fault for fault in faults if not fault["loaded"]][:LISTED],
         "partly_loaded": [fault for fault in faults if fault["loaded"]][:LISTED],
@@ -84,12 +83,6 @@ def kernel_of(method: Any, scheme: Any) -> str:
     return ""
 
 
-def count_methods(methods: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
-    """Count the modules of each kind that were treated alike."""
-    counts = Counter(tuple(method.items()) for method in methods.values())
-    return [{**dict(key), "modules": count} for key, count in counts.most_common()]
-
-
 def head_names(model: torch.nn.Module) -> list[str]:
     """Name every head of the model, and the modules that stand where a head would be when it is the embedding itself."""
     from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
@@ -104,7 +97,6 @@ def describe_head(dry: DryModel, name: str, method: dict[str, str]) -> dict[str,
         "name": name,
         "prefix": str(getattr(head, "prefix", "")),
         **method,
-        "stand_in": method["kernel"] in STAND_INS,
         "quantized": method["quant_method"] not in ("UnquantizedEmbeddingMethod", "UnquantizedLinearMethod"),
         "tied_to": tied_to(dry.model, name, head),
         "parameters": [

@@ -55,7 +55,6 @@ def run_head(dry: DryModel, job: dict[str, Any]) -> dict[str, Any]:
         "rows": end - start,
         **compare(logits, expected),
         "seconds": round(time.monotonic() - begun, 3),
-        "device_bytes": torch.cuda.max_memory_allocated() if device == "cuda" else 0,
     }
 
 

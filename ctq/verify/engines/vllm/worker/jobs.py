@@ -29,13 +29,12 @@ def run(request: Path, results: Path, tasks: Tasks | None = None) -> int:
             stream.write(json.dumps(line) + "\n")
             stream.flush()
 
-        begun = time.monotonic()
         try:
             engine = start_engine()
         except Exception as error:  # noqa: BLE001 - the boundary of the process: any failure is a result
             write(kind="unavailable", error=describe_exception(error, stage="import"))
             return 1
-        write(kind="engine", **engine, import_seconds=round(time.monotonic() - begun, 2))
+        write(kind="engine", **engine)
         for job in jobs:
             write(kind="started", id=job["id"])
             write(kind="result", id=job["id"], **timed(job, tasks or own_tasks()))
