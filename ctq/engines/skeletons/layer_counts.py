@@ -49,6 +49,11 @@ def listed_layers(config: ModelConfig) -> int | None:
     return next((len(kinds) for kinds in listed if isinstance(kinds, list | str) and kinds), None)
 
 
+def stated_layers(config: ModelConfig) -> int | None:
+    """Return the number of layers that the config itself states, as a number or by a list of their kinds."""
+    return listed_layers(config) or config.num_hidden_layers or _count_of_kinds(config)
+
+
 def _all_layers(config: ModelConfig) -> int | None:
     if (listed := listed_layers(config)) is not None:
         return listed
@@ -60,11 +65,15 @@ def _all_layers(config: ModelConfig) -> int | None:
         return twice // 2
     if stated is not None:
         return stated
-    kinds = next((level[_KINDS] for _, level in config.text_levels if isinstance(level.get(_KINDS), list)), None)
-    assumed_count = assumed_number(config, "num_hidden_layers")
-    if kinds is None and assumed_count is None:
-        kinds = assumed_layers(read_levels(config)[-1][1], _KINDS, 0) or None
-    return len(kinds) if kinds is not None else assumed_count
+    counted, assumed_count = _count_of_kinds(config), assumed_number(config, "num_hidden_layers")
+    if counted is None and assumed_count is None:
+        kinds = assumed_layers(read_levels(config)[-1][1], _KINDS, 0)
+        return len(kinds) if kinds else None
+    return counted if counted is not None else assumed_count
+
+
+def _count_of_kinds(config: ModelConfig) -> int | None:
+    return next((len(level[_KINDS]) for _, level in config.text_levels if isinstance(level.get(_KINDS), list)), None)
 
 
 def counted_stacks(skeleton: Skeleton, config: ModelConfig) -> tuple[str, ...]:

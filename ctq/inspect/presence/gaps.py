@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.filled import FILLED
-from ctq.engines.skeletons.layer_counts import listed_layers
+from ctq.engines.skeletons.layer_counts import stated_layers
 from ctq.engines.skeletons.layer_numbers import layers_with
 from ctq.inspect.facts.defects import BODY_LINEARS
 from ctq.inspect.presence.strangers import is_stranger
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ctq.inspect.facts.facts import Facts
     from ctq.inspect.modules.grouping import ModuleSet
 
-_KINDS = "layers_block_type"
-"""The kind of each layer, which some hybrid models have instead of a number of layers (Nemotron-H)."""
 _EXPERT = f"{EXPERTS}{NUMBER}"
 _ENCODERS = frozenset({"encoder", "decoder"})
 
@@ -31,22 +29,12 @@ def missing_layers(facts: Facts) -> Iterator[str]:
 
     Where half of them are missing the number means something else.
     """
-    config = facts.config
-    count = (
-        listed_layers(config)
-        or config.num_hidden_layers
-        or next((len(level[_KINDS]) for _, level in config.text_levels if _is_listed(level)), None)
-    )
-    stacks = _stacks(facts)
+    count, stacks = stated_layers(facts.config), _stacks(facts)
     if count is None or len(stacks) != 1:
         return
     [(stack, present)] = stacks.items()
     if len(present) * 2 > count:
         yield from (f"{stack}.{number}" for number in range(count) if number not in present)
-
-
-def _is_listed(level: Mapping[str, Any]) -> bool:
-    return isinstance(level.get(_KINDS), list)
 
 
 def _stacks(facts: Facts) -> dict[str, set[int]]:

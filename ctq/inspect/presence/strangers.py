@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ctq.engines.skeletons.draft_layers import draft_layer_count
 from ctq.engines.skeletons.engine_places import (
@@ -25,6 +25,8 @@ from ctq.recipe.kinds import OTHER_PARTS
 from ctq.recipe.template import EXPERTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ctq.engines.skeletons.skeleton import Skeleton
     from ctq.inspect.facts.entries import Entry
     from ctq.inspect.facts.facts import Facts
@@ -36,36 +38,65 @@ _MASKS = re.compile(r"(?:.*\.)?(?:attn|attention)\.(?:masked_)?bias")
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
 _HEAD = "lm_head"
 _REFUSED_BY_TOWERS = (is_beyond_tower, is_strange_to_tower, is_beside_vision_model)
+_Tell: TypeAlias = "Callable[[Entry, Skeleton, Facts], bool]"
 
 
 def is_stranger(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
-    """Tell modules that the architecture does not have, or that lie beyond its layers; none in parts that are not known."""
+    """Tell modules that the architecture does not have, or that lie beyond its layers; none in parts that are not known.
+
+    The first row of the table that is about the modules decides.
+    """
+    tell = next(tell for is_about, tell in _ROWS if is_about(entry, skeleton, facts))
+    return tell(entry, skeleton, facts)
+
+
+def _is_its_head(entry: Entry, skeleton: Skeleton, _: Facts) -> bool:
+    """Tell a head under the architecture's own name for it; of others, engines' verdicts tell."""
     module = entry.modules.template
-    if entry.is_head and (module == _HEAD or is_head_of_engine(skeleton, module)):
-        # of others, engines' verdicts tell
-        return _is_put_into_the_body(skeleton, facts) or has_nowhere_to_go(skeleton, module)
-    if all(_is_buffer(name, facts) for name in entry.modules.first_tensors) or is_in_draft_layers(
-        entry, skeleton, facts
-    ):
-        return False
-    is_other = any(other_part(skeleton, name) for name in entry.modules.first_tensors)
-    if is_other or (skeleton.wrapped and entry.kind in OTHER_PARTS and not entry.is_head):
-        is_refused = any(tell(entry, skeleton, facts) for tell in _REFUSED_BY_TOWERS)
-        return is_refused or (not is_other and (is_inside_layer(skeleton, module) or not _has_place(entry, skeleton)))
-    if not _has_place(entry, skeleton):
+    return entry.is_head and (module == _HEAD or is_head_of_engine(skeleton, module))
+
+
+def _has_head_nowhere(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    return _is_put_into_the_body(skeleton, facts) or has_nowhere_to_go(skeleton, entry.modules.template)
+
+
+def _are_buffers(entry: Entry, _: Skeleton, facts: Facts) -> bool:
+    return all(_is_buffer(name, facts) for name in entry.modules.first_tensors)
+
+
+def _is_of_other_part(entry: Entry, skeleton: Skeleton, _: Facts) -> bool:
+    """Tell what lies outside of the text model, by its name or by its kind."""
+    is_outside = skeleton.wrapped and entry.kind in OTHER_PARTS and not entry.is_head
+    return is_outside or _lies_in_other_part(entry, skeleton)
+
+
+def _is_refused_in_other_part(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell what vLLM refuses in a tower, and what the model has no place for where its other parts are all known."""
+    if any(is_refused(entry, skeleton, facts) for is_refused in _REFUSED_BY_TOWERS):
         return True
-    attention = attention_of(module, entry.modules.parts)
-    if attention is not None and EXPERTS not in f"{attention}." and is_attention(attention, skeleton):
-        return False
-    if is_beyond(entry, skeleton, facts):
-        return True
+    is_misplaced = is_inside_layer(skeleton, entry.modules.template) or _lacks_place(entry, skeleton, facts)
+    return is_misplaced and not _lies_in_other_part(entry, skeleton)
+
+
+def _lies_in_other_part(entry: Entry, skeleton: Skeleton) -> bool:
+    return any(other_part(skeleton, name) for name in entry.modules.first_tensors)
+
+
+def _lacks_place(entry: Entry, skeleton: Skeleton, _: Facts) -> bool:
+    return skeleton.wrapped and not any(has_part(skeleton, name) for name in entry.modules.first_tensors)
+
+
+def _is_of_its_attention(entry: Entry, skeleton: Skeleton, _: Facts) -> bool:
+    """Tell scales of a cache that lie in an attention which the architecture has."""
+    attention = attention_of(entry.modules.template, entry.modules.parts)
+    return attention is not None and EXPERTS not in f"{attention}." and is_attention(attention, skeleton)
+
+
+def _stands_for_nothing(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell modules that hold no tensor of the architecture, in whatever form; a bias vouches for no weight."""
     names = stands_for(entry, skeleton, facts)
-    names = [name for name in names if not name.endswith(".bias")] or names  # a bias vouches for no weight
+    names = [name for name in names if not name.endswith(".bias")] or names
     return not any(own_name(skeleton, name) in skeleton.tensors for name in names)
-
-
-def _has_place(entry: Entry, skeleton: Skeleton) -> bool:
-    return not skeleton.wrapped or any(has_part(skeleton, name) for name in entry.modules.first_tensors)
 
 
 def _is_put_into_the_body(skeleton: Skeleton, facts: Facts) -> bool:
@@ -102,3 +133,24 @@ def _count_in(entry: Entry, skeleton: Skeleton, facts: Facts) -> int | None:
     config = facts.config
     count, stacks = layer_count(config), counted_stacks(skeleton, config)
     return count if any(lies_in(skeleton, entry.modules.template, stack) for stack in stacks) else None
+
+
+def _always(_: Entry, __: Skeleton, ___: Facts) -> bool:
+    return True
+
+
+def _never(_: Entry, __: Skeleton, ___: Facts) -> bool:
+    return False
+
+
+_ROWS: tuple[tuple[_Tell, _Tell], ...] = (
+    (_is_its_head, _has_head_nowhere),
+    (_are_buffers, _never),
+    (is_in_draft_layers, _never),
+    (_is_of_other_part, _is_refused_in_other_part),
+    (_lacks_place, _always),
+    (_is_of_its_attention, _never),
+    (is_beyond, _always),
+    (_always, _stands_for_nothing),
+)
+"""What modules may be, and which of those are strangers."""
