@@ -92,10 +92,10 @@ def _other_feed_forwards(facts: Facts, sparse: list[bool], key: str) -> list[Hit
         if layer in (dense - experts if has_experts else experts - dense):
             found, said = ("a dense one", "experts") if has_experts else ("experts", "a dense one")
             return [_hit(f"layer {layer}", found, said, key)]
-    return _astray(facts, sparse, key)
+    return _foreign(facts, sparse, key)
 
 
-def _astray(facts: Facts, sparse: list[bool], key: str) -> list[Hit]:
+def _foreign(facts: Facts, sparse: list[bool], key: str) -> list[Hit]:
     """Report the first tensor of a layer of experts in a dense one, or the other way round; not one that is passed over there."""
     skeleton = facts.skeleton
     for entry in facts.entries:
