@@ -119,7 +119,7 @@ def time_verification(rows: int, columns: int, scheme: str) -> dict[str, Any]:
         "verdict": str(report.verdict),
         "seconds": seconds,
         "device_peak_bytes": torch.cuda.max_memory_allocated(),
-        "relative_error": report.numeric.logits[0].relative_error,
+        "relative_error": report.numeric.logits[0].compared.relative_error,
     }
 
 

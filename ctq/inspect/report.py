@@ -59,8 +59,8 @@ class Report:
                 {
                     "engine": verdict.engine,
                     "version": verdict.version,
-                    "verdict": verdict.verdict,
-                    "reason": verdict.reason,
+                    "verdict": verdict.outcome.verdict,
+                    "reason": verdict.outcome.reason,
                 }
                 for verdict in facts.engines
             ],

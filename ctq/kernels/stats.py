@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 def sqnr_db(signal: float, noise: float) -> float:
@@ -68,10 +68,30 @@ class CompareStats:
     """Sums over a block of stored values compared with their weights, whoever quantized them.
 
     ``beyond`` counts weights that are more than half a step from what stands for them; ``steps`` is the noise in steps
-    squared, endless where a scale is of no use, and ``worst_row`` the row that has most of it.
+    squared, endless where a scale is of no use, and ``worst_row`` the row that has most of it, None where only the block on the
+    whole was measured.
     """
 
     block: BlockStats = BlockStats()
     beyond: int = 0
     steps: float = 0.0
     worst_row: RowStats | None = None
+
+    def __add__(self, other: CompareStats) -> CompareStats:
+        rows = (row for row in (self.worst_row, other.worst_row) if row is not None)
+        return CompareStats(
+            self.block + other.block,
+            self.beyond + other.beyond,
+            self.steps + other.steps,
+            max(rows, key=lambda row: row.steps, default=None),
+        )
+
+    def starting_at(self, first: int) -> CompareStats:
+        """Return the same of a block that begins at row ``first`` of its weight."""
+        row = self.worst_row
+        return self if row is None else replace(self, worst_row=replace(row, row=first + row.row))
+
+    @property
+    def sqnr_db(self) -> float:
+        """Return the signal to quantization noise ratio in decibels; NaN where values are not finite."""
+        return self.block.sqnr_db

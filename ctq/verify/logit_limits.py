@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ctq.verify.comparison import LogitsComparison
     from ctq.verify.report import LogitsRun
     from ctq.verify.request import Limits
 
@@ -34,20 +35,21 @@ _DEVIATIONS = 2.0
 def wrong_logits(run: LogitsRun, scheme: str | None, limits: Limits) -> Iterator[str]:
     """Yield what is wrong with a run of the head, in words."""
     whose = "its dequantized weights" if run.against == "dequantized" else "the reference's head"
-    if not run.finite:
+    compared = run.compared
+    if not compared.finite:
         yield "the head gives logits that are not finite"
         return
     ranges = AGAINST_DEQUANTIZED.get(scheme or "", _WEIGHT_ONLY) if run.against == "dequantized" else _REFERENCE
-    if strayed := ", ".join(beyond(run, ranges)):
+    if strayed := ", ".join(beyond(compared, ranges)):
         yield f"the head's logits differ from {whose}: {strayed}"
-    if run.against == "reference" and run.top1 < limits.min_top1 - _chance(limits.min_top1, run.tokens):
-        yield f"the head chooses the reference's token in {run.top1:.1%} of cases, --min-top1 asks for {limits.min_top1:.1%}"
+    if run.against == "reference" and compared.top1 < limits.min_top1 - _chance(limits.min_top1, compared.tokens):
+        yield f"the head chooses the reference's token in {compared.top1:.1%} of cases, --min-top1 asks for {limits.min_top1:.1%}"
 
 
-def beyond(run: object, ranges: Mapping[str, Range]) -> Iterator[str]:
-    """Yield each number of a run that leaves its range, by name."""
+def beyond(compared: LogitsComparison, ranges: Mapping[str, Range]) -> Iterator[str]:
+    """Yield each number that leaves its range, by name."""
     for name, (low, high) in ranges.items():
-        value = getattr(run, name)
+        value = getattr(compared, name)
         if not low <= value <= high + _ROUNDING:
             yield f"{name.replace('_', ' ')} {value:.4g}"
 

@@ -6,28 +6,13 @@ relative error stand beside them. Needs torch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
+from ctq.verify.comparison import LogitsComparison
 from ctq.verify.row_threads import over_rows
 
 _SMALLEST = 1e-30
 """Keeps an all-zero row of logits from dividing by zero."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogitsComparison:
-    """Logits against the expected ones over all tokens; ``top1`` is a share, ``kl`` the mean divergence in nats."""
-
-    tokens: int
-    rows: int
-    cosine: float
-    slope: float
-    relative_error: float
-    top1: float
-    kl: float
-    finite: bool
 
 
 def compare_logits(logits: torch.Tensor, expected: torch.Tensor) -> LogitsComparison:

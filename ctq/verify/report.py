@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ctq.findings import Finding
+    from ctq.verify.comparison import LogitsComparison
     from ctq.verify.numeric.result import WeightsReport
 
 SCHEMA_VERSION = 1
@@ -76,9 +77,8 @@ class LogitsRun:
     """Logits that an engine computed, compared with those of other weights.
 
     ``of`` is ``head`` (the head alone, on hidden states ``[tokens, hidden]``) or ``model`` (all of it, on token ids).
-    ``against`` is ``dequantized`` (the same tensors in float32) or ``reference`` (the dense original). ``slope`` is the
-    least-squares factor between the two: cosine and top-1 agreement are blind to a uniformly wrong scale. ``kl`` is the mean
-    divergence in nats, ``exercised`` false where a stand-in ran in the place of the engine's own kernel.
+    ``against`` is ``dequantized`` (the same tensors in float32) or ``reference`` (the dense original). ``exercised`` is false where
+    a stand-in ran in the place of the engine's own kernel.
     """
 
     engine: str
@@ -86,20 +86,23 @@ class LogitsRun:
     kernel: str
     of: str
     against: str
-    tokens: int
-    rows: int
-    cosine: float
-    slope: float
-    relative_error: float
-    top1: float
-    kl: float | None
-    finite: bool
+    compared: LogitsComparison
     exercised: bool
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of ``numeric.logits[]``; numbers that are not finite become null, which JSON can hold."""
-        return {key: _finite(value) for key, value in asdict(self).items()}
+        fields = {
+            "engine": self.engine,
+            "device": self.device,
+            "kernel": self.kernel,
+            "of": self.of,
+            "against": self.against,
+            **asdict(self.compared),
+            "exercised": self.exercised,
+            "seconds": self.seconds,
+        }
+        return {key: _finite(value) for key, value in fields.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,9 +65,9 @@ def test_the_head_computes_what_its_tensors_say(name: str, results: dict[str, Vl
     run = head_run_of(result)
     assert judge(result, expect_head_quantized=None).status is Status.PASS
     if not (SATURATES and "Int8" in run.kernel):
-        assert run.top1 > 0.8
-        assert run.cosine > 0.999
-        assert run.slope == pytest.approx(1.0, abs=0.01)
+        assert run.compared.top1 > 0.8
+        assert run.compared.cosine > 0.999
+        assert run.compared.slope == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.parametrize(("name", "exercised"), [("w8a8", True), ("w8a16", False), ("w4a16", True), ("dense", True)])
@@ -82,7 +82,7 @@ def test_a_stand_in_is_told_from_a_kernel(name: str, exercised: bool, results: d
 def test_only_real_rows_are_compared(name: str, tokens: int, rows: int, results: dict[str, VllmResult]) -> None:
     run = results[name].head_run
     assert run is not None
-    assert (run.tokens, run.rows) == (tokens, rows)
+    assert (run.compared.tokens, run.compared.rows) == (tokens, rows)
 
 
 def test_the_whole_engine_generates(tmp_path: Path, vllm_python: Path) -> None:

@@ -33,6 +33,6 @@ def test_inspection_foretells_what_each_release_does(
     folder = make(case, checkpoint(case[0]), tmp_path / "m")
     options = InspectOptions(engines=tuple(EngineRequest("vllm", release) for release in RELEASES))
     report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), options)
-    said = {item.version: item.verdict for item in report.facts.engines}
+    said = {item.version: item.outcome.verdict for item in report.facts.engines}
     seen = {release: ANSWERS[release].get(" / ".join(case)) for release in RELEASES}
     assert {release: said[release] for release in RELEASES if seen[release]} == {k: v for k, v in seen.items() if v}

@@ -50,7 +50,7 @@ def test_inspection_foretells_what_each_release_does(checkpoint: CheckpointFacto
     folder = LOADS[name](tmp_path / "m", checkpoint)
     options = InspectOptions(engines=tuple(EngineRequest("sglang", release) for release in seen))
     report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), options)
-    assert {item.version: item.verdict for item in report.facts.engines if item.version in seen} == seen
+    assert {item.version: item.outcome.verdict for item in report.facts.engines if item.version in seen} == seen
 
 
 @pytest.mark.parametrize(

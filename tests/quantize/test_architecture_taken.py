@@ -112,7 +112,7 @@ def inspected(folder: Path) -> Report:
 
 
 def verdicts(folder: Path) -> list[tuple[str, str]]:
-    return [(verdict.engine, verdict.verdict) for verdict in inspected(folder).facts.engines]
+    return [(verdict.engine, verdict.outcome.verdict) for verdict in inspected(folder).facts.engines]
 
 
 def errors(folder: Path) -> set[str]:

@@ -94,7 +94,7 @@ def _claims(folder: Path, reference: Path | None) -> Claims:
     compared, numbers, _ = _verified(folder, None, reference) if reference else ("", "", "")
     return replace(
         said,
-        verdict=next((item.verdict for item in pinned.facts.engines if item.engine == "vllm"), ""),
+        verdict=next((item.outcome.verdict for item in pinned.facts.engines if item.engine == "vllm"), ""),
         verified=verified,
         proven=proven,
         compared=compared,

@@ -40,4 +40,4 @@ def said_of(folder: Path) -> Said:
     except CtqError as error:
         return Said(verdict="fails", findings=(error.message,))
     errors = tuple(f"{item.code} {item.message}" for item in report.findings if item.severity is Severity.ERROR)
-    return Said(verdict=report.facts.engines[0].verdict, findings=errors)
+    return Said(verdict=report.facts.engines[0].outcome.verdict, findings=errors)

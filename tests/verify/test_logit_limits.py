@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ctq.verify.comparison import LogitsComparison
 from ctq.verify.logit_limits import wrong_logits
 from ctq.verify.report import LogitsRun
 from ctq.verify.request import Limits
@@ -16,14 +17,9 @@ def run(tokens: int, top1: float) -> LogitsRun:
         kernel="k",
         of="head",
         against="reference",
-        tokens=tokens,
-        rows=320,
-        cosine=0.9999,
-        slope=1.0,
-        relative_error=0.01,
-        top1=top1,
-        kl=0.0,
-        finite=True,
+        compared=LogitsComparison(
+            tokens=tokens, rows=320, cosine=0.9999, slope=1.0, relative_error=0.01, top1=top1, kl=0.0, finite=True
+        ),
         exercised=True,
         seconds=0.0,
     )

@@ -9,6 +9,7 @@ import pytest
 
 from ctq.errors import ExitCode
 from ctq.findings import Finding, Severity
+from ctq.verify.comparison import LogitsComparison
 from ctq.verify.numeric.result import WeightsReport
 from ctq.verify.report import EngineReport, LogitsRun, NumericReport, Status, Verdict, VerifyReport, unavailable
 
@@ -66,10 +67,16 @@ def test_the_json_has_the_keys_of_the_contract() -> None:
 
 def test_numbers_that_are_not_finite_become_null() -> None:
     run = LogitsRun(
-        engine="builtin", device="cpu", kernel="k", of="head", against="dequantized", tokens=1, rows=2, cosine=float("nan"),
-        slope=float("inf"), relative_error=1.0, top1=0.0, kl=None, finite=False, exercised=True, seconds=0.0,
+        engine="builtin", device="cpu", kernel="k", of="head", against="dequantized", exercised=True, seconds=0.0,
+        compared=LogitsComparison(
+            tokens=1, rows=2, cosine=float("nan"), slope=float("inf"), relative_error=1.0, top1=0.0, kl=None, finite=False
+        ),
     )  # fmt: skip
     found = run.to_json()
+    assert list(found) == [
+        *("engine", "device", "kernel", "of", "against", "tokens", "rows", "cosine", "slope", "relative_error", "top1"),
+        *("kl", "finite", "exercised", "seconds"),
+    ]
     assert (found["cosine"], found["slope"], found["relative_error"]) == (None, None, 1.0)
     json.dumps(found, allow_nan=False)
 

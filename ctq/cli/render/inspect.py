@@ -59,8 +59,10 @@ def _head(report: Report, width: int) -> Iterator[Line]:
     state = (_STATE_STYLES[head.state], str(head.state))
     yield labelled((safe(head.name or "lm_head"), column), state, safe(_head_words(report)), width)
     for label, verdict in zip(engines, report.facts.engines, strict=True):
-        reason = "" if verdict.verdict in _AGREES.get(head.state, ()) else f": {verdict.reason}"
-        yield labelled((label, column), (_VERDICT_STYLES[verdict.verdict], verdict.verdict), safe(reason), width)
+        reason = "" if verdict.outcome.verdict in _AGREES.get(head.state, ()) else f": {verdict.outcome.reason}"
+        yield labelled(
+            (label, column), (_VERDICT_STYLES[verdict.outcome.verdict], verdict.outcome.verdict), safe(reason), width
+        )
 
 
 def _summary(facts: Facts) -> str:

@@ -84,7 +84,7 @@ def result_line(report: VerifyReport) -> str:
     """Return one line on a check of a fresh result, for the summary of `ctq quantize`."""
     run = next((run for run in report.numeric.logits if run.against == "dequantized"), None)
     engine = report.engines[0]
-    ran = f"; logits: cosine {run.cosine:.4f}, relative error {run.relative_error:.2%}" if run else ""
+    ran = f"; logits: cosine {run.compared.cosine:.4f}, relative error {run.compared.relative_error:.2%}" if run else ""
     reasons = [engine.error, *(finding.message for finding in report.findings)]
     why = next((f": {reason}" for reason in reasons if reason), "") if report.verdict is not Verdict.PASS else ""
     return f"{report.verdict}: {verdict_words(report)} (dispatch of vLLM {engine.version}{ran}){why}"
@@ -132,8 +132,9 @@ def _logits(report: VerifyReport) -> Iterator[Line]:
     yield line(("bold", heading))
     for run in report.numeric.logits:
         label = f"{run.engine}, {_against(run)}"
-        divergence = f"{run.kl:10.1e}" if run.kl is not None else ""
-        numbers = f"{run.cosine:8.4f}{run.slope:9.4f}{run.relative_error:9.2%}{run.top1:9.1%}{divergence}"
+        found = run.compared
+        divergence = f"{found.kl:10.1e}" if found.kl is not None else ""
+        numbers = f"{found.cosine:8.4f}{found.slope:9.4f}{found.relative_error:9.2%}{found.top1:9.1%}{divergence}"
         yield line(("", f"{label:{_ENGINE + _STATUS}}{numbers}"))
 
 
@@ -153,8 +154,8 @@ def _weights(weights: WeightsReport, width: int) -> Iterator[Line]:
         worst, stats = weights.worst(1)[0]
         median = statistics.median(item.sqnr_db for item in weights.modules.values())
         yield _more(f"SQNR median {median:.2f} dB, lowest {stats.sqnr_db:.2f} dB ({worst})", width)
-        share = total.beyond / max(1, total.weights)
-        yield _more(f"{share:.2%} beyond half a step, at most {total.largest_error_steps:.3f} steps", width)
+        share = total.beyond / max(1, total.block.weights)
+        yield _more(f"{share:.2%} beyond half a step, at most {total.block.largest_error_steps:.3f} steps", width)
         label = ""
     changed = {difference.tensor for difference in weights.differences}
     words = f"{weights.dense} dense, byte for byte the reference's" if not changed else f"{weights.dense} dense"

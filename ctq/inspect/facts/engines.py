@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.faults import hides
 from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.configs.tie_flags import tie_flags
-from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor
+from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor, Outcome
 from ctq.engines.verdicts.transformers_layers import Layer, layers_outcome
 from ctq.engines.verdicts.verdict import ENGINES, head_verdict, newest_version
 from ctq.engines.vllm_models.tie_levels import tied_in_vllm
@@ -51,7 +51,7 @@ def judge_head(facts: Facts, requests: Sequence[EngineRequest]) -> tuple[EngineV
     heads = [_judge(known, request, decides=bool(requests) or request.engine == ENGINES[0]) for request in asked]
     unknown = _unknown(facts)
     if unknown:
-        return tuple(replace(verdict, verdict="unknown", reason=unknown) for verdict in heads)
+        return tuple(replace(verdict, outcome=Outcome("unknown", unknown)) for verdict in heads)
     return tuple(_with_body(facts, verdict) for verdict in heads)
 
 
@@ -66,19 +66,18 @@ def _unknown(facts: Facts) -> str:
 
 def _judge(known: HeadFacts, request: EngineRequest, *, decides: bool) -> EngineVerdict:
     version = request.version or newest_version(request.engine)
-    outcome = head_verdict(known, request.engine, version)
-    return EngineVerdict(request.engine, version, outcome.verdict, outcome.reason, decides)
+    return EngineVerdict(request.engine, version, head_verdict(known, request.engine, version), decides)
 
 
 def _with_body(facts: Facts, verdict: EngineVerdict) -> EngineVerdict:
     """Return the verdict, that of the body where a layer of it stops the engine."""
-    if verdict.engine != "transformers" or verdict.is_bad or not facts.is_compressed_tensors:
+    if verdict.engine != "transformers" or verdict.outcome.is_bad or not facts.is_compressed_tensors:
         return verdict
     found = layers_outcome(facts.config.architecture, _layers(facts), verdict.version)
     if found is None:
         return verdict
     outcome, layer = found
-    return replace(verdict, verdict=outcome.verdict, reason=outcome.reason, layer=layer)
+    return replace(verdict, outcome=outcome, layer=layer)
 
 
 def _layers(facts: Facts) -> Iterator[Layer]:

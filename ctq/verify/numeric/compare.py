@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ctq.checkpoint.values import floats
 from ctq.kernels.compare import compare_block
+from ctq.kernels.stats import CompareStats, sqnr_db
 from ctq.recipe.packing import offset
 from ctq.verify.numeric.blocks import BlockReader, rows_in_block
 from ctq.verify.numeric.decode import compare_floats, dequantized
-from ctq.verify.numeric.result import WeightStats, WorstRow
+from ctq.verify.numeric.result import WorstRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ctq.kernels.spec import SourceDtype
-    from ctq.kernels.stats import CompareStats
     from ctq.verify.numeric.pairs import QuantizedPair
     from ctq.verify.tensor_bytes import TensorBytes
 
@@ -28,7 +27,7 @@ _KERNEL_BITS = 8
 
 def compare_rows(
     pair: QuantizedPair, result: TensorBytes, reference: TensorBytes, *, start: int, stop: int
-) -> WeightStats:
+) -> CompareStats:
     """Compare the rows ``[start, stop)`` of a weight with the original's; ``start`` is a multiple of eight.
 
     Raises:
@@ -37,7 +36,7 @@ def compare_rows(
     """
     reader = BlockReader(pair, result, reference)
     step = rows_in_block(pair)
-    stats = WeightStats()
+    stats = CompareStats()
     for first in range(start, stop, step):
         stats += _compare_block(pair, reader, first, min(first + step, stop))
     return stats
@@ -53,33 +52,18 @@ def worst_rows(pair: QuantizedPair, result: TensorBytes, reference: TensorBytes,
     return sorted(rows, key=lambda row: -math.inf if math.isnan(row.sqnr_db) else row.sqnr_db)[:count]
 
 
-def _compare_block(pair: QuantizedPair, reader: BlockReader, start: int, stop: int) -> WeightStats:
+def _compare_block(pair: QuantizedPair, reader: BlockReader, start: int, stop: int) -> CompareStats:
     scale = reader.scale(start, stop)
     raw, values, zero = reader.original(start, stop), reader.values(start, stop), reader.zero_point(start, stop)
     if pair.bits == _KERNEL_BITS and pair.form != "float8":
         if zero is not None and pair.form == "packed":
             zero = zero.astype(np.int16) - offset(_KERNEL_BITS)
         dtype = cast("SourceDtype", pair.reference.dtype)
-        return stats_of(compare_block(raw, dtype, values=values, scale=scale, zero_point=zero), first=start)
+        return compare_block(raw, dtype, values=values, scale=scale, zero_point=zero).starting_at(start)
     original = floats(raw, pair.reference.dtype)
     # A damaged scale may be anything: what it makes of the weights is the finding.
     with np.errstate(over="ignore", invalid="ignore"):
-        return compare_floats(original, dequantized(pair, values, scale, zero), scale, first=start)
-
-
-def stats_of(found: CompareStats, *, first: int = 0) -> WeightStats:
-    """Return the sums of a kernel over rows from ``first`` on as those of this package."""
-    block, row = found.block, found.worst_row
-    return WeightStats(
-        weights=block.weights,
-        signal=block.signal,
-        noise=block.noise,
-        beyond=found.beyond,
-        largest_error_steps=block.largest_error_steps,
-        nonfinite=block.nonfinite,
-        steps=found.steps,
-        noisiest=replace(row, row=first + row.row) if row is not None else None,
-    )
+        return compare_floats(original, dequantized(pair, values, scale, zero), scale).starting_at(start)
 
 
 def _rows(pair: QuantizedPair, reader: BlockReader, start: int, stop: int) -> Iterator[WorstRow]:
@@ -90,5 +74,4 @@ def _rows(pair: QuantizedPair, reader: BlockReader, start: int, stop: int) -> It
         signal = np.square(original, dtype=np.float64).sum(1)
         noise = np.square((original - restored).astype(np.float64)).sum(1)
     for row in range(stop - start):
-        stats = WeightStats(weights=pair.columns, signal=float(signal[row]), noise=float(noise[row]))
-        yield WorstRow(pair.module, start + row, stats.sqnr_db)
+        yield WorstRow(pair.module, start + row, sqnr_db(float(signal[row]), float(noise[row])))

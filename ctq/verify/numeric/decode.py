@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctq.checkpoint.values import e4m3
-from ctq.kernels.stats import RowStats
+from ctq.kernels.stats import BlockStats, CompareStats, RowStats
 from ctq.recipe.packing import offset, values_per_word
-from ctq.verify.numeric.result import WeightStats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,9 +54,9 @@ def dequantized(
 
 
 def compare_floats(
-    original: NDArray[np.float32], restored: NDArray[np.float32], scale: NDArray[np.float32], *, first: int = 0
-) -> WeightStats:
-    """Sum up the errors of a block of rows from ``first`` on; a weight not finite in the original is counted and left out."""
+    original: NDArray[np.float32], restored: NDArray[np.float32], scale: NDArray[np.float32]
+) -> CompareStats:
+    """Sum up the errors of a block of rows; a weight not finite in the original is counted and left out."""
     is_finite = np.isfinite(original)
     nonfinite = int(original.size - np.count_nonzero(is_finite))
     if nonfinite:
@@ -68,25 +67,22 @@ def compare_floats(
     steps = np.where(np.isnan(steps), 0.0, steps)
     signals, noises = np.square(original, dtype=np.float64).sum(1), np.square(error).sum(1)
     rows = np.square(steps).sum((1, 2))
-    return WeightStats(
-        weights=original.size,
-        signal=float(signals.sum()),
-        noise=float(noises.sum()),
+    largest = float(steps.max(initial=0.0))
+    return CompareStats(
+        BlockStats(original.size, float(signals.sum()), float(noises.sum()), largest, nonfinite),
         beyond=int(np.count_nonzero(steps > 0.5 + _ROUNDING)),
-        largest_error_steps=float(steps.max(initial=0.0)),
-        nonfinite=nonfinite,
         steps=float(rows.sum()),
-        noisiest=_noisiest(rows, signals, noises, first),
+        worst_row=_worst_row(rows, signals, noises),
     )
 
 
-def _noisiest(
-    steps: NDArray[np.float64], signals: NDArray[np.float64], noises: NDArray[np.float64], first: int
+def _worst_row(
+    steps: NDArray[np.float64], signals: NDArray[np.float64], noises: NDArray[np.float64]
 ) -> RowStats | None:
     if not steps.size:
         return None
     row = int(np.argmax(steps))
-    return RowStats(float(steps[row]), first + row, float(signals[row]), float(noises[row]))
+    return RowStats(float(steps[row]), row, float(signals[row]), float(noises[row]))
 
 
 _FLOAT8 = e4m3(np.arange(256, dtype=np.uint8))

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ctq.findings import Finding
+    from ctq.kernels.stats import CompareStats
     from ctq.verify.numeric.pairs import DensePair, Pairs, QuantizedPair
-    from ctq.verify.numeric.result import Difference, WeightsReport, WeightStats
+    from ctq.verify.numeric.result import Difference, WeightsReport
     from ctq.verify.request import Limits
 
 DEFAULT_MIN_SQNR = {("int", 8): 30.0, ("packed", 8): 30.0, ("packed", 4): 12.0, ("float8", 8): 22.0}
@@ -29,7 +30,7 @@ def min_sqnr(pair: QuantizedPair, limits: Limits) -> float:
     return DEFAULT_MIN_SQNR[pair.form, pair.bits] if limits.min_sqnr is None else limits.min_sqnr
 
 
-def is_low(pair: QuantizedPair, stats: WeightStats | None, limits: Limits) -> bool:
+def is_low(pair: QuantizedPair, stats: CompareStats | None, limits: Limits) -> bool:
     """Tell whether a weight is further from its original than allowed; what is no number is."""
     return stats is not None and not stats.sqnr_db >= min_sqnr(pair, limits)
 
@@ -49,14 +50,14 @@ def _errors(report: WeightsReport, pairs: Pairs, limits: Limits) -> Iterator[Fin
     yield from _different(report, pairs)
     for pair in pairs.quantized:
         stats = report.modules.get(pair.module)
-        if stats is not None and stats.nonfinite:
-            message = f"{pair.reference.name}: {stats.nonfinite} weights of the original are not finite"
+        if stats is not None and stats.block.nonfinite:
+            message = f"{pair.reference.name}: {stats.block.nonfinite} weights of the original are not finite"
             yield codes.NOT_FINITE.at(pair.module, message)
         elif is_low(pair, stats, limits) and stats is not None:
             yield codes.LOW_SQNR.at(pair.module, _low_words(pair, stats, report, min_sqnr(pair, limits)))
         elif limits.strict and stats is not None and stats.beyond:
-            share = stats.beyond / stats.weights
-            message = f"{stats.beyond} weights ({share:.2%}) lie up to {stats.largest_error_steps:.3g} steps off"
+            share = stats.beyond / stats.block.weights
+            message = f"{stats.beyond} weights ({share:.2%}) lie up to {stats.block.largest_error_steps:.3g} steps off"
             yield codes.BEYOND_HALF_STEP.at(pair.module, message)
         elif not report.recomputed and stats is not None:
             yield from _single(pair, stats, min_sqnr(pair, limits))
@@ -64,19 +65,17 @@ def _errors(report: WeightsReport, pairs: Pairs, limits: Limits) -> Iterator[Fin
         yield codes.LOST.at(report.missing[0], f"of the reference, nothing is left of {named(report.missing, NAMED)}")
 
 
-def _single(pair: QuantizedPair, stats: WeightStats, least: float) -> Iterator[Finding]:
+def _single(pair: QuantizedPair, stats: CompareStats, least: float) -> Iterator[Finding]:
     """Yield what is wrong with one row, or with single values, of a weight that is near on the whole."""
     row = far_row(pair, stats, least)
     if row is not None:
         yield codes.FAR_ROW.at(pair.module, f"against {pair.reference.name}, {row.words}")
-    elif pair.bits == _BITS and pair.form != "float8" and stats.largest_error_steps > _STRAY_STEPS:
-        message = (
-            f"near {pair.reference.name} on the whole, but values lie up to {stats.largest_error_steps:.0f} steps off"
-        )
+    elif pair.bits == _BITS and pair.form != "float8" and stats.block.largest_error_steps > _STRAY_STEPS:
+        message = f"near {pair.reference.name} on the whole, but values lie up to {stats.block.largest_error_steps:.0f} steps off"
         yield codes.STRAY.at(pair.module, message)
 
 
-def _low_words(pair: QuantizedPair, stats: WeightStats, report: WeightsReport, least: float) -> str:
+def _low_words(pair: QuantizedPair, stats: CompareStats, report: WeightsReport, least: float) -> str:
     rows = [row for row in report.worst_rows if row.module == pair.module]
     worst = f"; worst row {rows[0].row} ({rows[0].sqnr_db:.1f} dB)" if rows else ""
     return f"SQNR {stats.sqnr_db:.1f} dB against {pair.reference.name}, {least:.0f} dB are asked for{worst}"

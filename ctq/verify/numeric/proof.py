@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ctq import __version__, events
 from ctq.errors import CheckpointError
+from ctq.kernels.stats import CompareStats
 from ctq.quantize.provenance import is_recorded_source, read_record
 from ctq.verify.codes import CONFIG_CHANGED, NO_RECORD, OTHER_SOURCE, OTHER_VERSION
 from ctq.verify.numeric.blocks import ROW_MULTIPLE
@@ -19,7 +20,7 @@ from ctq.verify.numeric.judgement import is_low, judge_weights
 from ctq.verify.numeric.own_plan import OwnPlan, own_plan
 from ctq.verify.numeric.pairs import Pairs, QuantizedPair, pair_tensors
 from ctq.verify.numeric.recompute import Recomputed, recompute_rows
-from ctq.verify.numeric.result import Difference, WeightsReport, WeightStats, WorstRow
+from ctq.verify.numeric.result import Difference, WeightsReport, WorstRow
 from ctq.verify.numeric.shapes import false_shapes
 from ctq.verify.numeric.units import Piece, ranges, run_pieces
 from ctq.verify.tensor_bytes import TensorBytes
@@ -49,7 +50,7 @@ class _Files:
 class _Found:
     """What the threads brought back so far."""
 
-    modules: dict[str, WeightStats] = field(default_factory=lambda: defaultdict(WeightStats))
+    modules: dict[str, CompareStats] = field(default_factory=lambda: defaultdict(CompareStats))
     differences: list[Difference] = field(default_factory=list)
 
     def add(self, item: Recomputed | Difference | None) -> None:
@@ -177,7 +178,7 @@ def _strays(pairs: Pairs, own: OwnPlan | None) -> list[Difference]:
     return [Difference(f"{pair.module}.weight", 0) for pair in pairs.quantized if pair.module not in planned]
 
 
-def _actual(pairs: Pairs, found: _Found, files: _Files) -> Mapping[str, WeightStats]:
+def _actual(pairs: Pairs, found: _Found, files: _Files) -> Mapping[str, CompareStats]:
     """Return the sums of what the files hold, where that is not what was computed again."""
     changed = {difference.tensor.rpartition(".")[0] for difference in found.differences}
     return {

@@ -17,9 +17,8 @@ from ctq.quantize.rows import kernel_spec
 from ctq.quantize.slices import RowReader
 from ctq.recipe.packing import VALUES, offset
 from ctq.verify.numeric.blocks import BLOCK_BYTES, ROW_MULTIPLE
-from ctq.verify.numeric.compare import stats_of
 from ctq.verify.numeric.decode import unpacked_rows
-from ctq.verify.numeric.result import Difference, WeightStats
+from ctq.verify.numeric.result import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +37,7 @@ class Recomputed:
     """The rows of one module: the sums over its weights, and the first different byte of each tensor that differs."""
 
     module: str
-    stats: WeightStats
+    stats: CompareStats
     differences: tuple[Difference, ...]
 
 
@@ -55,28 +54,28 @@ def recompute_rows(
     step = rows_within(BLOCK_BYTES, task.row_bytes, multiple=ROW_MULTIPLE)
     block = np.empty((min(step, stop - start), task.columns), RAW_TYPES[task.dtype])
     reader = RowReader(task.weight, RAW_TYPES[task.dtype], partial(reference.read, task.tensor))
-    stats = WeightStats()
+    stats = CompareStats()
     differences: dict[str, Difference] = {}
     for first in range(start, stop, step):
         rows = block[: min(step, stop - first)]
         reader.fill(rows, first)
         out = allocate_output(spec, len(rows), task.columns)
-        stats += _stats(rows, task, out, quantize_block(rows, spec, out))
+        stats += _stats(rows, task, out, quantize_block(rows, spec, out)).starting_at(first)
         for difference in _differences(task, out, result, first):
             differences.setdefault(difference.tensor, difference)
     return Recomputed(task.module, stats, tuple(differences.values()))
 
 
-def _stats(rows: NDArray[Any], task: QuantizeTask, out: BlockOutput, found: BlockStats) -> WeightStats:
+def _stats(rows: NDArray[Any], task: QuantizeTask, out: BlockOutput, found: BlockStats) -> CompareStats:
     if found.largest_error_steps <= _HALF_STEP:
-        return stats_of(CompareStats(found))
+        return CompareStats(found)
     # Searched scales clip the largest weights: how many, only a comparison tells.
     zero = out.zero_point
     if zero is not None and out.values.dtype == np.int32:
         bits = task.scheme.weights.num_bits
         zero = unpacked_rows(zero, bits, len(rows)).astype(np.int16) - offset(bits)
     scale = floats(out.scale, task.dtype)
-    return stats_of(compare_block(rows, kernel_spec(task).dtype, values=out.values, scale=scale, zero_point=zero))
+    return compare_block(rows, kernel_spec(task).dtype, values=out.values, scale=scale, zero_point=zero)
 
 
 def _differences(task: QuantizeTask, out: BlockOutput, result: TensorBytes, first: int) -> Iterator[Difference]:

@@ -7,55 +7,13 @@ import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ctq.kernels.stats import sqnr_db
+from ctq.kernels.stats import CompareStats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ctq.kernels.stats import RowStats
-
 NAMED = 5
 """How many of a kind are named in results: the worst ones, or the first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightStats:
-    """Sums over the weights of one module, ``signal`` and ``noise`` in the weight's unit squared.
-
-    ``beyond`` counts weights that are further than half a step from their original, ``largest_error_steps`` is the largest such
-    distance in steps; ``nonfinite`` counts weights of the original that are NaN or infinite, which are left out. ``steps`` is the
-    noise in steps squared and ``noisiest`` the row that has most of it, None where only the weight on the whole was measured.
-    """
-
-    weights: int = 0
-    signal: float = 0.0
-    noise: float = 0.0
-    beyond: int = 0
-    largest_error_steps: float = 0.0
-    nonfinite: int = 0
-    steps: float = 0.0
-    noisiest: RowStats | None = None
-
-    def __add__(self, other: WeightStats) -> WeightStats:
-        return WeightStats(
-            weights=self.weights + other.weights,
-            signal=self.signal + other.signal,
-            noise=self.noise + other.noise,
-            beyond=self.beyond + other.beyond,
-            largest_error_steps=max(self.largest_error_steps, other.largest_error_steps),
-            nonfinite=self.nonfinite + other.nonfinite,
-            steps=self.steps + other.steps,
-            noisiest=_noisier(self.noisiest, other.noisiest),
-        )
-
-    @property
-    def sqnr_db(self) -> float:
-        """Signal to quantization noise ratio in decibels; infinite without noise, NaN where values are not finite."""
-        return sqnr_db(self.signal, self.noise)
-
-
-def _noisier(one: RowStats | None, other: RowStats | None) -> RowStats | None:
-    return max((row for row in (one, other) if row is not None), key=lambda row: row.steps, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +46,7 @@ class WeightsReport:
     """
 
     reference: str
-    modules: Mapping[str, WeightStats]
+    modules: Mapping[str, CompareStats]
     dense: int
     recomputed: bool
     differences: tuple[Difference, ...] = ()
@@ -103,11 +61,11 @@ class WeightsReport:
     seconds: float = 0.0
 
     @property
-    def total(self) -> WeightStats:
+    def total(self) -> CompareStats:
         """The sums over all modules."""
-        return sum(self.modules.values(), WeightStats())
+        return sum(self.modules.values(), CompareStats())
 
-    def worst(self, count: int = NAMED) -> list[tuple[str, WeightStats]]:
+    def worst(self, count: int = NAMED) -> list[tuple[str, CompareStats]]:
         """Return the modules with the lowest signal to quantization noise ratio, those that are not finite first."""
         return sorted(self.modules.items(), key=lambda item: _order(item[1].sqnr_db))[:count]
 
@@ -126,8 +84,8 @@ class WeightsReport:
                 "minimum_module": worst[0][0] if worst else None,
                 "median": _decibels(statistics.median(values)) if values else None,
             },
-            "beyond_half_step": total.beyond / total.weights if total.weights else 0.0,
-            "largest_error_steps": _decibels(total.largest_error_steps),
+            "beyond_half_step": total.beyond / total.block.weights if total.block.weights else 0.0,
+            "largest_error_steps": _decibels(total.block.largest_error_steps),
             "worst_modules": [_module_json(name, stats) for name, stats in worst],
             "worst_rows": [
                 {"module": r.module, "row": r.row, "sqnr_db": _decibels(r.sqnr_db)} for r in self.worst_rows
@@ -144,12 +102,12 @@ class WeightsReport:
         }
 
 
-def _module_json(name: str, stats: WeightStats) -> dict[str, Any]:
+def _module_json(name: str, stats: CompareStats) -> dict[str, Any]:
     return {
         "module": name,
         "sqnr_db": _decibels(stats.sqnr_db),
-        "beyond_half_step": stats.beyond / stats.weights if stats.weights else 0.0,
-        "largest_error_steps": _decibels(stats.largest_error_steps),
+        "beyond_half_step": stats.beyond / stats.block.weights if stats.block.weights else 0.0,
+        "largest_error_steps": _decibels(stats.block.largest_error_steps),
     }
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from ctq.kernels.stats import sqnr_db
 
 if TYPE_CHECKING:
+    from ctq.kernels.stats import CompareStats
     from ctq.verify.numeric.pairs import QuantizedPair
-    from ctq.verify.numeric.result import WeightStats
 
 _BELOW_DB: Final = 10.0
 """Decibels by which a row may lie under what is asked of a weight on the whole."""
@@ -41,23 +41,23 @@ class FarRow:
         return f"{off}, the other rows are near ({self.others_db:.1f} dB)"
 
 
-def far_row(pair: QuantizedPair, stats: WeightStats, least: float) -> FarRow | None:
+def far_row(pair: QuantizedPair, stats: CompareStats, least: float) -> FarRow | None:
     """Return the row that is furthest off, in steps, where it is far from its original and the others are near.
 
     ``least`` are the decibels asked of the weight on the whole. A row whose noise is within that of the others is near: next to
     nothing is lost with it.
     """
-    row, rest = stats.noisiest, stats.weights - pair.columns
+    row, rest = stats.worst_row, stats.block.weights - pair.columns
     if row is None or rest <= 0:
         return None
     found = sqnr_db(row.signal, row.noise)
-    others = sqnr_db(max(0.0, stats.signal - row.signal), max(0.0, stats.noise - row.noise))
-    worst = stats.largest_error_steps
+    others = sqnr_db(max(0.0, stats.block.signal - row.signal), max(0.0, stats.block.noise - row.noise))
+    worst = stats.block.largest_error_steps
     # A clipped value, or a flipped bit, is no row.
     without_one = row.steps - (worst**2 if math.isfinite(worst) else 0.0)
     steps, usual = _root(without_one, pair.columns), _root(stats.steps - row.steps, rest)
     is_far = steps > max(_STEPS, _TIMES * usual)
-    is_loud = row.noise * rest > (stats.noise - row.noise) * pair.columns
+    is_loud = row.noise * rest > (stats.block.noise - row.noise) * pair.columns
     if is_far and is_loud and found < least - _BELOW_DB:
         return FarRow(row=row.row, sqnr_db=found, others_db=others, steps=steps)
     return None

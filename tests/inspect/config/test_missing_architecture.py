@@ -40,7 +40,7 @@ def test_a_base_model_that_generates_is_served(checkpoint: CheckpointFactory, tm
     assert codes(report, Severity.ERROR) == set()
     assert "CFG022" in codes(report, Severity.WARNING)
     assert report.facts.config.architecture == "LlamaForCausalLM"
-    assert [verdict.verdict for verdict in report.facts.engines if verdict.engine == "vllm"] == ["quantized"]
+    assert [verdict.outcome.verdict for verdict in report.facts.engines if verdict.engine == "vllm"] == ["quantized"]
 
 
 @pytest.mark.parametrize(("head", "severity"), [(True, Severity.ERROR), (False, Severity.WARNING)])
@@ -134,7 +134,7 @@ def test_of_a_model_that_says_nothing_of_a_head_none_is_asked(tmp_path: Path) ->
     write_safetensors(folder / "model.safetensors", tensors)
     (folder / "config.json").unlink()
     report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)), InspectOptions())
-    others = [verdict.reason for verdict in report.facts.engines if verdict.engine != "vllm"]
+    others = [verdict.outcome.reason for verdict in report.facts.engines if verdict.engine != "vllm"]
     assert others == ["no head is stored, and nothing says that there is one"] * 2
 
 

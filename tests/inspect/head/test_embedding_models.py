@@ -74,7 +74,7 @@ def test_a_head_beside_names_as_inside_the_body(family: str, codes: set[str], tm
 def test_bare_models_need_no_head_in_transformers_and_sglang(embedder: Path) -> None:
     edit_config(embedder, lambda config: config.update(architectures=["LlamaForSequenceClassification"]))
     report = inspect_checkpoint(open_checkpoint(LocalFolder(embedder)), InspectOptions())
-    assert {verdict.verdict for verdict in report.facts.engines} == {"dense"}
+    assert {verdict.outcome.verdict for verdict in report.facts.engines} == {"dense"}
 
 
 def test_a_result_keeps_the_modules_and_passes_its_check(embedder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def grave(report: Report) -> list[tuple[str, str]]:
 
 
 def verdicts(report: Report) -> dict[str, str]:
-    return {f"{verdict.engine} {verdict.version}": verdict.verdict for verdict in report.facts.engines}
+    return {f"{verdict.engine} {verdict.version}": verdict.outcome.verdict for verdict in report.facts.engines}
 
 
 def test_the_newest_release_of_every_engine_is_asked(tmp_path: Path) -> None:

@@ -76,27 +76,27 @@ def test_healthy_heads_load_and_run_on_every_number_of_ranks(
     answer = ask(tiny_quantized(tmp_path / "m", kind=kind), tensor_parallel_size=ranks, engine="builtin")
     assert (answer.report.status, answer.report.error) == (Status.PASS, None)
     assert answer.report.scheme == f"CompressedTensors{scheme}"
-    assert [run.rows for run in answer.runs] == [320]
+    assert [run.compared.rows for run in answer.runs] == [320]
 
 
 def test_all_ranks_together_give_the_logits_of_one(tmp_path: Path) -> None:
     folder = tiny_quantized(tmp_path / "m", kind="w8a16-asym", vocab=320)
-    alone, split = (ask(folder, tensor_parallel_size=ranks).runs[0] for ranks in (1, 5))
+    alone, split = (ask(folder, tensor_parallel_size=ranks).runs[0].compared for ranks in (1, 5))
     assert (alone.cosine, alone.slope, alone.kl) == pytest.approx((split.cosine, split.slope, split.kl), abs=1e-6)
 
 
 def test_a_vocabulary_that_is_no_multiple_of_64_is_padded(tmp_path: Path) -> None:
     run = ask(tiny_quantized(tmp_path / "m", vocab=333), tensor_parallel_size=3).runs[0]
-    assert (run.rows, run.finite) == (333, True)
+    assert (run.compared.rows, run.compared.finite) == (333, True)
 
 
 def test_logits_are_compared_with_the_reference(tmp_path: Path) -> None:
     reference = tiny_checkpoint(tmp_path / "r")
     runs = ask(tiny_quantized(tmp_path / "m", kind="w8a16"), reference=reference).runs
     assert [run.against for run in runs] == ["dequantized", "reference"]
-    assert runs[1].cosine > 0.9999
-    assert 0.999 < runs[1].slope < 1.001
-    assert 0.004 < runs[1].relative_error < 0.01  # rounding to 8 bits shows, and no more than that
+    assert runs[1].compared.cosine > 0.9999
+    assert 0.999 < runs[1].compared.slope < 1.001
+    assert 0.004 < runs[1].compared.relative_error < 0.01  # rounding to 8 bits shows, and no more than that
 
 
 def test_another_models_head_does_not_pass_for_the_reference(tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_heads_run_on_the_gpu(tmp_path: Path, kind: str) -> None:
     assert on_gpu.report.status is Status.PASS
     assert on_gpu.report.device == torch.cuda.get_device_name()
     for gpu, cpu in zip(on_gpu.runs, on_cpu.runs, strict=True):
-        assert gpu.relative_error == pytest.approx(cpu.relative_error, rel=0.2)
+        assert gpu.compared.relative_error == pytest.approx(cpu.compared.relative_error, rel=0.2)
 
 
 def test_the_dense_head_is_judged_without_importing_torch(tmp_path: Path) -> None:

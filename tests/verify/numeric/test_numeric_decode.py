@@ -44,12 +44,12 @@ def test_half_a_step_is_within_and_more_is_beyond() -> None:
     scale = np.full((1, 2), 0.5, np.float32)
     original = np.array([[0.25, 0.26, 1.0, -1.0]], np.float32)
     found = compare_floats(original, np.array([[0.0, 0.0, 1.0, -2.0]], np.float32), scale)
-    assert (found.weights, found.beyond, found.largest_error_steps) == (4, 2, 2.0)
-    assert found.signal == pytest.approx(0.25**2 + 0.26**2 + 2)
-    assert found.noise == pytest.approx(0.25**2 + 0.26**2 + 1)
+    assert (found.block.weights, found.beyond, found.block.largest_error_steps) == (4, 2, 2.0)
+    assert found.block.signal == pytest.approx(0.25**2 + 0.26**2 + 2)
+    assert found.block.noise == pytest.approx(0.25**2 + 0.26**2 + 1)
 
 
 def test_weights_that_are_not_finite_are_counted_and_left_out() -> None:
     original = np.array([[1.0, np.nan], [np.inf, 2.0]], np.float32)
     found = compare_floats(original, np.ones((2, 2), np.float32), np.ones((2, 1), np.float32))
-    assert (found.nonfinite, found.signal, found.noise) == (2, 5.0, 1.0)
+    assert (found.block.nonfinite, found.block.signal, found.block.noise) == (2, 5.0, 1.0)

@@ -134,10 +134,14 @@ def test_the_kernels_and_numpy_see_the_same(tmp_path: Path) -> None:
                     dequantized(pair, reader.values(0, pair.rows), scale, zero),
                     scale,
                 )
-                assert (fast.weights, fast.beyond, fast.nonfinite) == (slow.weights, slow.beyond, slow.nonfinite)
-                assert fast.noise == pytest.approx(slow.noise, rel=1e-5)
-                assert fast.signal == pytest.approx(slow.signal, rel=1e-5)
-                assert fast.largest_error_steps == pytest.approx(slow.largest_error_steps, rel=1e-5)
+                assert (fast.block.weights, fast.beyond, fast.block.nonfinite) == (
+                    slow.block.weights,
+                    slow.beyond,
+                    slow.block.nonfinite,
+                )
+                assert fast.block.noise == pytest.approx(slow.block.noise, rel=1e-5)
+                assert fast.block.signal == pytest.approx(slow.block.signal, rel=1e-5)
+                assert fast.block.largest_error_steps == pytest.approx(slow.block.largest_error_steps, rel=1e-5)
 
 
 def test_the_worst_rows_of_a_bad_weight_are_named(tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ def test_a_quantized_head_loads_and_agrees_with_the_reference(tmp_path: Path) ->
     found = answer.report
     assert (found.status, found.error, found.scheme, found.missing) == (Status.PASS, None, "W8A8", ())
     (run,) = answer.runs
-    assert (run.of, run.against, run.tokens) == ("model", "reference", 16)
-    assert run.cosine > 0.98
+    assert (run.of, run.against, run.compared.tokens) == ("model", "reference", 16)
+    assert run.compared.cosine > 0.98
 
 
 def test_a_package_that_is_missing_is_no_fault_of_the_checkpoint(
@@ -73,7 +73,7 @@ def test_a_dense_head_is_seen_as_dense_and_token_ids_are_taken(
         Status.FAIL,
         "the head is not quantized: it is a dense Linear",
     )
-    assert answer.runs[0].tokens == 3
+    assert answer.runs[0].compared.tokens == 3
 
 
 def test_a_quantized_head_where_a_dense_one_is_expected(tmp_path: Path, ask: Callable[..., EngineAnswer]) -> None:

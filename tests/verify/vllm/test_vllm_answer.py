@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from builders import tiny_quantized
 
+from ctq.verify.comparison import LogitsComparison
 from ctq.verify.engine_names import EngineName
 from ctq.verify.engines.vllm.engine import answer_of, ask_vllm
 from ctq.verify.engines.vllm.facts import Engine, Head, HeadRun, Outcome, Parameter, Refusal, VllmResult
@@ -30,8 +31,9 @@ HEAD = Head(
     parameters=(SCALE,),
 )
 RUN = HeadRun(
-    device="cuda", kernel="K", exercised=True, tokens=64, rows=320, cosine=0.9999, slope=1.0, relative_error=0.01, top1=1.0,
-    finite=True, seconds=0.5,
+    device="cuda", kernel="K", exercised=True, seconds=0.5, compared=LogitsComparison(
+        tokens=64, rows=320, cosine=0.9999, slope=1.0, relative_error=0.01, top1=1.0, kl=None, finite=True,
+    ),
 )  # fmt: skip
 GPU = Engine(version="0.32.0", torch="2.13.0", device="cuda", device_name="NVIDIA H100")
 HEALTHY = VllmResult(outcome=Outcome.LOADED, engine=GPU, heads=(HEAD,), head_run=RUN)
@@ -55,7 +57,7 @@ def test_a_healthy_head(subject: Subject) -> None:
     assert (report.quant_method, report.scheme, report.kernel) == (HEAD.quant_method, HEAD.scheme, "K")
     assert (report.missing, report.unexpected, report.never_loaded, report.error) == ((), (), (), None)
     (run,) = answer.runs
-    assert (run.of, run.against, run.cosine, run.kl, run.exercised) == ("head", "dequantized", 0.9999, None, True)
+    assert (run.of, run.against, run.compared, run.exercised) == ("head", "dequantized", RUN.compared, True)
 
 
 def test_a_stand_in_is_named_and_noted(subject: Subject) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from ctq.verify.comparison import LogitsComparison
 from ctq.verify.engines.vllm.facts import (
     Conversion,
     Engine,
@@ -40,15 +42,15 @@ RUN = HeadRun(
     device="cpu",
     kernel="K",
     exercised=True,
-    tokens=64,
-    rows=320,
-    cosine=0.9999,
-    slope=0.997,
-    relative_error=0.012,
-    top1=1.0,
-    finite=True,
+    compared=LogitsComparison(
+        tokens=64, rows=320, cosine=0.9999, slope=0.997, relative_error=0.012, top1=1.0, kl=None, finite=True
+    ),
     seconds=0.1,
 )
+
+
+def run_with(**changes: Any) -> HeadRun:
+    return replace(RUN, compared=replace(RUN.compared, **changes))
 
 
 @pytest.mark.parametrize("expected", [True, None])
@@ -81,10 +83,10 @@ def test_a_healthy_load_passes(expected: bool | None) -> None:
             False,
             "tensors of a quantized head are in the files and ignored: lm_head.weight_scale",
         ),
-        (replace(HEALTHY, head_run=replace(RUN, slope=845.0)), True, "slope 845"),
-        (replace(HEALTHY, head_run=replace(RUN, cosine=0.5)), True, "cosine 0.5"),
-        (replace(HEALTHY, head_run=replace(RUN, relative_error=0.36)), True, "relative error 0.36"),
-        (replace(HEALTHY, head_run=replace(RUN, finite=False)), True, "not finite"),
+        (replace(HEALTHY, head_run=run_with(slope=845.0)), True, "slope 845"),
+        (replace(HEALTHY, head_run=run_with(cosine=0.5)), True, "cosine 0.5"),
+        (replace(HEALTHY, head_run=run_with(relative_error=0.36)), True, "relative error 0.36"),
+        (replace(HEALTHY, head_run=run_with(finite=False)), True, "not finite"),
         (
             replace(HEALTHY, head_error=Refusal(stage="head", type="RuntimeError", message="no kernel image")),
             True,

@@ -26,14 +26,16 @@ def _refusals(facts: Facts) -> list[EngineVerdict]:
     if facts.head.state not in _HEALTHY:
         return []
     bad = (
-        verdict for verdict in facts.engines if not verdict.layer and (verdict.is_bad or _is_dropped(facts, verdict))
+        verdict
+        for verdict in facts.engines
+        if not verdict.layer and (verdict.outcome.is_bad or _is_dropped(facts, verdict))
     )
     return sorted(bad, key=lambda verdict: not verdict.decides)
 
 
 def _is_dropped(facts: Facts, verdict: EngineVerdict) -> bool:
     """Whether the engine takes a dense head where the checkpoint promises a quantized one."""
-    return verdict.decides and facts.head.state is State.QUANTIZED and verdict.verdict == "dense"
+    return verdict.decides and facts.head.state is State.QUANTIZED and verdict.outcome.verdict == "dense"
 
 
 def _is_exact(facts: Facts) -> bool:
@@ -70,7 +72,7 @@ def exact_target_misses_head(facts: Facts) -> Iterator[Hit]:
         yield Hit(
             where=facts.head.name or "",
             message=f"the plain target `{facts.head.match.target}` does not reach the head in {_who(refusals[:1])}: "
-            f"{refusals[0].reason}",
+            f"{refusals[0].outcome.reason}",
             hint=f"write the target as `{HEAD_PATTERN}`",
         )
 
@@ -103,7 +105,7 @@ def head_not_served(facts: Facts) -> Iterator[Hit]:
         others = f"; {_who(refusals[1:])} too" if refusals[1:] else ""
         yield Hit(
             where=facts.head.name or "lm_head",
-            message=f"{_who([first])} {_DOES[first.verdict]} this head: {first.reason}" + others,
+            message=f"{_who([first])} {_DOES[first.outcome.verdict]} this head: {first.outcome.reason}" + others,
             hint=_remedy(facts),
             severity=None if first.decides else Severity.WARNING,
         )

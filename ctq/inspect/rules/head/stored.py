@@ -32,7 +32,7 @@ def _stored_quantized(facts: Facts) -> bool:
 
 def _served_all_the_same(facts: Facts) -> bool:
     """Whether every engine that decides serves the head as quantized, by its own way of matching names."""
-    return {verdict.verdict for verdict in facts.engines if verdict.decides} == {"quantized"}
+    return {verdict.outcome.verdict for verdict in facts.engines if verdict.decides} == {"quantized"}
 
 
 def _softened(facts: Facts) -> Severity | None:
@@ -228,7 +228,9 @@ def tie_flag_beside_quantized_head(facts: Facts) -> Iterator[Hit]:
             where=f"config.json: {keys}",
             message=f"{keys} is true beside a quantized head of its own: vLLM up to 0.28 drops its tensors{since}",
             hint=f"set {keys} to false",
-            severity=Severity.ERROR if any(verdict.is_bad and verdict.decides for verdict in facts.engines) else None,
+            severity=Severity.ERROR
+            if any(verdict.outcome.is_bad and verdict.decides for verdict in facts.engines)
+            else None,
         )
 
 

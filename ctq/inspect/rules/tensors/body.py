@@ -77,10 +77,10 @@ def layer_not_loaded_elsewhere(facts: Facts) -> Iterator[Hit]:
     """
     for verdict in facts.engines:
         if verdict.layer:
-            word = "does not load" if verdict.verdict == "fails" else "loads without"
+            word = "does not load" if verdict.outcome.verdict == "fails" else "loads without"
             yield Hit(
                 where=verdict.layer,
-                message=f"{verdict.engine} {verdict.version} {word} this layer: {verdict.reason}",
+                message=f"{verdict.engine} {verdict.version} {word} this layer: {verdict.outcome.reason}",
                 hint="nothing to do where vLLM serves it; else quantize this layer in another scheme, or leave it dense",
                 severity=Severity.ERROR if verdict.decides else Severity.NOTE,
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import torch
@@ -141,9 +140,9 @@ def _run(head: HeadDispatch, logits: torch.Tensor, expected: torch.Tensor, again
         kernel=kernel_name(head),
         of="head",
         against=against,
+        compared=compared,
         exercised=True,
         seconds=round(time.monotonic() - began, 3),
-        **asdict(compared),
     )
 
 

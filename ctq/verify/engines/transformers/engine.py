@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.findings import named
 from ctq.inspect.facts.engines import EngineRequest, judge_head
+from ctq.verify.comparison import LogitsComparison
 from ctq.verify.engines.transformers.process import WorkerDiedError, run_worker
 from ctq.verify.logit_limits import WHOLE_MODEL, beyond
 from ctq.verify.report import EngineAnswer, EngineReport, LogitsRun, Status, unavailable
@@ -85,8 +86,8 @@ def answer_of(found: dict[str, Any], subject: Subject) -> EngineAnswer:
 def _refusal(found: dict[str, Any], subject: Subject) -> Iterator[str]:
     """Yield what is known of this release and such layers, where its own words may point to a log that nobody sees; then those."""
     (known,) = judge_head(subject.facts, [EngineRequest(NAME, found["version"])])
-    if known.is_bad:
-        yield f"{known.reason} ({known.layer})" if known.layer else known.reason
+    if known.outcome.is_bad:
+        yield f"{known.outcome.reason} ({known.layer})" if known.layer else known.outcome.reason
     yield found["error"]
 
 
@@ -100,15 +101,24 @@ def _reasons(found: dict[str, Any], subject: Subject) -> Iterator[str]:
     if not subject.expects_quantized and found["quantized"]:
         yield f"the head is quantized: {found['scheme']}"
     for run in _runs(found):
-        if not run.finite:
+        if not run.compared.finite:
             yield "logits that are not finite"
         else:
-            yield from (f"logits differ from the reference's: {number}" for number in beyond(run, WHOLE_MODEL))
+            yield from (f"logits differ from the reference's: {number}" for number in beyond(run.compared, WHOLE_MODEL))
 
 
 def _runs(found: dict[str, Any]) -> tuple[LogitsRun, ...]:
     if "run" not in found:
         return ()
-    kernel = "from_pretrained"
-    run = {"of": "model", "against": "reference", "exercised": True, "seconds": found["seconds"], **found["run"]}
-    return (LogitsRun(engine=NAME, device=found["device"], kernel=kernel, **run),)
+    return (
+        LogitsRun(
+            engine=NAME,
+            device=found["device"],
+            kernel="from_pretrained",
+            of="model",
+            against="reference",
+            compared=LogitsComparison(**found["run"]),
+            exercised=True,
+            seconds=found["seconds"],
+        ),
+    )

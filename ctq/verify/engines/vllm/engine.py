@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctq.errors import EngineUnavailableError
@@ -107,7 +107,18 @@ def _runs(result: VllmResult) -> tuple[LogitsRun, ...]:
     run = result.head_run
     if run is None:
         return ()
-    return (LogitsRun(engine=NAME, of="head", against="dequantized", kl=None, **asdict(run)),)
+    return (
+        LogitsRun(
+            engine=NAME,
+            device=run.device,
+            kernel=run.kernel,
+            of="head",
+            against="dequantized",
+            compared=run.compared,
+            exercised=run.exercised,
+            seconds=run.seconds,
+        ),
+    )
 
 
 def _worst(answers: Sequence[EngineAnswer]) -> EngineAnswer:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ctq.verify.comparison import LogitsComparison
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -108,20 +110,13 @@ class Head:
 class HeadRun:
     """The real head on the device against the same tensors dequantized in float32.
 
-    ``slope`` is the least-squares factor between the two (1 when scales are right, whatever the cosine says);
     ``exercised`` is false where a stand-in ran in the place of the engine's kernel.
     """
 
     device: str
     kernel: str
     exercised: bool
-    tokens: int
-    rows: int
-    cosine: float
-    slope: float
-    relative_error: float
-    top1: float
-    finite: bool
+    compared: LogitsComparison
     seconds: float
 
 
@@ -195,7 +190,7 @@ def read_result(answer: Json, engine: Engine) -> VllmResult:
         converted=tuple(_conversion(value) for value in answer.get("converted", ())),
         partly_read=tuple(PartlyRead(**value) for value in answer.get("partly_read", ())),
         unused=tuple(answer.get("unused", ())),
-        head_run=HeadRun(**run) if run else None,
+        head_run=_head_run(run) if run else None,
         head_error=_refusal(failed) if failed else None,
         **{key: answer[key] for key in PLAIN if key in answer},
     )
@@ -232,6 +227,17 @@ def _conversion(value: Json) -> Conversion:
 def _method(value: Json) -> Method:
     kept = {key: value[key] for key in ("quant_method", "scheme", "kernel")}
     return Method(module=value["class"], **kept)
+
+
+def _head_run(value: Json) -> HeadRun:
+    compared = {item.name: value[item.name] for item in fields(LogitsComparison) if item.name != "kl"}
+    return HeadRun(
+        device=value["device"],
+        kernel=value["kernel"],
+        exercised=value["exercised"],
+        compared=LogitsComparison(**compared, kl=None),
+        seconds=value["seconds"],
+    )
 
 
 def _head(value: Json) -> Head:

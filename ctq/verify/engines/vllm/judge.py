@@ -147,10 +147,10 @@ def _head_run(facts: VllmResult) -> Iterator[str]:
 
 
 def _head_numbers(run: HeadRun) -> Iterator[str]:
-    if not run.finite:
+    if not run.compared.finite:
         yield "the head gives logits that are not finite"
         return
-    if strayed := ", ".join(beyond(run, WITH_ACTIVATIONS)):
+    if strayed := ", ".join(beyond(run.compared, WITH_ACTIVATIONS)):
         yield f"the head's logits differ from its dequantized weights: {strayed}"
 
 
