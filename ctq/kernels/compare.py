@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from ctq.checkpoint.values import RAW_TYPES
 from ctq.kernels.calling import address, check_array, find_kernel
-from ctq.kernels.formats import FORMATS
 from ctq.kernels.spec import SourceDtype
 from ctq.kernels.stats import BlockStats, CompareStats, RowStats
 from ctq.recipe.packing import offset, words
 
 _BITS = 8
-_ARGUMENTS = ("*word", "*uint8", "*float32", "*float32", "*float64", *("int64",) * 5, "float32")
+_ARGUMENTS = ("*word", "*uint8", "*float32", "*float32", "*float64", *("int64",) * 5)
 
 
 def compare_block(
@@ -53,7 +52,6 @@ def compare_block(
     find_kernel("compare_rows", dtype, _ARGUMENTS)(
         *map(address, (source, values, scales, zeros, report)),
         *(rows, columns, values.shape[1] * values.itemsize, columns // groups, offset(_BITS) if packed else 0),
-        FORMATS[dtype].largest,
     )
     signal, noise, worst, beyond, nonfinite, first, steps, *row = report.tolist()
     block = BlockStats(source.size, signal, noise, worst, int(nonfinite), int(first) if nonfinite else None)

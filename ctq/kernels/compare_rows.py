@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ctq.kernels.primitives import add_square, advance, as_bits, as_float, as_signed, inlined, peek, poke
-from ctq.kernels.weights import count_nonfinite, extremes, load
+from ctq.kernels.weights import count_nonfinite, extremes, largest_of, load
 
 ZERO = np.float32(0.0)
 HALF_STEP = np.float32(0.50001)
@@ -70,12 +70,10 @@ def _compare_group(weights: Any, count: Any, values: Any, flip: Any, scale: Any,
 
 
 @inlined
-def _compare_row(
-    weights: Any, values: Any, scales: Any, zero_points: Any, groups: Any, size: Any, flip: Any, largest: Any
-) -> Any:
+def _compare_row(weights: Any, values: Any, scales: Any, zero_points: Any, groups: Any, size: Any, flip: Any) -> Any:
     """Return what ``_compare_group`` does for all groups of a row, how many weights are not finite, and where the first is."""
     signal, noise, worst, beyond, steps = 0.0, 0.0, ZERO, 0, 0.0
-    nonfinite, first = 0, -1
+    nonfinite, first, largest = 0, -1, largest_of(weights)
     for group in range(groups):
         start = group * size
         run = advance(weights, start)
@@ -107,7 +105,6 @@ def compare_rows(
     stride: Any,
     size: Any,
     flip: Any,
-    largest: Any,
 ) -> None:
     """Compare ``weights [rows, columns]`` with the bytes ``values [rows, stride]``, which ``flip`` turns into signed ones.
 
@@ -129,7 +126,6 @@ def compare_rows(
             groups,
             size,
             flip,
-            largest,
         )
         signal += found[0]
         noise += found[1]

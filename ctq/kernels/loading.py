@@ -16,11 +16,8 @@ import llvmlite.binding as llvm
 from ctq.kernels.code_cache import keep_code, read_code
 from ctq.kernels.kernel import SOURCES, SYMBOL, Kernel
 
-_C_TYPES = {
-    "int64": ctypes.c_int64,
-    "uint32": ctypes.c_uint32,
-    "float32": ctypes.c_float,
-}
+_C_TYPES = {"int64": ctypes.c_int64}
+"""Of numbers; all else are addresses."""
 _lock = threading.Lock()
 _engines: list[Any] = []  # the owners of loaded code, which lives as long as they do
 

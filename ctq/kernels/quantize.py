@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ctq.checkpoint.values import RAW_TYPES
 from ctq.kernels.calling import address, check_array, find_kernel
-from ctq.kernels.formats import FORMATS
 from ctq.kernels.spec import ArrayShape, KernelSpec, block_shape
 from ctq.kernels.stats import BlockStats
 from ctq.recipe.packing import offset
@@ -19,7 +18,6 @@ from ctq.recipe.packing import offset
 _ARGUMENTS = (
     *("*word", "*uint8", "*word", "*uint8", "*float32", "*float64"),
     *("int64",) * 8,
-    *("uint32", "float32", "float32", "uint32", "uint32", "float32"),
 )
 
 
@@ -59,12 +57,10 @@ def quantize_block(source: NDArray[Any], spec: KernelSpec, out: BlockOutput) -> 
     if out.zero_point is not None and rows % spec.values_per_word:
         out.zero_point[-1] = 0
     plan, report = np.empty((out.scale.shape[1], 4), np.float32), np.empty(5)
-    form = FORMATS[spec.dtype]
     find_kernel("quantize_rows", spec.dtype, _ARGUMENTS)(
         *map(address, (source, values, out.scale, out.zero_point, plan, report)),
         *(rows, columns, values.shape[1], spec.group_size or columns, spec.values_per_word),
         *(spec.symmetric, offset(spec.num_bits) if spec.packed else 0, spec.observer == "mse"),
-        *(form.dropped, form.normal, form.grid, form.bias, form.shift, form.largest),
     )
     signal, noise, worst, nonfinite, first = report.tolist()
     return BlockStats(source.size, signal, noise, worst, int(nonfinite), int(first) if nonfinite else None)

@@ -22,7 +22,7 @@ from ctq.kernels.primitives import (
     peek,
     poke,
 )
-from ctq.kernels.weights import count_nonfinite, extremes, load
+from ctq.kernels.weights import count_nonfinite, extremes, largest_of, load, scale_format
 
 ROUNDER = np.float32(1.5 * 2**23)
 ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
@@ -190,12 +190,6 @@ def quantize_rows(
     symmetric: Any,
     offset: Any,
     search: Any,
-    dropped: Any,
-    normal: Any,
-    grid: Any,
-    bias: Any,
-    shift: Any,
-    largest: Any,
 ) -> None:
     """Quantize ``weights [rows, columns]`` by groups of ``size`` columns: ``values [rows, stride]``, ``scales [rows, groups]``.
 
@@ -204,7 +198,7 @@ def quantize_rows(
     look ahead from one group's values to the next one's range. ``report`` receives signal, noise, the largest error in
     steps, the number of non-finite weights and the index of the first of them.
     """
-    fmt = (dropped, normal, grid, bias, shift)
+    fmt, largest = scale_format(weights), largest_of(weights)
     options = (symmetric, offset, search, largest)
     groups = columns // size
     signal, noise, worst = 0.0, 0.0, ZERO

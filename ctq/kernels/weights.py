@@ -1,4 +1,4 @@
-"""Read weights from raw bits of any source dtype: compiled, chosen by the type of the pointer."""
+"""Weights read from raw bits of any source dtype, and the constants of that dtype: compiled, chosen by the type of the pointer."""
 
 from __future__ import annotations
 
@@ -46,12 +46,43 @@ def _widen_f32(bits: Any) -> Any:
 
 
 _WIDEN: dict[str, Callable[[Any], Any]] = {"BF16": _widen_bf16, "F16": _widen_f16, "F32": _widen_f32}
-_BY_TYPE = {getattr(types, FORMATS[dtype].word): function for dtype, function in _WIDEN.items()}
+_BY_TYPE = {getattr(types, FORMATS[dtype].word): dtype for dtype in _WIDEN}
 
 
 @chosen_for(_widen)
-def _choose(bits: Any) -> Any:
-    return _BY_TYPE[bits]
+def _choose_widening(bits: Any) -> Any:
+    return _WIDEN[_BY_TYPE[bits]]
+
+
+def _constant(value: Any) -> Callable[[Any], Any]:
+    """Return a function of weights, whose type has chosen, that gives a value."""
+
+    def constant(weights: Any) -> Any:  # noqa: ARG001
+        return value
+
+    return constant
+
+
+def largest_of(weights: Any) -> Any:
+    """Return the largest finite number of the weights' dtype, as a float32."""
+    raise NotImplementedError
+
+
+@chosen_for(largest_of)
+def _choose_largest(weights: Any) -> Any:
+    return _constant(np.float32(FORMATS[_BY_TYPE[weights.dtype]].largest))
+
+
+def scale_format(weights: Any) -> Any:
+    """Return how scales of the weights' dtype are rounded and stored: dropped, normal, grid, bias and shift of its format."""
+    raise NotImplementedError
+
+
+@chosen_for(scale_format)
+def _choose_format(weights: Any) -> Any:
+    form = FORMATS[_BY_TYPE[weights.dtype]]
+    rounding = (np.uint32(form.dropped), np.float32(form.normal), np.float32(form.grid))
+    return _constant((*rounding, np.uint32(form.bias), np.uint32(form.shift)))
 
 
 @inlined
