@@ -69,7 +69,7 @@ class CompareStats:
 
     ``beyond`` counts weights that are more than half a step from what stands for them; ``steps`` is the noise in steps
     squared, endless where a scale is of no use, and ``worst_row`` the row that has most of it, None where only the block on the
-    whole was measured.
+    whole was measured. Added in another order than that of the rows, ``block.first_nonfinite`` says nothing.
     """
 
     block: BlockStats = BlockStats()
