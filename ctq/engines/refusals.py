@@ -24,6 +24,7 @@ from ctq.engines.vllm_models.checks import broken_by_vllm
 from ctq.engines.vllm_models.config_classes import unbuildable
 from ctq.engines.vllm_models.context_length import unserved_length
 from ctq.engines.vllm_models.heads import head_support
+from ctq.engines.vllm_models.lacking_fields import lacking_fields
 from ctq.engines.vllm_models.own_code import brings_its_own_code
 from ctq.engines.vllm_models.rope_of_models import refused_by_rotary
 from ctq.engines.vllm_models.shared_caches import unshared_kinds
@@ -154,6 +155,7 @@ CHECKS: tuple[Callable[[ModelConfig], Iterable[Refused]], ...] = (
     _classes,
     _no_object,
     _unbuilt,
+    lacking_fields,
     _mistyped,
     nulled,
     emptied,

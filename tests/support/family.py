@@ -44,6 +44,8 @@ class Family:
     """Whether the configuration is the class's default one made small, ``config`` what differs from it."""
     renames: tuple[tuple[str, str], ...] = ()
     """Patterns and replacements that give tensors the names of published checkpoints, where transformers saves others."""
+    processor: bool = False
+    """Whether vLLM loads it only beside the files of a processor."""
 
     def in_text(self, changes: dict[str, Any]) -> dict[str, Any]:
         """Return changes of the text model's configuration as the whole configuration has them."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Final
 
-from family import Family
+from family import Config, Family
 
 TEXT: Final = (
     "AXK1ForCausalLM",
@@ -21,10 +22,8 @@ TEXT: Final = (
     "DiffLlamaForCausalLM",
     "DogeForCausalLM",
     "Emu3ForCausalLM",
-    "FuyuForCausalLM",
     "Gemma4UnifiedForCausalLM",
     "GlmMoeDsaForCausalLM",
-    "GotOcr2ForConditionalGeneration",
     "GPTNeoXJapaneseForCausalLM",
     "GraniteMoeSWAForCausalLM",
     "HrmTextForCausalLM",
@@ -51,31 +50,25 @@ TEXT: Final = (
     "CohereAsrForConditionalGeneration",
     "T5Gemma2ForConditionalGeneration",
     "AriaTextForCausalLM",
+    "BertGenerationDecoder",
 )
 """Architectures whose text model's config is the top level."""
 WRAPPERS: Final = (
     "AriaForConditionalGeneration",
     "Blip2ForConditionalGeneration",
     "Cosmos3OmniForConditionalGeneration",
-    "DeepseekVLForConditionalGeneration",
     "Exaone4_5_ForConditionalGeneration",
-    "Glm46VForConditionalGeneration",
     "Glm4vMoeForConditionalGeneration",
     "GlmOcrForConditionalGeneration",
-    "HyperCLOVAXVisionV2ForConditionalGeneration",
-    "Idefics2ForConditionalGeneration",
     "InstructBlipForConditionalGeneration",
     "Kimi_K25ForConditionalGeneration",
     "Kosmos2ForConditionalGeneration",
-    "LightOnOcrForConditionalGeneration",
     "LlavaNextVideoForConditionalGeneration",
     "MiniCPMV4_6ForConditionalGeneration",
     "MiniCPMV4_7ForConditionalGeneration",
     "MiniMaxM3SparseForConditionalGeneration",
-    "MllamaForConditionalGeneration",
     "MuseGlimmerForConditionalGeneration",
     "NemotronH_Omni_Reasoning_V3",
-    "Ovis2ForConditionalGeneration",
     "PaddleOCRVLForConditionalGeneration",
     "QianfanOCRForConditionalGeneration",
     "Qwen2_5OmniThinkerForConditionalGeneration",
@@ -83,9 +76,6 @@ WRAPPERS: Final = (
     "Qwen3OmniMoeThinkerForConditionalGeneration",
     "Qwen4ExpForConditionalGeneration",
     "Step3p7ForConditionalGeneration",
-    "VideoLlama3ForConditionalGeneration",
-    "VideoLlavaForConditionalGeneration",
-    "VipLlavaForConditionalGeneration",
     "GraniteSpeechForConditionalGeneration",
     "GraniteSpeechPlusForConditionalGeneration",
     "Qwen3ASRForConditionalGeneration",
@@ -94,7 +84,93 @@ WRAPPERS: Final = (
     "AudioFlamingo3ForConditionalGeneration",
 )
 """Architectures whose text model lies below, in ``text_config``."""
+SEEING: Final = (
+    "FuyuForCausalLM",
+    "GotOcr2ForConditionalGeneration",
+    "DeepseekVLForConditionalGeneration",
+    "DeepseekVLHybridForConditionalGeneration",
+    "Glm46VForConditionalGeneration",
+    "HyperCLOVAXVisionV2ForConditionalGeneration",
+    "Idefics2ForConditionalGeneration",
+    "LightOnOcrForConditionalGeneration",
+    "MllamaForConditionalGeneration",
+    "Ovis2ForConditionalGeneration",
+    "VideoLlama3ForConditionalGeneration",
+    "VideoLlavaForConditionalGeneration",
+    "VipLlavaForConditionalGeneration",
+)
+"""Those of both that vLLM's Transformers backend loads with their processor beside them."""
+UNSERVED: Final = (
+    "BartForConditionalGeneration",
+    "BigBirdPegasusForCausalLM",
+    "BlenderbotForCausalLM",
+    "BlenderbotForConditionalGeneration",
+    "BlenderbotSmallForCausalLM",
+    "CamembertForCausalLM",
+    "Data2VecTextForCausalLM",
+    "DistilBertForMaskedLM",
+    "ElectraForCausalLM",
+    "ErnieForCausalLM",
+    "GitForCausalLM",
+    "IdeficsForVisionText2Text",
+    "LongT5ForConditionalGeneration",
+    "M2M100ForConditionalGeneration",
+    "MBartForCausalLM",
+    "MBartForConditionalGeneration",
+    "MT5ForConditionalGeneration",
+    "MarianForCausalLM",
+    "MarianMTModel",
+    "MoonshineForConditionalGeneration",
+    "MusicgenForCausalLM",
+    "NllbMoeForConditionalGeneration",
+    "PLBartForCausalLM",
+    "PLBartForConditionalGeneration",
+    "PegasusForCausalLM",
+    "PegasusForConditionalGeneration",
+    "PegasusXForConditionalGeneration",
+    "Pix2StructForConditionalGeneration",
+    "RoCBertForCausalLM",
+    "RobertaForCausalLM",
+    "RobertaPreLayerNormForCausalLM",
+    "Speech2TextForConditionalGeneration",
+    "SwitchTransformersForConditionalGeneration",
+    "T5ForConditionalGeneration",
+    "UMT5ForConditionalGeneration",
+    "UdopForConditionalGeneration",
+    "XLMRobertaForCausalLM",
+    "XLMRobertaForMaskedLM",
+    "XLMRobertaXLForCausalLM",
+    "XmodForCausalLM",
+)
+"""Those that no engine here serves, of which the reason alone is learnt."""
+CHAMELEON: Final[Config] = {
+    "vocabulary_map": {"<image>": 1, "IMGIMGBSZ": 5},
+    "vq_config": {
+        "base_channels": 32,
+        "embed_dim": 32,
+        "latent_channels": 32,
+        "num_embeddings": 16,
+        "num_res_blocks": 1,
+    },
+}
+JANUS: Final[Config] = {
+    "vq_config": {"base_channels": 32, "embed_dim": 8, "latent_channels": 32, "num_embeddings": 16, "num_res_blocks": 1,
+                  "projection_dim": 128, "image_token_embed_dim": 128},
+}  # fmt: skip
+
+
+def seeing(name: str, config: Config = MappingProxyType({}), *, text: str = "") -> Family:
+    """Make a row of an architecture that is loaded with its processor beside it."""
+    return Family(name=name, architecture=name, shrunk=True, head=None, text=text, config=config, processor=True)
+
+
 DEFAULT_FAMILIES: Final[tuple[Family, ...]] = (
     *(Family(name=name, architecture=name, shrunk=True, head=None) for name in TEXT),
     *(Family(name=name, architecture=name, shrunk=True, head=None, text="text_config") for name in WRAPPERS),
+    *(seeing(name, text="text_config") for name in SEEING),
+    seeing("ChameleonForConditionalGeneration", CHAMELEON),
+    seeing("JanusForConditionalGeneration", JANUS, text="text_config"),
+)
+UNSERVED_FAMILIES: Final[tuple[Family, ...]] = tuple(
+    Family(name=name, architecture=name, shrunk=True, head=None) for name in UNSERVED
 )

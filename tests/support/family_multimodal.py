@@ -31,7 +31,7 @@ AUDIO: Final[Config] = {
 
 def image(name: str, architecture: str, text: Config, vision: Config, **over: Any) -> Family:
     """Make a row for a model with ``text_config`` and ``vision_config``; fields of `Family` may be mixed in."""
-    fields = {key: over.pop(key) for key in ("head", "tied", "moe", "notes", "renames") if key in over}
+    fields = {key: over.pop(key) for key in ("head", "tied", "moe", "notes", "renames", "processor") if key in over}
     if fields.get("tied"):
         fields.setdefault("head", None)
     config = {"text_config": text, "vision_config": vision, **over}
@@ -61,7 +61,7 @@ MULTIMODAL_FAMILIES: Final[tuple[Family, ...]] = (
           image_token_index=300, projection_dim=128, hidden_size=128, tied=True,
           renames=VISION_MODEL),
     image("aya-vision", "AyaVisionForConditionalGeneration", {**GQA, "model_type": "cohere2", "head_dim": 32}, SIGLIP,
-          image_token_index=300, tied=True,
+          image_token_index=300, tied=True, processor=True,
           renames=VISION_MODEL),
     image("cohere2-vision", "Cohere2VisionForConditionalGeneration", {**GQA, "model_type": "cohere2", "head_dim": 32}, SIGLIP,
           image_token_id=300, alignment_intermediate_size=256, tied=True,

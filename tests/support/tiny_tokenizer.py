@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SPECIAL: Final = ("<pad>", "<s>", "</s>", "<unk>")
@@ -16,8 +18,13 @@ TEXT: Final = (
 CHAT_TEMPLATE: Final = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
 
 
-def save_tokenizer(folder: Path, *, vocab: int = 320, more: tuple[str, ...] = ()) -> None:
-    """Train a byte-level BPE tokenizer of at most ``vocab`` entries, ``more`` special ones among them, and save its files to ``folder``."""
+def save_tokenizer(
+    folder: Path, *, vocab: int = 320, more: tuple[str, ...] = (), marks: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Train a byte-level BPE tokenizer of at most ``vocab`` entries, ``more`` special ones among them, and save its files to ``folder``.
+
+    ``marks`` are attributes of the tokenizer (`image_token`) and the special tokens that they stand for.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -32,6 +39,6 @@ def save_tokenizer(folder: Path, *, vocab: int = 320, more: tuple[str, ...] = ()
     )
     tokenizer.train_from_iterator([TEXT], trainer)
     names = dict(zip(("pad_token", "bos_token", "eos_token", "unk_token"), SPECIAL, strict=True))
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, extra_special_tokens=dict(marks), **names)
     fast.chat_template = CHAT_TEMPLATE
     fast.save_pretrained(folder)

@@ -220,6 +220,15 @@ def is_wrapper(architecture: str | None) -> bool:
     return found is not None and found["inner"] is not None
 
 
+def reads_towers(architecture: str | None) -> bool:
+    """Tell whether a wrapper's tensors beside the text model are made by a config of their own; taken for so where not known."""
+    entry = of_architecture("skeletons", architecture)
+    if entry is None or entry.get("towers") != {}:
+        return True
+    sizes = (size for slot in entry["tensors"].values() for size in slot[1] or ())
+    return any("." in size for size in sizes if size is not None)
+
+
 def tower_configs(architecture: str | None) -> frozenset[str]:
     """Return the keys of a wrapper's config under which the configs of its towers were learnt to be."""
     return frozenset(of_architecture("skeletons", architecture, {}).get("towers", ()))

@@ -9,6 +9,7 @@ from ctq.engines.configs.towers import is_switched_on, layers_needed, tower_numb
 from ctq.engines.skeletons.engine_places import lies_in, own_name
 from ctq.engines.skeletons.find import borrowing_wrappers
 from ctq.engines.skeletons.tower_strangers import ANY_IS_REFUSED, NONE_IS_REFUSED, strangers_of
+from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.inspect.presence.stands_for import HEAD, dense_tensors, fused_tensors
 from ctq.recipe.kinds import OTHER_PARTS
 from ctq.recipe.template import NUMBER, inside_layer, numbered
@@ -96,8 +97,11 @@ def is_beyond_tower(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
 def is_beside_vision_model(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell modules of a CLIP or SigLIP tower that lie beside its ``vision_model``, in which vLLM's classes of both hold all of it.
 
-    transformers 5 saves them so. Source: vLLM 0.32.0 ``model_executor/models/clip.py:742``, ``siglip.py:819``.
+    transformers 5 saves them so, and vLLM's Transformers backend builds transformers' own. Source: vLLM 0.32.0
+    ``model_executor/models/clip.py:742``, ``siglip.py:819``.
     """
+    if is_served_by_backend(facts.config.architecture):
+        return False
     if not any(tower.model_type in _IN_VISION_MODEL for tower in towers_of(facts.checkpoint.config)):
         return False
     roots = {name.partition(_VISION_MODEL)[0] for name in skeleton.tensors if _VISION_MODEL in name}

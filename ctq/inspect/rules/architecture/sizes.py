@@ -165,13 +165,13 @@ def _is_turned(slot: Slot, skeleton: Skeleton, entry: Entry) -> bool:
 
 
 def _odd_bias(entry: Entry) -> str | None:
-    """Say what of a bias is not that of a vector of floats, as long as its weight has rows, which it is in every architecture."""
-    bias = entry.modules.parts["bias"]
-    if len(bias.shape) != 1:  # a vector
+    """Say what of a bias is not that of a vector of floats, as long as its weight has rows; a norm's may be per head."""
+    bias, weight = entry.modules.parts["bias"], entry.modules.weight
+    is_per_head = entry.kind is not Kind.LINEAR and weight is not None and bias.shape == weight.shape
+    if len(bias.shape) != 1 and not is_per_head:
         return f"a bias of shape {list(bias.shape)}, where a vector is expected"
     if bias.dtype not in FLOATS:
         return f"a bias in {bias.dtype}, where floats are expected"
-    weight = entry.modules.weight
     if weight is None or not weight.shape:
         return None
     if entry.kind is Kind.LINEAR and len(weight.shape) == 2 and bias.shape[0] != weight.shape[0]:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ctq.engines.refusals import refused_by_loaders
-from ctq.engines.skeletons.find import is_wrapper, tower_configs
+from ctq.engines.skeletons.find import is_wrapper, reads_towers, tower_configs
 from ctq.engines.vllm_models.own_code import brings_its_own_code
 from ctq.findings import Severity
 from ctq.inspect.rules.rule import Hit
@@ -76,10 +76,11 @@ def refused_model_config(facts: Facts) -> Iterator[Hit]:
 def _lost_tower(facts: Facts) -> Iterator[Refused]:
     """Yield the config of a tower that a wrapper lacks: loaders take the sizes that its class assumes."""
     config = facts.config
-    if brings_its_own_code(config) or not is_wrapper(config.architecture):
+    architecture = config.architecture
+    if brings_its_own_code(config) or not is_wrapper(architecture) or not reads_towers(architecture):
         return
     has_tower = any(entry.kind is Kind.TOWER for entry in facts.entries)
-    known = tower_configs(config.architecture)
+    known = tower_configs(architecture)
     inside = (entry for _, level in config.text_levels for entry in level.items())  # thinker_config holds both
     if has_tower and not any(isinstance(value, dict) and (key in known or _TOWER.search(key)) for key, value in inside):
         yield "the config of the tower", "is missing beside its tensors"

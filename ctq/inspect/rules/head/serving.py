@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.vllm.backend import refused_architectures
 from ctq.engines.vllm_models.limits import limits_of
 from ctq.findings import Severity
 from ctq.inspect.facts.entries import KNOWN_CLASSES, State
@@ -112,6 +113,8 @@ def head_not_served(facts: Facts) -> Iterator[Hit]:
 
 
 def _remedy(facts: Facts) -> str:
+    if facts.config.architecture in refused_architectures():
+        return "serve it with transformers or another engine: vLLM has no model of it, whatever its head is"
     if facts.head.state is State.QUANTIZED:
         return "quantize again with --exclude-lm-head, or serve with a release that dispatches it"
     if has_no_head(facts.config.architecture):
