@@ -11,7 +11,7 @@ from ctq.engines.verdicts.head_facts import HeadForm, Outcome, not_judged
 from ctq.engines.verdicts.head_loading import Loader, load_dense, load_quantized
 from ctq.engines.verdicts.tying import tie_of
 from ctq.engines.versions import version_key
-from ctq.engines.vllm.backend import refused_architectures
+from ctq.engines.vllm.backend import refused_by_backend
 from ctq.engines.vllm.layers import ParallelLMHead
 from ctq.engines.vllm.learnt_with import LEARNT_WITH
 from ctq.engines.vllm.rules import FIRST_WITH_HEAD, rules_for
@@ -56,10 +56,8 @@ def vllm_outcome(facts: HeadFacts, version: str) -> Outcome:
         config = _config(facts, rules)
     except DispatchError as error:
         return Outcome("fails", f"vLLM refuses the quantization config ({error.kind}): {error.message}")
-    if facts.architecture in refused_architectures() and version_key(version) >= version_key(LEARNT_WITH):
-        return Outcome(
-            "fails", f"vLLM has no class for {facts.architecture}, and its Transformers backend cannot build it"
-        )
+    if (refusal := refused_by_backend(facts.architecture, version)) is not None:
+        return Outcome("fails", refusal)
     if facts.pools or is_pooling(facts.architecture):
         return _pooled(facts)
     support = resolved_support(facts.architecture, facts.inner_architecture, version)

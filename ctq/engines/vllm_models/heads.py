@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ctq.engines.data_file import of_architecture, read_data
 from ctq.engines.versions import at_or_below, version_key
-from ctq.engines.vllm.backend import backend_architectures
+from ctq.engines.vllm.backend import backend_architectures, refused_by_backend
 from ctq.engines.vllm.learnt_with import LEARNT_WITH
 from ctq.engines.vllm.matching import UnmatchedLayerError, find_matched_target
 from ctq.engines.vllm.rules import rules_for
@@ -179,6 +179,8 @@ def head_reach(
     if not rules.lm_head_branch:
         return Reach(status="impossible", reason=f"vLLM {rules.asked} quantizes no head", version=rules.asked)
     support = head_support(architecture, version)
+    if support is None and (refusal := refused_by_backend(architecture, rules.asked)) is not None:
+        return Reach(status="impossible", reason=refusal, version=rules.asked)
     if support is None:
         reason = f"vLLM {rules.asked} has no model class for {architecture or 'a model without an architecture'} that is known here"
         return Reach(status="unknown", reason=reason, version=rules.asked)
