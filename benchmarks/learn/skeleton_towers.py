@@ -103,6 +103,7 @@ def studied(name: str, entry: Json, scratch: Path) -> Study | None:
         for axis in range(rank(first, key))
         if not known.get(key) or known[key][axis] is None
     ]
+    unknown = [axis for axis in unknown if axis not in set(make.moved_by_ratios(first))]
     fitted = {axis: terms for axis in unknown if (terms := fit(axis, first, variants, untested))}
     loads = Loads(make, first)
     loads.prepare([one for one in variants if moved(first, one.build) & fitted.keys()], set(lists.values()))

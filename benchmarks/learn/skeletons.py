@@ -27,6 +27,7 @@ from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import Build, build_from, fit, text_level
 from benchmarks.loads import observed
+from ctq.checkpoint.config import TIE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +84,8 @@ def read_build(folder: Path) -> Build:
 def changes_of(first: Build) -> list[Json]:
     """Return the changes to the numbers and switches of a config, one alone each, that may change names or sizes of tensors."""
     changes: list[Json] = [{key: OTHER_VALUES[key]} for key in first.numbers if key in OTHER_VALUES]
-    changes += [{key: not value} for key, value in first.switches.items() if SWITCH.search(key)]
+    changes += [{key: not value} for key, value in first.switches.items() if SWITCH.search(key) and key != TIE_KEY]
+    changes += [{TIE_KEY: flag} for flag in (True, False) if TIE_KEY in first.switches]  # a wrapper's own may differ
     changes += [{key: value} for key in first.numbers if EMPTIED.search(key) for value in (None, 0, 1)]
     return changes
 
@@ -95,7 +97,7 @@ def builds_of(name: str, base: Path, scratch: Path) -> list[Build]:
     found = [first]
     for number, change in enumerate(changes_of(first)):
         folder = scratch / f"{name}-{number}"
-        options = {"tied": change["tie_word_embeddings"]} if "tie_word_embeddings" in change else {}
+        options = {"tied": change[TIE_KEY]} if TIE_KEY in change else {}
         options |= {"vocab": change["vocab_size"]} if "vocab_size" in change else {}
         try:
             build(name, folder, config={} if options else family.in_text(change), **options)
@@ -127,7 +129,7 @@ def probe(base: Path, out: Path, tensor: str) -> Path:
 def probes_of(shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
     """Name the tensors too many of one family."""
     layers = re.compile(
-        r"(?P<layers>.*?\.?(?:layers|h|blocks))\.(?P<number>\d+)\.(?P<inner>\w+)\.(?:\d+\.)?(?P<leaf>\w+)\.weight$"
+        r"(?P<layers>.*?\.?(?:layers?|h|blocks))\.(?P<number>\d+)\.(?P<inner>\w+)\.(?:\d+\.)?(?P<leaf>\w+)\.weight$"
     )
     inside = [
         found

@@ -50,7 +50,7 @@ class Maker:
         self.towers = {
             key: None if key in fixed else level["model_type"]
             for key, level in self.config.items()
-            if isinstance(level, dict) and level.get("model_type") and key not in TEXT_CONFIG_KEYS
+            if isinstance(level, dict) and (level.get("model_type") or key in fixed) and key not in TEXT_CONFIG_KEYS
         }
         """The configs of towers with their model type; None where the class takes no other."""
 
@@ -133,6 +133,13 @@ class Maker:
             found = next(((over, build) for over, build in made if build is not None), None)
             if found is not None:
                 yield Variant(*found)
+
+    def moved_by_ratios(self, first: Build) -> Iterator[Axis]:
+        """Yield the dimensions that go with a ratio of a tower's config, which is no whole number: of those nothing is fitted."""
+        for tower in self.towers:
+            for key, usual in self.config[tower].items():
+                made = self({f"{tower}.{key}": 2 * usual}) if isinstance(usual, float) and "ratio" in key else None
+                yield from moved(first, made) if made is not None else ()
 
     def switches(self, pattern: re.Pattern[str]) -> Iterator[tuple[str, Any, Any]]:
         """Yield each switch and each list of a tower's config with another value, and the usual one."""

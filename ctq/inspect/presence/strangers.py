@@ -15,6 +15,7 @@ from ctq.engines.skeletons.engine_places import (
     other_part,
     own_name,
 )
+from ctq.engines.skeletons.find import has_learnt_towers
 from ctq.engines.skeletons.layer_counts import counted_stacks, layer_count
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.inspect.modules.parts import attention_of
@@ -72,10 +73,22 @@ def _is_of_other_part(entry: Entry, skeleton: Skeleton, _: Facts) -> bool:
 
 def _is_refused_in_other_part(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell what vLLM refuses in a tower, and what the model has no place for where its other parts are all known."""
-    if any(is_refused(entry, skeleton, facts) for is_refused in _REFUSED_BY_TOWERS):
+    if any(is_refused(entry, skeleton, facts) for is_refused in (*_REFUSED_BY_TOWERS, _is_unknown_to_backend)):
         return True
     is_misplaced = is_inside_layer(skeleton, entry.modules.template) or _lacks_place(entry, skeleton, facts)
     return is_misplaced and not _lies_in_other_part(entry, skeleton)
+
+
+def _is_unknown_to_backend(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    """Tell what lies beside known tensors of a wrapper that vLLM's backend builds as transformers does: it refuses what that lacks.
+
+    Only of towers of the learnt types all tensors are known.
+    """
+    config, within = facts.config, entry.modules.template.rpartition(".")[0]
+    if not is_served_by_backend(config.architecture) or not has_learnt_towers(config):
+        return False
+    has_neighbours = any(name.startswith(f"{within}.") for name in skeleton.tensors)
+    return has_neighbours and _stands_for_nothing(entry, skeleton, facts)
 
 
 def _lies_in_other_part(entry: Entry, skeleton: Skeleton) -> bool:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ctq.engines.configs.towers import tower_value
 from ctq.engines.skeletons.engine_places import own_name
 from ctq.engines.skeletons.layer_numbers import numbers_by_layer
 from ctq.engines.vllm.fused import fused_mapping
@@ -115,10 +116,22 @@ def _uneven_layers(facts: Facts) -> Iterator[Hit]:
     for name, sizes in found.items():
         slot = skeleton.tensors.get(name)
         is_unknown = slot is not None and (slot.dimensions is None or None in slot.dimensions)
-        if is_unknown and len({shape for _, shape in sizes}) > 1 and stack_of(name) in lists:
+        if is_unknown and len({shape for _, shape in sizes}) > 1 and stack_of(name) in lists - _of_several_kinds(facts):
             usual, expected = max(sizes, key=lambda one: one[0].modules.count)
             other, shape = next(one for one in sizes if one[1] != expected)
             yield _hit(other.modules.names[0], shape, usual.modules.names[0], expected)
+
+
+def _of_several_kinds(facts: Facts) -> set[str]:
+    """Return the lists of layers of towers whose config names some of the layers by number (SAM's with attention to all places)."""
+    skeleton = facts.skeleton
+    counted = {stack: one.count.rpartition(".")[0] for stack, one in skeleton.towers.lists.items()} if skeleton else {}
+    levels = {stack: tower_value(facts.config, path) for stack, path in counted.items() if path}
+    return {
+        stack
+        for stack, level in levels.items()
+        if isinstance(level, dict) and any("index" in key and isinstance(value, list) for key, value in level.items())
+    }
 
 
 def _misfits(sets: Sets, facts: Facts) -> Iterator[Hit]:
