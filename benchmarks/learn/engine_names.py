@@ -63,7 +63,8 @@ def main() -> None:
         made = {name: quantized(name, Path(scratch)) for name in SWEPT}
         folders = [folder for folder in made.values() if folder]
         jobs: list[Json] = [{"task": "prefixes", "checkpoint": str(folder)} for folder in folders]
-        asked = [{"task": "mappers"}, *jobs]
+        by_name = {SWEPT[name].architecture: str(folder) for name, folder in made.items() if folder}
+        asked = [{"task": "mappers", "folders": by_name}, *jobs]
         _, (mappers, *built) = run_jobs(asked, python=options.vllm_python, timeout_s=TIMEOUT_S, worker=WORKER)
     found, failed = mappers["answers"]
     for name, why in failed.items():

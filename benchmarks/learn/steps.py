@@ -65,6 +65,7 @@ STEPS: Final = (
     Step(script="skeleton_proof", writes="skeletons", after=("skeletons",)),
     Step(script="skeleton_sizes", writes="skeletons", after=("skeletons",)),  # what the proof dropped
     Step(script="skeleton_towers", writes="skeletons", after=("skeletons",)),
+    Step(script="feature_layers", writes="skeletons", after=("skeletons",)),
     Step(script="borrowed_skeletons", writes="borrowed_skeletons", after=("skeletons", "engine_names"), takes=KEEPS),
     Step(script="mirrored_skeletons", writes="skeletons", after=("skeletons", "borrowed_skeletons")),
     Step(script="layer_numbers", writes="layer_numbers", after=("skeletons",), takes=KEEPS),

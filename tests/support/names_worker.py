@@ -7,6 +7,7 @@ import importlib
 import json
 import re
 import runpy
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +23,22 @@ def mappers(job: dict[str, Any]) -> dict[str, Any]:
     """Describe how each model class renames tensors, those that only the Transformers backend serves among them.
 
     The first answer holds prefixes, parts, suffixes and regular expressions by architecture, in the order in which they are tried;
-    the second why a class could not be loaded in this build.
+    the second why a class could not be loaded in this build. ``folders`` are checkpoints by architecture, for those whose base model
+    cannot be built of what their configuration's class assumes.
     """
-    del job
+    folders: dict[str, str] = job.get("folders", {})
     import transformers
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    )
     from vllm.model_executor.models.registry import ModelRegistry
 
     failed: dict[str, Any] = {}
     unlisted = (name for name in dir(transformers) if name.endswith("ForCausalLM"))
-    known = dict.fromkeys((*map(str, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()), *unlisted))
-    found = {name: backend_mapper(name, failed) for name in known}
+    listed = (*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values(), *MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.values())
+    known = dict.fromkeys((*map(str, listed), *unlisted))
+    found = {name: backend_mapper(name, failed, folders.get(name)) for name in known}
     for architecture, lazy in ModelRegistry.models.items():
         found.pop(architecture, None)
         try:
@@ -58,7 +64,7 @@ def describe_mapper(architecture: str, model_class: type, failed: dict[str, Any]
     return {kind: pairs for kind, pairs in rules.items() if pairs}
 
 
-def backend_mapper(architecture: str, failed: dict[str, Any]) -> dict[str, Any]:
+def backend_mapper(architecture: str, failed: dict[str, Any], folder: str | None = None) -> dict[str, Any]:
     """Describe what the Transformers backend makes of names (vLLM 0.32.0 models/transformers/base.py:302).
 
     Old names are renamed; the base model is called `model`, whether the files name it so, otherwise or not at all; a head inside
@@ -81,7 +87,7 @@ def backend_mapper(architecture: str, failed: dict[str, Any]) -> dict[str, Any]:
     base = getattr(known, "base_model_prefix", "")
     pairs += [[rf"^{re.escape(base)}\.", "model."]] if base not in ("", "model") else []
     try:
-        children = "|".join(children_of(config)) if config is not None else ""
+        children = "|".join(children_of(config, folder)) if config is not None else ""
     except Exception as error:  # noqa: BLE001 - whatever the model says against its own default is the answer
         failed[architecture], children = told(error, "build")["message"], ""
     if children:
@@ -93,17 +99,19 @@ def backend_mapper(architecture: str, failed: dict[str, Any]) -> dict[str, Any]:
     return {"regex": pairs} if pairs else {}
 
 
-def children_of(config_class: type) -> list[str]:
+def children_of(config_class: type, folder: str | None) -> list[str]:
     """Name what lies in the base model of a configuration, built without values; raises what the last build raises."""
     import torch
-    from transformers import AutoModel
+    from transformers import AutoConfig, AutoModel
 
-    for numbers in FEW:
+    made = [partial(config_class, **numbers) for numbers in FEW]
+    made += [partial(AutoConfig.from_pretrained, folder)] if folder is not None else []
+    for config in made:
         try:
             with torch.device("meta"):
-                base = AutoModel.from_config(config_class(**numbers))
+                base = AutoModel.from_config(config())
         except Exception:
-            if numbers is FEW[-1]:
+            if config is made[-1]:
                 raise
             continue
         tensors = (*base.named_parameters(recurse=False), *base.named_buffers(recurse=False))

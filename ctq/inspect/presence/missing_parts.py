@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ctq.checkpoint.config import TEXT_CONFIG_KEYS
 from ctq.engines.skeletons.engine_places import other_part, part_of
 from ctq.engines.skeletons.find import has_learnt_towers
-from ctq.inspect.presence.stands_for import HEAD
+from ctq.inspect.presence.towers import is_needed
 from ctq.recipe.template import NUMBER, numbered
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def lost_parts(asked: Survey) -> Iterator[str]:
         held = {part_of(skeleton, name) for entry in facts.entries for name in entry.modules.first_tensors}
     parts: dict[str, dict[str, list[str]]] = {}
     for name, slot in skeleton.tensors.items():
-        is_needed = slot.always and asked.switched.get(name, True)
-        if is_needed and not skeleton.is_of_text(name) and not name.endswith(HEAD):
+        if slot.always and is_needed(name, slot, asked):
             part, piece = _part_and_piece(name)
             parts.setdefault(part, {}).setdefault(piece, []).append(name)
     for pieces in parts.values():

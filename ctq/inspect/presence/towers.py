@@ -36,7 +36,7 @@ def lacking(asked: Survey) -> Iterator[str]:
     towers = asked.skeleton.towers
     if not (towers.lists or towers.numbered):
         return
-    needed = [name for name, slot in asked.skeleton.tensors.items() if _is_needed(name, slot, asked)]
+    needed = [name for name, slot in asked.skeleton.tensors.items() if is_needed(name, slot, asked)]
     lost = {name: [*_lost(name, asked)] for name in needed}
     is_strange = any(lost.values()) and _has_others(asked.facts, asked.skeleton)
     absent = [name for name in needed if NUMBER not in name and name not in asked.present]
@@ -46,7 +46,7 @@ def lacking(asked: Survey) -> Iterator[str]:
             yield from names
 
 
-def _is_needed(name: str, slot: Slot, asked: Survey) -> bool:
+def is_needed(name: str, slot: Slot, asked: Survey) -> bool:
     """Tell a tensor beside the text model that every build has; of one that comes with a switch, whether vLLM needs it."""
     if asked.skeleton.is_of_text(name) or name.endswith(HEAD):
         return False
