@@ -87,7 +87,7 @@ def _is_unknown_to_backend(entry: Entry, skeleton: Skeleton, facts: Facts) -> bo
     config, within = facts.config, entry.modules.template.rpartition(".")[0]
     if not is_served_by_backend(config.architecture) or not has_learnt_towers(config):
         return False
-    has_neighbours = any(name.startswith(f"{within}.") for name in skeleton.tensors)
+    has_neighbours = not within or any(name.startswith(f"{within}.") for name in skeleton.tensors)
     return has_neighbours and _stands_for_nothing(entry, skeleton, facts)
 
 
