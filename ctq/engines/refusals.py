@@ -117,8 +117,8 @@ def _rotated_too_far(config: ModelConfig) -> Iterator[Refused]:
 
 
 def _values(config: ModelConfig) -> Iterator[Refused]:
-    """Yield values that vLLM was seen to refuse, and a length of context below 1, each key once."""
-    yield from dict([*unserved_length(config), *refused_values(config)]).items()
+    """Yield values that vLLM was seen to refuse, a length of context below 1 and keys that are lacking, each key once."""
+    yield from dict([*unserved_length(config), *refused_values(config), *lacking_fields(config)]).items()
 
 
 def _broken(config: ModelConfig) -> Iterator[Refused]:
@@ -155,7 +155,6 @@ CHECKS: tuple[Callable[[ModelConfig], Iterable[Refused]], ...] = (
     _classes,
     _no_object,
     _unbuilt,
-    lacking_fields,
     _mistyped,
     nulled,
     emptied,

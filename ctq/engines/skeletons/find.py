@@ -64,7 +64,7 @@ def has_learnt_towers(config: ModelConfig) -> bool:
 def _learnt_with_its_tower(config: ModelConfig) -> str | None:
     """Return another wrapper that was learnt with the type of tower that a config names, and calls it as the config's own does.
 
-    Of several it is the one that has most of the own one's other tensors.
+    Of several it is the one that has most of the own one's other tensors. vLLM's own classes and its backend build towers apart.
     """
     own, types = skeleton_named(config.architecture or ""), _tower_types(config.architecture)
     if len(types) != 1 or not own.towers.lists:
@@ -74,6 +74,8 @@ def _learnt_with_its_tower(config: ModelConfig) -> str | None:
     wanted = {path: level.get("model_type") if isinstance(level, dict) else None}
     others = read_data("skeletons")["architectures"].items()
     learnt = (skeleton_named(name) for name, entry in others if entry.get("towers") == wanted)
+    by_backend = is_served_by_backend(own.architecture)
+    learnt = (other for other in learnt if is_served_by_backend(other.architecture) == by_backend)
     alike = [other for other in learnt if other.towers.lists and _root_of(other) == root]
     beside = {name for name in own.tensors if not name.startswith(f"{root}.")}
     best = max(alike, key=lambda other: len(beside & other.tensors.keys()), default=None)

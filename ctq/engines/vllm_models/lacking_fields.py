@@ -25,4 +25,4 @@ def lacking_fields(config: ModelConfig) -> Iterator[Refused]:
     for level, key in lost:
         path = dotted(level, key)
         if tower_value(config, path) is None:
-            yield path, "is missing, which vLLM reads and transformers' class has no value for"
+            yield path, "is missing, and vLLM needs it"
