@@ -4,8 +4,9 @@
 
 It serves those of the stored sweep (`python -m benchmarks.conformance architectures`) whose dense checkpoints the real vLLM 0.32.0
 loaded; beside them stand those that its registry sends to it by name. It refuses, whatever their config says, those that it was
-seen to refuse, in the sweep or of `UNSERVED` in `tests/support/families.py`, and those of transformers' models that write texts
-into which no other attention can be put. The result is `ctq/engines/data/backend_architectures.json`. Nothing is downloaded.
+seen to refuse, in the sweep or of `UNSERVED` in `tests/support/families.py`, those of transformers' models that write or classify
+texts into which no other attention can be put, and classifiers around a body that it cannot build. The result is
+`ctq/engines/data/backend_architectures.json`. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.known_names import installed
 from benchmarks.learn.options import script
 from benchmarks.loads import observed
+from ctq.checkpoint.architecture_endings import CLASSIFIERS
 from ctq.engines.vllm.learnt_with import LEARNT_WITH
 from ctq.engines.vllm_models.heads import registered_support
+from ctq.engines.vllm_models.other_tasks import classified_model
+from ctq.engines.vllm_models.registry import registered_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 SWEEP: Final = RESULTS / "architectures.json"
 DATA: Final = ENGINE_DATA / "backend_architectures.json"
@@ -39,9 +43,15 @@ REFUSED: Final = re.compile(
     r"|no module or parameter named '(lm_head\.dense|cls|generator_predictions)'"
 )
 """What vLLM says of an architecture for which it has no class and that its backend cannot build, or with a larger head."""
-TASKS: Final = ("CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MULTIMODAL_LM", "SPEECH_SEQ_2_SEQ", "SEQ_TO_SEQ_CAUSAL_LM")
-WRITERS: Final = re.compile(rf"MODEL_FOR_({'|'.join(TASKS)})_MAPPING_NAMES")
-"""Transformers' tables of models that write texts."""
+BODIES: Final = re.compile(r"does not dispatch through the Transformers attention|not found in the forward method")
+"""What it says of a body that it cannot build, whatever is put upon it."""
+TASKS: Final = (
+    *("CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MULTIMODAL_LM", "SPEECH_SEQ_2_SEQ", "SEQ_TO_SEQ_CAUSAL_LM"),
+    *("SEQUENCE_CLASSIFICATION", "TOKEN_CLASSIFICATION"),
+)
+TABLES: Final = re.compile(rf"MODEL_FOR_({'|'.join(TASKS)})_MAPPING_NAMES")
+"""Transformers' tables of models that write or classify texts."""
+STEM: Final = re.compile(r"For[A-Z]\w+$|LMHeadModel$")
 
 
 def main() -> None:
@@ -57,7 +67,7 @@ def main() -> None:
     found = {
         "about": about,
         "architectures": sorted(name for name in loaded if not registered_support(name, LEARNT_WITH)),
-        "refused": sorted(refused | set(closed())),
+        "refused": sorted(refused | set(closed()) | set(classifiers(seen))),
         "registered": sorted(set(re.findall(r'"(\w+)":\s*\(\s*"transformers",', registry))),
     }
     DATA.write_text(json.dumps(found, indent=1) + "\n")
@@ -72,22 +82,40 @@ def seen_unserved(python: Path) -> dict[str, str]:
 
 
 def closed() -> Iterator[str]:
-    """Yield transformers' models that write texts, and that the backend takes for none of its own.
+    """Yield transformers' models that write or classify texts, and that the backend takes for none of its own.
 
     Source: vLLM 0.32.0 model_executor/models/registry.py (`_try_resolve_transformers`).
     """
     import transformers
-    from transformers.models.auto import modeling_auto
 
-    tables = (table for name, table in vars(modeling_auto).items() if WRITERS.fullmatch(name))
-    listed = {
-        name for table in tables for entry in table.values() for name in ([entry] if isinstance(entry, str) else entry)
-    }
-    for name in sorted(listed):
+    for name in sorted(listed()):
         model = getattr(transformers, name)
         is_open = model.is_backend_compatible() or model._can_set_attn_implementation()
-        if not is_open and not registered_support(name, LEARNT_WITH):
+        if not is_open and not has_a_class(name):
             yield name
+
+
+def classifiers(seen: Mapping[str, str]) -> Iterator[str]:
+    """Yield transformers' classifiers, of which vLLM has no class, around bodies that the backend was seen not to build."""
+    stems = {STEM.sub("", name) for name, said in seen.items() if BODIES.search(said)}
+    for name in {f"{stem}{ending}" for stem in stems for ending in CLASSIFIERS} & listed():
+        if not has_a_class(name):
+            yield name
+
+
+def has_a_class(name: str) -> bool:
+    """Tell an architecture that vLLM has a class for, under its own name or another, or makes of one that it has."""
+    registered = registered_support(name, LEARNT_WITH) or registered_name(name) or classified_model(name)
+    return registered is not None
+
+
+def listed() -> set[str]:
+    """Return transformers' models that write or classify texts."""
+    from transformers.models.auto import modeling_auto
+
+    tables = (table for name, table in vars(modeling_auto).items() if TABLES.fullmatch(name))
+    entries = (entry for table in tables for entry in table.values())
+    return {name for entry in entries for name in ([entry] if isinstance(entry, str) else entry)}
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ NO_PLACE: Final = ("There is no module or parameter named", "KeyError: '")
 LACKS: Final = "not initialized from checkpoint"
 NAME: Final = re.compile(r"'([\w.]+)'")
 ROUNDS: Final = 8
-VARIANTS: Final = ("learnt-stablelm-qk",)
+VARIANTS: Final = ("learnt-stablelm-qk", "learnt-voxtral")
 """Families with tensors that vLLM's class does not have, beside others of their architecture that it loads."""
 
 

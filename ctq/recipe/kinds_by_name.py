@@ -75,6 +75,11 @@ NAME_RULES: tuple[_NameRule, ...] = (
         leaf=r"score|classifier|qa_outputs",
         ignore=r"re:(.*\.)?{hit}$",
     ),
+    _NameRule(
+        Kind.CLASSIFIER,
+        "part of a classifier or of what pools: engines keep it dense",
+        component=r"classifier|classification_head|mlm_head|pooler|pooling",
+    ),
     _NameRule(Kind.NORM, "part of a norm: kept as trained", component=r"\w*norm\d*|\w*layernorm\w*"),
     _NameRule(
         Kind.EMBEDDING,

@@ -93,7 +93,6 @@ SEEING: Final = (
     "HyperCLOVAXVisionV2ForConditionalGeneration",
     "Idefics2ForConditionalGeneration",
     "LightOnOcrForConditionalGeneration",
-    "MllamaForConditionalGeneration",
     "Ovis2ForConditionalGeneration",
     "VideoLlama3ForConditionalGeneration",
     "VideoLlavaForConditionalGeneration",
@@ -153,6 +152,7 @@ CHAMELEON: Final[Config] = {
         "num_res_blocks": 1,
     },
 }
+MLLAMA: Final[Config] = {"text_config": {"num_hidden_layers": 3, "cross_attention_layers": [1]}}
 JANUS: Final[Config] = {
     "vq_config": {"base_channels": 32, "embed_dim": 8, "latent_channels": 32, "num_embeddings": 16, "num_res_blocks": 1,
                   "projection_dim": 128, "image_token_embed_dim": 128},
@@ -170,6 +170,7 @@ DEFAULT_FAMILIES: Final[tuple[Family, ...]] = (
     *(seeing(name, text="text_config") for name in SEEING),
     seeing("ChameleonForConditionalGeneration", CHAMELEON),
     seeing("JanusForConditionalGeneration", JANUS, text="text_config"),
+    seeing("MllamaForConditionalGeneration", MLLAMA, text="text_config"),
 )
 UNSERVED_FAMILIES: Final[tuple[Family, ...]] = tuple(
     Family(name=name, architecture=name, shrunk=True, head=None) for name in UNSERVED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from family import Config, Family
+from family import VISION, Config, Family
 from family_multimodal import CLIP, LLAMA, image
 from family_table import VISION_MODEL
 
@@ -69,7 +69,15 @@ GEMMA4_EMBEDDER: Final[Config] = {
 ROUTER: Final[Config] = {"topk_method": "noaux_tc", "scoring_func": "sigmoid"}
 """As published configs say of a router with a bias, and transformers' classes do not."""
 
+VOXTRAL: Final[Config] = {
+    **VISION, "model_type": "voxtral_encoder", "num_mel_bins": 16, "max_source_positions": 32,
+    "downsample_factor": 4, "window_size": 160, "sampling_rate": 16000,
+}  # fmt: skip
+"""With the keys that vLLM reads and transformers' class does not have."""
+
 LEARNT_FAMILIES: Final[tuple[Family, ...]] = (
+    Family(name="learnt-voxtral", architecture="VoxtralForConditionalGeneration", text="text_config", head=None,
+           config={"text_config": LLAMA, "audio_token_id": 300, "audio_config": VOXTRAL}),
     image("llava-next-video", "LlavaNextVideoForConditionalGeneration", LLAMA, CLIP, image_token_index=300,
           video_token_index=301, vision_feature_layer=-1, image_grid_pinpoints=[[28, 28]], head="language_model.lm_head",
           renames=VISION_MODEL),

@@ -68,7 +68,8 @@ def backend_mapper(architecture: str, failed: dict[str, Any], folder: str | None
     """Describe what the Transformers backend makes of names (vLLM 0.32.0 models/transformers/base.py:302).
 
     Old names are renamed; the base model is called `model`, whether the files name it so, otherwise or not at all; a head inside
-    the base model is taken out. Where the base model cannot be built, ``failed`` says why, and what lies in it is left out.
+    the base model is taken out; old names inside its parts (`vision_tower.vision_model`) are renamed there. Where the base model
+    cannot be built, ``failed`` says why, and what lies in it is left out.
     """
     import transformers
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
@@ -84,23 +85,27 @@ def backend_mapper(architecture: str, failed: dict[str, Any], folder: str | None
         for old, new in zip(renaming.source_patterns, renaming.target_patterns, strict=True)
         if "\\" not in new
     ]
-    base = getattr(known, "base_model_prefix", "")
-    pairs += [[rf"^{re.escape(base)}\.", "model."]] if base not in ("", "model") else []
+    prefix = getattr(known, "base_model_prefix", "")
+    pairs += [[rf"^{re.escape(prefix)}\.", "model."]] if prefix not in ("", "model") else []
+    children, inside = "", list[list[str | None]]()
     try:
-        children = "|".join(children_of(config, folder)) if config is not None else ""
+        base = base_of(config, folder) if config is not None else None
+        if base is not None:
+            children, inside = "|".join(children_of(base)), list(renamed_inside(base))
     except Exception as error:  # noqa: BLE001 - whatever the model says against its own default is the answer
-        failed[architecture], children = told(error, "build")["message"], ""
+        failed[architecture] = told(error, "build")["message"]
     if children:
         pairs += [
             [rf"^(?!model\.)(({children}).*)", r"model.\1"],
             [rf"^(model\.)((?!{children}).+)", r"\2"],
             [r"^model\.(.+\.)*(lm_head.+)", r"\2"],
+            *inside,
         ]
     return {"regex": pairs} if pairs else {}
 
 
-def children_of(config_class: type, folder: str | None) -> list[str]:
-    """Name what lies in the base model of a configuration, built without values; raises what the last build raises."""
+def base_of(config_class: type, folder: str | None) -> Any:
+    """Return the base model of a configuration, built without values; raises what the last build raises."""
     import torch
     from transformers import AutoConfig, AutoModel
 
@@ -109,14 +114,30 @@ def children_of(config_class: type, folder: str | None) -> list[str]:
     for config in made:
         try:
             with torch.device("meta"):
-                base = AutoModel.from_config(config())
+                return AutoModel.from_config(config())
         except Exception:
             if config is made[-1]:
                 raise
-            continue
-        tensors = (*base.named_parameters(recurse=False), *base.named_buffers(recurse=False))
-        return [name for name, _ in (*base.named_children(), *tensors)]
-    return []
+    return None
+
+
+def children_of(base: Any) -> list[str]:
+    """Name what lies in a base model."""
+    tensors = (*base.named_parameters(recurse=False), *base.named_buffers(recurse=False))
+    return [name for name, _ in (*base.named_children(), *tensors)]
+
+
+def renamed_inside(base: Any) -> Iterator[list[str | None]]:
+    """Yield the patterns of old names inside the parts of a base model, and what they become."""
+    from transformers.conversion_mapping import get_model_conversion_mapping
+    from transformers.core_model_loading import WeightRenaming
+
+    for one in get_model_conversion_mapping(base):
+        part = getattr(one, "scope_prefix", None)
+        if part and isinstance(one, WeightRenaming):
+            for old, new in zip(one.source_patterns, one.target_patterns, strict=True):
+                later = re.sub(r"\\(\d)", lambda group: rf"\{int(group[1]) + 1}", new)
+                yield [rf"^(model\.{re.escape(part)}\.){old.removeprefix('^')}", rf"\1{later}"]
 
 
 def prefixes(job: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctq.engines.configs.towers import are_known, tower_value
 from ctq.engines.data_file import of_architecture, read_data
+from ctq.engines.skeletons.backend_experts import as_backend_builds
 from ctq.engines.skeletons.read import parts_of_fused, read_slots, read_towers
 from ctq.engines.skeletons.skeleton import Skeleton, Slot
 from ctq.engines.skeletons.switches import learnt_tensors
@@ -21,6 +22,7 @@ from ctq.engines.vllm_models.bare_models import has_a_type
 from ctq.engines.vllm_models.borrowed import inner_name
 from ctq.engines.vllm_models.config_classes import known_model, whole_model, wrapper_of
 from ctq.engines.vllm_models.heads import head_support
+from ctq.engines.vllm_models.other_tasks import classified_model
 from ctq.engines.vllm_models.text_architecture import causal_lm_of
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     whole = whole_model(config.architecture)
     if whole is not None:
         return _without_head(skeleton_named(whole), relative=config.relative) if whole in all_known else None
+    if (model := classified_model(config.architecture or "")) in all_known and found is None:
+        classifier = _without_head(skeleton_named(model), relative=config.relative)
+        return replace(classifier, refuses=frozenset())  # the output may be of several names
     skeleton = skeleton_around(config.architecture or "", inner_name(config), towers=has_learnt_towers(config))
     if skeleton is not None and found is not None and not has_learnt_towers(config):
         skeleton = with_tower_from(skeleton, _learnt_with_its_tower(config))
@@ -203,6 +208,8 @@ def skeleton_named(architecture: str) -> Skeleton:
     """Return the skeleton of a known architecture."""
     found = read_data("skeletons")["architectures"][architecture]
     slots = read_slots(found)
+    if is_served_by_backend(architecture):
+        slots = as_backend_builds(slots)
     brought = {name: Slot(always=False, dimensions=None) for name in learnt_tensors(architecture)}
     brought |= parts_of_fused(architecture, found)
     return Skeleton(

@@ -20,7 +20,8 @@ def lacks_its_reward(architecture: str, leaves: Iterable[str]) -> bool:
     return output is not None and output not in leaves
 
 
-def makes_a_classifier(architecture: str) -> bool:
-    """Tell a classifier that vLLM makes of a language model's class, which is there, and a `score` from the files."""
+def classified_model(architecture: str) -> str | None:
+    """Return the language model of whose registered class vLLM makes a classifier with a `score` from the files."""
     stem = next((architecture.removesuffix(task) for task in CLASSIFIERS if architecture.endswith(task)), None)
-    return stem is not None and is_registered(f"{stem}{CAUSAL_LM}")
+    model = f"{stem}{CAUSAL_LM}" if stem is not None else ""
+    return model if is_registered(model) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ctq.checkpoint.architecture_endings import BARE, EMBEDS, ENDINGS, GENERATING, WRAPPER
+from ctq.checkpoint.architecture_endings import BARE, CLASSIFIERS, EMBEDS, ENDINGS, GENERATING, WRAPPER
 from ctq.engines.data_file import read_data
 from ctq.engines.versions import version_key
 from ctq.engines.vllm.backend import backend_architectures
@@ -62,7 +62,7 @@ def last_release_with(architecture: str, version: str) -> str | None:
     None where that is no older one, or where transformers may have a class of the name, which the backend may take.
     Source: ``_PREVIOUSLY_SUPPORTED_MODELS`` of vLLM 0.32.0 model_executor/models/registry.py.
     """
-    is_of_transformers = architecture.endswith(WRAPPER) or architecture in causal_lms()
+    is_of_transformers = architecture.endswith((WRAPPER, *CLASSIFIERS)) or architecture in causal_lms()
     names = (architecture, registered_name(architecture))
     if is_of_transformers or any(head_support(name, version) is not None for name in names):
         return None

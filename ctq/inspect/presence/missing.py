@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _HEAD_MODULE = HEAD.removesuffix(".weight")
 _ONE_OF = (
     frozenset({"mlp", "feed_forward", "block_sparse_moe", "ffn", "moe", "share_expert", "shared_mlp"}),
-    frozenset({"self_attn", "attn", "linear_attn", "mamba", "mamba_decoder", "conv", "mixer"}),
+    frozenset({"self_attn", "attn", "cross_attn", "linear_attn", "mamba", "mamba_decoder", "conv", "mixer"}),
 )
 """What layers have one of, whatever their kind: a feed-forward, dense or of experts; attention, a state space or a convolution."""
 _EITHER = frozenset({"input_layernorm", "ln_attn"})

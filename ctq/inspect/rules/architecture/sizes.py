@@ -191,5 +191,6 @@ def _wrong(slot: Slot, shape: tuple[int, ...], size_of: Callable[[str], int | No
         size = size_of(expression) if expression else None
         spare = _WORD if axis == len(shape) - 1 and packed else 1
         if size is not None and not 0 <= found - size < spare:
-            return f"{found} where the config says {expression} = {size}"
+            read = next(one for one in (expression or "").split("|") if size_of(one) is not None)
+            return f"{found} where the config says {read} = {size}"
     return None

@@ -11,7 +11,7 @@ from ctq.engines.vllm_models.bare_models import is_bare, pools_without_head, res
 from ctq.engines.vllm_models.known_names import known_architectures, quant_methods
 from ctq.engines.vllm_models.method_arguments import refused_arguments
 from ctq.engines.vllm_models.other_methods import refusal
-from ctq.engines.vllm_models.other_tasks import lacks_its_reward, makes_a_classifier
+from ctq.engines.vllm_models.other_tasks import classified_model, lacks_its_reward
 from ctq.engines.vllm_models.own_code import is_read
 from ctq.findings import Severity
 from ctq.inspect.facts.entries import State
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from ctq.inspect.facts.facts import Facts
 
-_CLASSIFIER_HEADS = frozenset({"score", "classifier", "classification_head", "dense"})
+_DENSE = "dense"
+_CLASSIFIER_HEADS = frozenset({"score", "classifier", "classification_head", _DENSE})
 """Last names of a classifier's output."""
 
 
@@ -157,11 +158,12 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     vLLM 0.32.0 `model_executor/models/adapters.py` (`as_seq_cls_model`); `benchmarks/learn/bare_models.py`.
     """
     name, head = facts.config.architecture or "", facts.head
-    leaves = {entry.modules.leaf for entry in facts.entries}
+    modules = [entry.modules for entry in facts.entries]
+    leaves = {one.leaf for one in modules if one.leaf != _DENSE or not one.depth}  # Falcon's attention has one too
     is_unclassified = leaves.isdisjoint(_CLASSIFIER_HEADS)
     if lacks_its_reward(name, leaves):
         yield _of_another_task(f"{name} is a reward model, and the files hold no output of one")
-    elif head.entry is None and makes_a_classifier(name) and is_unclassified:
+    elif head.entry is None and classified_model(name) is not None and is_unclassified:
         hint = "give the architecture of the model without a head to pool with it, or restore the classifier"
         yield _of_another_task(f"{name} is a classifier, and the files hold none", hint)
     elif head.entry is not None and is_bare(name):
