@@ -14,11 +14,12 @@ from ctq.recipe.kinds import Classified, Kind
 
 @dataclass(frozen=True, slots=True)
 class _NameRule:
-    """Modules by name: ``component`` is any part of the dotted path, ``leaf`` its last part (one of the two)."""
+    """Modules by name: ``component`` is any part of the dotted path, ``parent`` any above it, ``leaf`` the last (one of them)."""
 
     kind: Kind
     reason: str
     component: str | None = None
+    parent: str | None = None
     leaf: str | None = None
     ignored: bool = True
     ignore: str | None = None
@@ -73,12 +74,18 @@ NAME_RULES: tuple[_NameRule, ...] = (
         Kind.CLASSIFIER,
         "output of a classifier: kept as trained",
         leaf=r"score|classifier|qa_outputs",
-        ignore=r"re:(.*\.)?{hit}$",
+        ignore=r"re:((.*\.)?{hit}(\..*)?)?$",  # of reward models it is two layers, which vLLM gives no name (qwen2_rm.py:50)
     ),
     _NameRule(
         Kind.CLASSIFIER,
         "part of a classifier or of what pools: engines keep it dense",
         component=r"classifier|classification_head|mlm_head|pooler|pooling",
+    ),
+    _NameRule(
+        Kind.CLASSIFIER,
+        "part of a classifier or of what pools: engines keep it dense",
+        parent=r"head",  # ModernBERT's, which vLLM calls `pooling` (modernbert.py:318)
+        ignore=r"re:(.*\.)?({hit}|pooling)(\..*)?$",
     ),
     _NameRule(Kind.NORM, "part of a norm: kept as trained", component=r"\w*norm\d*|\w*layernorm\w*"),
     _NameRule(
@@ -103,7 +110,7 @@ def kind_by_name(module: str) -> Classified | None:
 @cache
 def _first_rule(words: tuple[str, ...]) -> Classified | None:
     for rule, pattern in _COMPILED:
-        candidates = words[-1:] if rule.leaf else words
+        candidates = words[-1:] if rule.leaf else words[:-1] if rule.parent else words
         hit = next((word for word in candidates if pattern.fullmatch(word)), None)
         if hit is not None:
             return Classified(rule.kind, rule.reason, _ignore_of(rule, re.escape(hit)))
@@ -123,7 +130,7 @@ def filled(pattern: str, hit: str) -> str:
 
 
 _COMPILED: tuple[tuple[_NameRule, re.Pattern[str]], ...] = tuple(
-    (rule, re.compile(rule.component or rule.leaf or "")) for rule in NAME_RULES
+    (rule, re.compile(rule.component or rule.parent or rule.leaf or "")) for rule in NAME_RULES
 )
 
 
