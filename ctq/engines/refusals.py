@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import DTYPE_KEYS, dotted
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 _QUANTIZATION = "quantization_config"
 _LIST_OF_LAYERS = "layer_types"
+_NUMBERED = re.compile(r"\s*[+-]?\d+(_\d+)*\s*")
+"""What Python makes a whole number of."""
 
 
 def refused_by_loaders(config: ModelConfig) -> Iterator[Refused]:
@@ -70,6 +73,13 @@ def _no_object(config: ModelConfig) -> Iterator[Refused]:
     """Yield what says how the model is quantized where it is a text, a list or a number."""
     if not isinstance(config.raw.get(_QUANTIZATION), dict | None):
         yield _QUANTIZATION, "is no object"
+
+
+def _unnumbered(config: ModelConfig) -> Iterator[Refused]:
+    """Yield labels without numbers. Source: transformers 5.19 ``configuration_utils.py`` (`int(key)` of each)."""
+    labels = config.raw.get("id2label")
+    if isinstance(labels, dict) and not all(_NUMBERED.fullmatch(label) for label in labels):
+        yield "id2label", "has keys that are no numbers"
 
 
 def _misplaced(config: ModelConfig) -> Iterator[Refused]:
@@ -154,6 +164,7 @@ def _other_lengths(level: Mapping[str, Any]) -> Iterator[Refused]:
 CHECKS: tuple[Callable[[ModelConfig], Iterable[Refused]], ...] = (
     _classes,
     _no_object,
+    _unnumbered,
     _unbuilt,
     _mistyped,
     nulled,

@@ -14,6 +14,7 @@ from ctq.engines.configs.fields import known_number, other_names
 from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.configs.rope_settings import rope_settings
 from ctq.engines.data_file import read_data
+from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.text_architecture import text_architecture
 
 if TYPE_CHECKING:
@@ -39,11 +40,13 @@ _ABSENT = object()
 def refused_values(config: ModelConfig) -> Iterator[Refused]:
     """Yield keys of the text model's config, by dotted path, with what vLLM has against their values.
 
-    Inside a wrapper the class of the text model's type reads them, as at the top.
+    Inside a wrapper the class of the text model's type reads them, as at the top; vLLM's own does not where its backend builds the
+    whole as transformers does.
     """
     data = read_data("config_values")
     where, level = read_levels(config)[-1]
-    name = text_architecture(config) or ""
+    is_of_transformers = bool(where) and is_served_by_backend(config.architecture)
+    name = "" if is_of_transformers else text_architecture(config) or ""
     for path, kinds in data["architectures"].get(name, data["others"]).items():
         kind = _kind(_value(level, path))
         if kind in kinds:
