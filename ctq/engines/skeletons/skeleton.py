@@ -137,7 +137,7 @@ class Skeleton:
     def stacks(self) -> tuple[str, ...]:
         """The lists of the decoder's layers: several where a model runs through each of them (HRM)."""
         of_text = self.moved.values() if self.moved else self.tensors
-        lists = {stack_of(name) for name in of_text if ".#." in name}
+        lists = {stack_of(name) for name in of_text if ".#." in name} - self.towers.lists.keys()
         return tuple(
             sorted(path for path in lists if path.rpartition(".")[2] in LAYER_LISTS and not _TOWER.search(path))
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import all_tensors, edit_tensors
+from builders import all_tensors, edit_config, edit_tensors
 from families import EVERY
 from inspecting import error_list
 
@@ -64,3 +64,19 @@ def test_a_tensor_beside_the_text_model_that_it_does_not_have(
     module, _, part = tensor.rpartition(".")
     edit_tensors(folder, lambda tensors: tensors.update({f"{module}_stranger.{part}": tensors[tensor]}))
     assert error_list(folder) == ["TEN024"]
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        "Idefics2ForConditionalGeneration",
+        "VideoLlavaForConditionalGeneration",
+        "learnt-GraniteSpeechForConditionalGeneration",
+    ],
+)
+def test_a_layer_that_the_text_models_config_counts_beside_lists_of_other_parts(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / "more")
+    edit_config(folder, lambda config: config["text_config"].update(num_hidden_layers=3))
+    assert error_list(folder) == ["TEN025"]
