@@ -18,7 +18,7 @@ from ctq.engines.skeletons.skeleton import Skeleton, Slot
 from ctq.engines.skeletons.switches import learnt_tensors
 from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_sizes_of, with_text
 from ctq.engines.vllm.backend import is_served_by_backend
-from ctq.engines.vllm_models.bare_models import has_a_type
+from ctq.engines.vllm_models.bare_models import has_a_type, text_model_of
 from ctq.engines.vllm_models.borrowed import inner_name
 from ctq.engines.vllm_models.config_classes import known_model, whole_model, wrapper_of
 from ctq.engines.vllm_models.heads import head_support
@@ -48,9 +48,10 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     whole = whole_model(config.architecture)
     if whole is not None:
         return _without_head(skeleton_named(whole), relative=config.relative) if whole in all_known else None
-    if (model := classified_model(config.architecture or "")) in all_known and found is None:
-        classifier = _without_head(skeleton_named(model), relative=config.relative)
-        return replace(classifier, refuses=frozenset())  # the output may be of several names
+    name = config.architecture or ""
+    if found is None and (model := classified_model(name) or text_model_of(name)) in all_known:
+        body = _without_head(skeleton_named(model), relative=config.relative)
+        return replace(body, refuses=frozenset())  # an output may be of several names, and a prefix be there or not
     skeleton = skeleton_around(config.architecture or "", inner_name(config), towers=has_learnt_towers(config))
     if skeleton is not None and found is not None and not has_learnt_towers(config):
         skeleton = with_tower_from(skeleton, _learnt_with_its_tower(config))

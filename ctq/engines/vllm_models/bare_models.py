@@ -51,6 +51,13 @@ def resembles_a_class(architecture: str) -> bool:
     return any(map(is_registered, _whole(architecture)))
 
 
+def text_model_of(architecture: str) -> str | None:
+    """Return the registered text model whose class vLLM makes a bare model of, to pool with (`Qwen3Model`)."""
+    name = architecture.removesuffix(BARE) + CAUSAL_LM
+    is_served = is_bare(architecture) and pools_without_head(architecture) is not False
+    return name if is_served and is_registered(name) else None
+
+
 def _whole(architecture: str) -> Iterator[str]:
     stem = architecture.removesuffix(BARE)
     return (f"{stem}{task}" for task in _WITH_HEAD)
