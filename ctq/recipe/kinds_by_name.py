@@ -14,13 +14,17 @@ from ctq.recipe.kinds import Classified, Kind
 
 @dataclass(frozen=True, slots=True)
 class _NameRule:
-    """Modules by name: ``component`` is any part of the dotted path, ``parent`` any above it, ``leaf`` the last (one of them)."""
+    """Modules by name: ``component`` is any part of the dotted path, ``parent`` any above it, ``leaf`` the last (one of them).
+
+    ``numbered`` asks for a number behind the last name: one of several layers in a row.
+    """
 
     kind: Kind
     reason: str
     component: str | None = None
     parent: str | None = None
     leaf: str | None = None
+    numbered: bool = False
     ignored: bool = True
     ignore: str | None = None
 
@@ -72,9 +76,16 @@ NAME_RULES: tuple[_NameRule, ...] = (
     _NameRule(Kind.NORM, "norm", leaf=r"\w*norm\d*|ln(_\w+)?|\w+_ln|\w*layernorm\w*", ignored=False),
     _NameRule(
         Kind.CLASSIFIER,
+        "output of a reward model: kept as trained",
+        leaf=r"score",
+        numbered=True,
+        ignore=r"re:((.*\.)?{hit}\.\d+)?$",  # vLLM asks about both layers without a name (qwen2_rm.py:50)
+    ),
+    _NameRule(
+        Kind.CLASSIFIER,
         "output of a classifier: kept as trained",
         leaf=r"score|classifier|qa_outputs",
-        ignore=r"re:((.*\.)?{hit}(\..*)?)?$",  # of reward models it is two layers, which vLLM gives no name (qwen2_rm.py:50)
+        ignore=r"re:(.*\.)?{hit}$",
     ),
     _NameRule(
         Kind.CLASSIFIER,
@@ -104,12 +115,15 @@ NAME_RULES: tuple[_NameRule, ...] = (
 
 def kind_by_name(module: str) -> Classified | None:
     """Return the kind of a module that a row of the table knows, whatever the numbers in its name."""
-    return _first_rule(tuple(word for word in module.split(".") if not word.isdigit()))
+    words = module.split(".")
+    return _first_rule(tuple(word for word in words if not word.isdigit()), numbered=words[-1].isdigit())
 
 
 @cache
-def _first_rule(words: tuple[str, ...]) -> Classified | None:
+def _first_rule(words: tuple[str, ...], *, numbered: bool) -> Classified | None:
     for rule, pattern in _COMPILED:
+        if rule.numbered and not numbered:
+            continue
         candidates = words[-1:] if rule.leaf else words[:-1] if rule.parent else words
         hit = next((word for word in candidates if pattern.fullmatch(word)), None)
         if hit is not None:

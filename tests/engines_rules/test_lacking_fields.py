@@ -38,6 +38,11 @@ def test_a_config_that_states_them_is_taken() -> None:
     assert "audio_config.downsample_factor" not in keys
 
 
+def test_null_is_a_value_of_which_nothing_is_said() -> None:
+    stated = {"text_config": {"head_dim": None, "use_qk_norm": None}}
+    assert not list(lacking_fields(saved("Glm4vMoeForConditionalGeneration", **stated)))
+
+
 def test_what_only_code_of_the_repository_reads_is_not_judged() -> None:
     config = saved("VoxtralForConditionalGeneration", **{"": {"auto_map": {"AutoConfig": "x.X"}, "model_type": "mine"}})
     assert not list(lacking_fields(config))

@@ -103,6 +103,10 @@ def test_integers_are_no_weights() -> None:
         "model.layers.4.up.weight",
         "model.layers.0.mlp.router.weight",
         "multi_modal_projector.weight",
+        "score.weight",
+        "score.0.weight",
+        "bert.pooler.dense.weight",
+        "head.dense.weight",
     ],
 )
 def test_the_ignore_pattern_of_an_exclusion_matches_its_module(name: str) -> None:
@@ -110,6 +114,14 @@ def test_the_ignore_pattern_of_an_exclusion_matches_its_module(name: str) -> Non
     assert found.ignore is not None
     assert re.match(found.ignore.removeprefix("re:"), name.removesuffix(".weight"))
     assert not re.match(found.ignore.removeprefix("re:"), "model.layers.0.mlp.up_proj")
+
+
+@pytest.mark.parametrize(("name", "nameless"), [("score.weight", False), ("score.2.weight", True)])
+def test_only_the_layers_of_a_reward_models_output_are_asked_about_without_a_name(name: str, *, nameless: bool) -> None:
+    """MiniCPM3's `q_a_proj` is so too, which is quantized beside a `score` of one layer."""
+    found = Classifier(CONFIG).classify(TensorInfo(name, "BF16", (8, 128), 0, 0))
+    assert found.ignore is not None
+    assert (re.match(found.ignore.removeprefix("re:"), "") is not None) is nameless
 
 
 def test_a_gate_is_ignored_under_the_name_that_transformers_gives_it_too() -> None:

@@ -36,8 +36,8 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
 
     vLLM's Transformers backend builds the model that the model type stands for, whatever the architecture is called.
     """
-    all_known = read_data("skeletons")["architectures"]
-    found = all_known.get(config.architecture or "")
+    all_known, name = read_data("skeletons")["architectures"], config.architecture or ""
+    found = all_known.get(name)
     built = _built_by_type(config)
     if built is not None:
         places = frozenset(found["refuses"] if found is not None else ())
@@ -48,11 +48,10 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     whole = whole_model(config.architecture)
     if whole is not None:
         return _without_head(skeleton_named(whole), relative=config.relative) if whole in all_known else None
-    name = config.architecture or ""
     if found is None and (model := classified_model(name) or text_model_of(name)) in all_known:
         body = _without_head(skeleton_named(model), relative=config.relative)
         return replace(body, refuses=frozenset())  # an output may be of several names, and a prefix be there or not
-    skeleton = skeleton_around(config.architecture or "", inner_name(config), towers=has_learnt_towers(config))
+    skeleton = skeleton_around(name, inner_name(config), towers=has_learnt_towers(config))
     if skeleton is not None and found is not None and not has_learnt_towers(config):
         skeleton = with_tower_from(skeleton, _learnt_with_its_tower(config))
     if skeleton is None or not config.pools:
@@ -79,9 +78,9 @@ def _learnt_with_its_tower(config: ModelConfig) -> str | None:
     level = tower_value(config, path)
     wanted = {path: level.get("model_type") if isinstance(level, dict) else None}
     others = read_data("skeletons")["architectures"].items()
-    learnt = (skeleton_named(name) for name, entry in others if entry.get("towers") == wanted)
     by_backend = is_served_by_backend(own.architecture)
-    learnt = (other for other in learnt if is_served_by_backend(other.architecture) == by_backend)
+    alike_built = ((name, entry) for name, entry in others if is_served_by_backend(name) == by_backend)
+    learnt = (skeleton_named(name) for name, entry in alike_built if entry.get("towers") == wanted)
     alike = [other for other in learnt if other.towers.lists and _root_of(other) == root]
     beside = {name for name in own.tensors if not name.startswith(f"{root}.")}
     best = max(alike, key=lambda other: len(beside & other.tensors.keys()), default=None)

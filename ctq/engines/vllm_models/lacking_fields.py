@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def lacking_fields(config: ModelConfig) -> Iterator[Refused]:
     """Yield, by dotted path, the keys that vLLM reads and neither the config nor its class states."""
     lost = of_architecture("lacking_fields", config.architecture, ()) if not brings_its_own_code(config) else ()
-    for level, key in lost:
-        path = dotted(level, key)
-        if tower_value(config, path) is None:
-            yield path, "is missing, and vLLM needs it"
+    for path, key in lost:
+        level = tower_value(config, path) if path else config.raw
+        if not isinstance(level, dict) or key not in level:
+            yield dotted(path, key), "is missing, and vLLM needs it"
