@@ -54,7 +54,7 @@ _ORIGINAL = f"original_{_LENGTH}"
 _NUMBERS_OF_TYPE = {"phimoe": ("short_mscale", "long_mscale")}
 """Numbers without which a type's own class takes none but the default (transformers 5.19 ``validate_rope`` of these models)."""
 _NUMBERS = ("rope_theta", "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
-_SAME = {("longrope", "su"), ("default", "mrope")}
+_SAME = (("longrope", "su"), ("default", "mrope"))
 _TOY_WIDTH = 4
 """The widest head of which transformers 5.19 takes an odd one (``modeling_rope_utils.validate_rope``)."""
 _WITH_SECTIONS = ("default", "mrope", "yarn")

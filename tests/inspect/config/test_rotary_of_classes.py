@@ -28,6 +28,7 @@ BARE = {"rope_theta": 1e4}
         ("olmo2", {**LONG, "rope_type": "su"}, True),
         ("olmo2", {**LINEAR, "rope_type": "ntk"}, False),  # built by transformers' own class
         ("llama", LONG, True),
+        ("llama", {**LINEAR, "rope_type": ["linear"], "type": "linear"}, False),
         ("llama", BARE, True),
         ("deepseek-v3", LINEAR, False),  # scales by the original length, which is added for other kinds alone
         ("deepseek-v3", {**LINEAR, "original_max_position_embeddings": 64}, True),
