@@ -1,7 +1,7 @@
 """What lies in the files for a quantized weight, and how codes are packed: several to a word of 32 bits, the first in the lowest.
 
 Source: compressed-tensors 0.17.0 ``compressors/pack_quantized``. Codes of a width that does not divide a word leave its highest
-bits empty. vLLM's parameters of such widths have fewer words, which ``engines/verdicts/head_loading.py`` counts as vLLM does.
+bits empty. vLLM's parameters of such widths have fewer words, which ``engines/vllm/head/parameters.py`` counts as vLLM does.
 """
 
 from __future__ import annotations

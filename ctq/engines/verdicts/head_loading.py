@@ -10,14 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.verdicts.head_facts import HeadForm, Outcome
-from ctq.recipe.packing import WORD_BITS, values_per_word
+from ctq.engines.vllm.head.geometry import HeadGeometry
+from ctq.engines.vllm.head.parameters import ParameterSpec, head_parameters
+from ctq.engines.vllm.head.placement import place
+from ctq.recipe.packing import values_per_word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ctq.engines.engine_args import EngineArgs
-    from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor, Word
+    from ctq.engines.verdicts.head_facts import HeadFacts, Word
     from ctq.engines.vllm.scheme_predicates import SchemeArgs
 
 _FLOAT8_SCHEMES = frozenset({"W8A8Fp8", "W8A16Fp8", "W8A8Mxfp8"})
@@ -52,21 +53,28 @@ def load_quantized(facts: HeadFacts, scheme: str, args: SchemeArgs, loader: Load
     expected = _STORED_AS.get(scheme)
     if expected is None:
         return _load_unjudged(facts, scheme, loader)
-    names, optional = _parameters(scheme, args)
-    unknown = next((name for name in facts.tensors if name not in (*names, *optional, "bias")), None)
-    if unknown and loader.refuses_unknown_names:
-        return Outcome(
-            "fails", f"the config gives the head {scheme}, which has no parameter for its tensor {facts.name}.{unknown}"
-        )
+    geometry, given = _geometry(facts, args), f"the config gives the head {scheme}"
+    try:
+        specs = head_parameters(scheme, args, geometry) or _block_parameters(facts, geometry)
+    except DispatchError as error:
+        return Outcome("fails", error.message)
+    tensors = {part: tensor for part, tensor in facts.tensors.items() if part != "bias"}
+    placed = place(
+        specs,
+        tensors,
+        geometry,
+        module=facts.name or "",
+        reshapes_scalar_scales=loader.reshapes_scalar_scales,
+    )
+    if placed.unexpected and loader.refuses_unknown_names:
+        return Outcome("fails", f"{given}, which has no parameter for its tensor {placed.unexpected[0]}")
     if facts.stored is not expected:
-        return Outcome("garbage", f"the config gives the head {scheme}, but its weight is stored {facts.stored}")
-    missing = next((name for name in names if name not in facts.tensors), None)
-    if missing:
-        return Outcome("garbage", f"the config gives the head {scheme}, but {facts.name}.{missing} is not in the files")
-    fault = next(_faults(facts, scheme, args, loader), None)
-    if fault:
-        return Outcome("fails", fault)
-    return Outcome("quantized", f"the config gives the head {scheme}, and its tensors fit")
+        return Outcome("garbage", f"{given}, but its weight is stored {facts.stored}")
+    if placed.missing:
+        return Outcome("garbage", f"{given}, but {placed.missing[0]} is not in the files")
+    if placed.refusals:
+        return Outcome("fails", placed.refusals[0])
+    return Outcome("quantized", f"{given}, and its tensors fit")
 
 
 def _load_unjudged(facts: HeadFacts, scheme: str, loader: Loader) -> Outcome:
@@ -77,58 +85,17 @@ def _load_unjudged(facts: HeadFacts, scheme: str, loader: Loader) -> Outcome:
     return Outcome(word, f"the config gives the head {scheme}, but it is stored dense")
 
 
-def _parameters(scheme: str, args: SchemeArgs) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the parameters that have to be loaded, and of those that need not."""
-    if scheme == "WNA16":
-        zero_point = () if args.weights.symmetric else ("weight_zero_point",)
-        order = ("weight_g_idx",) if args.weights.actorder == "group" else ()
-        return ("weight_packed", "weight_scale", *zero_point, *order), ("weight_shape",)
-    if args.inputs is None or args.inputs.dynamic:
-        return ("weight", "weight_scale"), ()
-    zero_point = () if args.inputs.symmetric else ("input_zero_point",)
-    return ("weight", "weight_scale", "input_scale", *zero_point), ()
+def _geometry(facts: HeadFacts, args: SchemeArgs) -> HeadGeometry:
+    """Return the size that the config states, or else that of the tensors."""
+    packed, weight = facts.tensors.get("weight_packed"), facts.tensors.get("weight")
+    rows, columns = next((one.shape for one in (packed, weight) if one is not None and len(one.shape) == 2), (0, 0))
+    held = columns * values_per_word(args.weights.num_bits) if packed is not None else columns
+    return HeadGeometry(vocabulary=facts.vocab_size or rows, hidden=facts.hidden_size or held)
 
 
-def _faults(facts: HeadFacts, scheme: str, args: SchemeArgs, loader: Loader) -> Iterator[str]:
-    weight = facts.tensors["weight_packed" if scheme == "WNA16" else "weight"]
-    rows = facts.vocab_size
-    if rows is not None and weight.shape[:1] != (rows,):
-        yield f"the head has {weight.shape[0] if weight.shape else 0} rows, but the vocabulary {rows}"
-    yield from _scale_faults(facts, args.weights, weight, loader)
-    if scheme == "WNA16":
-        yield from _packed_faults(facts, args.weights, weight)
-
-
-def _scale_faults(facts: HeadFacts, weights: EngineArgs, weight: HeadTensor, loader: Loader) -> Iterator[str]:
-    shape = facts.tensors["weight_scale"].shape
-    if weights.strategy == "block":  # one scale for a rectangle, the last ones cut off
-        return
-    if weights.strategy == "tensor":
-        if shape == () and not loader.reshapes_scalar_scales:
-            yield f"{loader.engine} refuses a scale without a dimension"
-        elif shape not in ((), (1,)):
-            yield f"the config says one scale for the head, but the files hold {_shown(shape)}"
-    elif len(shape) != len(("rows", "groups")) or shape[:1] != weight.shape[:1]:
-        yield f"the config says scales by {weights.strategy}, but those of the head have the shape {_shown(shape)}"
-
-
-def _packed_faults(facts: HeadFacts, weights: EngineArgs, weight: HeadTensor) -> Iterator[str]:
-    columns = facts.hidden_size
-    if columns is None:
-        return
-    words = -(-columns * weights.num_bits // WORD_BITS)
-    if weight.shape[1:] != (words,):
-        yield f"{columns} columns of {weights.num_bits} bits are {words} words, but the head has the shape {_shown(weight.shape)}"
-    group = weights.group_size if weights.strategy == "group" and weights.group_size else columns
-    if columns % group:
-        yield f"the group size {group} does not divide the {columns} columns of the head"
-    scales = facts.tensors["weight_scale"].shape[1:]
-    if scales not in ((columns // group,), (1,)):  # one column is spread over all groups without a word
-        yield f"the head needs {columns // group} scales to a row, but the files hold {_shown(scales)}"
-    per_word = values_per_word(weights.num_bits)
-    if not weights.symmetric and weight.shape[0] % per_word:
-        yield f"zero points of {weight.shape[0]} rows do not fill whole words of {per_word}, which the loader asserts"
-
-
-def _shown(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "no dimension"
+def _block_parameters(facts: HeadFacts, geometry: HeadGeometry) -> tuple[ParameterSpec, ...]:
+    """Return the parameters of 8-bit floats with one scale for a rectangle, whatever the rectangles' size is."""
+    scale = facts.tensors.get("weight_scale")
+    weight = ParameterSpec(name="weight", dtype="F8_E4M3", shape=(geometry.rows_per_rank, geometry.hidden))
+    shape = scale.shape if scale is not None else ()
+    return weight, ParameterSpec(name="weight_scale", dtype="F32", shape=shape, layout="whole")

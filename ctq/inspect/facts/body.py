@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctq.engines.dispatch_error import DispatchError
+from ctq.engines.vllm.head.parameters import WEIGHTS
 from ctq.engines.vllm.layers import (
     Attention,
     ColumnParallelLinear,
@@ -42,13 +43,6 @@ if TYPE_CHECKING:
 
 _EXPERT = re.compile(r"(?P<layer>.*\.experts)\.\d+\.(?P<part>\w+)$")
 _ROW_PARALLEL = frozenset({"o_proj", "down_proj", "out_proj", "dense", "dense_4h_to_h", "w2", "fc2", "c_proj"})
-_PARTS = {
-    "W8A8Int8": frozenset({"weight", "weight_scale"}),
-    "WNA16": frozenset({"weight_packed", "weight_scale"}),
-    "W8A8Fp8": frozenset({"weight", "weight_scale"}),
-    "W8A16Fp8": frozenset({"weight", "weight_scale"}),
-}
-"""Parameters of a scheme that must not stay uninitialised; of other schemes only the dispatch is judged."""
 _INT8_WEIGHTS = {"W8A8Int8": Form.INT, "WNA16": Form.PACKED}
 _ANYTHING = (".*", "(?!", "(.*")
 """How regular expressions begin that look at no prefix."""
@@ -250,10 +244,10 @@ def _unpaired(entry: Entry) -> str:
 
 def _stored_otherwise(entry: Entry, module: str, scheme: str, count: str) -> BodyFault | None:
     """Compare the parts in the files with those that the scheme creates."""
-    needed = _PARTS.get(scheme)
-    if needed is None:
+    weight = WEIGHTS.get(scheme)
+    if weight is None:  # only its dispatch is judged
         return None
-    missing = tuple(f"{module}.{part}" for part in sorted(needed - entry.modules.parts.keys()))
+    missing = tuple(f"{module}.{part}" for part in (weight, "weight_scale") if part not in entry.modules.parts)
     form = _INT8_WEIGHTS.get(scheme)
     if missing:
         lost = ", ".join(missing)

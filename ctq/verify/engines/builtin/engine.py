@@ -72,7 +72,7 @@ def _ask(subject: Subject, rules: EngineRules) -> EngineAnswer:
     known = vllm_outcome(stored, rules.asked)
     head = dispatch_head(config, quant, rules, name=name, packed=stored.stored is HeadForm.PACKED)
     loading = plan_loading(subject.facts, head, ranks=subject.request.tensor_parallel_size, rules=rules)
-    report = _report(subject, rules, head, loading)
+    report = _report(rules, head, loading)
     reasons = [*_unmet(subject, head, known), *loading.reasons]
     if not reasons and known.is_bad:
         reasons = [known.reason]
@@ -102,9 +102,8 @@ def _headless(subject: Subject, rules: EngineRules, faults: Sequence[BodyFault])
     return _judged(report, reasons)
 
 
-def _report(subject: Subject, rules: EngineRules, head: HeadDispatch, loading: HeadLoading) -> EngineReport:
-    name, found = subject.facts.head.name or "lm_head", loading.placements
-    missing = tuple(f"{name}.{part}" for part in found.missing)
+def _report(rules: EngineRules, head: HeadDispatch, loading: HeadLoading) -> EngineReport:
+    found = loading.placements
     return EngineReport(
         engine=NAME,
         version=rules.asked,
@@ -112,9 +111,9 @@ def _report(subject: Subject, rules: EngineRules, head: HeadDispatch, loading: H
         status=Status.PASS,
         quant_method=_METHODS[head.method.kind] if head.method and head.method.scheme else None,
         scheme=f"CompressedTensors{head.scheme}" if head.scheme else None,
-        missing=missing,
+        missing=found.missing,
         unexpected=found.unexpected,
-        never_loaded=missing,
+        never_loaded=found.missing,
     )
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.config import DTYPE_KEYS
-from ctq.engines.configs.fields import takes_field
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.skeletons.head_bias import has_head_bias
+from ctq.engines.vllm.head.geometry import HeadGeometry, head_columns
+from ctq.engines.vllm.head.parameters import ParameterSpec, head_parameters
+from ctq.engines.vllm.head.placement import Placements, place
 from ctq.inspect.facts.entries import State
 from ctq.recipe.packing import values_per_word
-from ctq.verify.engines.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
-from ctq.verify.engines.builtin.placement import Placements, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32", "half": "F16", "float": "F32"}
 _WEIGHTS = ("weight", "weight_packed")
 _BIAS = "bias"
-_NARROW = "word_embed_proj_dim"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +66,8 @@ def plan_loading(facts: Facts, head: HeadDispatch, *, ranks: int, rules: EngineR
         tensors.pop(_BIAS, None)  # the loader passes over it
     if _BIAS in tensors:  # the model class has a bias beside the weight, whatever the scheme
         specs = (*specs, ParameterSpec(name=_BIAS, dtype=geometry.dtype, shape=(geometry.rows_per_rank,)))
-    placements = place(specs, tensors, geometry, rules=rules)
-    reasons = tuple(_reasons(placements, name, quantized=head.quantized))
+    placements = place(specs, tensors, geometry, module=name, reshapes_scalar_scales=rules.reshapes_scalar_scales)
+    reasons = tuple(_reasons(placements, quantized=head.quantized))
     return HeadLoading(geometry=geometry, parameters=specs, placements=placements, reasons=reasons)
 
 
@@ -97,25 +96,18 @@ def _geometry(config: ModelConfig, tensors: Mapping[str, TensorInfo], ranks: int
     rows, columns = weight.shape if weight is not None and len(weight.shape) == 2 else (0, 0)  # a matrix
     if "weight" not in tensors:
         columns *= values_per_word(bits)
-    # OPT's head is narrower than its hidden states where a projection lies between.
-    narrow = config.text_int(_NARROW) if takes_field(config.model_type, _NARROW) else None
-    hidden = narrow or config.hidden_size or columns
+    hidden = head_columns(config) or columns
     return HeadGeometry(vocabulary=config.vocab_size or rows, hidden=hidden, ranks=ranks, dtype=model_dtype(config))
 
 
-def _reasons(found: Placements, name: str, *, quantized: bool) -> Iterator[str]:
+def _reasons(found: Placements, *, quantized: bool) -> Iterator[str]:
     if found.converted:
         yield f"values change their meaning without a word: {', '.join(found.converted)}"
     if found.unexpected:
         kind = "quantized" if quantized else "dense"
-        yield f"the engine builds a {kind} head and has no parameter for {_names(found.unexpected)}"
+        yield f"the engine builds a {kind} head and has no parameter for {', '.join(found.unexpected)}"
     # The sizes of a dense head are the architecture's own affair (OPT's is narrower than its hidden states).
     if quantized:
         yield from found.refusals
     if found.missing:
-        names = [f"{name}.{part}" for part in found.missing]
-        yield f"never loaded, so served uninitialised: {_names(names)}"
-
-
-def _names(names: tuple[str, ...] | list[str]) -> str:
-    return ", ".join(names)
+        yield f"never loaded, so served uninitialised: {', '.join(found.missing)}"

@@ -15,8 +15,9 @@ from ctq.errors import CheckpointError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ctq.verify.engines.builtin.parameters import HeadGeometry, ParameterSpec
-    from ctq.verify.engines.builtin.placement import Placement
+    from ctq.engines.vllm.head.geometry import HeadGeometry
+    from ctq.engines.vllm.head.parameters import ParameterSpec
+    from ctq.engines.vllm.head.placement import Placement
     from ctq.verify.tensor_bytes import TensorBytes
 
 BLOCK_BYTES = 32 * 1024 * 1024

@@ -7,10 +7,11 @@ import pytest
 from ctq.checkpoint.header import TensorInfo
 from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.engine_args import EngineArgs
+from ctq.engines.vllm.head.geometry import HeadGeometry
+from ctq.engines.vllm.head.parameters import ParameterSpec, head_parameters
+from ctq.engines.vllm.head.placement import Placements, place
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm.scheme_predicates import SchemeArgs
-from ctq.verify.engines.builtin.parameters import HeadGeometry, ParameterSpec, head_parameters
-from ctq.verify.engines.builtin.placement import place
 
 HEAD = HeadGeometry(vocabulary=333, hidden=256, ranks=2)
 CHANNEL = SchemeArgs(weights=EngineArgs(strategy="channel"), inputs=EngineArgs(strategy="token", dynamic=True))
@@ -60,6 +61,11 @@ def test_of_other_schemes_nothing_is_claimed() -> None:
     assert head_parameters("W4A4Fp4", CHANNEL, HEAD) is None
 
 
+def placed(spec: ParameterSpec, found: TensorInfo, version: str | None = None) -> Placements:
+    reshapes = rules_for(version).reshapes_scalar_scales
+    return place([spec], {spec.name: found}, HEAD, module="h", reshapes_scalar_scales=reshapes)
+
+
 SCALE = ParameterSpec(name="weight_scale", dtype="F32", shape=(192, 1))
 INPUT = ParameterSpec(name="input_scale", dtype="F32", shape=(1,), layout="whole")
 
@@ -75,20 +81,17 @@ INPUT = ParameterSpec(name="input_scale", dtype="F32", shape=(1,), layout="whole
     ],
 )
 def test_rows_are_those_of_the_vocabulary(found: TensorInfo, refused: bool) -> None:
-    placed = place([SCALE], {"weight_scale": found}, HEAD, rules=rules_for())
-    assert bool(placed.refusals) is refused
+    assert bool(placed(SCALE, found).refusals) is refused
 
 
 def test_one_value_fills_a_row_without_a_word() -> None:
     wide = ParameterSpec(name="weight_scale", dtype="BF16", shape=(192, 4))
-    placed = place([wide], {"weight_scale": tensor("h.weight_scale", "BF16", 333, 1)}, HEAD, rules=rules_for())
-    assert placed.refusals == ()
+    assert placed(wide, tensor("h.weight_scale", "BF16", 333, 1)).refusals == ()
 
 
 @pytest.mark.parametrize(("version", "refused"), [("0.22.1", True), ("0.23.0", False)])
 def test_a_scalar_scale_is_reshaped_from_0_23_on(version: str, refused: bool) -> None:
-    placed = place([INPUT], {"input_scale": tensor("h.input_scale", "F32")}, HEAD, rules=rules_for(version))
-    assert bool(placed.refusals) is refused
+    assert bool(placed(INPUT, tensor("h.input_scale", "F32"), version).refusals) is refused
 
 
 @pytest.mark.parametrize(
@@ -97,10 +100,15 @@ def test_a_scalar_scale_is_reshaped_from_0_23_on(version: str, refused: bool) ->
 )
 def test_only_a_change_of_kind_loses_the_meaning(parameter: str, stored: str, converted: bool) -> None:
     spec = ParameterSpec(name="weight", dtype=parameter, shape=(192, 1))
-    placed = place([spec], {"weight": tensor("h.weight", stored, 333, 1)}, HEAD, rules=rules_for())
-    assert bool(placed.converted) is converted
+    assert bool(placed(spec, tensor("h.weight", stored, 333, 1)).converted) is converted
 
 
 def test_weight_shape_may_be_missing_since_nobody_reads_it() -> None:
     specs = head_parameters("WNA16", GROUPS, HEAD) or ()
-    assert place(specs, {}, HEAD, rules=rules_for()).missing == ("weight_packed", "weight_scale", "weight_zero_point")
+    missing = place(specs, {}, HEAD, module="h", reshapes_scalar_scales=True).missing
+    assert missing == ("h.weight_packed", "h.weight_scale", "h.weight_zero_point")
+
+
+def test_an_order_of_columns_has_a_place_where_the_config_states_one() -> None:
+    weights = EngineArgs(strategy="group", group_size=64, actorder="group")
+    assert shapes("WNA16", SchemeArgs(weights=weights))["weight_g_idx"] == ("I32", (256,))

@@ -1,59 +1,32 @@
 """The parameters that vLLM creates for a head, by scheme: names, dtypes, and shapes on each rank. Pure.
 
-Source: vLLM 0.32.0 vocab_parallel_embedding.py:205-330 (padding, shards), CT/schemes compressed_tensors_w8a8_int8.py:40-105,
-compressed_tensors_wNa16.py:108-250, compressed_tensors_w8a8_fp8.py, compressed_tensors_w8a16_fp8.py.
+Source: vLLM 0.32.0 CT/schemes compressed_tensors_w8a8_int8.py:40-105, compressed_tensors_wNa16.py:108-250,
+compressed_tensors_w8a8_fp8.py, compressed_tensors_w8a16_fp8.py; up to 0.29 also an order of columns
+(0.28.0 compressed_tensors_wNa16.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
 
 from ctq.engines.dispatch_error import DispatchError
 from ctq.recipe.packing import WORD_BITS, values_per_word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from ctq.engines.vllm.head.geometry import HeadGeometry
     from ctq.engines.vllm.scheme_predicates import SchemeArgs
 
-VOCAB_PADDING = 64
-"""Rows of a head are padded to a multiple of this (``DEFAULT_VOCAB_PADDING_SIZE``)."""
-
 Layout = Literal["whole", "rows", "packed-rows"]
+WEIGHTS: Final[Mapping[str, str]] = MappingProxyType({
+    **dict.fromkeys(("W8A8Int8", "W8A8Fp8", "W8A16Fp8"), "weight"),
+    "WNA16": "weight_packed",
+})  # fmt: skip
+"""What a scheme calls a layer's weight, where its parameters are known; all have a ``weight_scale`` beside it."""
 _STRATEGIES = frozenset({"tensor", "channel", "group"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadGeometry:
-    """A head of ``vocabulary`` rows and ``hidden`` columns over ``ranks``; ``dtype`` is the model's, as safetensors spells it."""
-
-    vocabulary: int
-    hidden: int
-    ranks: int = 1
-    dtype: str = "BF16"
-
-    @property
-    def padded(self) -> int:
-        """Rows of all ranks together."""
-        return -(-self.vocabulary // VOCAB_PADDING) * VOCAB_PADDING
-
-    @property
-    def rows_per_rank(self) -> int:
-        """Rows of one rank's parameters.
-
-        Raises:
-            DispatchError: the padded vocabulary does not split.
-
-        """
-        if self.padded % self.ranks:
-            raise DispatchError("AssertionError", f"{self.padded} padded rows do not split over {self.ranks} ranks")
-        return self.padded // self.ranks
-
-    def shard(self, rank: int) -> tuple[int, int]:
-        """Return the rows of the files that ``rank`` takes; those beyond the vocabulary stay zero."""
-        first = rank * self.rows_per_rank
-        return min(first, self.vocabulary), min(first + self.rows_per_rank, self.vocabulary)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +98,8 @@ def _packed(args: SchemeArgs, head: HeadGeometry) -> Iterator[ParameterSpec]:
     if not args.weights.symmetric:
         shape = (-(-rows * bits // WORD_BITS), groups)
         yield ParameterSpec(name="weight_zero_point", dtype="I32", shape=shape, layout="packed-rows", per_word=per_word)
+    if args.weights.actorder == "group":
+        yield ParameterSpec(name="weight_g_idx", dtype="I32", shape=(head.hidden,), layout="whole")
 
 
 _CREATE: dict[str, Callable[[SchemeArgs, HeadGeometry], Iterator[ParameterSpec]]] = {
