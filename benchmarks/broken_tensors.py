@@ -2,11 +2,11 @@
 
     python -m benchmarks.broken_tensors wrappers|mirrored|families --vllm-python ENV/bin/python --work DIR [--families NAME ...]
 
-``wrappers`` are wrappers around other text models than their family's own (`tests/support/wrapped.py`), ``mirrored`` text models
-that transformers does not build (`tests/support/mirrored*.py`), ``families`` those that it builds (`tests/support/families.py`). Of
-each that vLLM serves, and of what `ctq quantize` makes of it where ``--schemes`` names some, twelve tensors drawn by ``--seed`` are
-left out (one, or that of all layers), misspelt, made longer or given a stranger beside them. The checkpoints and vLLM's answers are
-kept in DIR.
+``wrappers`` are wrappers around other text models than their family's own (`tests/support/models/wrapped.py`), ``mirrored`` text
+models that transformers does not build (`tests/support/mirrors/mirrored*.py`), ``families`` those that it builds
+(`tests/support/models/families.py`). Of each that vLLM serves, and of what `ctq quantize` makes of it where ``--schemes`` names
+some, twelve tensors drawn by ``--seed`` are left out (one, or that of all layers), misspelt, made longer or given a stranger beside
+them. The checkpoints and vLLM's answers are kept in DIR.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@
     python -m benchmarks.fuzz --minutes 60 --coverage        # guided by coverage, where atheris is installed
     python -m benchmarks.fuzz --replay FAILURES/0123abcd
 
-The cases are those of `tests/support/hostile_cases.py`, of which the tests run a few; here random bytes choose among them. Each
-runs inspect, quantize or verify in a process whose memory may grow by 1 GB, and may take 10 s. A traceback, another exit code than
-the documented ones, a terminal code, JSON that is none or a file written outside the output is a failure too; each is kept with
-what is needed to see it again. Prints what was done; ``--results`` adds it to a JSON file.
+The cases are those of `tests/support/hostile/hostile_cases.py`, of which the tests run a few; here random bytes choose among them.
+Each runs inspect, quantize or verify in a process whose memory may grow by 1 GB, and may take 10 s. A traceback, another exit code
+than the documented ones, a terminal code, JSON that is none or a file written outside the output is a failure too; each is kept
+with what is needed to see it again. Prints what was done; ``--results`` adds it to a JSON file.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     tests/engines/install.sh /data/vllm-0.28.0 0.28.0
     python -m benchmarks.old_builds /data/vllm-0.28.0/bin/python
 
-Each case of `tests/support/old_build_cases.py` is loaded without bytes, and the outcome is added to
+Each case of `tests/support/engines/old_build_cases.py` is loaded without bytes, and the outcome is added to
 `tests/engines_rules/old_builds.json` under the release's version. What the release cannot load dense is left out.
 """
 

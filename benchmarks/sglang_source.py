@@ -3,8 +3,8 @@
     tests/engines/sglang/install.sh /data/sglang 0.5.23 .venv-vllm
     python -m benchmarks.sglang_source /data/sglang/bin/python
 
-Checkpoints (`tests/support/sglang_cases.py`) are loaded without bytes by SGLang's model classes and their own loaders, heads of
-many architectures alone (`sglang_probes.py`), and generated configs are dispatched. The answers are added to
+Checkpoints (`tests/support/engines/sglang_cases.py`) are loaded without bytes by SGLang's model classes and their own loaders,
+heads of many architectures alone (`sglang_probes.py`), and generated configs are dispatched. The answers are added to
 `tests/engines_rules/sglang_source.json` under the release's version. Minutes, most of them for the architectures.
 """
 

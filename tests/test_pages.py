@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import click
@@ -57,16 +58,13 @@ def test_the_scripts_are_in_their_table() -> None:
     assert not [name for name in called if f"`{name}`" not in table]
 
 
-ROWS_OF_FILES = re.compile(r"^\| (`[^|]*`) \|", re.MULTILINE)
-
-
-def test_the_files_that_tests_build_with_are_in_their_table() -> None:
+def test_the_rooms_of_what_tests_build_with_are_in_their_table_and_looked_in() -> None:
     page = (ROOT / "tests" / "README.md").read_text().partition("## What lies in `support`")[2]
-    patterns = [pattern for row in ROWS_OF_FILES.findall(page) for pattern in re.findall(r"`([^`]+)`", row)]
-    found = {pattern: {path.name for path in (ROOT / "tests" / "support").glob(pattern)} for pattern in patterns}
-    assert not [pattern for pattern, names in found.items() if not names]
-    there = {path.name for path in (ROOT / "tests" / "support").iterdir() if not path.name.startswith("__")}
-    assert there == set().union(*found.values())
+    rooms = {path.name for path in (ROOT / "tests" / "support").iterdir() if not path.name.startswith("__")}
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == rooms
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    for looked_in in (settings["pytest"]["ini_options"]["pythonpath"], settings["mypy"]["mypy_path"]):
+        assert set(looked_in) == {f"tests/support/{room}" for room in rooms}
 
 
 def test_the_rooms_of_tests_are_on_their_page() -> None:

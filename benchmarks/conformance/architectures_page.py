@@ -36,8 +36,8 @@ page from the stored answers.
 NOT_JUDGED: Final = """Not judged, because vLLM 0.32.0 does not load the dense checkpoint here (no class, an image processor that is
 missing, a kernel, or numbers that do not fit):
 """
-MUTATED: Final = """What was mutated is in `tests/support/variant_fields.py`; variants that vLLM does not load dense, mostly sizes
-that do not go together, are not judged.
+MUTATED: Final = """What was mutated is in `tests/support/models/variant_fields.py`; variants that vLLM does not load dense, mostly
+sizes that do not go together, are not judged.
 """
 
 

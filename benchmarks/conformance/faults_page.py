@@ -29,11 +29,11 @@ CAUSES: Final[Mapping[str, str]] = {
 """Why a disagreement stays, by fault."""
 INTRODUCTION: Final = """# Broken checkpoints
 
-Healthy checkpoints, quantized by `ctq` in several files, are broken in {faults} ways (`tests/support/faults*.py`): what a tool, a
-script, a hand or a bad copy leaves in the config, in names, tensors, index and files. Each case is loaded by the real vLLM 0.32.0
-without bytes and judged by `ctq inspect` and `ctq verify`, which must agree: an error where vLLM refuses the checkpoint or serves
-garbage (elements never loaded, values converted, tensors read in part) or not the head that the config promises, and none where it
-serves all of it right. `python -m benchmarks.conformance faults --write` runs the sweep and writes this page.
+Healthy checkpoints, quantized by `ctq` in several files, are broken in {faults} ways (`tests/support/faults/faults*.py`): what a
+tool, a script, a hand or a bad copy leaves in the config, in names, tensors, index and files. Each case is loaded by the real vLLM
+0.32.0 without bytes and judged by `ctq inspect` and `ctq verify`, which must agree: an error where vLLM refuses the checkpoint or
+serves garbage (elements never loaded, values converted, tensors read in part) or not the head that the config promises, and none
+where it serves all of it right. `python -m benchmarks.conformance faults --write` runs the sweep and writes this page.
 
 A *false pass* is a command that says nothing of what vLLM refuses or serves wrong, a *false alarm* an error about what it serves
 right, *open* a `ctq verify` that ends inconclusive (exit code 3) about what vLLM serves right.

@@ -1,6 +1,6 @@
 """The field: checkpoints as merges, scripts and other tools leave them, healthy ones among them, judged blind.
 
-Its kinds (`tests/support/field_*.py`) were written without looking at ctq's rules or at the sweep of faults. What a kind
+Its kinds (`tests/support/field/field_*.py`) were written without looking at ctq's rules or at the sweep of faults. What a kind
 does is drawn by ``--seed``; so are the checkpoints that it is tried on. The engine's answers are kept in the folder of work.
 """
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.learn.activations --vllm-python ENV/bin/python --work DIR
 
-Every family of `tests/support/families.py` gets other names of functions, one at a time, under every key of its text model's config
-that holds one, and the real vLLM loads it. The set of names that agrees with every answer (one class takes `silu` alone, others
-what one of vLLM's registries or transformers' has) is written to `ctq/engines/data/activations.json`, of other architectures too
-that vLLM registers as the same class. Answers are kept in DIR, so a run that was stopped goes on. Nothing is downloaded.
+Every family of `tests/support/models/families.py` gets other names of functions, one at a time, under every key of its text model's
+config that holds one, and the real vLLM loads it. The set of names that agrees with every answer (one class takes `silu` alone,
+others what one of vLLM's registries or transformers' has) is written to `ctq/engines/data/activations.json`, of other architectures
+too that vLLM registers as the same class. Answers are kept in DIR, so a run that was stopped goes on. Nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 
 It serves those of the stored sweep (`python -m benchmarks.conformance architectures`) whose dense checkpoints the real vLLM 0.32.0
 loaded; beside them stand those that its registry sends to it by name. It refuses, whatever their config says, those that it was
-seen to refuse, in the sweep or of `UNSERVED` in `tests/support/families.py`, those of transformers' models that write or classify
-texts into which no other attention can be put, and classifiers around a body that it cannot build. The result is
+seen to refuse, in the sweep or of `UNSERVED` in `tests/support/models/families.py`, those of transformers' models that write or
+classify texts into which no other attention can be put, and classifiers around a body that it cannot build. The result is
 `ctq/engines/data/backend_architectures.json`. Nothing is downloaded.
 """
 

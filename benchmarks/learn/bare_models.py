@@ -2,8 +2,8 @@
 
     python -m benchmarks.learn.bare_models --vllm-python ENV/bin/python
 
-Every family of `tests/support/families.py` is quantized without its head and loses its `architectures`; the real vLLM loads it, and
-drops the head unread, or refuses it. The result is `ctq/engines/data/bare_models.json`. Nothing is downloaded.
+Every family of `tests/support/models/families.py` is quantized without its head and loses its `architectures`; the real vLLM loads
+it, and drops the head unread, or refuses it. The result is `ctq/engines/data/bare_models.json`. Nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python -m benchmarks.learn.borrowed_skeletons --vllm-python ENV/bin/python --work DIR
 
 vLLM serves many names by one class (`TeleChat3ForCausalLM` is its Llama), and its wrappers hold any text model that it has. The
-first is read off its registry. Of the second, the checkpoints of `tests/support/mirrored*.py` show what the parts at the top of the
-model are called, and loading each with one tensor too many, in several places, where vLLM refuses it. The result is
+first is read off its registry. Of the second, the checkpoints of `tests/support/mirrors/mirrored*.py` show what the parts at the
+top of the model are called, and loading each with one tensor too many, in several places, where vLLM refuses it. The result is
 `ctq/engines/data/borrowed_skeletons.json`. Nothing is downloaded.
 """
 

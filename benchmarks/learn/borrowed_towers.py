@@ -2,10 +2,10 @@
 
     python -m benchmarks.learn.borrowed_towers --vllm-python ENV/bin/python
 
-Each wrapper of `tests/support/mirrored_multimodal.py` without a skeleton is written as vLLM 0.32.0 builds it, with every number of
-its config beside the text model changed: what moves with it tells which numbers a dimension is made of and how long a list is. vLLM
-then loads it as it is, which shows the tensors that it leaves unread, and with a layer too many or too few in each list. The result
-goes into `ctq/engines/data/borrowed_skeletons.json`. Nothing is downloaded.
+Each wrapper of `tests/support/mirrors/mirrored_multimodal.py` without a skeleton is written as vLLM 0.32.0 builds it, with every
+number of its config beside the text model changed: what moves with it tells which numbers a dimension is made of and how long a
+list is. vLLM then loads it as it is, which shows the tensors that it leaves unread, and with a layer too many or too few in each
+list. The result goes into `ctq/engines/data/borrowed_skeletons.json`. Nothing is downloaded.
 """
 
 from __future__ import annotations

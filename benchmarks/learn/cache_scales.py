@@ -2,9 +2,9 @@
 
     python -m benchmarks.learn.cache_scales --vllm-python ENV/bin/python
 
-Every family of `tests/support/families.py`, and what `tests/support/mirrored*.py` make, is loaded dense by the real vLLM, as it is
-and with a `k_scale` in each attention. The result is `ctq/engines/data/cache_scales.json`, of other architectures too that vLLM
-registers as the same class; those that are not in it refuse such scales. Nothing is downloaded.
+Every family of `tests/support/models/families.py`, and what `tests/support/mirrors/mirrored*.py` make, is loaded dense by the real
+vLLM, as it is and with a `k_scale` in each attention. The result is `ctq/engines/data/cache_scales.json`, of other architectures
+too that vLLM registers as the same class; those that are not in it refuse such scales. Nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python -m benchmarks.learn.config_classes --vllm-python ENV/bin/python --work DIR [--families NAME ...]
 
 vLLM chooses its class of the model by `architectures`, and that of the config by `model_type`. Every family of
-`tests/support/families.py` is loaded without bytes by vLLM 0.32.0, and each key noted that its code reads and does not bear to be
-gone: where it also asks whether there is one, the model is built again without the key. The result is
+`tests/support/models/families.py` is loaded without bytes by vLLM 0.32.0, and each key noted that its code reads and does not bear
+to be gone: where it also asks whether there is one, the model is built again without the key. The result is
 `ctq/engines/data/config_classes.json`. DIR keeps the checkpoints and the answers. Nothing is downloaded.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = dict[str, Any]
 DATA: Final = ENGINE_DATA / "config_classes.json"
-WORKER: Final = Path(__file__).parents[2] / "tests" / "support" / "reads_worker.py"
+WORKER: Final = Path(__file__).parents[2] / "tests" / "support" / "engines" / "reads_worker.py"
 TOP: Final = "top"
 PATTERNS: Final = {
     "width": re.compile(r"getattr\((?:self\.)?config, 'head_dim'|\bconfig\.head_dim\b"),

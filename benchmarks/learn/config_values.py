@@ -2,10 +2,10 @@
 
     python -m benchmarks.learn.config_values --vllm-python ENV/bin/python --answers FILE [--families NAME ...] [--changes null ...]
 
-Every key of the config of each text family of `tests/support/families.py` that vLLM's sources name is left out, nulled, set to
-zero, doubled, made negative, turned or misspelt, one at a time, and vLLM 0.32.0 loads the result. Of text models that
-transformers does not build (`mirrored_text.py`) each key is nulled: what is left out their own repositories' classes may fill
-in. Where it stops before it has built the model, the tensors have no part in it: those answers are added to
+Every key of the config of each text family of `tests/support/models/families.py` that vLLM's sources name is left out, nulled, set
+to zero, doubled, made negative, turned or misspelt, one at a time, and vLLM 0.32.0 loads the result. Of text models that
+transformers does not build (`mirrored_text.py`) each key is nulled: what is left out their own repositories' classes may fill in.
+Where it stops before it has built the model, the tensors have no part in it: those answers are added to
 `ctq/engines/data/config_values.json`. All answers, with what vLLM said, are added to FILE, a line each, and asked for once;
 `--disagreements` prints what inspection says otherwise. Nothing is downloaded.
 """

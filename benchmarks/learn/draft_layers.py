@@ -3,9 +3,10 @@
     python -m benchmarks.learn.draft_layers --vllm-python ENV/bin/python --work DIR
 
 Every architecture with a skeleton is built by vLLM, as it is and with one draft layer stated under each of the keys that configs
-count them by, and its loader is offered a tensor of no model in the layer behind the last (`tests/support/strangers_worker.py`).
-The keys under which it leaves that unread, where it refuses it without, go into `ctq/engines/data/draft_layers.json`, of other
-architectures too that vLLM registers as the same class. DIR keeps the checkpoints of one run to the next. Nothing is downloaded.
+count them by, and its loader is offered a tensor of no model in the layer behind the last
+(`tests/support/engines/strangers_worker.py`). The keys under which it leaves that unread, where it refuses it without, go into
+`ctq/engines/data/draft_layers.json`, of other architectures too that vLLM registers as the same class. DIR keeps the checkpoints of
+one run to the next. Nothing is downloaded.
 """
 
 from __future__ import annotations

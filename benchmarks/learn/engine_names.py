@@ -3,8 +3,8 @@
     python -m benchmarks.learn.engine_names --vllm-python ENV/bin/python
 
 The mappers of all model classes are read off the classes themselves, in the real vLLM. Then every family of
-`tests/support/families.py` is quantized and built there, which shows the layers that a quantization config is asked about under
-another name than their place in the model. The result is `ctq/engines/data/engine_names.json`. Nothing is downloaded.
+`tests/support/models/families.py` is quantized and built there, which shows the layers that a quantization config is asked about
+under another name than their place in the model. The result is `ctq/engines/data/engine_names.json`. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DATA: Final = ENGINE_DATA / "engine_names.json"
 ELSEWHERE: Final = re.compile(r"vis|audio|image|embed|lm_head$|attn$|_shared_experts\._layer|^encoder|\.encoder\.")
 """Layers that are not looked for by name here: towers, embeddings, heads, attention itself, and second places of one layer."""
 TIMEOUT_S: Final = 600.0
-WORKER: Final = ROOT / "tests" / "support" / "names_worker.py"
+WORKER: Final = ROOT / "tests" / "support" / "engines" / "names_worker.py"
 LOADED: Final = {
     "Llama4ForConditionalGeneration": [["model.", "language_model.model."], ["lm_head", "language_model.lm_head"]],
     "GPT2LMHeadModel": [*([word, word] for word in ("transformer.", "lm_head", "score.")), ["", "transformer."]],

@@ -2,7 +2,7 @@
 
     python -m benchmarks.learn.fused_layouts --vllm-python ENV/bin/python
 
-Every mixture of `tests/support/families.py` is written with its experts together, `gate_up_proj` [experts, 2 * out, in] and
+Every mixture of `tests/support/models/families.py` is written with its experts together, `gate_up_proj` [experts, 2 * out, in] and
 `down_proj` [experts, out, in], and with both turned; the real vLLM loads them. The result, `ctq/engines/data/fused_layouts.json`,
 names the layouts that load by architecture. Nothing is downloaded.
 """

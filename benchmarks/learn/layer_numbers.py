@@ -2,9 +2,9 @@
 
     python -m benchmarks.learn.layer_numbers --vllm-python ENV/bin/python --work DIR [--families NAME ...]
 
-Each model of `tests/support/mirrored_layers.py` is built with one value of its config changed. A number that stretches in some
-layers what another stretches in the rest stands for that one there; which list or switch of the config chooses those layers shows
-when it is turned. Of tensors that not every layer has, the kinds of layers are found that hold in every build. The result,
+Each model of `tests/support/mirrors/mirrored_layers.py` is built with one value of its config changed. A number that stretches in
+some layers what another stretches in the rest stands for that one there; which list or switch of the config chooses those layers
+shows when it is turned. Of tensors that not every layer has, the kinds of layers are found that hold in every build. The result,
 `ctq/engines/data/layer_numbers.json`, is what inspection works sizes out by. Nothing is downloaded; builds are kept in DIR.
 """
 

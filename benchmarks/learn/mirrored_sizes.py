@@ -2,11 +2,11 @@
 
     python -m benchmarks.learn.mirrored_sizes --vllm-python ENV/bin/python --work DIR [--families NAME ...]
 
-The models of `tests/support/mirrored_layers.py`, and of `mirrored_text.py` those that are named, are built with one number of their
-config changed (`layer_builds.py`), and with fewer layers. Of the numbers that stretch a dimension, sums of products are tried, each
-layer's own numbers in the place of the config's; what fits every build is kept, and a size that a build contradicts is learnt anew.
-Wrappers have the sizes of the text model inside. The result goes into `ctq/engines/data/skeletons.json`. Nothing is downloaded;
-builds are kept in DIR.
+The models of `tests/support/mirrors/mirrored_layers.py`, and of `mirrored_text.py` those that are named, are built with one number
+of their config changed (`layer_builds.py`), and with fewer layers. Of the numbers that stretch a dimension, sums of products are
+tried, each layer's own numbers in the place of the config's; what fits every build is kept, and a size that a build contradicts is
+learnt anew. Wrappers have the sizes of the text model inside. The result goes into `ctq/engines/data/skeletons.json`. Nothing is
+downloaded; builds are kept in DIR.
 """
 
 from __future__ import annotations

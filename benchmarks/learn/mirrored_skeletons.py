@@ -2,8 +2,8 @@
 
     python -m benchmarks.learn.mirrored_skeletons --vllm-python ENV/bin/python [--families NAME ...]
 
-As `skeletons.py` does with transformers' builds: checkpoints of `tests/support/mirrored*.py` are written again and again with one
-number or one switch of the config changed, and loaded with one tensor too many. What is learnt is added to
+As `skeletons.py` does with transformers' builds: checkpoints of `tests/support/mirrors/mirrored*.py` are written again and again
+with one number or one switch of the config changed, and loaded with one tensor too many. What is learnt is added to
 `ctq/engines/data/skeletons.json`. Nothing is downloaded.
 """
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.learn.optional_tensors --vllm-python ENV/bin/python [--families NAME ...]
 
-Every family of `tests/support/families.py` is built by transformers with each switch of its config turned alone, or a size that may
-be 0 set to that; tensors that all layers have only then are optional. vLLM 0.32.0 then loads the model with and without them under
-both values of the switch: it needs them under a value where it does not load without them, and takes them where it loads with them.
-The result, `ctq/engines/data/optional_tensors.json`, is what inspection expects of checkpoints. Nothing is downloaded.
+Every family of `tests/support/models/families.py` is built by transformers with each switch of its config turned alone, or a size
+that may be 0 set to that; tensors that all layers have only then are optional. vLLM 0.32.0 then loads the model with and without
+them under both values of the switch: it needs them under a value where it does not load without them, and takes them where it loads
+with them. The result, `ctq/engines/data/optional_tensors.json`, is what inspection expects of checkpoints. Nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python -m benchmarks.learn.passed_over --vllm-python ENV/bin/python --work DIR
 
 Every architecture with a skeleton is built by vLLM, and its loader is offered tensors of no model, each alone
-(`tests/support/strangers_worker.py`): beside the layers of experts, biases of those and of layers that are not there, draft layers,
-and names with the endings that some classes pass over. What it leaves unread goes into `ctq/engines/data/passed_over.json`, of
-other architectures too that vLLM registers as the same class. DIR keeps the checkpoints of one run to the next. Nothing is
+(`tests/support/engines/strangers_worker.py`): beside the layers of experts, biases of those and of layers that are not there, draft
+layers, and names with the endings that some classes pass over. What it leaves unread goes into `ctq/engines/data/passed_over.json`,
+of other architectures too that vLLM registers as the same class. DIR keeps the checkpoints of one run to the next. Nothing is
 downloaded.
 """
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Shapes = dict[str, tuple[int, ...]]
 DATA: Final = ENGINE_DATA / "passed_over.json"
-WORKER: Final = Path(__file__).parents[2] / "tests" / "support" / "strangers_worker.py"
+WORKER: Final = Path(__file__).parents[2] / "tests" / "support" / "engines" / "strangers_worker.py"
 EXPERTS: Final = re.compile(r"(?P<experts>.*\.experts)\.(?:(?P<number>\d+)\.)?(?P<own>\w+)(?:\.weight)?")
 STRANGER: Final = "wonder"
 PLACES: Final = ("experts", "expert_biases", "biases", "drafts")

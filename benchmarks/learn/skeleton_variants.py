@@ -2,10 +2,10 @@
 
     python -m benchmarks.learn.skeleton_variants [--families NAME ...]
 
-Each field of `tests/support/variant_fields.py` is changed alone. What then has other names is built by transformers itself: its new
-tensors are optional, and what it lacks is no longer expected of every layer. Where a variant contradicts a dimension, the field
-counts before it, or the dimension is forgotten. Of optional tensors it is learnt beside which others they are never missing. The
-result goes into `ctq/engines/data/skeletons.json`.
+Each field of `tests/support/models/variant_fields.py` is changed alone. What then has other names is built by transformers itself:
+its new tensors are optional, and what it lacks is no longer expected of every layer. Where a variant contradicts a dimension, the
+field counts before it, or the dimension is forgotten. Of optional tensors it is learnt beside which others they are never missing.
+The result goes into `ctq/engines/data/skeletons.json`.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python -m benchmarks.learn.skeletons --vllm-python ENV/bin/python
 
-Every family of `tests/support/families.py` is built by transformers itself, again and again with one number or one switch of its
-config changed: what changes with it tells which numbers of the config a dimension is made of, and which tensors are optional. Then
-the real vLLM loads each family with one tensor too many, in several places, and shows whether it refuses or looks away. The result,
-`ctq/engines/data/skeletons.json`, is what inspection compares checkpoints with. Nothing is downloaded.
+Every family of `tests/support/models/families.py` is built by transformers itself, again and again with one number or one switch of
+its config changed: what changes with it tells which numbers of the config a dimension is made of, and which tensors are optional.
+Then the real vLLM loads each family with one tensor too many, in several places, and shows whether it refuses or looks away. The
+result, `ctq/engines/data/skeletons.json`, is what inspection compares checkpoints with. Nothing is downloaded.
 """
 
 from __future__ import annotations

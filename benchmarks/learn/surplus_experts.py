@@ -2,9 +2,9 @@
 
     python -m benchmarks.learn.surplus_experts --vllm-python ENV/bin/python
 
-Every family of `tests/support/families.py` whose experts are stored one by one is quantized and gets one expert more in each layer;
-the real vLLM loads it. The result is `ctq/engines/data/surplus_experts.json`, of other architectures too that vLLM registers as the
-same class. Nothing is downloaded.
+Every family of `tests/support/models/families.py` whose experts are stored one by one is quantized and gets one expert more in each
+layer; the real vLLM loads it. The result is `ctq/engines/data/surplus_experts.json`, of other architectures too that vLLM registers
+as the same class. Nothing is downloaded.
 """
 
 from __future__ import annotations

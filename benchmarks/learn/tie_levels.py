@@ -2,8 +2,8 @@
 
     python -m benchmarks.learn.tie_levels --vllm-python ENV/bin/python
 
-Every wrapper among the families of `tests/support/families.py` loses its head and gets each tie flag on top and in its text model:
-where the real vLLM loads it all the same, it ties the head. The way of deciding that agrees with every answer is written to
+Every wrapper among the families of `tests/support/models/families.py` loses its head and gets each tie flag on top and in its text
+model: where the real vLLM loads it all the same, it ties the head. The way of deciding that agrees with every answer is written to
 `ctq/engines/data/tie_levels.json`. Nothing is downloaded.
 """
 

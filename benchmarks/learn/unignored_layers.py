@@ -2,8 +2,8 @@
 
     python -m benchmarks.learn.unignored_layers --vllm-python ENV/bin/python
 
-Every family of `tests/support/families.py` and every wrapper of `mirrored_multimodal.py` is quantized, without its head and with
-it; then the real vLLM loads it once for each kind of dense matrix with only that kind left out of `ignore`. The result,
+Every family of `tests/support/models/families.py` and every wrapper of `mirrored_multimodal.py` is quantized, without its head and
+with it; then the real vLLM loads it once for each kind of dense matrix with only that kind left out of `ignore`. The result,
 `ctq/engines/data/unignored_layers.json`, tells inspection whether a dense layer that only a class target reaches is served. Nothing
 is downloaded.
 """

@@ -2,8 +2,8 @@
 
     python -m benchmarks.learn.unserved_names --vllm-python ENV/bin/python [--families NAME ...]
 
-Each family of `tests/support/families.py` is built by transformers and loaded by vLLM 0.32.0. Where there is no skeleton of its
-architecture, or the family is a variant that brings names of its own, what vLLM refuses as no module or parameter of its own is
+Each family of `tests/support/models/families.py` is built by transformers and loaded by vLLM 0.32.0. Where there is no skeleton of
+its architecture, or the family is a variant that brings names of its own, what vLLM refuses as no module or parameter of its own is
 taken out, and it is asked again, until it refuses something else; what it then misses in some layers, and other layers have under
 the same name, every layer needs. What is never loaded though the files hold it is learnt of all. The result is
 `ctq/engines/data/unserved_names.json`, in which the rows of architectures that were not asked stay. Nothing is downloaded.

@@ -4,10 +4,10 @@
 
 transformers' config class of a model may not know a switch that vLLM's class reads (`attention_bias` of Mistral), and hybrid models
 have the tensors of a switch in some layers only (`mamba_conv_bias`): `optional_tensors.py` learns neither. Here the words that a
-class of vLLM 0.32.0 takes from its config are read from its source, each is turned in tiny families of `tests/support/families.py`
-and of `tests/support/mirrored_text.py`, and vLLM shows which parameters stay empty. The tensors that fill them are written, and
-vLLM loads the four pairs of switch and tensors.
-The result is `ctq/engines/data/vllm_switches.json`; with families only theirs are learnt anew. Nothing is downloaded.
+class of vLLM 0.32.0 takes from its config are read from its source, each is turned in tiny families of
+`tests/support/models/families.py` and of `tests/support/mirrors/mirrored_text.py`, and vLLM shows which parameters stay empty. The
+tensors that fill them are written, and vLLM loads the four pairs of switch and tensors. The result is
+`ctq/engines/data/vllm_switches.json`; with families only theirs are learnt anew. Nothing is downloaded.
 """
 
 from __future__ import annotations

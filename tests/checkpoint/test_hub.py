@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(ctq.__file__).parents[1]
-CLIENT = ROOT / "tests" / "support" / "hub_client.py"
+CLIENT = ROOT / "tests" / "support" / "hub" / "hub_client.py"
 COMING_FROM_OUTSIDE = ("HF_", "HUGGING", "TRANSFORMERS_", "http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy")
 UNSEEN = "neither a folder here nor a model that the hub shows you"
 

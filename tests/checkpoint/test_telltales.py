@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from dense_builder import tiny_checkpoint
 
 from ctq.checkpoint.checkpoint import open_checkpoint, require_sound
 from ctq.checkpoint.source import LocalFolder
 from ctq.checkpoint.telltales import TELLTALES, Telltale
 from ctq.errors import CheckpointError
-from tests.support.dense_builder import tiny_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

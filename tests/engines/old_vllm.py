@@ -121,7 +121,7 @@ def answer_in_process(root: Path) -> None:
 
 
 def write_golden(releases: Path, golden: Path) -> None:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "support" / "engines"))
     import golden_dispatch
 
     from ctq.engines.versions import version_key

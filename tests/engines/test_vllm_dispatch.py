@@ -11,7 +11,7 @@ from builders import quantization_config
 from ctq.verify.engines.vllm.process import run_jobs
 
 pytestmark = pytest.mark.engine
-WORKER = Path(__file__).parents[1] / "support" / "dispatch_worker.py"
+WORKER = Path(__file__).parents[1] / "support" / "engines" / "dispatch_worker.py"
 
 
 def answers_of(task: str, cases: list[dict[str, Any]], python: Path) -> list[dict[str, Any]]:

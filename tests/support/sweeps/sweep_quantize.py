@@ -17,7 +17,7 @@ from ctq.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-HEAD_ONLY: Final = Path(__file__).parents[2] / "examples" / "recipes" / "head-only.yaml"
+HEAD_ONLY: Final = Path(__file__).parents[3] / "examples" / "recipes" / "head-only.yaml"
 SCHEMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "W8A8": ("--include-lm-head", "--scheme", "W8A8"),

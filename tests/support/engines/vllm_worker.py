@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-WORKER = Path(__file__).parents[2] / "ctq" / "verify" / "engines" / "vllm" / "worker" / "__main__.py"
+WORKER = Path(__file__).parents[3] / "ctq" / "verify" / "engines" / "vllm" / "worker" / "__main__.py"
 
 
 def start() -> None:
