@@ -23,7 +23,7 @@ from benchmarks import ROOT
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.built import built
 from benchmarks.learn.options import script
-from ctq.inspect.facts.body import linear_class
+from ctq.inspect.facts.model_layers import linear_class
 from ctq.verify.engines.vllm.process import run_jobs
 
 Json: TypeAlias = dict[str, Any]

@@ -16,8 +16,8 @@ from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.heads import resolved_support
 from ctq.engines.vllm_models.model_dispatch import dispatch_of
 from ctq.engines.vllm_models.names import EngineNames, names_of
-from ctq.inspect.facts.body import EngineLayer, ModelLayers, is_asked, model_layers
 from ctq.inspect.facts.defects import diagnose
+from ctq.inspect.facts.model_layers import EngineLayer, ModelLayers, is_asked, model_layers
 from ctq.inspect.modules.forms import describe
 from ctq.inspect.modules.patterns import Match
 from ctq.recipe.kinds import Kind

@@ -14,8 +14,8 @@ from ctq.engines.vllm_models.other_methods import refusal
 from ctq.engines.vllm_models.other_tasks import classified_model, lacks_its_reward
 from ctq.engines.vllm_models.own_code import is_read
 from ctq.findings import Severity
+from ctq.inspect.as_built.no_class import without_class
 from ctq.inspect.facts.entries import State
-from ctq.inspect.facts.no_class import without_class
 from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from ctq.engines.vllm.scheme_choice import ACTIVATION_FORMATS
 from ctq.engines.vllm_models.known_names import quant_methods
 from ctq.engines.vllm_models.other_methods import taken
 from ctq.findings import Severity
-from ctq.inspect.facts.called_parts import called_parts
+from ctq.inspect.as_built.called_parts import called_parts
 from ctq.inspect.modules.forms import COMPRESSED, FOREIGN, Form, describe
 from ctq.inspect.modules.storage import storage
 from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit, listing

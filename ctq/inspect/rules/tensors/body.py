@@ -8,7 +8,7 @@ from ctq.engines.dispatch_error import DispatchError
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.model_dispatch import dispatch_of
 from ctq.findings import Severity
-from ctq.inspect.facts.body import check_body
+from ctq.inspect.as_built.body import check_body
 from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ctq.inspect.facts.method_layers import LayerFault, Wrong, layer_faults
+from ctq.inspect.as_built.method_layers import LayerFault, Wrong, layer_faults
 from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit, more_like_this
 
 if TYPE_CHECKING:

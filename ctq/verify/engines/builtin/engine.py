@@ -11,10 +11,10 @@ from ctq.engines.verdicts.head_facts import HeadForm
 from ctq.engines.verdicts.vllm import vllm_outcome
 from ctq.engines.vllm.rules import rules_for
 from ctq.engines.vllm_models.heads import newest_vllm
-from ctq.inspect.facts.body import check_body
+from ctq.inspect.as_built.body import check_body
+from ctq.inspect.as_built.no_class import without_class
 from ctq.inspect.facts.engines import head_facts_for_engines
 from ctq.inspect.facts.entries import State
-from ctq.inspect.facts.no_class import without_class
 from ctq.recipe.quant_config import METHOD
 from ctq.verify.codes import ENGINE_NOTE
 from ctq.verify.engines.builtin.dispatch_head import HeadDispatch, dispatch_config, dispatch_head
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ctq.engines.verdicts.head_facts import Outcome
     from ctq.engines.vllm.rules import EngineRules
     from ctq.findings import Finding
-    from ctq.inspect.facts.body import BodyFault
+    from ctq.inspect.as_built.body import BodyFault
     from ctq.verify.engine_names import EngineName
     from ctq.verify.subject import Subject
 

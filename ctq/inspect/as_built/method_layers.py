@@ -23,11 +23,11 @@ from ctq.engines.vllm_models.heads import resolved_support
 from ctq.engines.vllm_models.names import EngineNames
 from ctq.engines.vllm_models.seen import builds_quantized
 from ctq.errors import UsageError
-from ctq.inspect.facts.body import EngineLayer, ModelLayers, is_asked
-from ctq.inspect.facts.called_parts import called_parts
-from ctq.inspect.facts.cut_blocks import cut_by_blocks
+from ctq.inspect.as_built.called_parts import called_parts
+from ctq.inspect.as_built.cut_blocks import cut_by_blocks
 from ctq.inspect.facts.defects import BODY_LINEARS
 from ctq.inspect.facts.entries import State
+from ctq.inspect.facts.model_layers import EngineLayer, ModelLayers, is_asked
 from ctq.inspect.modules.forms import Form
 from ctq.recipe.fused import PROJECTIONS
 from ctq.recipe.kinds import Kind
