@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ctq.engines.vllm.methods.auto_round import AutoRound
+from ctq.engines.vllm.methods.called import method_called
 from ctq.engines.vllm.methods.fp8 import Fp8
 from ctq.engines.vllm.methods.integer_methods import Awq, Gptq
 from ctq.engines.vllm.methods.layout import WHOLE_ROW, is_group_size
@@ -39,7 +40,7 @@ class Model:
 
 def read_method(method: str, config: Config, model: Model) -> Method | None:
     """Read a config; None where the method is not known here, or where values are of another kind than its own."""
-    reader = _READERS.get(method.lower())
+    reader = _READERS.get(method_called(method))
     return reader(config, model) if reader is not None else None
 
 
@@ -178,11 +179,11 @@ def _is_of_numbers(settings: Config) -> bool:
 
 
 _READERS: Mapping[str, Callable[[Config, Model], Method | None]] = {
-    **dict.fromkeys(("gptq", "auto_gptq", "gptq_marlin"), _gptq),
-    **dict.fromkeys(("awq", "auto_awq", "awq_marlin"), _awq),
+    "gptq": _gptq,
+    "awq": _awq,
     "fp8": _fp8,
     **dict.fromkeys(("modelopt", "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed"), _modelopt),
-    **dict.fromkeys(("auto-round", "inc"), _auto_round),
+    "auto-round": _auto_round,
     "quark": _quark,
 }
 

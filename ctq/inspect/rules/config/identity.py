@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from ctq.checkpoint.architecture_endings import CLASSIFIERS
 from ctq.engines.versions import version_key
 from ctq.engines.vllm.learnt_with import LEARNT_WITH
+from ctq.engines.vllm.methods.arguments import refused_arguments
+from ctq.engines.vllm.methods.called import method_called
+from ctq.engines.vllm.methods.storages import refusal
 from ctq.engines.vllm_models.bare_models import is_bare, pools_without_head, resembles_a_class
 from ctq.engines.vllm_models.known_names import known_architectures, quant_methods
-from ctq.engines.vllm_models.method_arguments import refused_arguments
-from ctq.engines.vllm_models.other_methods import refusal
 from ctq.engines.vllm_models.other_tasks import classified_model, lacks_its_reward
 from ctq.engines.vllm_models.own_code import is_read
 from ctq.findings import Severity
@@ -121,7 +122,9 @@ def unknown_quant_method(facts: Facts) -> Iterator[Hit]:
     wrong = (
         [("quant_method", f"the quant_method {method!r}: {why}")]
         if why
-        else [(key, f"this {method}: {key} {said}") for key, said in refused_arguments(method.lower(), quant.raw)]
+        else [
+            (key, f"this {method}: {key} {said}") for key, said in refused_arguments(method_called(method), quant.raw)
+        ]
     )
     asked = [one.version for one in facts.engines if one.engine == "vllm" and one.decides]
     others = facts.engines and not any(version_key(one) >= version_key(LEARNT_WITH) for one in asked)

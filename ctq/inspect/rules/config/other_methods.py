@@ -4,32 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ctq.engines.vllm_models.other_methods import takes_dense
+from ctq.engines.vllm.methods.arguments import missing_arguments
+from ctq.engines.vllm.methods.called import method_called
+from ctq.engines.vllm.methods.storages import takes_dense
 from ctq.inspect.facts.side_config import SIDE_CONFIG
 from ctq.inspect.rules.rule import QUANTIZATION_CONFIG, Hit
 from ctq.recipe.kinds import Kind
 from ctq.recipe.template import EXPERTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from ctq.inspect.facts.facts import Facts
 
 _STORED: Final = frozenset({"modelopt_fp4"})
 """Methods of which vLLM expects codes in the files, where a CPU's build could not be asked."""
-_GPTQ: Final = (("bits",), ("group_size",), ("desc_act",), ("sym",))
-_AWQ: Final = (("w_bit", "bits"), ("q_group_size", "group_size"), ("zero_point",))
-_ROUND: Final = (("bits",), ("group_size",))
-_KEYS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
-    **dict.fromkeys(("gptq", "auto_gptq", "gptq_marlin"), _GPTQ),
-    **dict.fromkeys(("awq", "auto_awq", "awq_marlin"), _AWQ),
-    **dict.fromkeys(("auto-round", "inc"), _ROUND),
-    "fp8": (("activation_scheme",),),
-    "modelopt": (("quantization", "quant_algo"),),
-    "quark": (("export",), ("global_quant_config",), ("layer_type_quant_config",), ("exclude",)),
-    "modelopt_mixed": (("quantized_layers", "quantization"),),
-}
-"""Keys that vLLM 0.32.0 reads of each method's config and has no default for, one of each set (``quantization/*.py``)."""
 
 
 def method_without_its_tensors(facts: Facts) -> Iterator[Hit]:
@@ -59,7 +48,7 @@ def method_without_its_tensors(facts: Facts) -> Iterator[Hit]:
     if quant is None or quant.method is None or facts.is_compressed_tensors:
         return
     method = quant.method.lower()
-    missing = [keys[0] for keys in _KEYS.get(method, ()) if not any(key in quant.raw for key in keys)]
+    missing = missing_arguments(method_called(method), quant.raw)
     has_experts = any(entry.kind is Kind.FUSED_EXPERTS or EXPERTS in entry.modules.template for entry in facts.entries)
     loads = takes_dense(method, experts=has_experts)
     stored = method in _STORED if loads is None else not loads

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctq.checkpoint.config import QUANTIZATION_KEYS, dotted
+from ctq.engines.vllm.methods.storages import taken
 from ctq.engines.vllm.scheme_choice import ACTIVATION_FORMATS
 from ctq.engines.vllm_models.known_names import quant_methods
-from ctq.engines.vllm_models.other_methods import taken
 from ctq.findings import Severity
 from ctq.inspect.as_built.called_parts import called_parts
 from ctq.inspect.modules.forms import COMPRESSED, FOREIGN, Form, describe

@@ -1,24 +1,31 @@
-"""Arguments of GPTQ, AWQ, FP8 and Quark with which vLLM takes no checkpoint, whatever its tensors are.
+"""Arguments of methods that vLLM needs, and those with which it takes no checkpoint, whatever its tensors are.
 
-Source: vLLM 0.32.0 ``layers/quantization/auto_gptq.py:99``, ``utils/gptq_utils.py:23``, ``utils/marlin_utils.py:47``,
-``auto_awq.py:182``, ``fp8.py:99``.
+Source: ``from_config`` of each method in vLLM 0.32.0, ``layers/quantization/auto_gptq.py:99``, ``utils/gptq_utils.py:23``,
+``utils/marlin_utils.py:47``, ``auto_awq.py:182``, ``fp8.py:99``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from ctq.engines.hardware import CHANNEL, KERNELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ctq.engines.refused import Refused
 
-_GPTQ = frozenset({"gptq", "auto_gptq", "gptq_marlin"})
-_AWQ = frozenset({"awq", "auto_awq", "awq_marlin"})
-_FP8 = "fp8"
-_QUARK = "quark"
+_NEEDED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType({
+    "gptq": (("bits",), ("group_size",), ("desc_act",), ("sym",)),
+    "awq": (("w_bit", "bits"), ("q_group_size", "group_size"), ("zero_point",)),
+    "auto-round": (("bits",), ("group_size",)),
+    "fp8": (("activation_scheme",),),
+    "modelopt": (("quantization", "quant_algo"),),
+    "quark": (("export",), ("global_quant_config",), ("layer_type_quant_config",), ("exclude",)),
+    "modelopt_mixed": (("quantized_layers", "quantization"),),
+})  # fmt: skip
+"""Keys that vLLM 0.32.0 reads of each method's config and has no default for, one of each set."""
 _GPTQ_BITS = frozenset({4, 8})
 _AWQ_BITS = 4
 _MARLIN = next(kernel for kernel in KERNELS if (kernel.name, kernel.platform) == ("Marlin", "cuda"))
@@ -30,17 +37,26 @@ _SKIPPED = "-:"
 """How a rule of ``dynamic`` begins that leaves layers out."""
 
 
+def missing_arguments(method: str, config: Mapping[str, Any]) -> list[str]:
+    """Return the keys that a method's config lacks and needs, under their first names; ``method`` as ``method_called`` says it."""
+    return [keys[0] for keys in _NEEDED.get(method, ()) if not any(key in config for key in keys)]
+
+
 def refused_arguments(method: str, config: Mapping[str, Any]) -> Iterator[Refused]:
-    """Yield keys of a method's config with what vLLM has against their values; ``method`` is in lower case."""
-    if method in _GPTQ:
-        yield from _of_gptq(config)
-    elif method in _AWQ:
-        bits = config.get("w_bit", config.get("bits"))
-        if type(bits) is int and bits != _AWQ_BITS:
-            yield "bits", f"is {bits}, where it takes {_AWQ_BITS}"
-    elif method == _FP8:
-        yield from _of_fp8(config)
-    elif method == _QUARK and "exclude" in config and config["exclude"] is None:
+    """Yield keys of a method's config with what vLLM has against their values; ``method`` as ``method_called`` says it."""
+    reader = _REFUSED.get(method)
+    if reader is not None:
+        yield from reader(config)
+
+
+def _of_awq(config: Mapping[str, Any]) -> Iterator[Refused]:
+    bits = config.get("w_bit", config.get("bits"))
+    if type(bits) is int and bits != _AWQ_BITS:
+        yield "bits", f"is {bits}, where it takes {_AWQ_BITS}"
+
+
+def _of_quark(config: Mapping[str, Any]) -> Iterator[Refused]:
+    if "exclude" in config and config["exclude"] is None:
         yield "exclude", "is null, where it takes a list"
 
 
@@ -72,3 +88,11 @@ def _of_gptq(config: Mapping[str, Any]) -> Iterator[Refused]:
 
 def _applies(key: str, rule: object) -> bool:
     return isinstance(rule, dict) and not key.startswith(_SKIPPED)
+
+
+_REFUSED: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[Refused]]]] = MappingProxyType({
+    "gptq": _of_gptq,
+    "awq": _of_awq,
+    "fp8": _of_fp8,
+    "quark": _of_quark,
+})  # fmt: skip
