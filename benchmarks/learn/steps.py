@@ -54,7 +54,7 @@ STEPS: Final = (
     Step(script="vllm_checks", writes="vllm_checks"),
     Step(script="engine_names", writes="engine_names"),
     Step(script=SWEEP, writes="", takes=KEEPS, words=("architectures",)),
-    Step(script="backend_architectures", writes="backend_architectures", after=("vllm_heads", SWEEP)),
+    Step(script="backend_architectures", writes="backend_architectures", takes=KEEPS, after=("vllm_heads", SWEEP)),
     Step(script="bare_models", writes="bare_models", after=("known_names", "backend_architectures")),
     # Skeletons: of what transformers builds, then of what vLLM alone builds, then of what is made of either.
     Step(script="skeletons", writes="skeletons", after=("config_fields", "config_layers")),

@@ -13,7 +13,7 @@ from ctq.engines.data_file import read_data
 from ctq.engines.versions import version_key
 from ctq.engines.vllm.backend import backend_architectures
 from ctq.engines.vllm_models.heads import head_support, known_versions, registered_support
-from ctq.engines.vllm_models.known_names import known_architectures, registered_architectures
+from ctq.engines.vllm_models.known_names import base_models, known_architectures, registered_architectures
 from ctq.engines.vllm_models.text_architecture import causal_lms
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def last_release_with(architecture: str, version: str) -> str | None:
     None where that is no older one, or where transformers may have a class of the name, which the backend may take.
     Source: ``_PREVIOUSLY_SUPPORTED_MODELS`` of vLLM 0.32.0 model_executor/models/registry.py.
     """
-    is_of_transformers = architecture.endswith((WRAPPER, *CLASSIFIERS)) or architecture in causal_lms()
+    is_of_transformers = architecture.endswith((WRAPPER, *CLASSIFIERS)) or architecture in causal_lms() | base_models()
     names = (architecture, registered_name(architecture))
     if is_of_transformers or any(head_support(name, version) is not None for name in names):
         return None

@@ -99,49 +99,6 @@ SEEING: Final = (
     "VipLlavaForConditionalGeneration",
 )
 """Those of both that vLLM's Transformers backend loads with their processor beside them."""
-UNSERVED: Final = (
-    "BartForConditionalGeneration",
-    "BigBirdPegasusForCausalLM",
-    "BlenderbotForCausalLM",
-    "BlenderbotForConditionalGeneration",
-    "BlenderbotSmallForCausalLM",
-    "CamembertForCausalLM",
-    "Data2VecTextForCausalLM",
-    "DistilBertForMaskedLM",
-    "ElectraForCausalLM",
-    "ErnieForCausalLM",
-    "GitForCausalLM",
-    "IdeficsForVisionText2Text",
-    "LongT5ForConditionalGeneration",
-    "M2M100ForConditionalGeneration",
-    "MBartForCausalLM",
-    "MBartForConditionalGeneration",
-    "MT5ForConditionalGeneration",
-    "MarianForCausalLM",
-    "MarianMTModel",
-    "MoonshineForConditionalGeneration",
-    "MusicgenForCausalLM",
-    "NllbMoeForConditionalGeneration",
-    "PLBartForCausalLM",
-    "PLBartForConditionalGeneration",
-    "PegasusForCausalLM",
-    "PegasusForConditionalGeneration",
-    "PegasusXForConditionalGeneration",
-    "Pix2StructForConditionalGeneration",
-    "RoCBertForCausalLM",
-    "RobertaForCausalLM",
-    "RobertaPreLayerNormForCausalLM",
-    "Speech2TextForConditionalGeneration",
-    "SwitchTransformersForConditionalGeneration",
-    "T5ForConditionalGeneration",
-    "UMT5ForConditionalGeneration",
-    "UdopForConditionalGeneration",
-    "XLMRobertaForCausalLM",
-    "XLMRobertaForMaskedLM",
-    "XLMRobertaXLForCausalLM",
-    "XmodForCausalLM",
-)
-"""Those that no engine here serves, of which the reason alone is learnt."""
 CHAMELEON: Final[Config] = {
     "vocabulary_map": {"<image>": 1, "IMGIMGBSZ": 5},
     "vq_config": {
@@ -171,7 +128,4 @@ DEFAULT_FAMILIES: Final[tuple[Family, ...]] = (
     seeing("ChameleonForConditionalGeneration", CHAMELEON),
     seeing("JanusForConditionalGeneration", JANUS, text="text_config"),
     seeing("MllamaForConditionalGeneration", MLLAMA, text="text_config"),
-)
-UNSERVED_FAMILIES: Final[tuple[Family, ...]] = tuple(
-    Family(name=name, architecture=name, shrunk=True, head=None) for name in UNSERVED
 )
