@@ -99,12 +99,17 @@ def survey(names: list[str], work: Path, python: Path) -> dict[str, str]:
     return said
 
 
+def default_of(name: str) -> Family:
+    """Return the row of a class of transformers in its default configuration made small."""
+    return Family(name=name, architecture=name, shrunk=True, head=None)
+
+
 def made_small(name: str, folder: Path) -> Path | None:
     """Build a class by its default configuration made small; None where it reads no texts, is too large or cannot be built."""
     import torch
     import transformers
 
-    family, model = Family(name=name, architecture=name, shrunk=True, head=None), getattr(transformers, name)
+    family, model = default_of(name), getattr(transformers, name)
     try:
         if not hasattr(model.config_class().get_text_config(), "vocab_size"):
             return None

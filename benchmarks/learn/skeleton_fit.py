@@ -8,8 +8,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from ctq.checkpoint.architecture_endings import CLASSIFIERS
 from ctq.checkpoint.config import ModelConfig
 from ctq.engines.configs.fields import stated_number
+from ctq.engines.configs.labels import LABELS, label_count
 from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
 from ctq.engines.skeletons.filled import FILLED
 from ctq.engines.skeletons.layer_numbers import numbers_of_layers
@@ -27,6 +29,7 @@ USUAL: Final = (
     "kv_lora_rank", "q_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim", "head_dim", "num_experts",
     "num_local_experts", "n_routed_experts", "moe_num_experts", "n_shared_experts", "moe_num_shared_experts", "num_shared_experts",
     "n_embd", "d_model", "ffn_dim", "n_inner", "n_head", "num_heads", "num_kv_heads", "max_position_embeddings", "n_positions",
+    "type_vocab_size", LABELS,
 )  # fmt: skip
 """Numbers that a dimension may be made of, the likeliest first; of two that a class makes alike, the one that it is told."""
 WIDTH: Final = ("hidden_size", "n_embd")
@@ -67,6 +70,8 @@ def build_from(config: Json, shapes: dict[str, tuple[int, ...]]) -> Build:
     rounded = adjusted_feed_forward(config.get)
     if rounded is not None:
         numbers[FEED_FORWARD] = rounded
+    if any(str(name).endswith(CLASSIFIERS) for name in config.get("architectures") or ()):
+        numbers[LABELS] = label_count(config)
     switches = {key: value for key, value in config.items() if type(value) is bool}
     return Build(shapes, numbers, switches, numbers_of_layers(ModelConfig(config)))
 

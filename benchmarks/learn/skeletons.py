@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from builders import edit_config
-from families import EVERY, build, plain
+from builders import drop_tensor, edit_config
+from families import EVERY, POOLED, build, plain
 from raw_safetensors import Raw, read_file, read_safetensors, write_safetensors
 from sweep_quantize import quantize_as
 from sweep_truth import Observation, serves
@@ -28,6 +29,7 @@ from benchmarks.learn.options import script
 from benchmarks.learn.skeleton_fit import Build, build_from, fit, text_level
 from benchmarks.loads import observed
 from ctq.checkpoint.config import TIE_KEY
+from ctq.engines.configs.labels import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 UNMARKED: Final = frozenset({"Phi4MultimodalForCausalLM", "MoshiForCausalLM", "GraniteMoeSWAForCausalLM"})
 """Families of which is not said where their text model lies among others inside, and one that comes under two sets of names."""
-FAMILIES: Final = {name: family for name, family in EVERY.items() if name not in UNMARKED}
+FAMILIES: Final = {name: family for name, family in {**EVERY, **POOLED}.items() if name not in UNMARKED}
 DATA: Final = ENGINE_DATA / "skeletons.json"
 SWITCH: Final = re.compile(r"bias|norm|tie_word|gate|shared|swiglu|add_|use_qk|parallel")
 """Switches of a config that may bring or remove tensors."""
@@ -49,6 +51,7 @@ OTHER_VALUES: Final = {
     "v_head_dim": 64, "num_experts": 6, "num_local_experts": 6, "n_routed_experts": 6, "moe_num_experts": 6,
     "num_kv_heads": 2, "max_position_embeddings": 128, "n_positions": 128, "n_shared_experts": 3, "moe_num_shared_experts": 3,
     "num_shared_experts": 3, "moe_shared_expert_intermediate_size": 224, "moe_latent_size": 96,
+    "type_vocab_size": 5, LABELS: 3,
 }  # fmt: skip
 """A second value for each number of a config; those that no model takes alone are left out."""
 EMBEDDING: Final = r"re:.*\b(embed_tokens|embed_in|wte|word_embeddings|tok_embeddings|embeddings?|embed)$"
@@ -69,6 +72,8 @@ PROBES: Final = {
     "head": "model.lm_head.weight",
 }
 """A tensor too many, in each place: whether the engine refuses it."""
+WITHOUT: Final = "without "
+NUMBERED: Final = re.compile(r"\.\d+\.")
 
 
 def read_build(folder: Path) -> Build:
@@ -124,6 +129,21 @@ def probe(base: Path, out: Path, tensor: str) -> Path:
     extra = {tensor: Raw("BF16", shape, b"\x00" * (2 * count))}
     write_safetensors(out / "model.safetensors", tensors | extra, metadata={"format": "pt"})
     return out
+
+
+def spared(base: Path, scratch: Path) -> dict[str, Path]:
+    """Copy a dense checkpoint without one tensor, for each that lies in no list of layers, by its name."""
+    names = [
+        name
+        for path in sorted(base.glob("*.safetensors"))
+        for name in read_safetensors(path)
+        if not NUMBERED.search(name)
+    ]
+    copies = {name: scratch / str(number) for number, name in enumerate(sorted(names))}
+    for name, copy in copies.items():
+        shutil.copytree(base, copy)
+        drop_tensor(copy, name)
+    return copies
 
 
 def probes_of(shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
@@ -201,6 +221,9 @@ def learn(names: list[str], scratch: Path, python: Path) -> Json:
     for name, base in bases.items():
         for key, tensor in probes_of(builds[name][0].shapes).items():
             jobs.append((name, key, probe(base, scratch / "probes" / name / key, tensor)))
+        if name in POOLED:
+            without = spared(base, scratch / "probes" / name / "without")
+            jobs += [(name, f"{WITHOUT}{tensor}", folder) for tensor, folder in without.items()]
         embedding = targeted_embedding(scratch / name, scratch / "probes" / name / "embedding")
         jobs += [(name, "embedding", folder) for folder in embedding]
     seen = observed([folder for *_, folder in jobs], python)
@@ -236,7 +259,11 @@ def merge(names: list[str], builds: dict[str, list[Build]], seen: dict[tuple[str
             "inner": inner_type(members[0]),
             "computed": computed(members, builds),
         }
-        found[architecture] = entry | {"tensors": fit([builds[name] for name in members])}
+        tensors = fit([builds[name] for name in members])
+        for name, key in seen:
+            if name in members and key.startswith(WITHOUT) and serves(seen[name, key]):
+                tensors[key.removeprefix(WITHOUT)][0] = False
+        found[architecture] = entry | {"tensors": tensors}
     return found
 
 

@@ -98,7 +98,7 @@ STEPS: Final = (
     ),
     Step(script="tower_switches", writes="tower_switches"),
     Step(script="tower_strangers", writes="tower_strangers", after=("skeletons",), takes=KEEPS),
-    Step(script="lacking_fields", writes="lacking_fields", after=(SWEEP,)),
+    Step(script="lacking_fields", writes="lacking_fields", takes=KEEPS, after=("backend_architectures", SWEEP)),
     # Configs as a whole: which of their values vLLM refuses that nothing above explains.
     Step(script="config_classes", writes="config_classes", takes=KEEPS),
     Step(script="config_values", writes="config_values", takes=("vllm_python", "answers")),

@@ -11,6 +11,7 @@ from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.verdicts.transformers_layers import head_name
 from ctq.engines.vllm_models.bare_models import is_bare
 from ctq.engines.vllm_models.heads import Reach, head_reach, newest_vllm
+from ctq.engines.vllm_models.limits import breaking_limit, limiting_switches
 from ctq.errors import ExitCode, Problem
 from ctq.quantize.tasks import output_specs
 from ctq.recipe.heads import ENGINE_CLASS
@@ -83,6 +84,8 @@ def _targets(source: Checkpoint, head: Head, *, packed: bool) -> tuple[tuple[str
     if config.pools:
         reason = f"vLLM {newest_vllm()} makes an embedding model of it, as {MODULES_NAME} asks, and drops its head"
         return head.targets, Reach(status="impossible", reason=reason, version=newest_vllm())
+    if (limit := breaking_limit(config.architecture, limiting_switches(config))) is not None:
+        return head.targets, Reach(status="impossible", reason=limit.text, version=newest_vllm())
     reach = head_reach(config.architecture, head.targets, inner=inner_architecture(config), packed=packed)
     if reach.status == "dispatched" or not reach.nameless:
         return head.targets, reach

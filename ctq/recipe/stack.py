@@ -19,6 +19,8 @@ EMBEDDING = re.compile(
 """Module names of the embedding of tokens."""
 LAYER_LISTS = ("layers", "h", "blocks")
 """Last names of the lists of a language model's layers."""
+ENCODER_LIST = "layer"
+"""What BERT and its kind call theirs."""
 _USUAL = frozenset({"model", "language_model", "text_model", "transformer", "llm", "module"})
 """Names of the language model, and of what it lies in."""
 _NUMBERED = re.compile(r"(?:^|\.)\d+(?=\.)")

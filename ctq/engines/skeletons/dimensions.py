@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING
 from ctq.engines.configs.fields import (
     assumed,
     assumed_number,
-    other_names,
     stated,
     stated_number,
     switch_value,
     takes_field,
 )
+from ctq.engines.configs.labels import LABELS, label_count
 from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.configs.towers import tower_number
 from ctq.engines.skeletons.adjusted import FEED_FORWARD, adjusted_feed_forward
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
     from ctq.engines.skeletons.skeleton import Skeleton
 
+_HEAD_WIDTH = "head_dim"
 _SHARED: Mapping[str, int | None] = MappingProxyType({})
 
 
@@ -87,22 +88,24 @@ def _sum(expression: str, config: ModelConfig, computed: frozenset[str], own: Ma
 def _number(key: str, config: ModelConfig, computed: frozenset[str]) -> int | None:
     if "." in key:
         return tower_number(config, key)
+    if key == LABELS:
+        return label_count(config.raw)
     if key == FEED_FORWARD:
         return adjusted_feed_forward(lambda name: stated(config, name, assumed(config, name)))
-    if key == "head_dim" and (width := other_head_width(config)) is not None:
+    if key == _HEAD_WIDTH and (width := other_head_width(config)) is not None:
         return width
     value = stated_number(config, key)
     if value is not None:
         return value
     if key == "num_key_value_heads":
         return assumed_number(config, key) or _number("num_attention_heads", config, computed)
-    if key not in computed and not (key == "head_dim" and _has_no_field(config, key)):
-        return assumed_number(config, key)
+    found = assumed_number(config, key)
+    if found is not None or key != _HEAD_WIDTH or not (key in computed or _is_known(config)):
+        return found
     hidden, heads = _number("hidden_size", config, computed), _number("num_attention_heads", config, computed)
     return hidden // heads if hidden and heads else None
 
 
-def _has_no_field(config: ModelConfig, key: str) -> bool:
-    """Tell a key that the text model's known class does not have, so that engines work it out."""
-    kind = read_levels(config)[-1][1].get("model_type")
-    return takes_field(kind, "hidden_size") and not any(takes_field(kind, name) for name in other_names(kind, key))
+def _is_known(config: ModelConfig) -> bool:
+    """Tell a text model of a known class, which works out a head's width where it assumes none, or where null is stated."""
+    return takes_field(read_levels(config)[-1][1].get("model_type"), "hidden_size")

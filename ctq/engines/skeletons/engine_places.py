@@ -9,14 +9,21 @@ from ctq.engines.skeletons.find import skeleton_around, skeleton_named, with_tow
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.names import engine_names
+from ctq.engines.vllm_models.registry import is_registered
+from ctq.recipe.heads import has_no_head
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ctq.engines.skeletons.skeleton import Skeleton
 
 _HEAD_BIAS = "lm_head.bias"
 _HEAD = "lm_head"
+_MODEL = "model"
+_AROUND = {"BertModel": _MODEL, "ModernBertModel": _MODEL, "RobertaModel": "roberta", "XLMRobertaModel": "roberta"}
+"""What the body may be called in files of encoders that vLLM 0.32.0 has a class for (models/bert.py, roberta.py, modernbert.py)."""
+_OLDER = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+"""What BERT's first files call the parts of norms, by which vLLM and transformers know them yet (vLLM 0.32.0 models/bert.py)."""
 _BODY = ".model."
 """What vLLM 0.32.0 models/adapters.py tries to put before names in a text model that pools."""
 
@@ -27,8 +34,25 @@ def own_name(skeleton: Skeleton, name: str) -> str:
         return name
     if name.endswith(_HEAD_BIAS) and is_served_by_backend(skeleton.architecture):
         return _HEAD_BIAS  # vLLM 0.32.0 models/transformers/causal.py:75 looks at the end of the name alone
+    if has_no_head(skeleton.architecture):
+        return next((other for other in _in_encoder(skeleton, name) if other in skeleton.tensors), name)
     place = _place(skeleton, name)
     return name if place is None else _places_of(skeleton).get(place, name)
+
+
+def _in_encoder(skeleton: Skeleton, name: str) -> Iterator[str]:
+    """Yield what a tensor may be called in the skeleton of an encoder, whose body vLLM knows by several names.
+
+    Its backend takes the body's tensors as ``model``'s, as the class has them, and by their own names
+    (vLLM 0.32.0 models/transformers/base.py, ``hf_to_vllm_mapper``).
+    """
+    modern, by_backend = _modern(name), not is_registered(skeleton.architecture)
+    yield modern
+    (first, _, rest), body = modern.partition("."), (skeleton.stack or "").partition(".")[0]
+    if first == (_MODEL if by_backend else _AROUND.get(skeleton.architecture)):
+        yield from (rest, f"{body}.{rest}")
+    if by_backend:
+        yield f"{body}.{modern}"
 
 
 def has_part(skeleton: Skeleton, name: str) -> bool:
@@ -108,7 +132,7 @@ def _by_place(architecture: str, inner: str | None, tower_from: str | None) -> M
 def _place(skeleton: Skeleton, name: str) -> str | None:
     names = engine_names(skeleton.architecture, skeleton.inner)
     if names is None:
-        return name
+        return _first(name)
     place = names.module(_first(name))
     if place is None or not skeleton.relative_inside or skeleton.stack is None:
         return place
@@ -116,7 +140,12 @@ def _place(skeleton: Skeleton, name: str) -> str | None:
 
 
 def _first(template: str) -> str:
-    return template.replace("#", "0").removesuffix(".weight")
+    return _modern(template).replace("#", "0").removesuffix(".weight")
+
+
+def _modern(template: str) -> str:
+    older = next((older for older in _OLDER if template.endswith(older)), None)
+    return template if older is None else f"{template.removesuffix(older)}{_OLDER[older]}"
 
 
 def _in_body(place: str, layer: str) -> str:

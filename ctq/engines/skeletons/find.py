@@ -20,10 +20,10 @@ from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.bare_models import has_a_type, text_model_of
 from ctq.engines.vllm_models.borrowed import inner_name
+from ctq.engines.vllm_models.causal_lms import causal_lm_of
 from ctq.engines.vllm_models.config_classes import known_model, whole_model, wrapper_of
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.other_tasks import classified_model
-from ctq.engines.vllm_models.text_architecture import causal_lm_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping

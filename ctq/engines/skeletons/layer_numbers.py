@@ -14,7 +14,7 @@ from ctq.engines.configs.read_levels import read_levels
 from ctq.engines.data_file import read_data
 from ctq.engines.skeletons.indexers import indexed_layers
 from ctq.engines.skeletons.layer_counts import layer_count
-from ctq.engines.vllm_models.text_architecture import causal_lm_of
+from ctq.engines.vllm_models.causal_lms import causal_lm_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ctq.recipe.experts import PROJECTIONS_HELD
-from ctq.recipe.stack import LAYER_LISTS
+from ctq.recipe.stack import ENCODER_LIST, LAYER_LISTS
 from ctq.recipe.template import inside_layer, stack_of, template_of
 
 if TYPE_CHECKING:
@@ -138,9 +138,10 @@ class Skeleton:
         """The lists of the decoder's layers: several where a model runs through each of them (HRM)."""
         of_text = self.moved.values() if self.moved else self.tensors
         lists = {stack_of(name) for name in of_text if ".#." in name} - self.towers.lists.keys()
-        return tuple(
-            sorted(path for path in lists if path.rpartition(".")[2] in LAYER_LISTS and not _TOWER.search(path))
-        )
+        found = sorted(path for path in lists if path.rpartition(".")[2] in LAYER_LISTS and not _TOWER.search(path))
+        if not found and not self.wrapped:
+            found = sorted(path for path in lists if path.rpartition(".")[2] == ENCODER_LIST)
+        return tuple(found)
 
 
 def _of_text(dimensions: tuple[str | None, ...] | None) -> tuple[str | None, ...] | None:

@@ -57,7 +57,8 @@ class HeadFacts:
     none) and ``tensors`` its tensors by their last name: ``weight``, ``weight_packed``, ``weight_scale``, ... ``tie_flags`` are
     those of each config level that states one, by dotted path, ``""`` for the top level; ``vllm_ties`` is what vLLM makes of them,
     where it is known to look at them in its own way. ``pools`` says that vLLM makes an embedding model of it because a file beside
-    the config says so. Sizes are in rows and columns.
+    the config says so; ``limiting_switches`` are the switches of the config that are set and rule a quantized head out somewhere.
+    Sizes are in rows and columns.
     """
 
     architecture: str | None
@@ -68,6 +69,7 @@ class HeadFacts:
     tie_flags: Mapping[str, bool] = field(default_factory=dict)
     vllm_ties: bool | None = None
     pools: bool = False
+    limiting_switches: frozenset[str] = frozenset()
     vocab_size: int | None = None
     hidden_size: int | None = None
 

@@ -185,5 +185,5 @@ def _without_tensors(facts: HeadFacts, tie: Tie, found: tuple[Method, SchemeArgs
 
 
 def _limited(facts: HeadFacts, outcome: Outcome) -> Outcome:
-    limit = breaking_limit(facts.architecture)
+    limit = breaking_limit(facts.architecture, facts.limiting_switches)
     return Outcome("fails", limit.text) if limit and outcome.verdict == "quantized" else outcome

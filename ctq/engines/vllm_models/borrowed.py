@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.data_file import read_data
-from ctq.engines.vllm_models.text_architecture import causal_lm_of
+from ctq.engines.vllm_models.causal_lms import causal_lm_of
 
 if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig

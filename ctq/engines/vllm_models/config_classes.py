@@ -17,8 +17,8 @@ from ctq.engines.data_file import read_data
 from ctq.engines.vllm.backend import is_served_by_backend
 from ctq.engines.vllm_models.bare_models import is_base_name
 from ctq.engines.vllm_models.borrowed import keeps_text_inside
+from ctq.engines.vllm_models.causal_lms import causal_lm_of
 from ctq.engines.vllm_models.registry import registered_name
-from ctq.engines.vllm_models.text_architecture import causal_lm_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -11,7 +11,7 @@ from ctq.engines.vllm.backend import backend_architectures, refused_by_backend
 from ctq.engines.vllm.learnt_with import LEARNT_WITH
 from ctq.engines.vllm.matching import UnmatchedLayerError, find_matched_target
 from ctq.engines.vllm.rules import rules_for
-from ctq.engines.vllm_models.text_architecture import causal_lm_of
+from ctq.engines.vllm_models.causal_lms import causal_lm_of
 from ctq.engines.vllm_models.ties import ALWAYS_TIED, EMBEDDING_AS_HEAD, Tie, tie_when_tied, ways_of
 from ctq.recipe.heads import ENGINE_CLASS
 

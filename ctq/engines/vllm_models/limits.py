@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctq.engines.configs.fields import stated
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ctq.checkpoint.config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadLimit:
     """One known limit.
 
-    ``architectures`` are those that it concerns, none for all; ``breaks`` says that it always applies there, not only when a
-    feature is used; ``source`` is its place in vLLM 0.32.0.
+    ``architectures`` are those that it concerns, none for all; ``setting`` is the switch of the config without which it does not
+    apply; ``breaks`` says that it always does there, not only when a feature is used; ``source`` is its place in vLLM 0.32.0.
     """
 
     code: str
     text: str
     source: str
     architectures: frozenset[str] = frozenset()
+    setting: str | None = None
     breaks: bool = False
 
 
@@ -64,9 +73,11 @@ HEAD_LIMITS: tuple[HeadLimit, ...] = (
     ),
     HeadLimit(
         code="norm-head",
-        text="with norm_head in the config, every tensor lm_head.weight* is normalised while loading, integers too",
+        text="with norm_head in the config vLLM normalises every tensor lm_head.weight* while it loads, which integers do not bear",
         source="model_executor/models/bailing_moe.py:559",
         architectures=frozenset({"BailingMoeForCausalLM", "BailingMoeV2ForCausalLM"}),
+        setting="norm_head",
+        breaks=True,
     ),
     HeadLimit(
         code="tied-packed",
@@ -82,6 +93,16 @@ def limits_of(architecture: str | None) -> tuple[HeadLimit, ...]:
     return tuple(limit for limit in HEAD_LIMITS if not limit.architectures or architecture in limit.architectures)
 
 
-def breaking_limit(architecture: str | None) -> HeadLimit | None:
-    """Return the limit that makes a quantized head of ``architecture`` useless in vLLM, if there is one."""
-    return next((limit for limit in limits_of(architecture) if limit.breaks), None)
+def limiting_switches(config: ModelConfig) -> frozenset[str]:
+    """Return the switches that a config sets of those that limits ask for."""
+    asked = {limit.setting for limit in HEAD_LIMITS if limit.setting is not None}
+    return frozenset(name for name in asked if stated(config, name, None))
+
+
+def breaking_limit(architecture: str | None, switches: Collection[str]) -> HeadLimit | None:
+    """Return the limit that makes a quantized head of ``architecture`` useless in vLLM, if there is one.
+
+    ``switches`` are those of its config that are set, as ``limiting_switches`` returns them.
+    """
+    found = (limit for limit in limits_of(architecture) if limit.setting is None or limit.setting in switches)
+    return next((limit for limit in found if limit.breaks), None)

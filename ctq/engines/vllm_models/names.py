@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ctq.engines.configs.read_levels import inner_architecture
 from ctq.engines.data_file import read_data
+from ctq.engines.vllm_models.causal_lms import causal_lm_of
 from ctq.engines.vllm_models.heads import head_support
-from ctq.engines.vllm_models.text_architecture import causal_lm_of
 from ctq.recipe.match import REGEX_PREFIX
 
 if TYPE_CHECKING:

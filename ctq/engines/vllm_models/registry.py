@@ -12,9 +12,9 @@ from ctq.checkpoint.architecture_endings import BARE, CLASSIFIERS, EMBEDS, ENDIN
 from ctq.engines.data_file import read_data
 from ctq.engines.versions import version_key
 from ctq.engines.vllm.backend import backend_architectures
+from ctq.engines.vllm_models.causal_lms import causal_lms
 from ctq.engines.vllm_models.heads import head_support, known_versions, registered_support
 from ctq.engines.vllm_models.known_names import base_models, known_architectures, registered_architectures
-from ctq.engines.vllm_models.text_architecture import causal_lms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,11 +1,16 @@
-"""Which class builds the text model of a config: inside a wrapper that of the nested config's type."""
+"""Which class builds the text model of a config: inside a wrapper that of the nested config's type.
+
+A classifier or a base model whose text model vLLM has a class for is made of that one.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ctq.engines.configs.read_levels import inner_architecture, read_levels
-from ctq.engines.data_file import read_data
+from ctq.engines.vllm_models.bare_models import text_model_of
+from ctq.engines.vllm_models.causal_lms import causal_lm_of
+from ctq.engines.vllm_models.other_tasks import classified_model
 
 if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
@@ -25,21 +30,8 @@ def text_architecture(config: ModelConfig) -> str | None:
     """Return the architecture whose class reads the text model's config: inside a wrapper that of the config's type."""
     where, level = read_levels(config)[-1]
     if not where:
-        return config.architecture
+        name = config.architecture or ""
+        return classified_model(name) or text_model_of(name) or config.architecture
     kind = level.get("model_type")
     kind = kind if isinstance(kind, str) else ""
     return causal_lm_of(kind) or LAYERS_OF.get(kind) or inner_architecture(config)
-
-
-def causal_lm_of(model_type: str | None) -> str | None:
-    """Return the text architecture of a model type, as engines choose it when the nested config names none.
-
-    Source: transformers 5.19 ``MODEL_FOR_CAUSAL_LM_MAPPING_NAMES``, which vLLM's ``with_hf_config`` reads (config/vllm.py).
-    """
-    name = read_data("vllm_heads")["causal_lm_of_model_type"].get(model_type or "")
-    return str(name) if name else None
-
-
-def causal_lms() -> frozenset[str]:
-    """Return the text architectures that transformers has."""
-    return frozenset(read_data("vllm_heads")["causal_lm_of_model_type"].values())

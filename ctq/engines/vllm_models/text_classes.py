@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.configs.read_levels import inside_of
 from ctq.engines.configs.rope_settings import has_rope_by_layer
 from ctq.engines.configs.tower_fields import all_model_types, towers_of
+from ctq.engines.vllm_models.causal_lms import causal_lm_of
 from ctq.engines.vllm_models.config_classes import (
     ROPE_BY_LAYER,
     known_model,
@@ -20,7 +21,7 @@ from ctq.engines.vllm_models.config_classes import (
     sealed,
     unread_by,
 )
-from ctq.engines.vllm_models.text_architecture import LAYERS_OF, causal_lm_of
+from ctq.engines.vllm_models.text_architecture import LAYERS_OF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

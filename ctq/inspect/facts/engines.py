@@ -12,6 +12,7 @@ from ctq.engines.verdicts.head_facts import HeadFacts, HeadTensor, Outcome
 from ctq.engines.verdicts.transformers_layers import Layer, layers_outcome
 from ctq.engines.verdicts.verdict import ENGINES, head_verdict, newest_version
 from ctq.engines.vllm.head.geometry import head_columns
+from ctq.engines.vllm_models.limits import limiting_switches
 from ctq.engines.vllm_models.tie_levels import tied_in_vllm
 from ctq.inspect.facts.engine_verdict import EngineVerdict
 from ctq.inspect.facts.entries import State
@@ -103,6 +104,7 @@ def head_facts_for_engines(facts: Facts) -> HeadFacts:
         tie_flags=tie_flags(config),
         vllm_ties=tied_in_vllm(config),
         pools=config.pools,
+        limiting_switches=limiting_switches(config),
         vocab_size=config.vocab_size,
         hidden_size=head_columns(config),
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ctq.checkpoint.dtypes import DTYPES
 from ctq.inspect.modules.parts import PARTS, WEIGHT_PARTS, split_odd
-from ctq.recipe.stack import LAYER_LISTS
+from ctq.recipe.stack import ENCODER_LIST, LAYER_LISTS
 from ctq.recipe.template import NUMBER
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _part_rank(part: str) -> tuple[int, str]:
 
 
 def _is_layer_list(template: str) -> bool:
-    return NUMBER not in template and template.rpartition(".")[2] in LAYER_LISTS
+    return NUMBER not in template and template.rpartition(".")[2] in (*LAYER_LISTS, ENCODER_LIST)
 
 
 def _merged(found: Mapping[tuple[object, ...], tuple[list[str], list[tuple[int, ...]]]]) -> Iterable[ModuleSet]:

@@ -34,10 +34,14 @@ if TYPE_CHECKING:
 
 _BUFFERS = re.compile(r".*(?:rotary_pos_emb\.inv_freq|rotary_emb\.(?:inv_freq|cos_cached|sin_cached)).*")
 """Buffers that older tools saved, and that vLLM looks over (`AutoWeightsLoader`)."""
+_POSITIONS = re.compile(r"(?:.*\.)?embeddings\.position_ids")
+"""One that encoders' files hold, and that vLLM's classes and its backend look over (vLLM 0.32.0 models/transformers/legacy.py)."""
 _MASKS = re.compile(r"(?:.*\.)?(?:attn|attention)\.(?:masked_)?bias")
 """Others, that only these model classes of vLLM 0.32.0 look over."""
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
 _HEAD = "lm_head"
+_LOOK_OVER_HEADS = frozenset({"BertModel", "RobertaModel", "XLMRobertaModel"})
+"""Encoders of which vLLM 0.32.0 leaves all of a head unread (models/bert.py, roberta.py)."""
 _REFUSED_BY_TOWERS = (is_beyond_tower, is_strange_to_tower, is_beside_vision_model)
 _Tell: TypeAlias = "Callable[[Entry, Skeleton, Facts], bool]"
 
@@ -61,8 +65,12 @@ def _has_head_nowhere(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     return _is_put_into_the_body(skeleton, facts) or has_nowhere_to_go(skeleton, entry.modules.template)
 
 
-def _are_buffers(entry: Entry, _: Skeleton, facts: Facts) -> bool:
-    return all(_is_buffer(name, facts) for name in entry.modules.first_tensors)
+def _is_looked_over_head(entry: Entry, skeleton: Skeleton, _: Facts) -> bool:
+    return skeleton.architecture in _LOOK_OVER_HEADS and entry.modules.template.startswith(f"{_HEAD}.")
+
+
+def _are_buffers(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
+    return all(_is_buffer(name, skeleton, facts) for name in entry.modules.first_tensors)
 
 
 def _is_of_other_part(entry: Entry, skeleton: Skeleton, _: Facts) -> bool:
@@ -122,9 +130,10 @@ def _is_put_into_the_body(skeleton: Skeleton, facts: Facts) -> bool:
     return is_relative and not is_served_by_backend(config.architecture)
 
 
-def _is_buffer(name: str, facts: Facts) -> bool:
+def _is_buffer(name: str, skeleton: Skeleton, facts: Facts) -> bool:
     is_mask = facts.config.architecture in _LOOK_OVER_MASKS and _MASKS.fullmatch(name) is not None
-    return is_mask or _BUFFERS.fullmatch(name) is not None
+    is_of_positions = not skeleton.wrapped and _POSITIONS.fullmatch(name) is not None
+    return is_mask or is_of_positions or _BUFFERS.fullmatch(name) is not None
 
 
 def is_beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
@@ -158,6 +167,7 @@ def _never(_: Entry, __: Skeleton, ___: Facts) -> bool:
 
 _ROWS: tuple[tuple[_Tell, _Tell], ...] = (
     (_is_its_head, _has_head_nowhere),
+    (_is_looked_over_head, _never),
     (_are_buffers, _never),
     (is_in_draft_layers, _never),
     (_is_of_other_part, _is_refused_in_other_part),

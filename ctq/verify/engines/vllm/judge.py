@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
 _FLOATS = ("bfloat16", "float16", "float32")
+_PACKED = "weight_packed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +106,14 @@ def _cut(facts: VllmResult, *, excused: frozenset[str]) -> Iterator[str]:
 
 
 def _float_codes(facts: VllmResult) -> Iterator[str]:
-    """Name quantized heads that share the embedding's weight: tied after their own parameters were made."""
+    """Name quantized heads that share the embedding's weight: tied after their own parameters were made.
+
+    A packed head is run by its codes all the same, whatever is called ``weight`` beside them.
+    """
     for head in facts.heads:
         dtypes = {parameter.name.rpartition(".")[2]: parameter.dtype for parameter in head.parameters}
-        if head.quantized and "weight_scale" in dtypes and dtypes.get("weight") in _FLOATS:
+        has_codes = "weight_scale" in dtypes and _PACKED not in dtypes
+        if head.quantized and has_codes and dtypes.get("weight") in _FLOATS:
             shared = f", shared with {head.tied_to}" if head.tied_to else ""
             yield f"the codes of {head.name} are {dtypes['weight']}{shared}"
 
