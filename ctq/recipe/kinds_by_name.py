@@ -16,7 +16,7 @@ from ctq.recipe.kinds import Classified, Kind
 class _NameRule:
     """Modules by name: ``component`` is any part of the dotted path, ``parent`` any above it, ``leaf`` the last (one of them).
 
-    ``numbered`` asks for a number behind the last name: one of several layers in a row.
+    ``numbered`` asks for a number behind the last name: one of several layers in a row; ``outside`` for nothing before it.
     """
 
     kind: Kind
@@ -25,6 +25,7 @@ class _NameRule:
     parent: str | None = None
     leaf: str | None = None
     numbered: bool = False
+    outside: bool = False
     ignored: bool = True
     ignore: str | None = None
 
@@ -98,6 +99,19 @@ NAME_RULES: tuple[_NameRule, ...] = (
         parent=r"head",  # ModernBERT's, which vLLM calls `pooling` (modernbert.py:318)
         ignore=r"re:(.*\.)?({hit}|pooling)(\..*)?$",
     ),
+    _NameRule(
+        Kind.CLASSIFIER,
+        "what a masked language model predicts with: engines keep it dense",
+        component=r"predictions",  # BERT's, which vLLM calls `mlm_head` (bert.py)
+        ignore=r"re:(.*\.)?({hit}|mlm_head)(\..*)?$",
+    ),
+    _NameRule(
+        Kind.CLASSIFIER,
+        "projection of what pools: engines keep it dense",
+        leaf=r"linear|colbert_linear",  # vLLM 0.32.0 colbert.py
+        outside=True,
+        ignore=r"re:(.*\.)?{hit}$",
+    ),
     _NameRule(Kind.NORM, "part of a norm: kept as trained", component=r"\w*norm\d*|\w*layernorm\w*"),
     _NameRule(
         Kind.EMBEDDING,
@@ -122,7 +136,7 @@ def kind_by_name(module: str) -> Classified | None:
 @cache
 def _first_rule(words: tuple[str, ...], *, numbered: bool) -> Classified | None:
     for rule, pattern in _COMPILED:
-        if rule.numbered and not numbered:
+        if (rule.numbered and not numbered) or (rule.outside and len(words) > 1):
             continue
         candidates = words[-1:] if rule.leaf else words[:-1] if rule.parent else words
         hit = next((word for word in candidates if pattern.fullmatch(word)), None)

@@ -277,6 +277,16 @@ def test_limits() -> None:
         "head-dtype",
         "classifier",
     }
-    assert breaking_limit("LlamaForCausalLM") is None
-    assert breaking_limit("InklingForCausalLM") is not None
+    assert breaking_limit("LlamaForCausalLM", ["norm_head"]) is None
+    assert breaking_limit("InklingForCausalLM", ()) is not None
+    assert breaking_limit("BailingMoeForCausalLM", ()) is None
+    assert breaking_limit("BailingMoeForCausalLM", ["norm_head"]) is not None
     assert len({limit.code for limit in HEAD_LIMITS}) == len(HEAD_LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("switches", "verdict"), [(frozenset[str](), "quantized"), (frozenset({"norm_head"}), "fails")]
+)
+def test_a_head_that_is_normalised_while_it_loads(switches: frozenset[str], verdict: str) -> None:
+    facts = replace(W8A8, architecture="BailingMoeForCausalLM", limiting_switches=switches)
+    assert vllm(facts) == verdict

@@ -128,6 +128,15 @@ def test_a_head_that_no_engine_dispatches_is_refused_with_the_reason(checkpoint:
     assert any("no known engine dispatches" in note for note in planned(checkpoint("opt"), allow=True).notes)
 
 
+def test_a_head_that_vllm_normalises_while_it_loads_is_refused(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "ling")
+    edit_config(folder, lambda config: config.update(architectures=["BailingMoeForCausalLM"], model_type="bailing_moe"))
+    planned(folder)
+    edit_config(folder, lambda config: config.update(norm_head=True))
+    with pytest.raises(PlanError, match="normalises every tensor"):
+        planned(folder)
+
+
 def test_an_architecture_nobody_knows_only_warns(llama: Path) -> None:
     edit_config(llama, lambda config: config.update(architectures=["BrandNewForCausalLM"]))
     plan = planned(llama)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ctq.engines.configs.labels import LABELS
 from ctq.engines.configs.towers import are_known, tower_value
 from ctq.engines.data_file import of_architecture, read_data
 from ctq.engines.skeletons.backend_experts import as_backend_builds
@@ -18,17 +19,21 @@ from ctq.engines.skeletons.skeleton import Skeleton, Slot
 from ctq.engines.skeletons.switches import learnt_tensors
 from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_sizes_of, with_text
 from ctq.engines.vllm.backend import is_served_by_backend
-from ctq.engines.vllm_models.bare_models import has_a_type, text_model_of
+from ctq.engines.vllm_models.bare_models import has_a_type
 from ctq.engines.vllm_models.borrowed import inner_name
 from ctq.engines.vllm_models.causal_lms import causal_lm_of
 from ctq.engines.vllm_models.config_classes import known_model, whole_model, wrapper_of
 from ctq.engines.vllm_models.heads import head_support
-from ctq.engines.vllm_models.other_tasks import classified_model
+from ctq.engines.vllm_models.text_architecture import text_model_beneath
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
     from ctq.checkpoint.config import ModelConfig
+
+
+_SCORE = "score.weight"
+"""What makes classes of a text model's states (vLLM 0.32.0 models/adapters.py, ``as_seq_cls_model``)."""
 
 
 def skeleton_of(config: ModelConfig) -> Skeleton | None:
@@ -48,9 +53,10 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     whole = whole_model(config.architecture)
     if whole is not None:
         return _without_head(skeleton_named(whole), relative=config.relative) if whole in all_known else None
-    if found is None and (model := classified_model(name) or text_model_of(name)) in all_known:
+    if found is None and (model := text_model_beneath(name)) in all_known:
         body = _without_head(skeleton_named(model), relative=config.relative)
-        return replace(body, refuses=frozenset())  # an output may be of several names, and a prefix be there or not
+        tensors = {**body.tensors, _SCORE: Slot(always=False, dimensions=(LABELS, "hidden_size"))}
+        return replace(body, tensors=tensors, refuses=frozenset())  # a prefix may be there or not, and other outputs
     skeleton = skeleton_around(name, inner_name(config), towers=has_learnt_towers(config))
     if skeleton is not None and found is not None and not has_learnt_towers(config):
         skeleton = with_tower_from(skeleton, _learnt_with_its_tower(config))

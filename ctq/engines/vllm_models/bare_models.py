@@ -52,10 +52,19 @@ def resembles_a_class(architecture: str) -> bool:
 
 
 def text_model_of(architecture: str) -> str | None:
-    """Return the registered text model whose class vLLM makes a bare model of, to pool with (`Qwen3Model`)."""
+    """Return the registered text model whose class vLLM makes a base model of, to pool with (`Qwen3Model`, `LlamaModel`)."""
     name = architecture.removesuffix(BARE) + CAUSAL_LM
-    is_served = is_bare(architecture) and pools_without_head(architecture) is not False
+    is_served = is_base_name(architecture) and pools_without_head(architecture) is not False
     return name if is_served and is_registered(name) else None
+
+
+def generates_by_name(architecture: str) -> bool:
+    """Tell a base model that vLLM registers under the class that generates, which it makes of it unless it is asked to pool.
+
+    Source: vLLM 0.32.0 model_executor/models/registry.py (``LlamaModel``, ``Qwen2Model``, ...), config/model.py
+    (``_get_default_runner_type``).
+    """
+    return is_base_name(architecture) and not is_bare(architecture) and text_model_of(architecture) is not None
 
 
 def _whole(architecture: str) -> Iterator[str]:

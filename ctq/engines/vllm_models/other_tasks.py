@@ -20,6 +20,12 @@ def lacks_its_reward(architecture: str, leaves: Iterable[str]) -> bool:
     return output is not None and output not in leaves
 
 
+def rewarded_model(architecture: str) -> str | None:
+    """Return the language model whose class a reward model of vLLM's own has beneath its output."""
+    stem = architecture.partition("For")[0] if architecture in _REWARDS else ""
+    return f"{stem}{CAUSAL_LM}" if stem else None
+
+
 def classified_model(architecture: str) -> str | None:
     """Return the language model of whose registered class vLLM makes a classifier with a `score` from the files."""
     stem = next((architecture.removesuffix(task) for task in CLASSIFIERS if architecture.endswith(task)), None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ctq.engines.configs.read_levels import inner_architecture, read_levels
 from ctq.engines.vllm_models.bare_models import text_model_of
 from ctq.engines.vllm_models.causal_lms import causal_lm_of
-from ctq.engines.vllm_models.other_tasks import classified_model
+from ctq.engines.vllm_models.other_tasks import classified_model, rewarded_model
 
 if TYPE_CHECKING:
     from ctq.checkpoint.config import ModelConfig
@@ -30,8 +30,12 @@ def text_architecture(config: ModelConfig) -> str | None:
     """Return the architecture whose class reads the text model's config: inside a wrapper that of the config's type."""
     where, level = read_levels(config)[-1]
     if not where:
-        name = config.architecture or ""
-        return classified_model(name) or text_model_of(name) or config.architecture
+        return text_model_beneath(config.architecture or "") or config.architecture
     kind = level.get("model_type")
     kind = kind if isinstance(kind, str) else ""
     return causal_lm_of(kind) or LAYERS_OF.get(kind) or inner_architecture(config)
+
+
+def text_model_beneath(architecture: str) -> str | None:
+    """Return the text model of whose class vLLM makes a classifier, a reward model or a base model."""
+    return classified_model(architecture) or rewarded_model(architecture) or text_model_of(architecture)

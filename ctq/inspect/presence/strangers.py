@@ -40,8 +40,14 @@ _MASKS = re.compile(r"(?:.*\.)?(?:attn|attention)\.(?:masked_)?bias")
 """Others, that only these model classes of vLLM 0.32.0 look over."""
 _LOOK_OVER_MASKS = frozenset({"GPT2LMHeadModel", "GPTJForCausalLM", "GPTNeoXForCausalLM", "BloomForCausalLM"})
 _HEAD = "lm_head"
-_LOOK_OVER_HEADS = frozenset({"BertModel", "RobertaModel", "XLMRobertaModel"})
-"""Encoders of which vLLM 0.32.0 leaves all of a head unread (models/bert.py, roberta.py)."""
+_LOOKED_OVER = {
+    **dict.fromkeys(("BertModel", "RobertaModel", "XLMRobertaModel"), re.compile(r"lm_head(\..*)?")),
+    **dict.fromkeys(
+        ("BertForMaskedLM", "BertForTokenClassification", "RobertaForMaskedLM", "RobertaForTokenClassification"),
+        re.compile(r"(.*\.)?pooler\..*"),
+    ),
+}
+"""What else of an encoder vLLM 0.32.0 leaves unread: a head, or what pools in another of its kind (models/bert.py, roberta.py)."""
 _REFUSED_BY_TOWERS = (is_beyond_tower, is_strange_to_tower, is_beside_vision_model)
 _Tell: TypeAlias = "Callable[[Entry, Skeleton, Facts], bool]"
 
@@ -65,8 +71,9 @@ def _has_head_nowhere(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     return _is_put_into_the_body(skeleton, facts) or has_nowhere_to_go(skeleton, entry.modules.template)
 
 
-def _is_looked_over_head(entry: Entry, skeleton: Skeleton, _: Facts) -> bool:
-    return skeleton.architecture in _LOOK_OVER_HEADS and entry.modules.template.startswith(f"{_HEAD}.")
+def _is_looked_over(entry: Entry, skeleton: Skeleton, _: Facts) -> bool:
+    pattern = _LOOKED_OVER.get(skeleton.architecture)
+    return pattern is not None and pattern.fullmatch(entry.modules.template) is not None
 
 
 def _are_buffers(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
@@ -166,8 +173,8 @@ def _never(_: Entry, __: Skeleton, ___: Facts) -> bool:
 
 
 _ROWS: tuple[tuple[_Tell, _Tell], ...] = (
+    (_is_looked_over, _never),
     (_is_its_head, _has_head_nowhere),
-    (_is_looked_over_head, _never),
     (_are_buffers, _never),
     (is_in_draft_layers, _never),
     (_is_of_other_part, _is_refused_in_other_part),

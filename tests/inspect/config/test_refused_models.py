@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from builders import edit_config
+from families import UNSERVED
 
 from ctq.checkpoint.checkpoint import open_checkpoint
 from ctq.checkpoint.source import LocalFolder
@@ -28,9 +29,7 @@ def errors(folder: Path, version: str) -> list[str]:
     return [finding.code for finding in report.findings if finding.severity is Severity.ERROR]
 
 
-@pytest.mark.parametrize(
-    "family", ["bamba", "mpt", "xglm", "minimax", "T5ForConditionalGeneration", "RobertaForCausalLM", "MarianMTModel"]
-)
+@pytest.mark.parametrize("family", ["bamba", "mpt", "xglm", "minimax", *UNSERVED])
 def test_an_architecture_that_neither_vllm_nor_its_backend_has(checkpoint: CheckpointFactory, family: str) -> None:
     assert errors(checkpoint(family), "0.32.0") == ["HED010"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dense_builder import INDEX, write_index
 from family import Family
-from family_default import DEFAULT_FAMILIES
+from family_default import DEFAULT_FAMILIES, UNSERVED_FAMILIES
 from family_dense import DENSE_FAMILIES
 from family_hybrid import HYBRID_FAMILIES, MORE_HYBRID_FAMILIES
 from family_learnt import LEARNT_FAMILIES
@@ -49,6 +49,8 @@ LEARNT_ONLY: Final = _index(LEARNT_FAMILIES)
 """Others that only what is learnt of architectures is made of."""
 POOLED: Final = _index(POOLED_FAMILIES)
 """Models without a head, of whose configs alone something is learnt."""
+UNSERVED: Final = _index(UNSERVED_FAMILIES)
+"""Some architectures that vLLM refuses whatever their config says."""
 SWEPT: Final = _index((*FAMILIES.values(), *MORE_FAMILIES.values()))
 """The families of the whole sweep."""
 EVERY: Final = _index((*FAMILIES.values(), *LEARNT_ONLY.values(), *MORE_FAMILIES.values()))
@@ -56,7 +58,7 @@ EVERY: Final = _index((*FAMILIES.values(), *LEARNT_ONLY.values(), *MORE_FAMILIES
 
 def build(name: str, folder: Path, **options: Any) -> Path:
     """Build the family called ``name`` in ``folder``; options as in `build_family`."""
-    return build_family({**EVERY, **POOLED}[name], folder, **options)
+    return build_family({**EVERY, **POOLED, **UNSERVED}[name], folder, **options)
 
 
 def build_family(

@@ -99,6 +99,14 @@ SEEING: Final = (
     "VipLlavaForConditionalGeneration",
 )
 """Those of both that vLLM's Transformers backend loads with their processor beside them."""
+UNSERVED: Final = (
+    "AlbertModel",
+    "DistilBertForMaskedLM",
+    "MarianMTModel",
+    "RobertaForCausalLM",
+    "T5ForConditionalGeneration",
+)
+"""Some of those that no engine here serves."""
 CHAMELEON: Final[Config] = {
     "vocabulary_map": {"<image>": 1, "IMGIMGBSZ": 5},
     "vq_config": {
@@ -128,4 +136,7 @@ DEFAULT_FAMILIES: Final[tuple[Family, ...]] = (
     seeing("ChameleonForConditionalGeneration", CHAMELEON),
     seeing("JanusForConditionalGeneration", JANUS, text="text_config"),
     seeing("MllamaForConditionalGeneration", MLLAMA, text="text_config"),
+)
+UNSERVED_FAMILIES: Final[tuple[Family, ...]] = tuple(
+    Family(name=name, architecture=name, shrunk=True, head=None) for name in UNSERVED
 )

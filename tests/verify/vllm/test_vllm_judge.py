@@ -175,3 +175,12 @@ def test_the_main_head_is_the_one_nested_least() -> None:
     outer = replace(QUANTIZED, name="language_model.lm_head")
     assert main_head((inner, outer)) is outer
     assert main_head(()) is None
+
+
+@pytest.mark.parametrize(("codes", "status"), [("weight_packed", Status.PASS), ("", Status.FAIL)])
+def test_the_embeddings_weight_takes_the_place_of_codes_of_its_name_alone(codes: str, status: Status) -> None:
+    weight = replace(SCALE, name="lm_head.weight", dtype="bfloat16", loaded=320)
+    packed = replace(SCALE, name=f"lm_head.{codes}", dtype="int32", loaded=320)
+    parameters = (weight, replace(SCALE, loaded=320), *([packed] if codes else []))
+    shared = replace(QUANTIZED, tied_to="model.embed_tokens.weight", parameters=parameters)
+    assert judge(replace(HEALTHY, heads=(shared,)), expect_head_quantized=True).status is status

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctq.checkpoint.architecture_endings import CLASSIFIERS
+from ctq.checkpoint.pooling import MODULES_NAME
 from ctq.engines.versions import version_key
 from ctq.engines.vllm.learnt_with import LEARNT_WITH
 from ctq.engines.vllm.methods.arguments import refused_arguments
 from ctq.engines.vllm.methods.called import method_called
 from ctq.engines.vllm.methods.storages import refusal
-from ctq.engines.vllm_models.bare_models import is_bare, pools_without_head, resembles_a_class
+from ctq.engines.vllm_models.bare_models import generates_by_name, is_bare, pools_without_head, resembles_a_class
 from ctq.engines.vllm_models.known_names import known_architectures, quant_methods
 from ctq.engines.vllm_models.other_tasks import classified_model, lacks_its_reward
 from ctq.engines.vllm_models.own_code import is_read
@@ -145,7 +146,8 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     `lm_head` and no `score` or `classifier`, or neither where vLLM makes the classifier of a language model's class; or a reward
     model of vLLM's, whose output the files do not hold. The first name of several that vLLM can make something of decides. Or
     `architectures` names the bare model (`Qwen2_5_VLModel`), or nothing where the model type stands for one, and vLLM does not
-    generate with it: a warning where the head is dense and vLLM was seen to serve the rest for pooling.
+    generate with it: a warning where the head is dense and vLLM was seen to serve the rest for pooling. Or it names a base model
+    that vLLM registers as one that generates (`LlamaModel`), without the `modules.json` that says otherwise.
 
     ## Why it hurts
     vLLM makes a pooling model of it, whose classifier is never loaded and answers from uninitialised memory, and which has no
@@ -169,6 +171,11 @@ def head_of_another_task(facts: Facts) -> Iterator[Hit]:
     elif head.entry is None and classified_model(name) is not None and is_unclassified:
         hint = "give the architecture of the model without a head to pool with it, or restore the classifier"
         yield _of_another_task(f"{name} is a classifier, and the files hold none", hint)
+    elif generates_by_name(name) and facts.config.relative and not facts.config.pools:
+        said = f"vLLM takes {name} for a model that generates, and refuses tensors that are called as inside of one"
+        yield _of_another_task(
+            said, f"put the {MODULES_NAME} of sentence-transformers beside it, or serve with --runner pooling"
+        )
     elif head.entry is not None and is_bare(name):
         said = f"{name} is the model without a head, and the files hold {head.name}"
         yield _of_another_task(said, severity=Severity.WARNING if _only_pools(facts) else None)
