@@ -24,7 +24,9 @@ from ctq.engines.vllm_models.borrowed import inner_name
 from ctq.engines.vllm_models.causal_lms import causal_lm_of
 from ctq.engines.vllm_models.config_classes import known_model, whole_model, wrapper_of
 from ctq.engines.vllm_models.heads import head_support
+from ctq.engines.vllm_models.own_code import brings_a_model
 from ctq.engines.vllm_models.text_architecture import text_model_beneath
+from ctq.recipe.heads import has_no_head
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -43,6 +45,8 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     """
     all_known, name = read_data("skeletons")["architectures"], config.architecture or ""
     found = all_known.get(name)
+    if found is not None and has_no_head(name) and brings_a_model(config):
+        return None  # an encoder of another kind under a known name (Jina's XLM-RoBERTa)
     built = _built_by_type(config)
     if built is not None:
         places = frozenset(found["refuses"] if found is not None else ())

@@ -139,8 +139,13 @@ def _is_put_into_the_body(skeleton: Skeleton, facts: Facts) -> bool:
 
 def _is_buffer(name: str, skeleton: Skeleton, facts: Facts) -> bool:
     is_mask = facts.config.architecture in _LOOK_OVER_MASKS and _MASKS.fullmatch(name) is not None
-    is_of_positions = not skeleton.wrapped and _POSITIONS.fullmatch(name) is not None
+    is_of_positions = _has_embeddings(skeleton) and _POSITIONS.fullmatch(name) is not None
     return is_mask or is_of_positions or _BUFFERS.fullmatch(name) is not None
+
+
+def _has_embeddings(skeleton: Skeleton) -> bool:
+    """Tell an encoder, whose embeddings of several kinds lie in one module."""
+    return not skeleton.wrapped and any("embeddings" in name.split(".")[:-2] for name in skeleton.tensors)
 
 
 def is_beyond(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
