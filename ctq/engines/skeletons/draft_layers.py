@@ -31,6 +31,11 @@ def draft_layer_count(config: ModelConfig) -> int:
     return next((count for key in keys if (count := known_number(config, key)) is not None), 0)
 
 
+def counts_drafts(config: ModelConfig) -> bool:
+    """Tell a class of vLLM's own that leaves unread as many layers behind the decoder's as it counts, and refuses more."""
+    return not is_served_by_backend(config.architecture) and bool(_keys(config))
+
+
 def _keys(config: ModelConfig) -> Sequence[str]:
     found: Sequence[str] = of_architecture("draft_layers", borrowed_from(config) or config.architecture, ())
     return found

@@ -34,6 +34,8 @@ _SAYS = {
 _OTHER_NAMES = {"rope_type": ["rope_type", "type"]}
 """Names in settings inside, the one that wins first."""
 _ROPE = "rope_parameters"
+_BESIDE_ROPE = frozenset({"rope_theta", "partial_rotary_factor"})
+"""Settings that older configs have at the top, and that transformers 5.19 puts with the others (``modeling_rope_utils.py``)."""
 _BY_BLOCK = ("DeciLMForCausalLM", "intermediate_size")
 """A class that has this key in each block's own config (vLLM 0.32.0 models/nemotron_nas.py:169), where published files say null."""
 _ABSENT = object()
@@ -52,7 +54,7 @@ def refused_values(config: ModelConfig) -> Iterator[Refused]:
     for path, kinds in data["architectures"].get(name, data["others"]).items():
         kind = _kind(_value(level, path))
         if kind in kinds and (name, path) != _BY_BLOCK:
-            yield dotted(where, path), _SAYS[kind]
+            yield dotted(where, _as_stated(level, path)), _SAYS[kind]
     for key, (length, filled_in) in data["lists"].get(name, {}).items():
         value, needed = level.get(key), length if isinstance(length, int) else known_number(config, length)
         if isinstance(value, list) and needed is not None and len(value) < needed and (value or not filled_in):
@@ -66,10 +68,15 @@ def _value(top: Mapping[str, Any], path: str) -> object:
     for word in parents:
         inner = (rope_settings(level)[1] if word == _ROPE else None) or level.get(word)
         if not isinstance(inner, dict):
-            return ""
+            return top.get(key, "") if word == _ROPE and key in _BESIDE_ROPE else ""
         level = inner
     names = _OTHER_NAMES.get(key, [key]) if parents else other_names(top.get("model_type"), key)
     return next((level[name] for name in names if name in level), _ABSENT)
+
+
+def _as_stated(top: Mapping[str, Any], path: str) -> str:
+    key = path.removeprefix(f"{_ROPE}.")
+    return key if key in _BESIDE_ROPE and _ROPE not in top and key in top else path
 
 
 def _kind(value: object) -> str:

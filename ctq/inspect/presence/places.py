@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctq.engines.skeletons.draft_layers import counts_drafts
 from ctq.engines.skeletons.engine_places import has_part, own_name
 from ctq.engines.skeletons.passed_over import passed_over
 from ctq.inspect.modules.parts import stored_name
@@ -25,16 +26,19 @@ _WEIGHT = ".weight"
 _GATED = 3
 """Projections of an expert that has a gate."""
 _HEAD = "lm_head"
+_BEYOND = "beyond"
 
 
 def is_refused(entry: Entry, skeleton: Skeleton, facts: Facts) -> bool:
     """Tell a stranger in a place where vLLM refuses what it does not know, or leaves unread what nothing else stands for."""
-    return (
+    if (
         _is_stacked(entry, skeleton)
         or is_beyond_tower(entry, skeleton, facts)
         or is_strange_to_tower(entry, skeleton, facts)
-        or _place(entry, skeleton, facts) in skeleton.refuses
-    )
+    ):
+        return True
+    place = _place(entry, skeleton, facts)
+    return place in skeleton.refuses or (place == _BEYOND and counts_drafts(facts.config))
 
 
 def _is_stacked(entry: Entry, skeleton: Skeleton) -> bool:
@@ -57,7 +61,7 @@ def _place(entry: Entry, skeleton: Skeleton, facts: Facts) -> str:
     if facts.names is not None and facts.names.drops(entry.modules.names[0]):
         return "unread"
     if is_beyond(entry, skeleton, facts) or is_beyond_tower(entry, skeleton, facts):
-        return "beyond"
+        return _BEYOND
     if name.rpartition(".")[2] == _HEAD:
         return "head"
     if skeleton.wrapped and not any(has_part(skeleton, tensor) for tensor in entry.modules.first_tensors):

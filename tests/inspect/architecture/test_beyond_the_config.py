@@ -80,6 +80,15 @@ def test_draft_layers_are_left_unread_as_the_config_counts_them(
     assert codes(folder) == found
 
 
+@pytest.mark.parametrize("family", ["deepseek-v3", "glm4-moe"])
+def test_a_layer_less_where_the_config_counts_no_draft(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / "m")
+    edit_config(folder, lambda config: config.update(num_hidden_layers=1, num_nextn_predict_layers=0))
+    assert "TEN024" in codes(folder)
+
+
 @pytest.mark.parametrize("architecture", ["NemotronHForCausalLM", "NemotronHPuzzleForCausalLM"])
 @pytest.mark.parametrize(
     ("stated", "found"),

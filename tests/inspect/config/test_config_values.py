@@ -143,3 +143,24 @@ def test_a_share_that_no_width_is_multiplied_with_is_borne(
     folder = shutil.copytree(checkpoint("llama"), tmp_path / "own")
     edit_config(folder, lambda config: config.update(rope_parameters=rope, partial_rotary_factor=share))
     _errors(folder)
+
+
+@pytest.mark.parametrize(
+    ("family", "key", "value", "said"),
+    [
+        ("llama", "rope_theta", None, "rope_theta is null"),
+        ("glm4", "partial_rotary_factor", 0.0, "partial_rotary_factor is 0"),
+    ],
+)
+def test_rotary_settings_of_older_configs_lie_at_the_top(
+    checkpoint: CheckpointFactory, tmp_path: Path, family: str, key: str, value: object, said: str
+) -> None:
+    folder = shutil.copytree(checkpoint(family), tmp_path / "older")
+
+    def older(config: dict[str, object]) -> None:
+        del config["rope_parameters"]
+        config[key] = value
+
+    edit_config(folder, older)
+    report = inspect_checkpoint(open_checkpoint(LocalFolder(folder)))
+    assert any(finding.message.endswith(f"{said}, which vLLM does not bear") for finding in report.findings)
