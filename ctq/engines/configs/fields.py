@@ -22,6 +22,10 @@ _OF_VLLM = frozenset({
 """Model types of transformers for which vLLM 0.32.0 has a config class of its own."""
 
 
+_GPT_NAMES = (("num_attention_heads", "n_head"), ("num_hidden_layers", "n_layer"), ("hidden_size", "n_embd"))
+"""Names of numbers that configs with classes of their own take from GPT-2's (TeleChat 2)."""
+
+
 def fields_of(model_type: object) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     """Return the fields of a model type's config class with what it assumes, and the types of those that it takes otherwise."""
     fields, types, *_ = _entry(model_type)
@@ -87,7 +91,9 @@ def known_number(config: ModelConfig, key: str) -> int | None:
 
 def other_names(model_type: object, key: str) -> list[str]:
     """Return the names of a key, the one that wins first; itself alone where it has no other."""
-    return next((names for names in _names(model_type) if key in names), [key])
+    is_known = isinstance(model_type, str) and model_type in read_data("config_fields")["models"]
+    known = _names(model_type) if is_known else _GPT_NAMES
+    return next((list(names) for names in known if key in names), [key])
 
 
 def stated(config: ModelConfig, key: str, assumes: object) -> object:
