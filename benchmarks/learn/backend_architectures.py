@@ -41,7 +41,7 @@ DATA: Final = ENGINE_DATA / "backend_architectures.json"
 REFUSED: Final = re.compile(
     r"not supported for now|not supported anymore|does not dispatch through the Transformers attention"
     r"|not found in the forward method|dispatches attention from more than one|Unrecognized configuration class"
-    r"|Config' object has no attribute 'num_hidden_layers'|KeyError: 'vllm'"
+    r"|Config' object has no attribute 'num_hidden_layers'|KeyError: 'vllm'|Cannot resolve attention scaling expression"
     r"|no module or parameter named '(lm_head\.dense|cls|generator_predictions)'"
     r"|no module or parameter named '(score|classifier|head|dense)[\w.]*' in \w+ForSequenceClassification"
 )

@@ -56,6 +56,8 @@ def test_awq_takes_no_dense_experts(tmp_path: Path) -> None:
         ("gptq", {"dynamic": {"-:.*down_proj": {"desc_act": True}}}, set()),
         ("gptq", {"sym": False}, {"CFG024"}),
         ("gptq", {"bits": 3}, {"CFG024"}),
+        ("gptq", {"bits": "4"}, {"CFG024"}),
+        ("gptq", {"bits": None}, {"CFG024"}),
         ("awq", {"bits": 8}, {"CFG024"}),
     ],
     ids=str,
