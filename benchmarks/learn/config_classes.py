@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import subprocess
 from collections import defaultdict
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from families import FAMILIES, MORE_FAMILIES, POOLED
+from worker_environment import worker_environment
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.built import built
@@ -99,9 +99,10 @@ def ask(folders: Iterable[Path], python: Path, answers: Path) -> None:
     """Have vLLM load the checkpoints, and keep what it read."""
     request = answers.with_suffix(".request")
     request.write_text(json.dumps([str(folder.absolute()) for folder in folders]))
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     command = [str(python), str(WORKER), str(request.absolute())]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=answers.parent, env=environment, check=True)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, cwd=answers.parent, env=worker_environment(), check=True
+    )
     marked = [line.partition(" ") for line in done.stdout.splitlines()]
     answers.write_text("".join(f"{rest}\n" for mark, _, rest in marked if mark in ("classes", "reads")))
 

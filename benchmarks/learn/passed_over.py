@@ -12,7 +12,6 @@ downloaded.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections import defaultdict
@@ -25,6 +24,7 @@ from mirrored_default import MIRRORED_DEFAULT
 from mirrored_layers import MIRRORED_LAYERS
 from mirrored_text import MIRRORED_TEXT
 from raw_safetensors import read_safetensors
+from worker_environment import worker_environment
 
 from benchmarks.learn import ENGINE_DATA
 from benchmarks.learn.built import built
@@ -109,9 +109,8 @@ def ask(jobs: Sequence[Mapping[str, object]], python: Path, work: Path) -> Itera
     """Have vLLM build the models, and yield what their loaders say of each stranger."""
     request = work / "request.json"
     request.write_text(json.dumps(jobs))
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     command = [str(python), str(WORKER), str(request.absolute())]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=work, env=environment) as worker:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=work, env=worker_environment()) as worker:
         for line in worker.stdout or ():
             mark, _, rest = line.partition(" ")
             if mark == "strangers":

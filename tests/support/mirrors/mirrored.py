@@ -7,13 +7,14 @@ and dtypes of the tensors are read off vLLM's model, backwards through its loade
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from worker_environment import worker_environment
 
 WORKER = Path(__file__).with_name("mirror_worker.py")
 
@@ -75,9 +76,10 @@ def _run(jobs: Sequence[Mapping[str, Any]], python: Path) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         request = Path(folder) / "request.json"
         request.write_text(json.dumps(jobs))
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         command = [str(python), str(WORKER), str(request)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=folder, env=worker_environment(), check=False
+        )
     lines = [
         json.loads(line.removeprefix("mirror ")) for line in done.stdout.splitlines() if line.startswith("mirror ")
     ]
