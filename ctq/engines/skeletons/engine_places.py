@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from ctq.engines.skeletons.find import skeleton_around, skeleton_named, with_tower_from
 from ctq.engines.vllm.backend import is_served_by_backend
+from ctq.engines.vllm_models.bare_models import is_without_head
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.names import engine_names
 from ctq.engines.vllm_models.registry import is_registered
-from ctq.recipe.heads import has_no_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ def own_name(skeleton: Skeleton, name: str) -> str:
         return name
     if name.endswith(_HEAD_BIAS) and is_served_by_backend(skeleton.architecture):
         return _HEAD_BIAS  # vLLM 0.32.0 models/transformers/causal.py:75 looks at the end of the name alone
-    if has_no_head(skeleton.architecture):
+    if is_without_head(skeleton.architecture):
         return next((other for other in _in_encoder(skeleton, name) if other in skeleton.tensors), name)
     place = _place(skeleton, name)
     return name if place is None else _places_of(skeleton).get(place, name)

@@ -19,14 +19,13 @@ from ctq.engines.skeletons.skeleton import Skeleton, Slot
 from ctq.engines.skeletons.switches import learnt_tensors
 from ctq.engines.skeletons.with_text import moved_tensors, refused_places, with_sizes_of, with_text
 from ctq.engines.vllm.backend import is_served_by_backend
-from ctq.engines.vllm_models.bare_models import has_a_type
+from ctq.engines.vllm_models.bare_models import has_a_type, is_without_head
 from ctq.engines.vllm_models.borrowed import inner_name
 from ctq.engines.vllm_models.causal_lms import causal_lm_of
 from ctq.engines.vllm_models.config_classes import known_model, whole_model, wrapper_of
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.own_code import brings_a_model
 from ctq.engines.vllm_models.text_architecture import text_model_beneath
-from ctq.recipe.heads import has_no_head
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -45,7 +44,7 @@ def skeleton_of(config: ModelConfig) -> Skeleton | None:
     """
     all_known, name = read_data("skeletons")["architectures"], config.architecture or ""
     found = all_known.get(name)
-    if found is not None and has_no_head(name) and brings_a_model(config):
+    if found is not None and is_without_head(name) and brings_a_model(config):
         return None  # an encoder of another kind under a known name (Jina's XLM-RoBERTa)
     built = _built_by_type(config)
     if built is not None:

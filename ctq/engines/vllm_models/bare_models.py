@@ -12,6 +12,7 @@ from ctq.engines.data_file import read_data
 from ctq.engines.vllm_models.heads import head_support
 from ctq.engines.vllm_models.known_names import base_models, known_architectures
 from ctq.engines.vllm_models.registry import is_registered
+from ctq.recipe.heads import is_pooling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,11 @@ def is_base_name(architecture: str) -> bool:
     if not architecture.endswith(BARE) or architecture.endswith(CHAT):
         return False
     return architecture in base_models() or any(name in known_architectures() for name in _whole(architecture))
+
+
+def is_without_head(architecture: str) -> bool:
+    """Tell a class of transformers without a head, or one that pools; a body of others may generate (`ChatGLMModel`)."""
+    return architecture in base_models() or is_pooling(architecture)
 
 
 def has_a_type(architecture: str | None) -> bool:

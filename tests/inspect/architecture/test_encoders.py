@@ -11,6 +11,9 @@ import pytest
 from builders import Raw, all_tensors, edit_config, edit_tensors
 from inspecting import errors
 
+from ctq.checkpoint.config import ModelConfig
+from ctq.engines.skeletons.find import skeleton_of
+
 CheckpointFactory = Callable[..., Path]
 Tensors = dict[str, Raw]
 
@@ -148,3 +151,15 @@ def test_the_width_of_a_head_that_the_config_leaves_out(
     key = "model.layers.0.self_attn.k_proj.weight"
     edit_tensors(folder, lambda tensors: tensors.update({key: of_rows(tensors[key], 7)}))
     assert "TEN026" in errors(folder)
+
+
+def test_a_body_that_generates_is_no_encoder() -> None:
+    """ChatGLM's class is called like a body, and its repository brings it."""
+    config = {
+        "architectures": ["ChatGLMModel"],
+        "model_type": "chatglm",
+        "auto_map": {"AutoModel": "modeling_chatglm.ChatGLM"},
+    }
+    skeleton = skeleton_of(ModelConfig(config))
+    assert skeleton is not None
+    assert "transformer.encoder.layers.#.self_attention.dense.weight" in skeleton.tensors
