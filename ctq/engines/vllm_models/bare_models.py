@@ -38,7 +38,7 @@ def is_base_name(architecture: str) -> bool:
 
 def is_without_head(architecture: str) -> bool:
     """Tell a class of transformers without a head, or one that pools; a body of others may generate (`ChatGLMModel`)."""
-    return architecture in base_models() or is_pooling(architecture)
+    return (architecture.endswith(BARE) and architecture in base_models()) or is_pooling(architecture)
 
 
 def has_a_type(architecture: str | None) -> bool:
