@@ -290,3 +290,11 @@ def test_limits() -> None:
 def test_a_head_that_is_normalised_while_it_loads(switches: frozenset[str], verdict: str) -> None:
     facts = replace(W8A8, architecture="BailingMoeForCausalLM", limiting_switches=switches)
     assert vllm(facts) == verdict
+
+
+def test_packed_codes_without_columns_end_in_a_verdict() -> None:
+    tensors = {**W8A16.tensors, "weight_packed": HeadTensor("I32", (1,))}
+    facts = replace(
+        W8A16, quantization=config(HEAD, packed=True, strategy="channel"), tensors=tensors, hidden_size=None
+    )
+    assert vllm(facts) == "fails"

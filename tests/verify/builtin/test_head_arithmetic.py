@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ctq.engines.engine_args import EngineArgs
 from ctq.engines.vllm.scheme_predicates import SchemeArgs
-from ctq.verify.engines.builtin.arithmetic import dequantize, exact_logits, kernel_logits
+from ctq.verify.engines.builtin.arithmetic import can_dequantize, dequantize, exact_logits, kernel_logits
 
 TOKEN = EngineArgs(strategy="token", dynamic=True)
 
@@ -108,3 +108,9 @@ def test_a_bias_is_added() -> None:
     hidden = floats(2, 8, seed=5)
     expected = hidden @ parameters["weight"].T + parameters["bias"]
     assert torch.allclose(kernel_logits(None, None, parameters, hidden), expected, atol=1e-5)
+
+
+def test_groups_of_columns_in_an_order_of_their_own_are_not_taken_apart() -> None:
+    grouped = EngineArgs(strategy="group", group_size=64)
+    ordered = EngineArgs(strategy="group", group_size=64, actorder="group")
+    assert [can_dequantize(SchemeArgs(weights=weights)) for weights in (grouped, ordered)] == [True, False]

@@ -88,7 +88,7 @@ def _float_scale(args: SchemeArgs, head: HeadGeometry) -> Iterator[ParameterSpec
 def _packed(args: SchemeArgs, head: HeadGeometry) -> Iterator[ParameterSpec]:
     bits, rows = args.weights.num_bits, head.rows_per_rank
     size = args.weights.group_size
-    group = size if size and size > 0 else head.hidden
+    group = size if size and size > 0 else max(head.hidden, 1)
     if head.hidden % group:
         raise DispatchError("ValueError", f"group size {group} does not divide the {head.hidden} columns of the head")
     groups, per_word = head.hidden // group, values_per_word(bits)

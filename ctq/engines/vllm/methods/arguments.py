@@ -28,7 +28,7 @@ _NEEDED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType({
 })  # fmt: skip
 """Keys that vLLM 0.32.0 reads of each method's config and has no default for, one of each set."""
 _GPTQ_BITS = frozenset({4, 8})
-_AWQ_BITS = _USUAL_BITS = 4
+_AWQ_BITS = 4
 _MARLIN = next(kernel for kernel in KERNELS if (kernel.name, kernel.platform) == ("Marlin", "cuda"))
 """The one kernel that GPTQ's layers have."""
 _GPTQ_GROUPS = tuple(sorted(_MARLIN.group_sizes or ()))
@@ -72,8 +72,8 @@ def _of_fp8(config: Mapping[str, Any]) -> Iterator[Refused]:
 
 
 def _of_gptq(config: Mapping[str, Any]) -> Iterator[Refused]:
-    bits = config.get("bits", _USUAL_BITS)
-    if type(bits) is not int or bits not in _GPTQ_BITS:
+    bits = config.get("bits")
+    if "bits" in config and (type(bits) is not int or bits not in _GPTQ_BITS):
         yield "bits", f"is {json.dumps(bits)}, where it takes {' or '.join(map(str, sorted(_GPTQ_BITS)))}"
     if config.get("sym") is False:
         yield "sym", "is false: it takes no zero points"

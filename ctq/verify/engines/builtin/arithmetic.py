@@ -52,8 +52,8 @@ def parameters_dtype(parameters: Mapping[str, torch.Tensor], hidden: torch.Tenso
 
 
 def can_dequantize(args: SchemeArgs | None) -> bool:
-    """Tell whether weights of these arguments can be taken apart here: whole bytes and halves of them."""
-    return args is None or args.weights.num_bits in (4, 8)
+    """Tell whether weights of these arguments can be taken apart here: whole bytes and halves of them, columns in their order."""
+    return args is None or (args.weights.num_bits in (4, 8) and args.weights.actorder != "group")
 
 
 def _with_bias(logits: torch.Tensor, parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
