@@ -77,12 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; a reader that goes away (`| head`) changes nothing about it."""
     end_orderly_on_sigterm()
     open_closed_streams()
-    sys.stdout = cast("TextIO", PatientStream(sys.stdout))
+    output = PatientStream(sys.stdout)
+    sys.stdout = cast("TextIO", output)
+    sys.stderr = cast("TextIO", PatientStream(sys.stderr, forgives=OSError))
     code = run(arguments)
     try:
         sys.stdout.flush()
     except OSError as error:
-        code = _fail(f"output: {error.strerror}", ExitCode.FAILED)
+        output.hang_up()
+        if code != ExitCode.FAILED:  # then it was said
+            code = _fail(f"output: {error.strerror}", ExitCode.FAILED)
     sys.exit(code)
 
 

@@ -23,17 +23,20 @@ def open_closed_streams() -> None:
 
 
 class PatientStream:
-    """A text stream that drops what is written after its reader has gone (EPIPE); everything else is the stream's own."""
+    """A text stream that drops what is written after it met an error that it ``forgives``; everything else is the stream's own.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    That is a reader who has gone (EPIPE), or whatever keeps messages from being written where nothing else could tell of it.
+    """
+
+    def __init__(self, stream: TextIO, *, forgives: type[OSError] = BrokenPipeError) -> None:
+        self._stream, self._forgives = stream, forgives
 
     def write(self, text: str) -> int:
-        """Write ``text``, or drop it where nobody reads any more."""
+        """Write ``text``, or drop it."""
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
-            self._hang_up()
+        except self._forgives:
+            self.hang_up()
             return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -42,16 +45,17 @@ class PatientStream:
             self.write(line)
 
     def flush(self) -> None:
-        """Flush, or drop what nobody reads any more."""
+        """Flush, or drop what there is."""
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            self._hang_up()
+        except self._forgives:
+            self.hang_up()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the stream has
         return getattr(self._stream, name)
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """Let what is written go nowhere, and what the stream has held back: the interpreter flushes it as it ends."""
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self._stream.fileno())
         os.close(null)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -266,12 +267,24 @@ def test_output_that_is_closed_goes_nowhere(closed: str, llama: Path) -> None:
     assert len(all_tensors(Path("out"))) > len(all_tensors(llama))
 
 
-def test_a_full_disk_under_the_output_is_said(llama: Path) -> None:
-    command = f"{sys.executable} -m ctq quantize llama --dry-run > /dev/full"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.returncode == 3
-    assert "No space left on device" in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("arguments", ["quantize llama --dry-run", "rules --markdown"], ids=["short", "long"])
+@pytest.mark.parametrize("held", [True, False], ids=["held back", "at once"])
+def test_a_full_disk_under_the_output_is_said(llama: Path, arguments: str, held: bool) -> None:
+    command = f"{sys.executable} -m ctq {arguments} > /dev/full"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    environment |= {} if held else {"PYTHONUNBUFFERED": "1"}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (3, "ctq: output: No space left on device\n")
+
+
+@pytest.mark.parametrize(("arguments", "code"), [("inspect nowhere", 3), ("inspect llama", 0), ("inspect --nope", 2)])
+def test_a_full_disk_under_the_messages_changes_nothing(llama: Path, arguments: str, code: int) -> None:
+    command = f"{sys.executable} -m ctq {arguments} 2> /dev/full"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    assert (
+        subprocess.run(["bash", "-c", command], stdout=subprocess.DEVNULL, check=False, env=environment).returncode
+        == code
+    )
 
 
 def test_a_misspelt_command_is_told_from_one_that_is_there(capsys: pytest.CaptureFixture[str]) -> None:
